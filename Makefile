@@ -1,0 +1,54 @@
+# Two commands matter: `make run` starts the daemon, `make test` runs every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-deps
+
+.PHONY: run test check bench lock clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.run-ready
+	@exec $(BIN)/agentd run $(ARGS)
+
+test: $(VENV)/.dev-ready
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest $(ARGS)
+
+# Everything that needs no running daemon.
+check: $(VENV)/.dev-ready
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/lint-imports --no-timing >$(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@echo "format, lint, layers and types: ok"
+
+bench: $(VENV)/.dev-ready
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "agentd needs Python 3.11 or newer: set PYTHON=..., for example make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "Python's venv module is missing: on Debian, apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run-ready: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up (once): packages and the embedded model, about 110 MB" >&2
+	@$(PIP) --require-hashes -r requirements/run.txt >&2
+	@$(PIP) --no-build-isolation --editable . >&2
+	@touch $@
+
+$(VENV)/.dev-ready: requirements/dev.txt $(VENV)/.run-ready
+	@echo "Setting up (once): the tools that check" >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt >&2
+	@touch $@
+
+# Pins every package with its hashes; needs uv. The files name no index.
+PIN = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links pyproject.toml
+lock:
+	@$(PIN) --extra local --group build -o requirements/run.txt
+	@$(PIN) --extra local --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(PIN) --all-extras -c requirements/dev.txt -o requirements/extras.txt
+
+clean:
+	rm -rf $(VENV)

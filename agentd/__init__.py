@@ -1,0 +1,1 @@
+"""The daemon: conversations over channels, kept on disk."""

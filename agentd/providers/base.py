@@ -1,0 +1,76 @@
+"""The port to a language model.
+
+A provider is asked for one completion at a time as a stream of events: any number of `TextDelta`, then exactly
+one `Finished`. A stream that ends without `Finished` is a fault of the adapter; a server's stream that ends
+without a finish reason is raised as `ProviderRetryable` (`agentd.providers.errors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+__all__ = ["CompletionRequest", "Event", "Finished", "PromptMessage", "Provider", "TextDelta", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What is asked: the prompt (system first, newest message last) and the sampling."""
+
+    messages: tuple[PromptMessage, ...]
+    max_output_tokens: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them; zero where it did not say."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the reply; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of the reply: `length` means that it was cut at `max_output_tokens`."""
+
+    reason: Literal["stop", "length", "filtered"]
+    usage: Usage
+    model: str
+
+
+Event = TextDelta | Finished
+
+
+class Provider(Protocol):
+    """One model that can be asked."""
+
+    model: str
+    """Its name, for the transcript and the log."""
+
+    context_tokens: int | None
+    """How many tokens prompt and reply may have together, in the model's own count; None where it is not known."""
+
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Ask, and yield the reply as it comes.
+
+        Closing the generator early ends the request. Raises the classes of `agentd.providers.errors` and nothing
+        else; does not retry.
+        """
+        ...

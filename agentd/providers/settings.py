@@ -1,0 +1,30 @@
+"""The section `[provider]`: which model answers, and how it is reached."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+__all__ = ["ModelSettings", "ProviderSettings"]
+
+
+class ModelSettings(BaseModel):
+    """One model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["local", "openai", "anthropic"] = "local"
+    base_url: str = ""
+    model: str = ""
+    api_key: SecretStr = SecretStr("")
+    max_output_tokens: int = Field(1024, gt=0)
+    temperature: float = Field(0.7, ge=0, le=2)
+    timeout_seconds: float = Field(120, gt=0)
+
+
+class ProviderSettings(ModelSettings):
+    """The main model, those to try after it, and the one for work in the background."""
+
+    fallbacks: tuple[ModelSettings, ...] = ()
+    background: ModelSettings | None = None
