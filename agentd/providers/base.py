@@ -2,7 +2,8 @@
 
 A provider is asked for one completion at a time as a stream of events: any number of `TextDelta`, then exactly
 one `Finished`. A stream that ends without `Finished` is a fault of the adapter; a server's stream that ends
-without a finish reason is raised as `ProviderRetryable` (`agentd.providers.errors`).
+without a finish reason is raised as `ProviderRetryable` (`agentd.providers.errors`). Whoever retries after text
+was yielded says so with `Restarted`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["CompletionRequest", "Event", "Finished", "PromptMessage", "Provider", "TextDelta", "Usage"]
+__all__ = ["CompletionRequest", "Event", "Finished", "PromptMessage", "Provider", "Restarted", "TextDelta", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,12 @@ class Finished:
     model: str
 
 
-Event = TextDelta | Finished
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What was yielded so far is void: the reply starts again."""
+
+
+Event = TextDelta | Finished | Restarted
 
 
 class Provider(Protocol):

@@ -18,9 +18,9 @@ class ModelSettings(BaseModel):
     base_url: str = ""
     model: str = ""
     api_key: SecretStr = SecretStr("")
-    max_output_tokens: int = Field(1024, gt=0)
-    temperature: float = Field(0.7, ge=0, le=2)
-    timeout_seconds: float = Field(120, gt=0)
+    max_output_tokens: int = Field(default=1024, gt=0)
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    timeout_seconds: float = Field(default=120, gt=0)
 
 
 class ProviderSettings(ModelSettings):

@@ -1,0 +1,131 @@
+"""The composition root: builds the parts and nests their lifetimes.
+
+Workspace, store, provider, router, channels: each lives inside the one before. Leaving them backwards is the
+shutdown: intake stops, turns end or stay pending on disk, files close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+
+from agentd.conversation.router import Router, open_router
+from agentd.conversation.wiring import Wiring
+from agentd.errors import ConfigError
+from agentd.providers.base import Provider
+from agentd.providers.errors import ProviderRefused
+from agentd.providers.registry import open_provider
+from agentd.service.workspace import hold_workspace
+from agentd.settings import Settings
+from agentd.transcript.clock import utc_now
+from agentd.transcript.store import SessionStore, open_store
+from channels.base import Channel
+from channels.errors import ChannelUnavailable
+from channels.registry import build_channels
+
+__all__ = ["serve"]
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, channel_names: tuple[str, ...]) -> None:
+    """Run the daemon until its channels have no more to say, or SIGTERM or SIGINT asks it to end.
+
+    Raises ConfigError and WorkspaceBusy before anything is read or sent.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    channels = _build_channels(channel_names)
+    with hold_workspace(settings.workspace):
+        log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
+        async with _open_parts(settings, channels) as router:
+            await _until(stop, _converse(router, channels))
+            log.info("daemon_stopping")
+    log.info("daemon_stopped")
+
+
+@asynccontextmanager
+async def _open_parts(settings: Settings, channels: Mapping[str, Channel]) -> AsyncIterator[Router]:
+    kept = settings.channels_config
+    async with (
+        open_store(settings.workspace / "sessions", utc_now, persistent=kept.session_persistence) as store,
+        _open_provider(settings) as provider,
+        open_router(
+            _wire(settings, store, provider, channels), kept.session_scope, settings.service.drain_seconds
+        ) as router,
+    ):
+        yield router
+
+
+@asynccontextmanager
+async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
+    try:
+        async with open_provider(settings.provider, _say) as provider:
+            yield provider
+    except ProviderRefused as fault:
+        raise ConfigError(str(fault)) from fault
+
+
+def _wire(settings: Settings, store: SessionStore, provider: Provider, channels: Mapping[str, Channel]) -> Wiring:
+    return Wiring(
+        settings=settings.agent,
+        store=store,
+        provider=provider,
+        channels=channels,
+        max_output_tokens=settings.provider.max_output_tokens,
+        temperature=settings.provider.temperature,
+        stale_after_minutes=settings.channels_config.stale_after_minutes,
+        slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
+        clock=utc_now,
+        monotonic=time.monotonic,
+        new_id=_new_id,
+    )
+
+
+async def _converse(router: Router, channels: Mapping[str, Channel]) -> None:
+    """Finish what an earlier run left, then let every channel receive."""
+    await router.recover()
+    async with asyncio.TaskGroup() as tasks:
+        for channel in channels.values():
+            tasks.create_task(channel.run(router.accept), name=f"channel {channel.name}")
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Await `work`, or cancel it once `stop` is set."""
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(work, name="channels")
+        watching = tasks.create_task(_cancel_when(stop, working), name="signals")
+        await asyncio.wait([working])
+        watching.cancel()
+
+
+async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    await stop.wait()
+    log.info("stop_requested")
+    task.cancel()
+
+
+def _build_channels(names: tuple[str, ...]) -> dict[str, Channel]:
+    try:
+        return build_channels(names, _new_id)
+    except ChannelUnavailable as fault:
+        raise ConfigError(str(fault)) from fault
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _say(line: str) -> None:
+    """Progress goes where the log goes, and is for people."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

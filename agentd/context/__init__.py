@@ -1,0 +1,1 @@
+"""What the model gets to see: a prompt that fits, from what was said."""

@@ -1,0 +1,101 @@
+"""The prompt of a turn: system, the newest turns that fit, and the message to answer, always last.
+
+Roles alternate: every settled turn is a user message and an assistant message. A turn that ended without a reply
+has a bracketed note in its place, so that the model neither answers it now nor takes it for unanswered. A text
+larger than its share is cut in the middle, with a note that says so. The prompt's order is that of turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens
+from agentd.providers.base import PromptMessage
+from agentd.transcript.records import AssistantMessage, Failure, UserMessage
+from agentd.transcript.view import Turn
+
+__all__ = ["Prompt", "build_prompt", "estimate_prompt"]
+
+OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
+MOST_CHARACTERS_PER_TOKEN = 12
+"""More than any ordinary text has; it bounds how much of an endless one is looked at."""
+
+INTERRUPTED_NOTE = "\n[This reply was cut short.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent, and how many settled turns had to be left out."""
+
+    messages: tuple[PromptMessage, ...]
+    omitted_turns: int
+
+
+def build_prompt(system: str, turns: Sequence[Turn], newest: Sequence[UserMessage], budget_tokens: int) -> Prompt:
+    """Put together a prompt of at most `budget_tokens` by estimate; the newest messages come first in the sharing."""
+    head = PromptMessage("system", cut_to_fit(system, budget_tokens // 2))
+    room = budget_tokens - _cost(head) - estimate_tokens(OMITTED_NOTE)
+    last = PromptMessage("user", cut_to_fit(_joined(newest), room - MESSAGE_OVERHEAD_TOKENS))
+    room -= _cost(last)
+    kept: list[PromptMessage] = []
+    omitted = len(turns)
+    for turn in reversed(turns):
+        pair = _pair(turn)
+        room -= sum(map(_cost, pair))
+        if room < 0:
+            break
+        kept[:0] = pair
+        omitted -= 1
+    if omitted:
+        head = PromptMessage("system", head.content + OMITTED_NOTE)
+    return Prompt((head, *kept, last), omitted)
+
+
+def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
+    """Return about how many tokens these messages cost, with what a chat template adds."""
+    return sum(map(_cost, messages))
+
+
+def cut_to_fit(text: str, budget_tokens: int) -> str:
+    """Return the text, or its start and its end around a note of how much is left out."""
+    keep = budget_tokens * MOST_CHARACTERS_PER_TOKEN
+    if len(text) <= keep:
+        cost = estimate_tokens(text)
+        if cost <= budget_tokens:
+            return text
+        keep = len(text) * budget_tokens // cost
+    while (cost := estimate_tokens(_cut(text, keep))) > budget_tokens and keep > 0:
+        keep = min(keep * 49 // 50, keep * budget_tokens // cost)
+    return _cut(text, max(keep, 0))
+
+
+def _cut(text: str, keep: int) -> str:
+    start = keep - keep // 2
+    left_out = len(text) - keep
+    end = text[len(text) - keep // 2 :]
+    return f"{text[:start]}\n[... {left_out} characters left out: the text is longer than fits here ...]\n{end}"
+
+
+def _pair(turn: Turn) -> tuple[PromptMessage, PromptMessage]:
+    return PromptMessage("user", _joined(turn.messages)), PromptMessage("assistant", _ending(turn.end))
+
+
+def _joined(messages: Sequence[UserMessage]) -> str:
+    return "\n\n".join(message.content for message in messages)
+
+
+def _ending(end: AssistantMessage | Failure | None) -> str:
+    match end:
+        case AssistantMessage(outcome="interrupted"):
+            return end.content + INTERRUPTED_NOTE
+        case AssistantMessage():
+            return end.content
+        case Failure():
+            return f"[No reply was given: {end.reason}.]"
+        case None:
+            return "[No reply was given.]"
+
+
+def _cost(message: PromptMessage) -> int:
+    return estimate_tokens(message.content) + MESSAGE_OVERHEAD_TOKENS

@@ -1,0 +1,1 @@
+"""Runs a session: one actor that turns waiting messages into replies."""

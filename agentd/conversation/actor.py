@@ -1,0 +1,183 @@
+"""The actor of one session: the only one that decides what happens in it next.
+
+Its queue is the transcript: a message is accepted by being on disk, and waits there. A commit rings the bell; the
+loop then looks at what the transcript says is to be done. Commands are obeyed at once, beside a running turn;
+turns run one at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from agentd.conversation.intake import build_record, is_stale, settle_stale
+from agentd.conversation.notices import closing_text, unsaved_text
+from agentd.conversation.obey import Scene, obey
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.turn import Turn
+from agentd.conversation.wiring import Wiring
+from agentd.errors import StorageError
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import UserMessage
+from agentd.transcript.store import Session
+from channels.base import InboundMessage
+from channels.errors import NotAccepted
+
+__all__ = ["SessionActor"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    """A message on disk, whose sender may wait for its end."""
+
+    actor: SessionActor
+    seq: int
+
+    async def settled(self) -> None:
+        await self.actor.settled(self.seq)
+
+
+class SessionActor:
+    """Accepts a session's messages, and sees each through to its end."""
+
+    def __init__(self, key: SessionKey, wiring: Wiring) -> None:
+        """Begin without reading: the session is opened by the first who needs it."""
+        self._key = key
+        self._wiring = wiring
+        self._session: Session | None = None
+        self._intake = asyncio.Lock()
+        self._arriving = 0
+        self._turn: Turn | None = None
+        self._stalled = False
+        self._closing = False
+        self._waiting: dict[int, asyncio.Event] = {}
+        self._bell = asyncio.Event()
+
+    async def accept(self, inbound: InboundMessage) -> _Receipt:
+        """Put a message on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
+        self._arriving += 1
+        try:
+            async with self._intake:
+                session = await self._open()
+                seq = session.view.knows(inbound.address.chat, inbound.message_id)
+                if seq is None:
+                    seq = await self._append_inbound(session, inbound)
+        except StorageError as fault:
+            raise NotAccepted(f"I could not take your message: {fault}. Send it again then.") from fault
+        finally:
+            self._arriving -= 1
+        return _Receipt(self, seq)
+
+    async def settled(self, seq: int) -> None:
+        """Wait until a message or command has its end, or none can be had for now (a full disk)."""
+        session = await self._open()
+        while not session.view.is_settled(seq) and not self._stalled:
+            await self._waiting.setdefault(seq, asyncio.Event()).wait()
+
+    async def finished(self) -> None:
+        """Wait until nothing is pending: no message, no command, nothing to deliver."""
+        session = await self._open()
+        for seq in session.view.unsettled:
+            await self.settled(seq)
+
+    def close(self) -> None:
+        """Take on no more turns: end as soon as the one that runs is done."""
+        self._closing = True
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Do what the transcript says is to be done, until nothing has been for the idle time."""
+        async with self._intake:
+            session = await self._open()
+        outbox = Outbox(self._wiring, session)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._bell.clear()
+                await self._step(session, outbox, tasks)
+                self._release(session)
+                if self._turn is None and self._closing:
+                    return
+                if not await self._rung() and self._may_sleep(session):
+                    return
+
+    async def _open(self) -> Session:
+        if self._session is None:
+            self._session = await self._wiring.store.open(self._key)
+            self._session.changed = self._bell
+            log.info("session_opened", session=self._key.file_name, turns=len(self._session.view.turns))
+        return self._session
+
+    async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
+        trace = self._wiring.new_id()
+        [record] = await self._wiring.store.append(session, build_record(inbound, trace))
+        log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
+        self._stalled = False
+        if isinstance(record, UserMessage) and self._turn is not None and self._turn.takes(record.seq):
+            self._turn.cut("joined")
+        return record.seq
+
+    async def _step(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
+        """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
+        if self._stalled:
+            return
+        try:
+            if self._turn is None:
+                await self._redeliver(session, outbox)
+            for command in list(session.view.commands.values()):
+                await obey(command, Scene(self._wiring, session, outbox, self._turn))
+            if self._turn is None and not self._closing and session.view.pending:
+                await self._begin_turn(session, outbox, tasks)
+        except StorageError as fault:
+            await self._stall(outbox, fault)
+
+    async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
+        waiting = list(session.view.pending.values())
+        limit = self._wiring.stale_after_minutes
+        if all(is_stale(message, self._wiring.clock(), limit) for message in waiting):
+            await settle_stale(waiting, limit, outbox)
+            return
+        self._turn = Turn(self._wiring, session, outbox)
+        tasks.create_task(self._run_turn(self._turn, outbox), name=f"turn {self._key.file_name}")
+
+    async def _run_turn(self, turn: Turn, outbox: Outbox) -> None:
+        try:
+            with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
+                await turn.run()
+        except StorageError as fault:
+            await self._stall(outbox, fault)
+        finally:
+            self._turn = None
+            turn.ended.set()
+            self._bell.set()
+
+    async def _redeliver(self, session: Session, outbox: Outbox) -> None:
+        for ending in list(session.view.undelivered.values()):
+            reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
+            await outbox.deliver(reply, ending.seq, closing_text(ending))
+
+    async def _stall(self, outbox: Outbox, fault: StorageError) -> None:
+        """Wait for the next message: what is on disk stays pending, and its sender is told so."""
+        log.error("session_stalled", session=self._key.file_name, fault=str(fault))
+        self._stalled = True
+        await outbox.tell(unsaved_text(str(fault)))
+
+    async def _rung(self) -> bool:
+        try:
+            async with asyncio.timeout(self._wiring.settings.idle_minutes * 60):
+                await self._bell.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _may_sleep(self, session: Session) -> bool:
+        """Tell whether the actor can be forgotten: a later message starts another, from the file."""
+        busy = self._turn is not None or self._arriving or self._waiting
+        return not busy and (session.view.is_idle or self._stalled)
+
+    def _release(self, session: Session) -> None:
+        for seq in [seq for seq in self._waiting if self._stalled or session.view.is_settled(seq)]:
+            self._waiting.pop(seq).set()

@@ -1,0 +1,55 @@
+"""What comes in: a platform's message as a record, and the policy for messages found too late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from agentd.conversation.commands import parse_command
+from agentd.conversation.notices import stale_text
+from agentd.conversation.outbox import Outbox
+from agentd.transcript.clock import format_time, parse_time
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import Author, Command, Failure, FileAttachment, Source, UserMessage
+from channels.base import InboundMessage
+
+__all__ = ["build_record", "is_stale", "session_key", "settle_stale"]
+
+
+def session_key(inbound: InboundMessage, scope: str) -> SessionKey:
+    """Return whose conversation a message belongs to: its sender's in this chat, or the whole chat's."""
+    to = inbound.address
+    sender = inbound.author.id if scope == "sender" else None
+    return SessionKey(to.channel, to.account, to.chat, to.thread, sender)
+
+
+def build_record(inbound: InboundMessage, trace: str) -> UserMessage | Command:
+    """Return the record of a message, or of the command that it is."""
+    source = Source(
+        chat=inbound.address.chat,
+        message_id=inbound.message_id,
+        sent_at=format_time(inbound.sent_at),
+        author=Author(id=inbound.author.id, name=inbound.author.name),
+    )
+    command = parse_command(inbound.text)
+    if command is not None:
+        return Command(name=command.name, args=command.args, source=source, trace=trace)
+    attachments = tuple(
+        FileAttachment(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, path=file.path)
+        for file in inbound.attachments
+    )
+    return UserMessage(content=inbound.text, source=source, attachments=attachments, trace=trace)
+
+
+def is_stale(message: UserMessage, now: datetime, limit_minutes: float) -> bool:
+    """Tell whether a message was sent too long ago, by its platform's clock, to be answered unasked."""
+    sent_at = parse_time(message.source.sent_at) if message.source else None
+    return sent_at is not None and now - sent_at > timedelta(minutes=limit_minutes)
+
+
+async def settle_stale(messages: Sequence[UserMessage], limit_minutes: float, outbox: Outbox) -> None:
+    """End messages that nobody may want answered any more with one notice for all."""
+    answers = tuple(message.seq for message in messages)
+    notice = stale_text(messages, limit_minutes)
+    failure = Failure(answers=answers, reason="stale", told=True, notice=notice, trace=messages[-1].trace)
+    await outbox.settle(outbox.reply_to(*answers), failure, notice)

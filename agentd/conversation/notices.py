@@ -1,0 +1,51 @@
+"""The plain sentences that stand where a reply would have stood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentd.transcript.records import AssistantMessage, Failure, UserMessage
+
+__all__ = ["broken_off", "closing_text", "failure_text", "stale_text", "unsaved_text"]
+
+STOPPED = "Stopped."
+
+
+def failure_text(reason: str, detail: str, trace: str) -> str:
+    """Say why there is no reply, and under which id the log tells more."""
+    sentence = {
+        "stopped": STOPPED,
+        "timeout": "The model took too long, so I gave up on this reply. Send it again to try once more.",
+        "empty": "The model answered with nothing. Send it again, or say it in other words.",
+        "internal": "Something went wrong on my side, and there is no reply. Send it again to try once more.",
+    }.get(reason, detail)
+    return sentence if reason == "stopped" else f"{sentence} (trace {trace})"
+
+
+def broken_off(reason: str, detail: str, trace: str) -> str:
+    """Say, below the part of a reply that was already shown, why there is no more."""
+    if reason in ("stopped", "superseded"):
+        return "[stopped]"
+    return f"[This reply broke off. {failure_text(reason, detail, trace)}]"
+
+
+def closing_text(end: AssistantMessage | Failure) -> str:
+    """Return what the person's screen shows at last for a recorded ending, also in a later run."""
+    if isinstance(end, Failure):
+        return end.notice
+    return end.content if end.outcome == "complete" else f"{end.content}\n[This reply was cut short.]"
+
+
+def stale_text(messages: Sequence[UserMessage], minutes: float) -> str:
+    """Say that old messages were found and not answered unasked."""
+    many = f"{len(messages)} messages" if len(messages) > 1 else "a message"
+    quote = " ".join(messages[-1].content.split())[:80]
+    return (
+        f"While I was away you sent {many} (the last: “{quote}”). That is over {minutes:g} minutes ago, so I "
+        "have not answered. Write again if you still want a reply; I can see what you sent."
+    )
+
+
+def unsaved_text(fault: str) -> str:
+    """Say that an answer could not be put on disk, and what happens to the message."""
+    return f"I cannot answer now: {fault}. Your message is kept; I answer it together with your next one."

@@ -1,0 +1,82 @@
+"""Obeying a command: it acts once, is answered, and the answer's delivery settles it.
+
+A command stays pending until then, so one that a crash cut is obeyed by the next run; an effect that is already on
+record (`reset`) is not repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from agentd.context.prompt import build_prompt
+from agentd.conversation.commands import help_text, status_text, unknown_text
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.turn import Turn, budget_tokens
+from agentd.conversation.wiring import Wiring
+from agentd.transcript.records import Command, Failure, Record, Reset
+from agentd.transcript.store import Session
+
+__all__ = ["Scene", "obey"]
+
+log = structlog.get_logger()
+
+
+NEW_TEXT = "A new conversation. What was said before stays on disk."
+CUT_TEXT = f"{NEW_TEXT} The reply that was under way is stopped."
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a command finds: the session, its way out, and the turn that runs, if one does."""
+
+    wiring: Wiring
+    session: Session
+    outbox: Outbox
+    turn: Turn | None
+
+
+async def obey(command: Command, scene: Scene) -> None:
+    """Act, answer, and record both."""
+    log.info("command_obeyed", session=scene.session.key.file_name, name=command.name, trace=command.trace)
+    match command.name:
+        case "stop" if scene.turn is not None:
+            scene.turn.cut("stopped")
+            await scene.turn.ended.wait()
+            await scene.outbox.receipt(command.seq, scene.turn.message_ids)
+            return
+        case "stop":
+            text = "There is no reply to stop."
+        case "new":
+            text = await _begin_anew(command, scene)
+        case "status":
+            text = _status(scene)
+        case "help":
+            text = help_text()
+        case _:
+            text = unknown_text(command.name)
+    reply = scene.outbox.reply_to(command.seq)
+    await scene.outbox.deliver(reply, command.seq, text)
+
+
+async def _begin_anew(command: Command, scene: Scene) -> str:
+    """Settle what came before, then reset, in one step on disk; say if that cut a reply short."""
+    if command.seq in scene.session.view.acted:
+        return NEW_TEXT
+    if scene.turn is not None:
+        scene.turn.cut("superseded")
+        await scene.turn.ended.wait()
+    records: list[Record] = [Reset(reason="new", source=command.source)]
+    waiting = tuple(seq for seq in scene.session.view.pending if seq < command.seq)
+    if waiting:
+        records.insert(0, Failure(answers=waiting, reason="superseded", told=False, trace=command.trace))
+    await scene.wiring.store.append(scene.session, *records)
+    return CUT_TEXT if waiting or scene.turn is not None else NEW_TEXT
+
+
+def _status(scene: Scene) -> str:
+    wiring, view = scene.wiring, scene.session.view
+    budget = budget_tokens(wiring)
+    prompt = build_prompt(wiring.settings.system_prompt, view.live_turns, (), budget)
+    return status_text(view, prompt.messages, model=wiring.provider.model, budget_tokens=budget)

@@ -1,0 +1,95 @@
+"""From a message to the one actor of its session; and the lifetime of all actors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from agentd.conversation.actor import SessionActor
+from agentd.conversation.intake import session_key
+from agentd.conversation.wiring import Wiring
+from agentd.errors import StorageError
+from agentd.transcript.key import SessionKey
+from channels.base import InboundMessage, Receipt
+
+__all__ = ["Router", "open_router"]
+
+log = structlog.get_logger()
+
+
+class Router:
+    """Keeps at most one actor a session; an idle one leaves memory, its file stays."""
+
+    def __init__(self, wiring: Wiring, scope: str, tasks: asyncio.TaskGroup) -> None:
+        """Start actors on `tasks`; `scope` says whether a session is a sender's or a chat's."""
+        self._wiring = wiring
+        self._scope = scope
+        self._tasks = tasks
+        self._actors: dict[SessionKey, SessionActor] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def accept(self, inbound: InboundMessage) -> Receipt:
+        """Put a message on disk in its session. Raises channels.errors.NotAccepted where that failed."""
+        return await self._actor(session_key(inbound, self._scope)).accept(inbound)
+
+    async def recover(self) -> None:
+        """Finish what an earlier run left: every session with something pending, before anything new comes in."""
+        woken = [key for key in await self._wiring.store.keys() if await self._is_unfinished(key)]
+        if woken:
+            log.info("recovery_started", sessions=len(woken))
+        async with asyncio.TaskGroup() as tasks:
+            for key in woken:
+                tasks.create_task(self._actor(key).finished(), name=f"recovery {key.file_name}")
+
+    async def drain(self, seconds: float) -> None:
+        """Let running turns end, for so long; what is cut then stays pending on disk."""
+        for actor in self._actors.values():
+            actor.close()
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=seconds)
+        for task in late:
+            log.warning("turn_parked", task=task.get_name())
+            task.cancel()
+
+    async def _is_unfinished(self, key: SessionKey) -> bool:
+        if key.channel not in self._wiring.channels:
+            return False
+        try:
+            session = await self._wiring.store.open(key)
+        except StorageError as fault:
+            log.error("session_not_readable", session=key.file_name, fault=str(fault))
+            return False
+        return not session.view.is_idle
+
+    def _actor(self, key: SessionKey) -> SessionActor:
+        actor = self._actors.get(key)
+        if actor is None:
+            actor = self._actors[key] = SessionActor(key, self._wiring)
+            task = self._tasks.create_task(self._keep(actor, key), name=f"session {key.file_name}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return actor
+
+    async def _keep(self, actor: SessionActor, key: SessionKey) -> None:
+        try:
+            await actor.run()
+        except StorageError as fault:
+            log.error("session_not_readable", session=key.file_name, fault=str(fault))
+        finally:
+            # No await since the actor found nothing to do: nobody can have given it a message in between.
+            del self._actors[key]
+
+
+@asynccontextmanager
+async def open_router(wiring: Wiring, scope: str, drain_seconds: float) -> AsyncIterator[Router]:
+    """Route messages; leaving lets running turns end within `drain_seconds`."""
+    async with asyncio.TaskGroup() as tasks:
+        router = Router(wiring, scope, tasks)
+        try:
+            yield router
+        finally:
+            await router.drain(drain_seconds)

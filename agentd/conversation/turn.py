@@ -1,0 +1,220 @@
+"""A turn: the messages that wait become one prompt, its stream becomes one reply, and both are recorded.
+
+The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform
+or to the disk is not. However a turn ends, exactly one record settles its messages: a reply, whole or cut short,
+or a failure that its sender is told of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from agentd.context.prompt import build_prompt
+from agentd.conversation import notices
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.wiring import Wiring
+from agentd.delivery.reply import Reply
+from agentd.providers.base import CompletionRequest, Finished, Restarted, TextDelta
+from agentd.providers.errors import ContextTooLong, ProviderError
+from agentd.transcript.records import AssistantMessage, Failure, TokenUsage, UserMessage
+from agentd.transcript.store import Session
+
+__all__ = ["Turn", "budget_tokens"]
+
+log = structlog.get_logger()
+
+Cut = Literal["stopped", "joined", "superseded", "timeout"]
+
+
+class _CutOff(Exception):
+    """The wait for the provider was ended from outside, or by the clock."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What a turn has of its reply so far."""
+
+    text: str = ""
+    finished: Finished | None = None
+
+
+def budget_tokens(wiring: Wiring) -> int:
+    """Return what the prompt may cost: the smaller context of the two, less the room kept for the reply."""
+    context = min(
+        wiring.settings.max_context_tokens, wiring.provider.context_tokens or wiring.settings.max_context_tokens
+    )
+    return max(context - wiring.max_output_tokens, context // 4)
+
+
+class Turn:
+    """One turn of a session, from the messages that wait to the delivered reply."""
+
+    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox) -> None:
+        """Take the messages that wait now; more may join until something is visible."""
+        self._wiring = wiring
+        self._session = session
+        self._outbox = outbox
+        self._settings = wiring.settings
+        self._deadline = wiring.monotonic() + self._settings.turn_timeout_seconds
+        self._cut: Cut | None = None
+        self._scope: asyncio.Timeout | None = None
+        self._batch: list[UserMessage] = []
+        self.trace = ""
+        self._joined_at = 0.0
+        self._take_batch()
+        self._reply: Reply = outbox.reply(self._answers)
+        self.message_ids: tuple[str, ...] = ()
+        self.ended = asyncio.Event()
+
+    def takes(self, seq: int) -> bool:
+        """Tell whether a message that was just accepted should join this turn, which does not have it yet."""
+        if seq in self._answers() or self._cut not in (None, "joined") or self._settings.when_busy == "followup":
+            return False
+        if self._settings.when_busy == "interrupt":
+            return True
+        since = self._wiring.monotonic() - self._joined_at
+        return not self._reply.is_visible and since * 1000 <= self._settings.collect_window_ms
+
+    def cut(self, why: Cut) -> None:
+        """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
+        if self._cut in (None, "joined"):
+            self._cut = why
+            if self._scope is not None:
+                self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
+        started = self._wiring.monotonic()
+        log.info("turn_started", messages=len(self._batch))
+        progress = _Progress()
+        reason, detail = await self._ask(progress)
+        if progress.text.strip():
+            await self._answer(progress, reason, detail)
+        else:
+            await self._fail(reason or "empty", detail)
+        log.info(
+            "turn_finished",
+            outcome=reason or "complete",
+            detail=detail,
+            seconds=round(self._wiring.monotonic() - started, 3),
+        )
+
+    async def _ask(self, progress: _Progress) -> tuple[str, str]:
+        """Stream the reply into `progress`; return why it is not whole ("" where it is), and a sentence about it."""
+        try:
+            while True:
+                try:
+                    await self._stream(progress)
+                except _CutOff:
+                    if self._cut != "joined":
+                        return self._cut or "timeout", ""
+                    self._cut, progress.text = None, ""
+                    self._take_batch()
+                else:
+                    return self._verdict(progress)
+        except ProviderError as fault:
+            log.warning("provider_failed", fault=str(fault))
+            return "provider", str(fault)
+        except Exception:
+            log.exception("turn_crashed")
+            return "internal", ""
+
+    async def _stream(self, progress: _Progress) -> None:
+        budget = budget_tokens(self._wiring)
+        try:
+            await self._stream_within(budget, progress)
+        except ContextTooLong:
+            log.warning("context_too_long", budget_tokens=budget)
+            await self._stream_within(budget // 2, progress)
+
+    async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
+        prompt = build_prompt(self._settings.system_prompt, self._session.view.live_turns, self._batch, budget_tokens)
+        request = CompletionRequest(prompt.messages, self._wiring.max_output_tokens, self._wiring.temperature)
+        log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
+        async with self._slot(), aclosing(self._wiring.provider.stream(request)) as events:
+            while progress.finished is None:
+                async with self._interruptible():
+                    event = await anext(events)
+                match event:
+                    case TextDelta():
+                        progress.text += event.text
+                        await self._reply.grow(progress.text)
+                    case Restarted():
+                        progress.text = ""
+                    case Finished():
+                        progress.finished = event
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        async with self._interruptible():
+            await self._wiring.slots.acquire()
+        try:
+            yield
+        finally:
+            self._wiring.slots.release()
+
+    @asynccontextmanager
+    async def _interruptible(self) -> AsyncIterator[None]:
+        """Turn `cut`, and the turn's deadline, into `_CutOff` while the body waits."""
+        if self._cut is not None:
+            raise _CutOff
+        left = self._deadline - self._wiring.monotonic()
+        scope = asyncio.timeout(max(left, 0))
+        try:
+            async with scope:
+                self._scope = scope
+                yield
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise _CutOff from None
+        finally:
+            self._scope = None
+
+    @staticmethod
+    def _verdict(progress: _Progress) -> tuple[str, str]:
+        if progress.finished and progress.finished.reason == "filtered":
+            return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
+        return "", ""
+
+    async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
+        done = progress.finished
+        record = AssistantMessage(
+            content=progress.text,
+            answers=self._answers(),
+            outcome="interrupted" if reason else "complete",
+            model=done.model if done else self._wiring.provider.model,
+            usage=TokenUsage(
+                input_tokens=done.usage.input_tokens if done else 0,
+                output_tokens=done.usage.output_tokens if done else 0,
+            ),
+            trace=self.trace,
+        )
+        shown = progress.text
+        if reason:
+            shown = f"{shown}\n{notices.broken_off(reason, detail, self.trace)}"
+        self.message_ids = await self._outbox.settle(self._reply, record, shown)
+
+    async def _fail(self, reason: str, detail: str) -> None:
+        notice = notices.failure_text(reason, detail, self.trace)
+        told = reason != "superseded"
+        record = Failure(
+            answers=self._answers(), reason=reason, told=told, notice=notice if told else "", trace=self.trace
+        )
+        self.message_ids = await self._outbox.settle(self._reply, record, notice)
+
+    def _answers(self) -> tuple[int, ...]:
+        return tuple(message.seq for message in self._batch)
+
+    def _take_batch(self) -> None:
+        """Take what waits, up to the mailbox size; the newest is the one whose trace the turn carries."""
+        most = 1 if self._settings.when_busy == "followup" else self._settings.mailbox_size
+        self._batch = list(self._session.view.pending.values())[:most]
+        self.trace = self._batch[-1].trace
+        self._joined_at = self._wiring.monotonic()

@@ -1,0 +1,33 @@
+"""What every session's actor works with; the composition root fills it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agentd.conversation.settings import AgentSettings
+from agentd.providers.base import Provider
+from agentd.transcript.clock import Clock
+from agentd.transcript.store import SessionStore
+from channels.base import Channel
+
+__all__ = ["Wiring"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts below the conversation, and what is injected so that tests can hold it still."""
+
+    settings: AgentSettings
+    store: SessionStore
+    provider: Provider
+    channels: Mapping[str, Channel]
+    max_output_tokens: int
+    temperature: float
+    stale_after_minutes: float
+    slots: asyncio.Semaphore
+    """Turns that may ask the provider at once."""
+    clock: Clock
+    monotonic: Callable[[], float]
+    new_id: Callable[[], str]

@@ -1,0 +1,1 @@
+"""Getting a reply to the person, and knowing that it arrived."""

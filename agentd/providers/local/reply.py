@@ -1,0 +1,66 @@
+"""The way of a reply from the native thread that makes it to the event loop that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+
+__all__ = ["Reply"]
+
+_PIECES_WAITING = 64
+
+
+class Reply:
+    """A bounded queue with a thread at one end and the event loop at the other.
+
+    The thread waits while the queue is full, the reader while it is empty. `stop` lets the thread through and tells
+    it, at its next piece, that nobody reads any more. Created on the event loop.
+    """
+
+    def __init__(self) -> None:
+        """Belong to the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._pieces: queue.Queue[bytes] = queue.Queue(_PIECES_WAITING)
+        self._arrived = asyncio.Event()
+        self._stopped = False
+        self._ended = False
+        self._error: BaseException | None = None
+
+    def put(self, piece: bytes) -> bool:
+        """Hand over a piece (thread); True means that no more is wanted, which is llama.cpp's own sign to stop."""
+        if not self._stopped:
+            self._pieces.put(piece)
+            self._ring()
+        return self._stopped
+
+    def end(self, error: BaseException | None) -> None:
+        """Say that nothing more comes (thread), and why if it ended badly. Called once."""
+        self._error = error
+        self._ended = True
+        self._ring()
+
+    async def get(self) -> bytes | None:
+        """Wait for the next piece; None at the end. Raises what the thread ended with."""
+        while True:
+            ended = self._ended  # before looking, since a last piece may come between the two
+            with contextlib.suppress(queue.Empty):
+                return self._pieces.get_nowait()
+            if ended and self._error is not None:
+                raise self._error
+            if ended:
+                return None
+            # The bell rings on this loop, so not between here and the wait.
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def stop(self) -> None:
+        """Want no more. Does not wait: the thread needs up to one more piece to notice."""
+        self._stopped = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._pieces.get_nowait()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
+            self._loop.call_soon_threadsafe(self._arrived.set)

@@ -1,0 +1,145 @@
+"""Asks a server that speaks OpenAI's Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and their like.
+
+One request is one stream; nothing is retried here, except that an optional parameter which the model turns out
+not to know is left out from then on, and the request is made again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import structlog
+
+from agentd.providers.base import CompletionRequest, Event
+from agentd.providers.errors import ProviderRefused, ProviderRetryable
+from agentd.providers.faults import build_error, parse_fault, parse_retry_after
+from agentd.providers.openai_wire import (
+    MAX_BODY_BYTES,
+    StreamedReply,
+    build_body,
+    parse_completion,
+    parse_refused_parameter,
+)
+from agentd.providers.settings import ModelSettings
+from agentd.providers.transport import (
+    CONNECTION_FAULTS,
+    build_server,
+    explain,
+    open_client,
+    parse_url,
+    read_at_most,
+    read_pieces,
+)
+
+__all__ = ["OpenAIProvider", "open_openai"]
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+MAX_FAULT_BYTES = 64 * 1024
+"""Of an error's body; one that is longer is a web page."""
+
+COUNTS_SECONDS = 5.0
+"""The reply is complete before its token counts come: nobody waits longer than this for them."""
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_openai(settings: ModelSettings) -> AsyncIterator[OpenAIProvider]:
+    """Open the connections to one model's server, for as long as the block lasts."""
+    async with open_client(settings) as client:
+        yield OpenAIProvider(client, settings)
+
+
+class OpenAIProvider:
+    """One model behind one Chat Completions address."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, settings: ModelSettings, counts_seconds: float = COUNTS_SECONDS
+    ) -> None:
+        """Ask through `client`, which the caller closes."""
+        self.model = settings.model
+        self.context_tokens: int | None = None
+        self._client = client
+        self._base_url = settings.base_url or DEFAULT_BASE_URL
+        self._timeout_seconds = settings.timeout_seconds
+        self._counts_seconds = counts_seconds
+        self._server = build_server(settings, self._base_url)
+        self._refused: frozenset[str] = frozenset()
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Ask, and yield the reply as it comes."""
+        async with self._asked(request) as response:
+            media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type == "text/html":
+                raise ProviderRetryable(
+                    f"the model's server at {self._server.host} answered with a web page: "
+                    "try again later, and check provider.base_url"
+                )
+            if media_type == "application/json":
+                body = await read_at_most(response, self._server, MAX_BODY_BYTES + 1)
+                for event in parse_completion(body, self._server):
+                    yield event
+                return
+            async with aclosing(self._read(response)) as events:
+                async for event in events:
+                    yield event
+
+    async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
+        reply = StreamedReply(self._server)
+        try:
+            async with aclosing(read_pieces(response, self._server)) as pieces:
+                while not reply.closed:
+                    async with asyncio.timeout(self._counts_seconds if reply.complete else None):
+                        piece = await anext(pieces, b"")
+                    if not piece:
+                        break
+                    for event in reply.feed(piece):
+                        yield event
+        except (httpx.TransportError, TimeoutError):
+            if not reply.complete:  # otherwise only the token counts are missing
+                raise
+        for event in reply.finish():
+            yield event
+
+    @asynccontextmanager
+    async def _asked(self, request: CompletionRequest) -> AsyncIterator[httpx.Response]:
+        """Make the request and give the answer that was no refusal; translate whatever goes wrong meanwhile."""
+        try:
+            while True:
+                refused = self._refused
+                async with self._client.stream(
+                    "POST",
+                    parse_url(self._base_url, "/chat/completions"),
+                    content=build_body(request, self.model, refused),
+                    headers=self._headers(),
+                ) as response:
+                    if response.is_success:
+                        yield response
+                        return
+                    await self._learn(response, refused)
+        except CONNECTION_FAULTS as exc:
+            raise explain(exc, self._server, self._timeout_seconds) from exc
+
+    async def _learn(self, response: httpx.Response, refused: frozenset[str]) -> None:
+        """Remember the parameter that was refused; raise for a refusal of any other kind."""
+        body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
+        wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
+        fault = parse_fault(response.status_code, body, wait_seconds)
+        name = parse_refused_parameter(fault, refused)
+        if name is None:
+            raise build_error(fault, self._server)
+        self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile
+        _log.info("provider_parameter_dropped", host=self._server.host, model=self.model, parameter=name)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "text/event-stream, application/json", "Content-Type": "application/json"}
+        if key := self._server.key:
+            if not (key.isascii() and key.isprintable()):
+                raise ProviderRefused("provider.api_key has characters that no key has: copy it again")
+            headers["Authorization"] = f"Bearer {key}"
+        return headers

@@ -1,0 +1,104 @@
+"""Asks a provider again when it may succeed soon.
+
+The wait is what the server asked for, else exponential with jitter. A server that wants a long wait is not waited
+for: the person is told how long it is. This is the one retry in this direction; nothing above or below retries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import stamina
+import structlog
+
+from agentd.providers.base import CompletionRequest, Event, Provider, Restarted, TextDelta
+from agentd.providers.errors import ProviderRetryable
+
+__all__ = ["Retrying", "describe_wait", "wait_before_next"]
+
+ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 8.0
+JITTER_SECONDS = 0.5
+
+LONGEST_ASKED_SECONDS = 60.0
+"""Somebody waits for the reply: what a server asks for beyond this is told instead of waited."""
+
+_log = structlog.get_logger()
+
+
+class Retrying:
+    """A provider that asks the one inside it several times, as long as there is hope."""
+
+    def __init__(self, inner: Provider, attempts: int = ATTEMPTS) -> None:
+        """Take name and size from the provider inside."""
+        self.model = inner.model
+        self.context_tokens = inner.context_tokens
+        self._inner = inner
+        self._attempts = attempts
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
+        said = False
+        async for attempt in stamina.retry_context(
+            on=wait_before_next,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=FIRST_WAIT_SECONDS,
+            wait_max=LONGEST_WAIT_SECONDS,
+            wait_jitter=JITTER_SECONDS,
+        ):
+            void = said
+            try:
+                async with aclosing(self._inner.stream(request)) as events:
+                    async for event in events:
+                        if void:
+                            yield Restarted()
+                            said = void = False
+                        said = said or isinstance(event, TextDelta)
+                        yield event
+            except ProviderRetryable as exc:
+                fault = _with_long_wait(exc)
+            else:
+                return
+            self._log(fault, attempt)
+            # Only here, since an attempt holds back whatever is raised inside it until the loop goes on: neither a
+            # cancellation nor the closing of this generator may take that way.
+            with attempt:
+                raise fault
+
+    def _log(self, fault: ProviderRetryable, attempt: stamina.Attempt) -> None:
+        if attempt.num < self._attempts and wait_before_next(fault) is not False:
+            asked = fault.retry_after_seconds
+            _log.warning(
+                "provider_retry_scheduled",
+                reason=str(fault),
+                wait_seconds=attempt.next_wait if asked is None else asked,  # the former without its jitter
+                attempt=attempt.num,
+            )
+
+
+def wait_before_next(exc: Exception) -> bool | float:
+    """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
+    if not isinstance(exc, ProviderRetryable):
+        return False
+    if exc.retry_after_seconds is None:
+        return True
+    return exc.retry_after_seconds if exc.retry_after_seconds <= LONGEST_ASKED_SECONDS else False
+
+
+def describe_wait(seconds: float) -> str:
+    """Say a long wait in the largest unit that keeps it exact enough, rounded up."""
+    for unit, unit_seconds in (("hours", 3600), ("minutes", 60)):
+        if seconds > 2 * unit_seconds:
+            return f"{math.ceil(seconds / unit_seconds)} {unit}"
+    return f"{math.ceil(seconds)} seconds"
+
+
+def _with_long_wait(fault: ProviderRetryable) -> ProviderRetryable:
+    asked = fault.retry_after_seconds
+    if asked is None or asked <= LONGEST_ASKED_SECONDS:
+        return fault
+    return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)

@@ -1,0 +1,1 @@
+"""Keeps the daemon running under its supervisor, and tells others how it is."""

@@ -1,0 +1,87 @@
+"""What no section can see alone: keys that are each valid and together are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from agentd.providers.settings import ModelSettings
+from agentd.settings.model import Settings
+from agentd.settings.shape import Key
+
+__all__ = ["Contradiction", "find_contradictions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A sentence about the first of `keys`; any of them may be the one to change."""
+
+    keys: tuple[Key, ...]
+    sentence: str
+
+
+def find_contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """Everything that would only fail later, or never do what was meant."""
+    for key in _not_finite(settings, ()):
+        yield Contradiction((key,), "must be a finite number")
+    yield from _history(settings)
+    for key, model in _models(settings):
+        yield from _model(key, model, settings.agent.max_context_tokens)
+    yield from _slack(settings)
+
+
+def _not_finite(value: object, key: Key) -> Iterator[Key]:
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _not_finite(getattr(value, name), (*key, name))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, (*key, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield key
+
+
+def _history(settings: Settings) -> Iterator[Contradiction]:
+    kept, held = settings.agent.keep_recent_messages, settings.agent.max_history_messages
+    if kept >= held:
+        keys: tuple[Key, ...] = (("agent", "keep_recent_messages"), ("agent", "max_history_messages"))
+        yield Contradiction(keys, f"must be less than agent.max_history_messages, which is {held}, not {kept}")
+
+
+def _models(settings: Settings) -> Iterator[tuple[Key, ModelSettings]]:
+    provider = settings.provider
+    yield ("provider",), provider
+    for index, fallback in enumerate(provider.fallbacks):
+        yield ("provider", "fallbacks", index), fallback
+    if provider.background:
+        yield ("provider", "background"), provider.background
+
+
+def _model(key: Key, model: ModelSettings, context_tokens: int) -> Iterator[Contradiction]:
+    if model.max_output_tokens >= context_tokens:
+        keys: tuple[Key, ...] = ((*key, "max_output_tokens"), ("agent", "max_context_tokens"))
+        sentence = f"must be less than agent.max_context_tokens, which is {context_tokens}"
+        yield Contradiction(keys, f"{sentence}, not {model.max_output_tokens}")
+    if model.base_url and not model.base_url.startswith(("http://", "https://")):
+        yield Contradiction(((*key, "base_url"),), "must start with http:// or https://")
+    if model.kind != "openai":
+        return
+    if not model.base_url:
+        hint = 'missing; for kind "openai" write the server\'s address up to and with /v1'
+        yield Contradiction(((*key, "base_url"), (*key, "kind")), f"{hint}, for example http://127.0.0.1:8080/v1")
+    if not model.model:
+        hint = 'missing; for kind "openai" write the model\'s name as the server knows it'
+        yield Contradiction(((*key, "model"), (*key, "kind")), hint)
+
+
+def _slack(settings: Settings) -> Iterator[Contradiction]:
+    slack = settings.channels_config.slack
+    if bool(slack.bot_token) == bool(slack.app_token):
+        return
+    section: Key = ("channels_config", "slack")
+    bot, app = (*section, "bot_token"), (*section, "app_token")
+    keys: tuple[Key, ...] = (app, bot) if slack.bot_token else (bot, app)
+    yield Contradiction(keys, "missing; Slack needs both bot_token (xoxb-) and app_token (xapp-)")

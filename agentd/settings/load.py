@@ -1,0 +1,72 @@
+"""Loads the settings from all their sources, or says in one line why they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agentd.errors import ConfigError
+from agentd.settings.checks import find_contradictions
+from agentd.settings.faults import describe_invalid, describe_unknown, describe_wrong, report
+from agentd.settings.model import Settings
+from agentd.settings.sources import (
+    Source,
+    find_file,
+    load_credentials,
+    load_file,
+    read_environment,
+    state_directory,
+)
+
+__all__ = ["SEARCH", "load_settings"]
+
+SEARCH = ("config.toml", "~/.config/agentd/config.toml", "/etc/agentd/config.toml")
+"""Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequence[str] = SEARCH) -> Settings:
+    """Load the settings: environment over credential files over TOML over defaults.
+
+    `path` is `--config`. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
+    """
+    sources = tuple(_open(path, environ, search))
+    lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
+    merged: dict[str, Any] = state_directory(environ)
+    for source in reversed(sources):
+        merged = _merge(merged, source.values)
+    outcome = _validate(merged, sources)
+    # Raised here and not while handling pydantic's error, which holds every value as it was given.
+    if not isinstance(outcome, Settings):
+        raise ConfigError(report([*lines, *outcome]))
+    lines += [describe_wrong(wrong.keys, wrong.sentence, sources) for wrong in find_contradictions(outcome)]
+    if lines:
+        raise ConfigError(report(lines))
+    if not any("workspace" in source.values for source in sources):
+        outcome.model_fields_set.discard("workspace")  # systemd's, not the operator's
+    return outcome
+
+
+def _open(path: Path | None, environ: Mapping[str, str], search: Sequence[str]) -> Iterator[Source]:
+    yield read_environment(environ)
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        yield load_credentials(directory)
+    if file := find_file(path, environ, search):
+        yield load_file(file)
+
+
+def _validate(values: Mapping[str, Any], sources: Sequence[Source]) -> Settings | list[str]:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        return [describe_invalid(details, sources) for details in error.errors(include_url=False)]
+
+
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

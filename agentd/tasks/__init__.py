@@ -1,0 +1,1 @@
+"""Runs work in the background that outlives a restart."""

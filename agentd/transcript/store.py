@@ -1,0 +1,256 @@
+"""The store of sessions: one writer for all files, whose appends are durable when they return.
+
+An append is encoded, numbered, written and flushed as one job that no cancellation can cut; the session's view
+takes in its records at that moment, whether or not the caller still waits. Appends that wait while a job runs make
+up the next one, so that many sessions share the disk's flushes. Appends to one file keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import structlog
+from aiofiles.os import makedirs, wrap
+
+from agentd.errors import StorageError
+from agentd.transcript.clock import Clock, format_time
+from agentd.transcript.disk import FLUSH_THREADS, Disk, FileChanged, FileDisk, Write
+from agentd.transcript.key import SessionKey
+from agentd.transcript.memory_disk import MemoryDisk
+from agentd.transcript.reading import Loaded, load, load_key
+from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
+from agentd.transcript.view import Transcript
+
+__all__ = ["Session", "SessionStore", "open_store"]
+
+WAITING_APPENDS = 1_024
+"""Appends that may wait for the writer; the next one waits for room."""
+
+BATCH_APPENDS = 256
+"""Appends that one job takes at most."""
+
+READER_THREADS = 2
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Session:
+    """An open session: its file, and what the file's records mean. Only the writer changes it."""
+
+    key: SessionKey
+    path: Path
+    view: Transcript
+    length: int = 0
+    torn: bool = False
+    """The last line has no newline: it is closed before anything follows."""
+    cut_first: bool = False
+    """A failed write may have left bytes after `length`."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at each commit, also where the caller of `append` is gone; who waits on it clears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Append:
+    session: Session
+    records: tuple[Record, ...]
+    done: asyncio.Future[list[Record]]
+
+
+class SessionStore:
+    """Opens sessions and appends to them; made by `open_store`."""
+
+    def __init__(self, folder: Path, disk: Disk, clock: Clock, writer: Executor, readers: Executor) -> None:
+        """Keep sessions in `folder`; `writer` has one thread, so that jobs cannot overtake each other."""
+        self.folder = folder
+        self._disk = disk
+        self._clock = clock
+        self._commit = _on(writer, disk.commit)
+        self._read = _on(readers, self._read_now)
+        self._keys = _on(readers, self._keys_now)
+        self._queue: asyncio.Queue[_Append | None] = asyncio.Queue(WAITING_APPENDS)
+
+    async def open(self, key: SessionKey) -> Session:
+        """Read a session back; a missing file is an empty session. Raises StorageError where it cannot be read."""
+        path = self.folder / f"{key.file_name}.jsonl"
+        try:
+            loaded = await self._read(key, path)
+        except OSError as fault:
+            raise StorageError(_sentence(fault)) from fault
+        return Session(key, path, loaded.view, loaded.length, torn=not loaded.ends_in_newline)
+
+    async def keys(self) -> list[SessionKey]:
+        """Return the key of every session that has a file."""
+        return await self._keys()
+
+    async def append(self, session: Session, *records: Record) -> list[Record]:
+        """Put records on disk, flushed, and return them with their `seq` and `ts`.
+
+        Raises StorageError, and then none of them is in the file or the view. Cancelling the caller does not stop
+        an append that has begun to wait.
+        """
+        done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())
+        await self._queue.put(_Append(session, records, done))
+        return await asyncio.shield(done)
+
+    async def write(self) -> None:
+        """Commit what waits, batch after batch, until `close`."""
+        while (first := await self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < BATCH_APPENDS and not self._queue.empty():
+                following = self._queue.get_nowait()
+                if following is None:
+                    await self._commit_batch(batch)
+                    return
+                batch.append(following)
+            await self._commit_batch(batch)
+
+    async def close(self) -> None:
+        """Let the writer end once everything before this is committed."""
+        await self._queue.put(None)
+
+    async def _commit_batch(self, batch: list[_Append]) -> None:
+        by_path: dict[Path, list[_Append]] = {}
+        for append in batch:
+            by_path.setdefault(append.session.path, []).append(append)
+        jobs = [_Job(appends, format_time(self._clock())) for appends in by_path.values()]
+        faults = await self._commit([job.write for job in jobs])
+        for job, fault in zip(jobs, faults, strict=True):
+            if fault is None:
+                job.succeed()
+            else:
+                await self._fail(job, fault)
+
+    async def _fail(self, job: _Job, fault: OSError) -> None:
+        session = job.session
+        log.error("append_failed", session=session.path.stem, fault=str(fault))
+        session.cut_first = not isinstance(fault, FileChanged)
+        if isinstance(fault, FileChanged):
+            await self._resync(session)
+        job.fail(StorageError(_sentence(fault)))
+
+    async def _resync(self, session: Session) -> None:
+        """Read a file anew that somebody else has changed: what stands there is the truth."""
+        try:
+            loaded = await self._read(session.key, session.path)
+        except (OSError, StorageError) as fault:
+            log.error("session_not_readable", session=session.path.stem, fault=str(fault))
+            return
+        session.view, session.length, session.torn = loaded.view, loaded.length, not loaded.ends_in_newline
+
+    def _read_now(self, key: SessionKey, path: Path) -> Loaded:
+        length = self._disk.lengths(self.folder).get(path, 0)
+        if length == 0:
+            return Loaded(Transcript(key=key), 0, ends_in_newline=True)
+        found = load_key(self._disk, path)
+        if found not in (None, key):
+            raise StorageError(f"{path.name} holds another session: move it away, or give it its own name back")
+        return load(self._disk, path, length)
+
+    def _keys_now(self) -> list[SessionKey]:
+        keys = []
+        for path, length in self._disk.lengths(self.folder).items():
+            key = load_key(self._disk, path) if length else None
+            if key is not None and path.stem == key.file_name:
+                keys.append(key)
+            elif length:
+                log.warning("session_file_ignored", file=path.name)
+        return keys
+
+
+class _Job:
+    """The appends of one file in one batch, as the bytes that will stand there."""
+
+    def __init__(self, appends: list[_Append], ts: str) -> None:
+        self.session = appends[0].session
+        self._appends: list[tuple[_Append, list[Record]]] = []
+        self._seq = self.session.view.next_seq
+        lines = [b"\n"] if self.session.torn else []
+        self._unasked: list[Record] = []
+        if self.session.length == 0:
+            header = SessionHeader(version=FORMAT_VERSION, key=self.session.key)
+            self._unasked = self._number((header,), ts)
+            lines += map(encode_line, self._unasked)
+        for append in appends:
+            numbered = self._number(append.records, ts)
+            try:
+                lines += [encode_line(record) for record in numbered]
+            except UnicodeEncodeError as fault:
+                self._seq -= len(numbered)
+                append.done.set_exception(StorageError(f"text that is no Unicode cannot be written: {fault.reason}"))
+            else:
+                self._appends.append((append, numbered))
+        session = self.session
+        self.write = Write(session.path, session.length, b"".join(lines), session.cut_first)
+
+    def succeed(self) -> None:
+        session = self.session
+        session.length += len(self.write.payload)
+        session.torn = session.cut_first = False
+        for record in self._unasked:
+            session.view.apply(record)
+        for append, records in self._appends:
+            for record in records:
+                session.view.apply(record)
+            if not append.done.done():
+                append.done.set_result(records)
+        session.changed.set()
+
+    def fail(self, fault: StorageError) -> None:
+        for append, _ in self._appends:
+            if not append.done.done():
+                append.done.set_exception(fault)
+
+    def _number(self, records: Iterable[Record], ts: str) -> list[Record]:
+        numbered = [msgspec.structs.replace(record, seq=self._seq + i, ts=ts) for i, record in enumerate(records)]
+        self._seq += len(numbered)
+        return numbered
+
+
+@asynccontextmanager
+async def open_store(folder: Path, clock: Clock, *, persistent: bool = True) -> AsyncIterator[SessionStore]:
+    """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits."""
+    with (
+        ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers,
+        ThreadPoolExecutor(1, "transcript-writer") as writer,
+        ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
+    ):
+        if persistent:
+            await makedirs(folder, mode=0o700, exist_ok=True)
+        disk = FileDisk(flushers) if persistent else MemoryDisk()
+        store = SessionStore(folder, disk, clock, writer, readers)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(store.write(), name="transcript-writer")
+            try:
+                yield store
+            finally:
+                await store.close()
+
+
+def _on(executor: Executor, blocking: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+    """Return the coroutine function that runs a blocking one on this executor."""
+    run = wrap(blocking)
+    return lambda *args: run(*args, executor=executor)
+
+
+def _sentence(fault: OSError) -> str:
+    if isinstance(fault, FileChanged):
+        return f"the session's file was changed by somebody else ({fault}); what it holds now was read again"
+    hint = {
+        errno.ENOSPC: "free some space",
+        errno.EACCES: "check its owner and mode",
+        errno.EROFS: "mount it writable",
+    }
+    todo = hint.get(fault.errno or 0, "check the disk")
+    return f"the session could not be written or read: {fault.strerror or fault}; {todo}"

@@ -1,0 +1,217 @@
+"""What the records of a session mean: a pure fold, one record at a time, with no I/O and no clock.
+
+A message is pending until an answer or a failure names it; a command until its own delivery does. A reply, and a
+notice of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended,
+not that in which messages came: a message may be accepted while another is being answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+import msgspec
+
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import (
+    UNNUMBERED,
+    AssistantMessage,
+    Command,
+    Compaction,
+    Damaged,
+    Delete,
+    Delivery,
+    Draft,
+    Edit,
+    Failure,
+    Record,
+    Reset,
+    SessionHeader,
+    Source,
+    Undo,
+    Unknown,
+    UserMessage,
+)
+
+__all__ = ["SEEN_HOURS", "SEEN_MESSAGES", "Transcript", "Turn", "fold"]
+
+SEEN_MESSAGES = 2_000
+"""Redeliveries are recognised among at least so many of the newest messages ..."""
+
+SEEN_HOURS = 24
+"""... and at least so far back: Telegram keeps unconfirmed updates for that long."""
+
+
+DELETED_TEXT = "[This message was deleted by its author.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Messages that were answered together, and how that ended; None: history without a reply."""
+
+    messages: tuple[UserMessage, ...]
+    end: AssistantMessage | Failure | None
+
+
+@dataclass(slots=True)
+class Transcript:
+    """One session as it stands after its records so far; `apply` is its only change."""
+
+    key: SessionKey | None = None
+    next_seq: int = 0
+    damaged_lines: int = 0
+    turns: list[Turn] = field(default_factory=list)
+    pending: dict[int, UserMessage] = field(default_factory=dict)
+    commands: dict[int, Command] = field(default_factory=dict)
+    acted: set[int] = field(default_factory=set)
+    """Pending commands whose effect is already on record."""
+    undelivered: dict[int, AssistantMessage | Failure] = field(default_factory=dict)
+    drafts: dict[int, dict[int, Draft]] = field(default_factory=dict)
+    """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
+    compactions: list[Compaction] = field(default_factory=list)
+    edited: dict[int, str] = field(default_factory=dict)
+    """Messages that were edited or deleted, and when last: an older edit that comes late is ignored."""
+    seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """(chat, platform's message id) to (seq, ts), oldest first, across resets."""
+
+    def apply(self, record: Record | Damaged | Unknown) -> None:
+        """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
+        if isinstance(record, Damaged):
+            self.damaged_lines += 1
+            return
+        if record.seq == UNNUMBERED:
+            record = msgspec.structs.replace(record, seq=self.next_seq)
+        self.next_seq = max(self.next_seq, record.seq + 1)
+        match record:
+            case UserMessage(source=None):
+                self.turns.append(Turn((record,), None))
+            case UserMessage(source=Source() as source):
+                self._remember(source, record.seq, record.ts)
+                self.pending[record.seq] = record
+            case Command():
+                self._remember(record.source, record.seq, record.ts)
+                self.commands[record.seq] = record
+            case AssistantMessage() | Failure():
+                self._end_turn(record)
+            case Draft():
+                self.drafts.setdefault(min(record.answers, default=record.seq), {})[record.part] = record
+            case Delivery():
+                self._deliver(record)
+            case Edit() | Delete():
+                self._change(record)
+            case _:
+                self._frame(record)
+
+    def knows(self, chat: str, message_id: str) -> int | None:
+        """Return the seq of a message or command already accepted; None for a new one."""
+        found = self.seen.get((chat, message_id))
+        return None if found is None else found[0]
+
+    def is_settled(self, seq: int) -> bool:
+        """Tell whether a message or command was answered, or its sender told, as far as the platform confirmed."""
+        waiting = seq in self.pending or seq in self.commands
+        return not waiting and not any(seq in end.answers for end in self.undelivered.values())
+
+    @property
+    def unsettled(self) -> list[int]:
+        """Return the seqs of all messages and commands that have no delivered end yet."""
+        undelivered = (seq for end in self.undelivered.values() for seq in end.answers)
+        return [*self.pending, *self.commands, *undelivered]
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing waits: no message, no command, nothing to deliver."""
+        return not (self.pending or self.commands or self.undelivered)
+
+    @property
+    def summary(self) -> Compaction | None:
+        """Return the compaction in force."""
+        return self.compactions[-1] if self.compactions else None
+
+    @property
+    def live_turns(self) -> list[Turn]:
+        """Return the turns that the compaction in force does not cover, in the prompt's order."""
+        if self.summary is None:
+            return self.turns
+        _, to = self.summary.covers
+        return [turn for turn in self.turns if turn.messages[-1].seq > to]
+
+    def _remember(self, source: Source, seq: int, ts: str) -> None:
+        self.seen[source.chat, source.message_id] = (seq, ts)
+        if len(self.seen) <= SEEN_MESSAGES or not ts:
+            return
+        horizon = _hours_before(ts, SEEN_HOURS)
+        for oldest, (_, when) in list(islice(self.seen.items(), len(self.seen) - SEEN_MESSAGES)):
+            if when >= horizon:
+                break
+            del self.seen[oldest]
+
+    def _end_turn(self, end: AssistantMessage | Failure) -> None:
+        if not end.answers and isinstance(end, AssistantMessage):
+            self._end_history(end)
+            return
+        messages = tuple(self.pending.pop(seq) for seq in end.answers if seq in self.pending)
+        if messages:
+            self.turns.append(Turn(messages, end))
+        if isinstance(end, AssistantMessage) or end.told:
+            self.undelivered[end.seq] = end
+
+    def _end_history(self, end: AssistantMessage) -> None:
+        """Join a reply without `answers` to the history just before it."""
+        if self.turns and self.turns[-1].end is None:
+            self.turns[-1] = replace(self.turns[-1], end=end)
+
+    def _deliver(self, record: Delivery) -> None:
+        self.commands.pop(record.of, None)
+        self.acted.discard(record.of)
+        end = self.undelivered.pop(record.of, None)
+        self.drafts.pop(min(end.answers, default=end.seq) if end else record.of, None)
+
+    def _frame(self, record: Record | Unknown) -> None:
+        match record:
+            case SessionHeader():
+                self.key = record.key
+            case Compaction():
+                self.compactions.append(record)
+            case Undo():
+                self.compactions = [kept for kept in self.compactions if kept.seq != record.of]
+            case Reset():
+                self.turns.clear()
+                self.compactions.clear()
+                self.edited.clear()
+                self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
+
+    def _change(self, record: Edit | Delete) -> None:
+        if record.edited_at < self.edited.get(record.of, ""):
+            return
+        self.edited[record.of] = record.edited_at
+        content = record.content if isinstance(record, Edit) else DELETED_TEXT
+        if record.of in self.pending:
+            self.pending[record.of] = msgspec.structs.replace(self.pending[record.of], content=content)
+        for index, turn in enumerate(self.turns):
+            if any(message.seq == record.of for message in turn.messages):
+                self.turns[index] = replace(turn, messages=tuple(_edited(turn, record.of, content)))
+
+
+def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
+    """Return the session that these records, in the order of the file, make."""
+    transcript = Transcript()
+    for record in records:
+        transcript.apply(record)
+    return transcript
+
+
+def _edited(turn: Turn, seq: int, content: str) -> Iterator[UserMessage]:
+    for message in turn.messages:
+        yield msgspec.structs.replace(message, content=content) if message.seq == seq else message
+
+
+def _hours_before(ts: str, hours: int) -> str:
+    """Return the time so many hours earlier, as records write it; "" where `ts` is no time (nothing is forgotten)."""
+    try:
+        moment = datetime.fromisoformat(ts) - timedelta(hours=hours)
+    except (ValueError, OverflowError):
+        return ""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

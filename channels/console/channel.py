@@ -1,0 +1,190 @@
+"""The console channel: whoever holds its standard streams is the one person it talks to.
+
+The next message is read when the last is settled. On a terminal a reply grows as it is made, and Ctrl-C stops it;
+on a pipe each answer is written once, whole. Message ids are random: no restart takes a new line for an old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from channels.base import Accept, Address, Author, InboundMessage
+from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines
+from channels.console.text import printable
+from channels.errors import NotAccepted, SendFailed
+
+__all__ = ["ConsoleChannel", "open_console"]
+
+ADDRESS = Address("console", "local", "terminal")
+
+GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
+EMPTY = "There is nothing in that message to answer."
+TOO_LONG = f"That line is longer than {MAX_LINE_BYTES // 1024**2} MiB and was not taken. Send it in parts."
+
+
+class ConsoleChannel:
+    """One person at a terminal, or a script at a pipe."""
+
+    name = "console"
+
+    def __init__(
+        self, lines: Lines, output: BinaryIO, author: Author, new_id: Callable[[], str], *, is_terminal: bool
+    ) -> None:
+        """Read messages from `lines` and write answers to `output`; `new_id` gives ids that never repeat."""
+        self.streams = is_terminal
+        self._lines = lines
+        self._output = output
+        self._author = author
+        self._new_id = new_id
+        self._is_terminal = is_terminal
+        self._shown: dict[str, str] = {}
+        self._open_line = False
+        self._broken = False
+        self._prompting: asyncio.Timeout | None = None
+
+    async def run(self, accept: Accept) -> None:
+        """Read, hand over, wait for the answer; until the end of input, or of whoever read the output."""
+        if self._is_terminal:
+            await self._say(GREETING)
+        with self._stop_on_interrupt() as interrupted:
+            while not self._broken:
+                try:
+                    text = await self._read()
+                except LineTooLong:
+                    await self._say(TOO_LONG)
+                    continue
+                if text is None:
+                    return
+                if text.strip():
+                    await self._converse(text, accept, interrupted)
+                else:
+                    await self._say(EMPTY)
+
+    async def send(self, to: Address, text: str, nonce: str) -> str:
+        """Write a message; on a terminal it stays open for `edit` to grow until the next one."""
+        del to, nonce
+        message_id = self._new_id()
+        self._shown = {message_id: text}
+        await self._write(text, begins=True)
+        return message_id
+
+    async def edit(self, to: Address, message_id: str, text: str) -> None:
+        """Write what is new of a message; a text that does not continue what stands there is written whole."""
+        del to
+        shown = self._shown.get(message_id)
+        self._shown = {message_id: text}
+        if shown is not None and text.startswith(shown):
+            await self._write(text.removeprefix(shown), begins=False)
+        else:
+            await self._write(text, begins=True)
+
+    async def _read(self) -> str | None:
+        try:
+            async with asyncio.timeout(None) as self._prompting:
+                return await self._lines.read()
+        except TimeoutError:
+            return None
+        finally:
+            self._prompting = None
+
+    async def _converse(self, text: str, accept: Accept, interrupted: asyncio.Event) -> None:
+        interrupted.clear()
+        try:
+            receipt = await accept(self._message(text))
+        except NotAccepted as fault:
+            await self._say(str(fault))
+            return
+        async with asyncio.TaskGroup() as tasks:
+            stopper = tasks.create_task(self._stop_when(interrupted, accept), name="console-interrupt")
+            await receipt.settled()
+            stopper.cancel()
+        await self._end_line()
+
+    async def _stop_when(self, interrupted: asyncio.Event, accept: Accept) -> None:
+        await interrupted.wait()
+        try:
+            receipt = await accept(self._message("/stop"))
+        except NotAccepted as fault:
+            await self._say(str(fault))
+            return
+        await receipt.settled()
+
+    def _message(self, text: str) -> InboundMessage:
+        return InboundMessage(ADDRESS, self._author, self._new_id(), datetime.now(UTC), text)
+
+    async def _say(self, text: str) -> None:
+        """Write something that is no part of the conversation."""
+        try:
+            await self._write(text, begins=True)
+            await self._end_line()
+        except SendFailed:
+            return
+
+    async def _end_line(self) -> None:
+        if self._open_line:
+            self._open_line = False
+            await self._put("\n\n" if self._is_terminal else "\n")
+
+    async def _write(self, text: str, *, begins: bool) -> None:
+        if begins:
+            await self._end_line()
+        self._open_line = True
+        await self._put(printable(text))
+        if not self._is_terminal:
+            await self._end_line()
+
+    async def _put(self, text: str) -> None:
+        """Write on a thread: a reader that does not read must not hold up the loop."""
+        try:
+            await asyncio.to_thread(self._put_now, text.encode("utf-8", "replace"))
+        except (OSError, ValueError) as fault:
+            self._broken = True
+            raise SendFailed("the console's output is closed") from fault
+
+    def _put_now(self, content: bytes) -> None:
+        self._output.write(content)
+        self._output.flush()
+
+    @contextmanager
+    def _stop_on_interrupt(self) -> Iterator[asyncio.Event]:
+        """On a terminal, Ctrl-C belongs to the reply that is being made; at the prompt it leaves."""
+        interrupted = asyncio.Event()
+        if not self._is_terminal:
+            yield interrupted
+            return
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            if self._prompting is None:
+                interrupted.set()
+            else:
+                self._prompting.reschedule(loop.time())
+
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            yield interrupted
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def open_console(new_id: Callable[[], str]) -> ConsoleChannel:
+    """Talk on this process's standard streams."""
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    lines: Lines = TerminalLines() if is_terminal else PipeLines(sys.stdin.buffer)
+    name = _user_name()
+    return ConsoleChannel(lines, sys.stdout.buffer, Author(name, name), new_id, is_terminal=is_terminal)
+
+
+def _user_name() -> str:
+    """Return who is logged in; a user without a name (a bare uid in a container) is still one person."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "someone"

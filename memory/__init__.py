@@ -1,0 +1,1 @@
+"""Remembers what was said to whom, and finds it again."""

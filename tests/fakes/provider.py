@@ -1,0 +1,46 @@
+"""A provider without a model: the test enqueues what it says, and reads what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
+
+
+class FakeProvider:
+    """Answers each request with the next enqueued reply, or with "ok" where there is none."""
+
+    def __init__(self, model: str = "fake", context_tokens: int | None = None) -> None:
+        """Start with no reply enqueued."""
+        self.model = model
+        self.context_tokens = context_tokens
+        self.requests: list[CompletionRequest] = []
+        self.closed = 0
+        """How many replies ended, whether they were complete, failed or closed early."""
+        self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
+
+    def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:
+        """Add one reply: events are yielded, an exception is raised, and an `asyncio.Event` is waited for.
+
+        A reply that holds no end of its own ends with the reason `stop`.
+        """
+        self._replies.append(parts)
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply."""
+        self.requests.append(request)
+        end = Finished("stop", Usage(), self.model)
+        try:
+            for part in (*(self._replies.popleft() if self._replies else (TextDelta("ok"),)), end):
+                if isinstance(part, Exception):
+                    raise part
+                if isinstance(part, asyncio.Event):
+                    await part.wait()
+                    continue
+                yield part
+                if isinstance(part, Finished):
+                    return
+        finally:
+            self.closed += 1
