@@ -49,6 +49,7 @@ class SessionActor:
         self._key = key
         self._wiring = wiring
         self._session: Session | None = None
+        self._opening = asyncio.Lock()
         self._intake = asyncio.Lock()
         self._arriving = 0
         self._turn: Turn | None = None
@@ -91,8 +92,7 @@ class SessionActor:
 
     async def run(self) -> None:
         """Do what the transcript says is to be done, until nothing has been for the idle time."""
-        async with self._intake:
-            session = await self._open()
+        session = await self._open()
         outbox = Outbox(self._wiring, session)
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -105,11 +105,12 @@ class SessionActor:
                     return
 
     async def _open(self) -> Session:
-        if self._session is None:
-            self._session = await self._wiring.store.open(self._key)
-            self._session.changed = self._bell
-            log.info("session_opened", session=self._key.file_name, turns=len(self._session.view.turns))
-        return self._session
+        async with self._opening:
+            if self._session is None:
+                self._session = await self._wiring.store.open(self._key)
+                self._session.changed = self._bell
+                log.info("session_opened", session=self._key.file_name, turns=len(self._session.view.turns))
+            return self._session
 
     async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
         trace = self._wiring.new_id()

@@ -31,6 +31,11 @@ class Router:
         self._actors: dict[SessionKey, SessionActor] = {}
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def sessions_in_memory(self) -> int:
+        """Return how many actors are alive."""
+        return len(self._actors)
+
     async def accept(self, inbound: InboundMessage) -> Receipt:
         """Put a message on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         return await self._actor(session_key(inbound, self._scope)).accept(inbound)
@@ -42,7 +47,7 @@ class Router:
             log.info("recovery_started", sessions=len(woken))
         async with asyncio.TaskGroup() as tasks:
             for key in woken:
-                tasks.create_task(self._actor(key).finished(), name=f"recovery {key.file_name}")
+                tasks.create_task(self._finish(key), name=f"recovery {key.file_name}")
 
     async def drain(self, seconds: float) -> None:
         """Let running turns end, for so long; what is cut then stays pending on disk."""
@@ -61,9 +66,15 @@ class Router:
         try:
             session = await self._wiring.store.open(key)
         except StorageError as fault:
-            log.error("session_not_readable", session=key.file_name, fault=str(fault))
+            _log_unreadable(key, fault)
             return False
         return not session.view.is_idle
+
+    async def _finish(self, key: SessionKey) -> None:
+        try:
+            await self._actor(key).finished()
+        except StorageError as fault:
+            _log_unreadable(key, fault)
 
     def _actor(self, key: SessionKey) -> SessionActor:
         actor = self._actors.get(key)
@@ -78,7 +89,7 @@ class Router:
         try:
             await actor.run()
         except StorageError as fault:
-            log.error("session_not_readable", session=key.file_name, fault=str(fault))
+            _log_unreadable(key, fault)
         finally:
             # No await since the actor found nothing to do: nobody can have given it a message in between.
             del self._actors[key]
@@ -93,3 +104,8 @@ async def open_router(wiring: Wiring, scope: str, drain_seconds: float) -> Async
             yield router
         finally:
             await router.drain(drain_seconds)
+
+
+def _log_unreadable(key: SessionKey, fault: StorageError) -> None:
+    """Keep the fault of one session's file from the others."""
+    log.error("session_not_readable", session=key.file_name, fault=str(fault))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from channels.base import Accept, Address, Author, InboundMessage
 from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines
@@ -24,9 +25,24 @@ __all__ = ["ConsoleChannel", "open_console"]
 
 ADDRESS = Address("console", "local", "terminal")
 
+MOST_COLUMNS = 100
+"""Longer lines are hard to read."""
+
 GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
 EMPTY = "There is nothing in that message to answer."
 TOO_LONG = f"That line is longer than {MAX_LINE_BYTES // 1024**2} MiB and was not taken. Send it in parts."
+
+
+class Wrap(Protocol):
+    """Where a terminal's lines break (`channels.console.wrap`, which a service without a terminal never imports)."""
+
+    def feed(self, text: str) -> str:
+        """Return what can be written now."""
+        ...
+
+    def flush(self) -> str:
+        """Return what was held back; the line ends here."""
+        ...
 
 
 class ConsoleChannel:
@@ -35,15 +51,18 @@ class ConsoleChannel:
     name = "console"
 
     def __init__(
-        self, lines: Lines, output: BinaryIO, author: Author, new_id: Callable[[], str], *, is_terminal: bool
+        self, lines: Lines, output: BinaryIO, author: Author, new_id: Callable[[], str], wrap: Wrap | None
     ) -> None:
-        """Read messages from `lines` and write answers to `output`; `new_id` gives ids that never repeat."""
-        self.streams = is_terminal
+        """Read messages from `lines` and write answers to `output`; `new_id` gives ids that never repeat.
+
+        `wrap` is how a terminal breaks lines; None is a pipe, which is given the text as it is.
+        """
+        self.streams = wrap is not None
         self._lines = lines
         self._output = output
         self._author = author
         self._new_id = new_id
-        self._is_terminal = is_terminal
+        self._wrap = wrap
         self._shown: dict[str, str] = {}
         self._open_line = False
         self._broken = False
@@ -51,7 +70,7 @@ class ConsoleChannel:
 
     async def run(self, accept: Accept) -> None:
         """Read, hand over, wait for the answer; until the end of input, or of whoever read the output."""
-        if self._is_terminal:
+        if self.streams:
             await self._say(GREETING)
         with self._stop_on_interrupt() as interrupted:
             while not self._broken:
@@ -130,14 +149,14 @@ class ConsoleChannel:
     async def _end_line(self) -> None:
         if self._open_line:
             self._open_line = False
-            await self._put("\n\n" if self._is_terminal else "\n")
+            await self._put(self._wrap.flush() + "\n\n" if self._wrap else "\n")
 
     async def _write(self, text: str, *, begins: bool) -> None:
         if begins:
             await self._end_line()
         self._open_line = True
-        await self._put(printable(text))
-        if not self._is_terminal:
+        await self._put(self._wrap.feed(printable(text)) if self._wrap else printable(text))
+        if not self.streams:
             await self._end_line()
 
     async def _put(self, text: str) -> None:
@@ -156,7 +175,7 @@ class ConsoleChannel:
     def _stop_on_interrupt(self) -> Iterator[asyncio.Event]:
         """On a terminal, Ctrl-C belongs to the reply that is being made; at the prompt it leaves."""
         interrupted = asyncio.Event()
-        if not self._is_terminal:
+        if not self.streams:
             yield interrupted
             return
         loop = asyncio.get_running_loop()
@@ -175,11 +194,15 @@ class ConsoleChannel:
 
 
 def open_console(new_id: Callable[[], str]) -> ConsoleChannel:
-    """Talk on this process's standard streams."""
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    lines: Lines = TerminalLines() if is_terminal else PipeLines(sys.stdin.buffer)
+    """Talk on this process's standard streams: a chat if both are a terminal, else a line at a time."""
     name = _user_name()
-    return ConsoleChannel(lines, sys.stdout.buffer, Author(name, name), new_id, is_terminal=is_terminal)
+    author = Author(name, name)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return ConsoleChannel(PipeLines(sys.stdin.buffer), sys.stdout.buffer, author, new_id, None)
+    from channels.console.wrap import WordWrap
+
+    wrap = WordWrap(min(shutil.get_terminal_size().columns, MOST_COLUMNS))
+    return ConsoleChannel(TerminalLines(), sys.stdout.buffer, author, new_id, wrap)
 
 
 def _user_name() -> str:

@@ -64,14 +64,17 @@ class TerminalLines:
         self._prompt: PromptSession[str] = PromptSession()
 
     async def read(self) -> str | None:
-        """Return what the person enters; None for Ctrl-D, and for Ctrl-C at an idle prompt."""
+        """Return what the person enters; None for Ctrl-D. Ctrl-C drops what was typed, as in a shell."""
         from prompt_toolkit.formatted_text import FormattedText
 
-        try:
-            entered = await self._prompt.prompt_async(FormattedText([("bold", "you> ")]), handle_sigint=False)
-        except (EOFError, KeyboardInterrupt):
-            return None
-        return clean_input(entered)
+        question = FormattedText([("bold", "you> ")])
+        while True:
+            try:
+                return clean_input(await self._prompt.prompt_async(question, handle_sigint=False))
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return None
 
 
 def _resolve(done: asyncio.Future[bytes], line: bytes) -> None:

@@ -28,6 +28,7 @@ from tests.platforms.openai_server import Behaviour, OpenAIServer, reply
 
 REQUEST = CompletionRequest((PromptMessage("system", "be brief"), PromptMessage("user", "a planted prompt")), 64, 0.7)
 KEY = "sk-planted-key"
+HEARD = [{"role": "user", "content": "a"}]
 
 
 def settings(base_url: str, key: str = KEY, timeout_seconds: float = 30) -> ModelSettings:
@@ -358,18 +359,13 @@ async def test_a_key_that_cannot_be_sent_is_refused(server: OpenAIServer, key: s
     [
         ("GET", "/chat/completions", {}, 405),
         ("POST", "/completions", {}, 404),
-        ("POST", "/chat/completions", {"messages": [{"role": "user", "content": "a"}]}, 400),
+        ("POST", "/chat/completions", {"messages": HEARD}, 400),
         ("POST", "/chat/completions", {"model": "m", "messages": []}, 400),
         ("POST", "/chat/completions", {"model": "m", "messages": [{"role": "user", "content": 7}]}, 400),
         ("POST", "/chat/completions", {"model": "m", "messages": [{"role": "cat", "content": "a"}]}, 400),
-        ("POST", "/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}], "x": 1}, 400),
-        (
-            "POST",
-            "/chat/completions",
-            {"model": "m", "messages": [{"role": "user", "content": "a"}], "temperature": "1"},
-            400,
-        ),
-        ("POST", "/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}]}, 200),
+        ("POST", "/chat/completions", {"model": "m", "messages": HEARD, "x": 1}, 400),
+        ("POST", "/chat/completions", {"model": "m", "messages": HEARD, "temperature": "1"}, 400),
+        ("POST", "/chat/completions", {"model": "m", "messages": HEARD}, 200),
     ],
 )
 async def test_the_server_of_the_tests_is_strict(

@@ -19,6 +19,8 @@ class FakeProvider:
         self.requests: list[CompletionRequest] = []
         self.closed = 0
         """How many replies ended, whether they were complete, failed or closed early."""
+        self.asked = asyncio.Event()
+        """Set at each request."""
         self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
 
     def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:
@@ -31,6 +33,7 @@ class FakeProvider:
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Play the next reply."""
         self.requests.append(request)
+        self.asked.set()
         end = Finished("stop", Usage(), self.model)
         try:
             for part in (*(self._replies.popleft() if self._replies else (TextDelta("ok"),)), end):

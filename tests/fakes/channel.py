@@ -1,0 +1,67 @@
+"""A platform without a platform: it keeps what it was told to send, and fails or waits where the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from channels.base import Accept, Address
+from channels.errors import SendFailed
+
+
+@dataclass(slots=True)
+class Sent:
+    """One message on the platform, as it stands after its edits."""
+
+    message_id: str
+    text: str
+    edits: int = 0
+
+
+class FakeChannel:
+    """The port, in memory."""
+
+    name = "fake"
+
+    def __init__(self, *, streams: bool = True) -> None:
+        """Begin with an empty chat."""
+        self.streams = streams
+        self.sent: list[Sent] = []
+        self.refuses = False
+        self.changed = asyncio.Event()
+
+    @property
+    def texts(self) -> list[str]:
+        """What the person sees, in the order of sending."""
+        return [sent.text for sent in self.sent]
+
+    async def run(self, accept: Accept) -> None:
+        """Receive nothing: tests hand their messages to the router."""
+        del accept
+
+    async def send(self, to: Address, text: str, nonce: str) -> str:
+        """Keep a message."""
+        del to, nonce
+        self._check()
+        self.sent.append(Sent(f"m{len(self.sent)}", text))
+        self.changed.set()
+        return self.sent[-1].message_id
+
+    async def edit(self, to: Address, message_id: str, text: str) -> None:
+        """Change a message, also one of an earlier run."""
+        del to
+        self._check()
+        for sent in self.sent:
+            if sent.message_id == message_id:
+                sent.text, sent.edits = text, sent.edits + 1
+        self.changed.set()
+
+    async def shows(self, text: str) -> None:
+        """Wait until some message contains this."""
+        while not any(text in shown for shown in self.texts):
+            self.changed.clear()
+            await self.changed.wait()
+
+    def _check(self) -> None:
+        if self.refuses:
+            raise SendFailed("the platform refuses")

@@ -1,0 +1,114 @@
+"""A daemon without its process: the real store, router and actors between a fake platform and a fake model."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agentd.conversation.router import Router, open_router
+from agentd.conversation.settings import AgentSettings
+from agentd.conversation.wiring import Wiring
+from agentd.transcript.store import open_store
+from channels.base import Address, Author, InboundMessage, Receipt
+from tests.fakes.channel import FakeChannel
+from tests.fakes.provider import FakeProvider
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Stage:
+    """One run of the daemon; `ada` is the person who writes unless another is named."""
+
+    def __init__(self, router: Router, channel: FakeChannel, provider: FakeProvider, folder: Path) -> None:
+        """Hold the parts that a test looks at."""
+        self.router = router
+        self.channel = channel
+        self.provider = provider
+        self.folder = folder
+        self._ids = itertools.count(1)
+
+    async def post(
+        self,
+        text: str,
+        *,
+        message_id: str | None = None,
+        sender: str = "ada",
+        chat: str = "dm",
+        age: timedelta = timedelta(0),
+    ) -> Receipt:
+        """Hand over one message as the platform would, and return once it is accepted."""
+        inbound = InboundMessage(
+            Address("fake", "bot", chat),
+            Author(sender, sender.title()),
+            message_id or f"{sender}-{text[:20]}-{next(self._ids)}",
+            START - age,
+            text,
+        )
+        return await self.router.accept(inbound)
+
+    async def say(self, text: str, **details: Any) -> None:
+        """Post a message and wait for its end."""
+        async with asyncio.timeout(10):
+            receipt = await self.post(text, **details)
+            await receipt.settled()
+
+    def records(self, *, sender: str = "ada", chat: str = "dm") -> list[dict[str, Any]]:
+        """Return the session's records as a stranger would read them."""
+        path = self.folder / f"fake~bot~{chat}~~{sender}.jsonl"
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+    def kinds(self) -> list[str]:
+        """Return the types of the session's records, messages by their role."""
+        return [record.get("role", record["type"]) for record in self.records()]
+
+    def prompt(self, number: int = -1) -> list[tuple[str, str]]:
+        """Return what the model was asked, as (role, text)."""
+        return [(message.role, message.content) for message in self.provider.requests[number].messages]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop go on until a condition holds that nothing announces, for 10 s at most."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what leaves memory cannot set an event
+            await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def daemon(
+    workspace: Path,
+    *,
+    channel: FakeChannel | None = None,
+    provider: FakeProvider | None = None,
+    settings: AgentSettings | None = None,
+    drain_seconds: float = 5,
+) -> AsyncIterator[Stage]:
+    """Start, recover what an earlier run in this folder left, and shut down in order at the end."""
+    channel = channel or FakeChannel()
+    provider = provider or FakeProvider()
+    folder = workspace / "sessions"
+    ids = itertools.count(1)
+    loop = asyncio.get_running_loop()
+    async with open_store(folder, lambda: START) as store:
+        wiring = Wiring(
+            settings=settings or AgentSettings(),
+            store=store,
+            provider=provider,
+            channels={"fake": channel},
+            max_output_tokens=1024,
+            temperature=0.7,
+            stale_after_minutes=30,
+            slots=asyncio.Semaphore(16),
+            clock=lambda: START,
+            monotonic=loop.time,
+            new_id=lambda: f"t{next(ids)}",
+        )
+        async with open_router(wiring, "sender", drain_seconds) as router:
+            async with asyncio.timeout(10):
+                await router.recover()
+            yield Stage(router, channel, provider, folder)

@@ -1,0 +1,139 @@
+"""Commands: recorded before they act, obeyed at once, settled by the delivery of their answer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agentd.providers.base import TextDelta
+from agentd.providers.errors import ProviderRefused
+from tests.fakes.channel import FakeChannel
+from tests.fakes.provider import FakeProvider
+from tests.flow.stage import daemon
+
+
+async def test_new_forgets_for_the_prompt_and_stays_forgotten_after_a_restart(tmp_path: Path) -> None:
+    """D7: `/new` forgot in memory only, and the old conversation came back."""
+    async with daemon(tmp_path) as stage:
+        await stage.say("my secret plan")
+        await stage.say("/new")
+        await stage.say("hello")
+    async with daemon(tmp_path) as stage:
+        await stage.say("again")
+
+        assert stage.prompt()[1:] == [("user", "hello"), ("assistant", "ok"), ("user", "again")]
+        assert "my secret plan" in (stage.folder / "fake~bot~dm~~ada.jsonl").read_text("utf-8")
+
+
+async def test_a_command_is_recorded_before_it_acts_and_its_answer_has_a_receipt(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("/new")
+
+        assert stage.kinds() == ["session", "command", "reset", "draft", "draft", "delivery"]
+        assert stage.records()[-1]["of"] == 1
+        assert stage.channel.texts == ["A new conversation. What was said before stays on disk."]
+
+
+async def test_a_redelivered_command_does_not_act_again(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("/new", message_id="9")
+        await stage.say("hello")
+        await stage.say("/new", message_id="9")
+
+        assert stage.kinds().count("reset") == 1
+
+
+async def test_stop_before_the_first_word_is_a_failure_and_one_answer(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    async with daemon(tmp_path, provider=provider) as stage:
+        first = await stage.post("one")
+        await provider.asked.wait()
+        await stage.say("/stop")
+        await first.settled()
+
+        assert stage.channel.texts == ["Stopped."]
+        assert next(r for r in stage.records() if r["type"] == "failure")["reason"] == "stopped"
+        assert {r["of"] for r in stage.records() if r["type"] == "delivery"} == {2, 3}
+
+
+async def test_stop_in_the_middle_keeps_what_was_said(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("Once upon a time"), asyncio.Event())
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.post("tell me a story")
+        await stage.channel.shows("Once upon")
+        await stage.say("/stop")
+        await stage.say("go on")
+
+        assert stage.channel.texts == ["Once upon a time\n[stopped]", "ok"]
+        assert stage.prompt()[2] == ("assistant", "Once upon a time\n[This reply was cut short.]")
+
+
+async def test_stop_without_a_reply_says_so(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("/stop")
+
+        assert stage.channel.texts == ["There is no reply to stop."]
+
+
+async def test_new_during_a_turn_settles_it_first_and_then_resets(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    async with daemon(tmp_path, provider=provider) as stage:
+        first = await stage.post("one")
+        await provider.asked.wait()
+        await stage.say("/new")
+        await first.settled()
+        await stage.say("two")
+
+        kinds = stage.kinds()
+        assert kinds.index("failure") < kinds.index("reset")
+        assert stage.channel.texts[0].endswith("The reply that was under way is stopped.")
+        assert stage.prompt()[1:] == [("user", "two")]
+
+
+async def test_status_while_a_reply_is_being_made_answers_at_once(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    provider = FakeProvider()
+    provider.enqueue(gate)
+    async with daemon(tmp_path, provider=provider) as stage:
+        first = await stage.post("one")
+        await provider.asked.wait()
+        await stage.say("/status")
+        shown = list(stage.channel.texts)
+        gate.set()
+        await first.settled()
+
+        assert "Model: fake" in shown[0]
+        assert "1 message waiting" in shown[0]
+
+
+@pytest.mark.parametrize("text", ["/nosuch", "/help", "/HELP", "/help@some_bot"])
+async def test_help_and_unknown_commands_list_what_exists_without_asking_the_model(tmp_path: Path, text: str) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say(text)
+
+        assert all(f"/{name}" in stage.channel.texts[0] for name in ("new", "stop", "status", "help"))
+        assert stage.provider.requests == []
+
+
+@pytest.mark.parametrize("text", ["/etc/hosts is what?", "/", "/ new", "//new", "5 / 2", "/2nd"])
+async def test_text_that_only_looks_like_a_command_is_a_message(tmp_path: Path, text: str) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say(text)
+
+        assert stage.prompt()[-1] == ("user", text)
+
+
+async def test_new_works_when_the_provider_is_broken(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(ProviderRefused("No."))
+    async with daemon(tmp_path, provider=provider, channel=FakeChannel(streams=False)) as stage:
+        await stage.say("one")
+        await stage.say("/new")
+        await stage.say("two")
+
+        assert stage.prompt()[1:] == [("user", "two")]

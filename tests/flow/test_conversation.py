@@ -1,0 +1,276 @@
+"""A conversation as a playbook: messages in, what the person sees and what is on disk out."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agentd.conversation.settings import AgentSettings
+from agentd.providers.base import Finished, Restarted, TextDelta, Usage
+from agentd.providers.errors import ContextTooLong, ProviderRefused
+from tests.fakes.channel import FakeChannel
+from tests.fakes.provider import FakeProvider
+from tests.flow.stage import daemon
+
+
+async def test_a_message_is_answered_and_every_step_is_on_record(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("Hello "), TextDelta("Ada."), Finished("stop", Usage(12, 3), "fake-1"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("Hi", message_id="42")
+
+        assert stage.channel.texts == ["Hello Ada."]
+        assert stage.kinds() == ["session", "user", "draft", "draft", "assistant", "delivery"]
+        user, sending, sent, answer, delivery = stage.records()[1:]
+        assert user["source"]["message_id"] == "42"
+        assert user["source"]["author"] == {"id": "ada", "name": "Ada"}
+        assert (sending["state"], sent["state"], sent["message_id"]) == ("sending", "sent", "m0")
+        assert answer["answers"] == [user["seq"]]
+        assert (answer["outcome"], answer["model"]) == ("complete", "fake-1")
+        assert answer["usage"] == {"input_tokens": 12, "output_tokens": 3}
+        assert answer["trace"] == user["trace"]
+        assert (delivery["of"], delivery["message_ids"], delivery["state"]) == (answer["seq"], ["m0"], "sent")
+
+
+async def test_the_next_turn_and_the_next_run_know_what_was_said(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("Hello Ada."))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("My name is Ada.")
+        await stage.say("And yours?")
+
+    async with daemon(tmp_path) as stage:
+        await stage.say("What is my name?")
+
+        assert stage.prompt() == [
+            ("system", "You are a helpful assistant."),
+            ("user", "My name is Ada."),
+            ("assistant", "Hello Ada."),
+            ("user", "And yours?"),
+            ("assistant", "ok"),
+            ("user", "What is my name?"),
+        ]
+
+
+async def test_a_redelivered_message_is_not_answered_again_also_in_a_later_run(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("Hi", message_id="7")
+        await stage.say("Hi", message_id="7")
+    async with daemon(tmp_path) as stage:
+        await stage.say("Hi", message_id="7")
+
+        assert stage.provider.requests == []
+        assert stage.kinds().count("user") == 1
+
+
+async def test_two_deliveries_of_one_message_at_once_are_one_message(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                tasks.create_task(stage.say("Hi", message_id="7"))
+
+        assert stage.kinds().count("user") == 1
+        assert len(stage.provider.requests) == 1
+
+
+async def test_people_and_chats_do_not_mix(tmp_path: Path) -> None:
+    """D4: one person's private chat and two groups were one session."""
+    async with daemon(tmp_path) as stage:
+        await stage.say("I am Ada, in private")
+        await stage.say("I am Ada, in a group", chat="group")
+        await stage.say("I am Bob, in a group", chat="group", sender="bob")
+
+        assert [len(request.messages) for request in stage.provider.requests] == [2, 2, 2]
+        assert len(list(stage.folder.glob("*.jsonl"))) == 3
+
+
+async def test_messages_that_come_while_a_turn_runs_are_answered_together_after_it(tmp_path: Path) -> None:
+    """D12: two workers of one sender interleaved turns."""
+    gate = asyncio.Event()
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("first"), gate)
+    provider.enqueue(TextDelta("both"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        first = await stage.post("one")
+        await stage.channel.shows("first")
+        await stage.post("two")
+        last = await stage.post("three")
+        gate.set()
+        await first.settled()
+        await last.settled()
+
+        assert stage.channel.texts == ["first", "both"]
+        assert stage.prompt()[-3:] == [("user", "one"), ("assistant", "first"), ("user", "two\n\nthree")]
+
+
+async def test_a_message_before_the_first_visible_piece_joins_and_the_request_starts_anew(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    provider.enqueue(TextDelta("both"))
+    settings = AgentSettings(collect_window_ms=60_000)
+    async with daemon(tmp_path, provider=provider, settings=settings) as stage:
+        first = await stage.post("one")
+        await provider.asked.wait()
+        await stage.post("two")
+        await first.settled()
+
+        assert stage.channel.texts == ["both"]
+        assert stage.prompt()[-1] == ("user", "one\n\ntwo")
+        assert stage.records()[-2]["answers"] == [1, 2]
+
+
+async def test_followup_answers_each_message_by_itself(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    provider = FakeProvider()
+    provider.enqueue(gate, TextDelta("1"))
+    provider.enqueue(TextDelta("2"))
+    provider.enqueue(TextDelta("3"))
+    async with daemon(tmp_path, provider=provider, settings=AgentSettings(when_busy="followup")) as stage:
+        await stage.post("one")
+        await stage.post("two")
+        last = await stage.post("three")
+        gate.set()
+        await last.settled()
+
+        assert stage.channel.texts == ["1", "2", "3"]
+
+
+async def test_interrupt_makes_the_running_message_part_of_the_next_answer(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("I was say"), asyncio.Event())
+    provider.enqueue(TextDelta("both"))
+    async with daemon(tmp_path, provider=provider, settings=AgentSettings(when_busy="interrupt")) as stage:
+        first = await stage.post("one")
+        await stage.channel.shows("I was say")
+        await stage.post("two")
+        await first.settled()
+
+        assert stage.channel.texts == ["both"]
+        assert stage.prompt()[-1] == ("user", "one\n\ntwo")
+
+
+async def test_a_broken_provider_is_a_sentence_with_the_trace_and_the_session_goes_on(tmp_path: Path) -> None:
+    """D8: a failed turn was rolled back in memory only, came back and was continued."""
+    provider = FakeProvider()
+    provider.enqueue(ProviderRefused("The model's server refused the key: set provider.api_key."))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+        failure = stage.records()[2]
+
+        assert stage.channel.texts == [
+            f"The model's server refused the key: set provider.api_key. (trace {failure['trace']})"
+        ]
+        assert (failure["reason"], failure["answers"], failure["told"]) == ("provider", [1], True)
+
+    async with daemon(tmp_path) as stage:
+        await stage.say("two")
+
+        assert stage.prompt()[1:] == [
+            ("user", "one"),
+            ("assistant", "[No reply was given: provider.]"),
+            ("user", "two"),
+        ]
+
+
+async def test_a_bug_in_a_turn_is_told_and_the_session_goes_on(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(ZeroDivisionError("a bug"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+        await stage.say("two")
+
+        assert stage.channel.texts[0].startswith("Something went wrong on my side")
+        assert stage.channel.texts[1] == "ok"
+
+
+async def test_a_reply_that_breaks_off_keeps_what_was_shown_and_says_so(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("The answer is"), ProviderRefused("The connection broke."))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+        await stage.say("two")
+
+        assert stage.channel.texts[0].startswith("The answer is\n[This reply broke off. The connection broke.")
+        assert stage.prompt()[2] == ("assistant", "The answer is\n[This reply was cut short.]")
+
+
+async def test_a_reply_that_starts_again_replaces_what_was_shown(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("The ans"), Restarted(), TextDelta("Forty-two."))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+
+        assert stage.channel.texts == ["Forty-two."]
+
+
+async def test_an_empty_answer_says_so(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta(" \n"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+
+        assert stage.channel.texts[0].startswith("The model answered with nothing.")
+        assert stage.records()[2]["reason"] == "empty"
+
+
+async def test_a_prompt_that_is_too_long_is_shortened_once_and_asked_again(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(ContextTooLong("too long"))
+    provider.enqueue(TextDelta("short"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one " * 40_000)
+
+        assert stage.channel.texts == ["short"]
+        assert len(stage.prompt(1)[-1][1]) < len(stage.prompt(0)[-1][1]) * 0.6
+
+
+async def test_a_turn_that_takes_too_long_is_ended_and_told(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    async with daemon(tmp_path, provider=provider, settings=AgentSettings(turn_timeout_seconds=0.05)) as stage:
+        await stage.say("one")
+
+        assert stage.channel.texts[0].startswith("The model took too long")
+        assert provider.closed == 1
+
+
+async def test_a_message_of_one_megabyte_is_kept_whole_and_cut_visibly_for_the_model(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("wörd " * 200_000)
+
+        assert len(stage.records()[1]["content"]) == 1_000_000
+        assert "characters left out" in stage.prompt()[-1][1]
+        assert stage.channel.texts == ["ok"]
+
+
+async def test_old_messages_found_after_a_pause_are_told_not_answered(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("what about lunch?", age=timedelta(hours=3))
+
+        assert stage.provider.requests == []
+        assert "what about lunch?" in stage.channel.texts[0]
+        assert stage.records()[2]["reason"] == "stale"
+
+
+async def test_a_platform_that_refuses_the_reply_is_on_record_and_does_not_stop_the_session(tmp_path: Path) -> None:
+    channel = FakeChannel()
+    channel.refuses = True
+    async with daemon(tmp_path, channel=channel) as stage:
+        await stage.say("one")
+        channel.refuses = False
+        await stage.say("two")
+
+        assert [record["state"] for record in stage.records() if record["type"] == "delivery"] == ["failed", "sent"]
+        assert channel.texts == ["ok"]
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_nothing_is_edited_with_unchanged_text(tmp_path: Path, streams: bool) -> None:
+    channel = FakeChannel(streams=streams)
+    async with daemon(tmp_path, channel=channel) as stage:
+        await stage.say("one")
+
+        assert [(sent.text, sent.edits) for sent in channel.sent] == [("ok", 0)]
