@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import BinaryIO, Protocol
 
@@ -124,7 +124,8 @@ class ConsoleChannel:
             stopper = tasks.create_task(self._stop_when(interrupted, accept), name="console-interrupt")
             await receipt.settled()
             stopper.cancel()
-        await self._end_line()
+        with suppress(SendFailed):
+            await self._end_line()
 
     async def _stop_when(self, interrupted: asyncio.Event, accept: Accept) -> None:
         await interrupted.wait()
@@ -140,11 +141,9 @@ class ConsoleChannel:
 
     async def _say(self, text: str) -> None:
         """Write something that is no part of the conversation."""
-        try:
+        with suppress(SendFailed):
             await self._write(text, begins=True)
             await self._end_line()
-        except SendFailed:
-            return
 
     async def _end_line(self) -> None:
         if self._open_line:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
 from agentd.providers.errors import ProviderRefused, ProviderRetryable
-from agentd.providers.local.engine import NATIVE_ERRORS, Engine
+from agentd.providers.local.engine import Engine
+from agentd.providers.local.llama import NATIVE_ERRORS
 from agentd.providers.local.reply import Reply
 from agentd.providers.local.weights import Weights, find_weights
 from agentd.providers.local.wire import Chunk, encode_request, parse_chunk
@@ -102,7 +103,10 @@ async def _load(engine: Engine, weights: Weights, context_tokens: int, progress:
     progress(f"Loading the embedded model ({weights.name}) ...")
     try:
         await engine.load(weights.path, context_tokens)
-    except (ImportError, *NATIVE_ERRORS) as error:
+    except ImportError as error:
+        # A library of the system, as a rule libgomp, which a slim container has not.
+        raise ProviderRefused(f"The embedded model cannot be used: xllamacpp does not start ({error}).") from error
+    except NATIVE_ERRORS as error:
         raise ProviderRefused(
             f"The model file {weights.path} cannot be loaded: it is damaged, not a GGUF file that the installed "
             "xllamacpp knows, or too large for this machine's memory."

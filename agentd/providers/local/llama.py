@@ -1,0 +1,101 @@
+"""llama.cpp through xllamacpp, which nothing else here knows: how it is loaded, and the one call that is used.
+
+Its calls for a chat release the interpreter's lock and stop when their callback returns True. Loading holds the
+lock, for 0.2 s with the packaged weights; so the file is read once beforehand, which lets the lock go: what then
+holds it is computing, not the disk. This version of xllamacpp leaves signals and the locale alone.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+__all__ = ["NATIVE_ERRORS", "ChatServer", "count_cores", "load_server", "read_ahead"]
+
+NATIVE_ERRORS = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What Cython makes of C++ exceptions; everything else that llama.cpp has to say comes as a chunk."""
+
+_MOST_THREADS = 8  # beyond it a small model's threads wait for each other
+_SPIN_COUNT = "1000"
+_BATCH_TOKENS = 128  # a prompt can be left after each batch: about half a second on two cores, for 6 % of its speed
+_PROMPT_CACHE_MIB = 96  # one full context (23 kB a token): a chat interrupted by other work is not read again
+_READ_BYTES = 1 << 22
+
+
+class ChatServer(Protocol):
+    """The one call of `xllamacpp.Server` that is used."""
+
+    def handle_chat_completions(self, prompt: bytes, callback: Callable[[bytes], bool]) -> None:
+        """Answer, giving each chunk to the callback until it returns True."""
+        ...
+
+
+def count_cores() -> int:
+    """Count the physical cores that this process may use, eight at most: two threads on one core slow each other."""
+    try:
+        cpus = os.sched_getaffinity(0)
+    except AttributeError:  # macOS
+        return min(os.cpu_count() or 1, _MOST_THREADS)
+    return min(len({_core_of(cpu) for cpu in cpus}), _MOST_THREADS)
+
+
+def _core_of(cpu: int) -> str:
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
+
+
+def read_ahead(path: Path, leaving: threading.Event) -> None:
+    """Bring the file from the disk into memory, unless one is `leaving`."""
+    block = bytearray(_READ_BYTES)
+    with path.open("rb", buffering=0) as file:
+        while not leaving.is_set() and file.readinto(block):
+            pass
+
+
+def load_server(path: Path, context_tokens: int) -> ChatServer:
+    """Load the model. Raises one of `NATIVE_ERRORS`, or ImportError where xllamacpp does not start."""
+    xllamacpp = _import_xllamacpp()
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = context_tokens
+    params.n_parallel = 1
+    params.n_batch = _BATCH_TOKENS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = count_cores()
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.ctx_shift = False  # nothing is dropped from a conversation in silence
+    params.fit_params = False  # would load everything twice to learn what fits in a graphics card
+    params.warmup = False  # the first answer is as quick without
+    params.verbosity = -1  # standard output belongs to the chat
+    params.n_threads_http = 1
+    params.ui = False
+    with tempfile.TemporaryDirectory(prefix="agentd-") as directory:
+        # It insists on listening. A socket file that is gone once the model is loaded lets nobody in.
+        params.hostnames = [f"{directory}/llama.sock"]
+        server: ChatServer = xllamacpp.Server(params)
+    return server
+
+
+def _import_xllamacpp() -> ModuleType:
+    """Import it here, so that importing agentd does not cost its 100 MB, and with threads that wait politely.
+
+    libgomp reads how long a thread spins for the others when it is first loaded. By default that is so long that
+    one other busy process on two cores slows the model from 90 tokens a second to 2 to 20; with its own figure for
+    a crowded machine it keeps 30, and loses nothing on an idle one.
+    """
+    ours = not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
+    try:
+        import xllamacpp
+    finally:
+        if ours:
+            os.environ.pop("GOMP_SPINCOUNT", None)
+    module: ModuleType = xllamacpp
+    return module

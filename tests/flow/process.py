@@ -1,0 +1,72 @@
+"""The daemon as a process on a pipe, as a script would drive it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+AGENTD = Path(sys.executable).with_name("agentd")
+SECRET = "sk-planted-secret-0123456789"
+LIMIT_SECONDS = 60
+
+
+def write_config(folder: Path, base_url: str, more: str = "") -> Path:
+    """Write a configuration that asks a server on this machine, and return its path."""
+    path = folder / "config.toml"
+    path.write_text(
+        f'workspace = "{folder / "workspace"}"\n{more}\n'
+        f'[provider]\nkind = "openai"\nbase_url = "{base_url}"\nmodel = "test"\napi_key = "{SECRET}"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without any setting of the daemon."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AGENTD_")}
+    return {**kept, **(extra or {})}
+
+
+@asynccontextmanager
+async def started(config: Path, *words: str) -> AsyncIterator[Process]:
+    """Start the daemon; kill it at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        AGENTD,
+        *("--config", str(config)),
+        *(words or ("run",)),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment(),
+        cwd=config.parent,
+        limit=1 << 24,
+    )
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def talk(config: Path, *lines: str | bytes, words: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    """Send lines until the end of input; return the exit code and both outputs."""
+    async with started(config, *words) as process:
+        told = [line.encode() if isinstance(line, str) else line for line in lines]
+        output, errors = await process.communicate(b"".join(line + b"\n" for line in told))
+        assert process.returncode is not None
+        return process.returncode, output.decode(), errors.decode()
+
+
+def records(config: Path) -> list[dict[str, Any]]:
+    """Return the records of the one session in the workspace."""
+    [path] = (config.parent / "workspace" / "sessions").glob("*.jsonl")
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
