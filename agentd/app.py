@@ -94,6 +94,7 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, channels:
 async def _converse(router: Router, channels: Mapping[str, Channel]) -> None:
     """Finish what an earlier run left, then let every channel receive."""
     await router.recover()
+    log.info("channels_receiving", channels=list(channels))
     async with asyncio.TaskGroup() as tasks:
         for channel in channels.values():
             tasks.create_task(channel.run(router.accept), name=f"channel {channel.name}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
 
 __all__ = ["Reply"]
 
 _PIECES_WAITING = 64
+_LOOK_UP_SECONDS = 1.0
 
 
 class Reply:
@@ -29,10 +31,13 @@ class Reply:
 
     def put(self, piece: bytes) -> bool:
         """Hand over a piece (thread); True means that no more is wanted, which is llama.cpp's own sign to stop."""
-        if not self._stopped:
-            self._pieces.put(piece)
-            self._ring()
-        return self._stopped
+        # An interpreter on its way out has no reader left, and waits for this thread.
+        while not self._stopped and threading.main_thread().is_alive():
+            with contextlib.suppress(queue.Full):
+                self._pieces.put(piece, timeout=_LOOK_UP_SECONDS)
+                self._ring()
+                return self._stopped
+        return True
 
     def end(self, error: BaseException | None) -> None:
         """Say that nothing more comes (thread), and why if it ended badly. Called once."""

@@ -1,0 +1,73 @@
+"""What the daemon costs before anyone says a word: time to start and memory, against the libraries it stands on.
+
+The floor is a Python that imports pydantic-settings, structlog and httpx, and nothing else. The daemon runs as a
+service with a remote provider and the console channel would: `agentd run` until it reads its first line.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 7
+FLOOR = "import pydantic_settings, structlog, httpx; print('ready', flush=True); input()"
+AGENTD = Path(sys.executable).with_name("agentd")
+MB = 1024
+
+
+def main() -> None:
+    """Measure both in turn, and print the medians and what lies between."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.toml"
+        config.write_text(
+            f'workspace = "{folder}/workspace"\n[provider]\nkind = "openai"\n'
+            'base_url = "http://127.0.0.1:9/v1"\nmodel = "none"\n'
+        )
+        daemon = [str(AGENTD), "--config", str(config), "run"]
+        floors, daemons = [], []
+        for _ in range(ROUNDS):
+            floors.append(measure([sys.executable, "-c", FLOOR], "ready"))
+            daemons.append(measure(daemon, "channels_receiving"))
+    floor_seconds, floor_kb = (statistics.median(values) for values in zip(*floors, strict=True))
+    seconds, kb = (statistics.median(values) for values in zip(*daemons, strict=True))
+    print(
+        f"start:    floor {floor_seconds:.2f} s, daemon {seconds:.2f} s, more {seconds - floor_seconds:.2f} s"
+        f" (x {seconds / floor_seconds:.2f})"
+    )
+    print(
+        f"resident: floor {floor_kb / MB:.1f} MB, daemon {kb / MB:.1f} MB, more {(kb - floor_kb) / MB:.1f} MB"
+        f" (x {kb / floor_kb:.2f})"
+    )
+
+
+def measure(command: list[str], ready: str) -> tuple[float, int]:
+    """Start a process, and return the seconds until it says that it is ready, and its resident kB then."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENTD_")}
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        while ready not in (line := process.stdout.readline()):
+            assert line, "the process ended before it was ready"
+        seconds = time.perf_counter() - begun
+        resident = resident_kb(process.pid)
+        process.stdin.close()
+        process.stdout.read()
+    return seconds, resident
+
+
+def resident_kb(pid: int) -> int:
+    """Return what the kernel says of a process's memory."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+if __name__ == "__main__":
+    main()
