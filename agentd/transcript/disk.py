@@ -8,19 +8,25 @@ flushed too. Reading walks backwards from the end, so that its cost is what is r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Disk", "FileChanged", "FileDisk", "Write"]
+__all__ = ["START_BYTES", "Disk", "FileChanged", "FileDisk", "Write", "make_folder"]
 
 FLUSH_THREADS = 8
 """Flushes under way together share the disk's cost: measured, 6 threads do 3 to 10 times what one does."""
 
 READ_BLOCK_BYTES = 64 * 1024
+
+START_BYTES = 64 * 1024
+"""What is read of a file's start to learn whose it is."""
+
+_SESSION_FILE = os.O_NOFOLLOW | os.O_NONBLOCK
+"""Links are no session files; a pipe, which is none either, must not make a thread wait for its other end."""
 
 
 class FileChanged(OSError):
@@ -49,21 +55,22 @@ class Disk(Protocol):
         """Yield the lines of the first `end` bytes, last first, without their newlines."""
         ...
 
-    def first_line(self, path: Path) -> bytes:
-        """Return the first line without its newline; empty where there is no file."""
+    def start(self, path: Path) -> tuple[int, bytes]:
+        """Return the length of a file and its first `START_BYTES` bytes; zero and nothing where there is none."""
         ...
 
-    def lengths(self, folder: Path) -> dict[Path, int]:
-        """Return the length in bytes of each session file of a folder."""
+    def files(self, folder: Path) -> list[Path]:
+        """Return the session files of a folder."""
         ...
 
 
 class FileDisk:
     """The real one."""
 
-    def __init__(self, flushers: ThreadPoolExecutor) -> None:
+    def __init__(self, flushers: ThreadPoolExecutor, flush: Callable[[int], None] = os.fsync) -> None:
         """Flush on these threads where a commit has several files."""
         self._flushers = flushers
+        self._flush = flush
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
         """Append and flush each, side by side; then flush the folders of the new ones."""
@@ -73,13 +80,13 @@ class FileDisk:
             faults = list(self._flushers.map(self._commit_one, writes))
         results = list(zip(writes, faults, strict=True))
         born = {write.path.parent for write, fault in results if write.offset == 0 and fault is None}
-        lost = {folder: fault for folder in born if (fault := _flush_folder(folder))}
+        lost = {folder: fault for folder in born if (fault := _flush_folder(folder, self._flush))}
         return [self._undo_birth(write, lost) or fault for write, fault in results]
 
     def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
         """Yield the lines of the first `end` bytes, last first, read in blocks as they are asked for."""
         pieces: list[bytes] = []
-        with _opened(path, os.O_RDONLY) as fd:
+        with _opened(path, os.O_RDONLY | _SESSION_FILE) as fd:
             while end > 0:
                 size = min(READ_BLOCK_BYTES, end)
                 end -= size
@@ -91,18 +98,33 @@ class FileDisk:
                 pieces.append(head)
         yield b"".join(reversed(pieces))
 
-    def first_line(self, path: Path) -> bytes:
-        """Return the first line, up to a bound that no header reaches."""
+    def start(self, path: Path) -> tuple[int, bytes]:
+        """Return the length of a file and its first bytes."""
         try:
-            with _opened(path, os.O_RDONLY) as fd:
-                return os.pread(fd, READ_BLOCK_BYTES, 0).split(b"\n", 1)[0]
+            with _opened(path, os.O_RDONLY | _SESSION_FILE) as fd:
+                return os.fstat(fd).st_size, os.pread(fd, START_BYTES, 0)
         except FileNotFoundError:
-            return b""
+            return 0, b""
 
-    def lengths(self, folder: Path) -> dict[Path, int]:
-        """Return the length of every `*.jsonl` file; links are no session files."""
-        found = (entry for entry in os.scandir(folder) if entry.name.endswith(".jsonl"))
-        return {folder / entry.name: entry.stat().st_size for entry in found if entry.is_file(follow_symlinks=False)}
+    def files(self, folder: Path) -> list[Path]:
+        """Return every `*.jsonl` file."""
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if entry.name.endswith(".jsonl")]
+        return [folder / entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+
+    def _commit_one(self, write: Write) -> OSError | None:
+        began = False
+        try:
+            with _opened(write.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SESSION_FILE) as fd:
+                _prepare(fd, write)
+                began = True
+                _write_all(fd, write.payload)
+                self._flush(fd)
+        except OSError as fault:
+            if began:
+                _cut_back(write)
+            return fault
+        return None
 
     @staticmethod
     def _undo_birth(write: Write, lost: Mapping[Path, OSError]) -> OSError | None:
@@ -112,24 +134,20 @@ class FileDisk:
             _cut_back(write)
         return fault
 
-    @staticmethod
-    def _commit_one(write: Write) -> OSError | None:
-        try:
-            with _opened(write.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
-                _prepare(fd, write)
-                _write_all(fd, write.payload)
-                os.fsync(fd)
-        except FileChanged as fault:
-            return fault
-        except OSError as fault:
-            _cut_back(write)
-            return fault
-        return None
+
+def make_folder(folder: Path) -> None:
+    """Make a folder (0700) and those above it, and flush each name: files in it must outlive a power cut."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing or [folder]):
+        place.mkdir(mode=0o700, exist_ok=True)
+        fault = _flush_folder(place.parent, os.fsync)
+        if fault is not None:
+            raise fault
 
 
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield fd
     finally:
@@ -154,16 +172,16 @@ def _write_all(fd: int, payload: bytes) -> None:
 def _cut_back(write: Write) -> None:
     """Remove what a failed write left; where that fails too, the next write does it first (`cut_first`)."""
     try:
-        with _opened(write.path, os.O_WRONLY) as fd:
+        with _opened(write.path, os.O_WRONLY | _SESSION_FILE) as fd:
             os.ftruncate(fd, write.offset)
     except OSError:
         return
 
 
-def _flush_folder(folder: Path) -> OSError | None:
+def _flush_folder(folder: Path, flush: Callable[[int], None]) -> OSError | None:
     try:
         with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as fd:
-            os.fsync(fd)
+            flush(fd)
     except OSError as fault:
         return fault
     return None

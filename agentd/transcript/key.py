@@ -2,7 +2,8 @@
 
 A name keeps `a-z`, `0-9`, `-`, `_` and `.` as they are; an upper-case ASCII letter is `+` and its lower-case form
 (file systems may not tell the two apart); every other byte of the UTF-8 text is `%` and two hex digits. The five
-parts are joined by `~`; a part that is null is empty, a part that is the empty string is a lone `%`.
+parts are joined by `~`; a part that is null is empty, a part that is the empty string is a lone `%`. A dot or dash
+that would come first is escaped too: no file is hidden, and none is taken for an option.
 A name longer than 200 bytes keeps its first 150 or so and ends in `%%` and a digest: no encoding holds `%%`.
 """
 
@@ -37,6 +38,8 @@ class SessionKey(msgspec.Struct, frozen=True):
         """The file's name without its suffix: reversible up to 200 bytes, then a readable prefix and a digest."""
         parts = (self.channel, self.account, self.chat, self.thread, self.sender)
         name = "~".join(map(_encode, parts))
+        if name[0] in ".-":
+            name = f"%{ord(name[0]):02x}{name[1:]}"
         if len(name) <= MAX_NAME_BYTES:
             return name
         digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_HEX]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agentd.transcript.disk import FileChanged, Write
+from agentd.transcript.disk import START_BYTES, FileChanged, Write
 
 __all__ = ["MemoryDisk"]
 
@@ -15,7 +15,7 @@ class MemoryDisk:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.files: dict[Path, bytearray] = {}
+        self._contents: dict[Path, bytearray] = {}
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
         """Append each."""
@@ -23,18 +23,20 @@ class MemoryDisk:
 
     def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
         """Yield the lines of the first `end` bytes, last first."""
-        yield from reversed(bytes(self.files.get(path, b"")[:end]).split(b"\n"))
+        yield from reversed(bytes(self._contents.get(path, b"")[:end]).split(b"\n"))
 
-    def first_line(self, path: Path) -> bytes:
-        """Return the first line; empty where there is no file."""
-        return bytes(self.files.get(path, b"")).split(b"\n", 1)[0]
+    def start(self, path: Path) -> tuple[int, bytes]:
+        """Return the length of a file and its first bytes."""
+        content = self._contents.get(path, b"")
+        return len(content), bytes(content[:START_BYTES])
 
-    def lengths(self, folder: Path) -> dict[Path, int]:
-        """Return the length of each file of a folder."""
-        return {path: len(content) for path, content in self.files.items() if path.parent == folder}
+    def files(self, folder: Path) -> list[Path]:
+        """Return the files of a folder."""
+        # The writer's thread may add one at any moment: the list is made in one step.
+        return [path for path in list(self._contents) if path.parent == folder]
 
     def _commit_one(self, write: Write) -> OSError | None:
-        content = self.files.setdefault(write.path, bytearray())
+        content = self._contents.setdefault(write.path, bytearray())
         if len(content) != write.offset:
             return FileChanged(f"{write.path.name} has {len(content)} bytes, and {write.offset} were written")
         content += write.payload

@@ -23,7 +23,7 @@ from agentd.transcript.records import (
 )
 from agentd.transcript.view import SEEN_HOURS, SEEN_MESSAGES, Transcript, fold
 
-__all__ = ["Horizon", "Loaded", "load", "load_key"]
+__all__ = ["Horizon", "Loaded", "find_key", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,11 @@ def load(disk: Disk, path: Path, length: int) -> Loaded:
     return Loaded(fold(reversed(newest_first)), length, ends_in_newline)
 
 
-def load_key(disk: Disk, path: Path) -> SessionKey | None:
+def find_key(start: bytes, path: Path) -> SessionKey | None:
     """Return whose file this is: the key inside decides; a file that the seed wrote has only its name."""
-    header = parse_line(disk.first_line(path))
-    return header.key if isinstance(header, SessionHeader) else parse_file_name(path.stem)
+    # The header is the first line, or the first after one that a crash cut.
+    for line in start.split(b"\n"):
+        record = parse_line(line)
+        if isinstance(record, SessionHeader):
+            return record.key
+    return parse_file_name(path.stem)

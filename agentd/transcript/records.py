@@ -8,7 +8,7 @@ version wrote): both are skipped, neither hides its neighbours.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -44,6 +44,9 @@ FORMAT_VERSION: Final = 1
 
 UNNUMBERED: Final = -1
 
+Seq = Annotated[int, msgspec.Meta(ge=UNNUMBERED, le=2**53)]
+"""A larger one, which no file reaches, is damage: the records after it would have to be numbered from there."""
+
 
 class Author(msgspec.Struct, frozen=True, kw_only=True):
     """Who wrote: the platform's stable id decides, the name is for people."""
@@ -78,7 +81,7 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    seq: int = UNNUMBERED
+    seq: Seq = UNNUMBERED
     ts: str = ""
 
 
@@ -227,7 +230,7 @@ class _Head(msgspec.Struct, frozen=True):
 
     type: str = "message"
     role: str | None = None
-    seq: int = UNNUMBERED
+    seq: Seq = UNNUMBERED
 
 
 _head_decoder = msgspec.json.Decoder(_Head)

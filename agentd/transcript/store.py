@@ -15,21 +15,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
-from aiofiles.os import makedirs, wrap
+from aiofiles.os import wrap
 
 from agentd.errors import StorageError
 from agentd.transcript.clock import Clock, format_time
-from agentd.transcript.disk import FLUSH_THREADS, Disk, FileChanged, FileDisk, Write
+from agentd.transcript.disk import FLUSH_THREADS, Disk, FileChanged, FileDisk, Write, make_folder
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import Loaded, load, load_key
-from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
+from agentd.transcript.reading import Loaded, find_key, load
+from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, Undo, encode_line
 from agentd.transcript.view import Transcript
 
-__all__ = ["Session", "SessionStore", "open_store"]
+__all__ = ["Session", "SessionStore", "open_store", "open_store_on"]
 
 WAITING_APPENDS = 1_024
 """Appends that may wait for the writer; the next one waits for room."""
@@ -44,7 +45,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Session:
     """An open session: its file, and what the file's records mean. Only the writer changes it."""
 
@@ -78,59 +79,101 @@ class SessionStore:
         self._commit = _on(writer, disk.commit)
         self._read = _on(readers, self._read_now)
         self._keys = _on(readers, self._keys_now)
-        self._queue: asyncio.Queue[_Append | None] = asyncio.Queue(WAITING_APPENDS)
+        self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
+        self._room = asyncio.Semaphore(WAITING_APPENDS)
+        self._queue: asyncio.Queue[_Append | None] = asyncio.Queue(WAITING_APPENDS + 1)
+        self._closed = False
 
     async def open(self, key: SessionKey) -> Session:
-        """Read a session back; a missing file is an empty session. Raises StorageError where it cannot be read."""
+        """Read a session back; a missing file is an empty session. Raises StorageError where it cannot be read.
+
+        Who opens what somebody else holds open gets the same session: two views of one file would part.
+        """
         path = self.folder / f"{key.file_name}.jsonl"
+        if path in self._sessions:
+            return self._sessions[path]
         try:
+            encode_line(SessionHeader(version=FORMAT_VERSION, key=key))
             loaded = await self._read(key, path)
+        except UnicodeEncodeError as fault:
+            raise StorageError(f"a key that is no Unicode cannot be written: {fault.reason}") from fault
         except OSError as fault:
             raise StorageError(_sentence(fault)) from fault
-        return Session(key, path, loaded.view, loaded.length, torn=not loaded.ends_in_newline)
+        session = Session(key, path, loaded.view, loaded.length, torn=not loaded.ends_in_newline)
+        return self._sessions.setdefault(path, session)
 
     async def keys(self) -> list[SessionKey]:
-        """Return the key of every session that has a file."""
-        return await self._keys()
+        """Return the key of every session that has a file. Raises StorageError where the folder cannot be read."""
+        try:
+            return await self._keys()
+        except OSError as fault:
+            raise StorageError(_sentence(fault)) from fault
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.
 
         Raises StorageError, and then none of them is in the file or the view. Cancelling the caller does not stop
-        an append that has begun to wait.
+        an append once there was room for it to wait.
         """
+        await self._room.acquire()
+        if self._closed:
+            self._room.release()
+            raise StorageError("the sessions are closed: nothing is written any more")
         done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())
-        await self._queue.put(_Append(session, records, done))
+        done.add_done_callback(self._leave)
+        self._queue.put_nowait(_Append(session, records, done))
         return await asyncio.shield(done)
 
     async def write(self) -> None:
         """Commit what waits, batch after batch, until `close`."""
-        while (first := await self._queue.get()) is not None:
-            batch = [first]
-            while len(batch) < BATCH_APPENDS and not self._queue.empty():
-                following = self._queue.get_nowait()
-                if following is None:
-                    await self._commit_batch(batch)
-                    return
-                batch.append(following)
-            await self._commit_batch(batch)
+        batch: list[_Append] = []
+        try:
+            while (first := await self._queue.get()) is not None:
+                batch = [first]
+                while len(batch) < BATCH_APPENDS and not self._queue.empty():
+                    batch += filter(None, [self._queue.get_nowait()])
+                await self._commit_batch(batch)
+        finally:
+            self._give_up(batch)
 
     async def close(self) -> None:
-        """Let the writer end once everything before this is committed."""
-        await self._queue.put(None)
+        """Return when everything that `append` was called for is committed; what comes later is refused."""
+        # Room is given in the order in which it was asked for: who has all of it is behind everybody.
+        for _ in range(WAITING_APPENDS):
+            await self._room.acquire()
+        self._closed = True
+        self._room.release()
+        self._queue.put_nowait(None)
+
+    def _leave(self, done: asyncio.Future[list[Record]]) -> None:
+        self._room.release()
+        if not done.cancelled():
+            done.exception()  # looked at, even where the caller is gone
+
+    def _give_up(self, batch: list[_Append]) -> None:
+        """Wake who still waits where the writer was cut: how their appends ended is not known."""
+        self._closed = True
+        while not self._queue.empty():
+            batch += filter(None, [self._queue.get_nowait()])
+        for append in batch:
+            append.done.cancel()
 
     async def _commit_batch(self, batch: list[_Append]) -> None:
         by_path: dict[Path, list[_Append]] = {}
         for append in batch:
             by_path.setdefault(append.session.path, []).append(append)
-        jobs = [_Job(appends, format_time(self._clock())) for appends in by_path.values()]
+        now = format_time(self._clock())
+        jobs = [job for job in (_Job(appends, now) for appends in by_path.values()) if job.appends]
         faults = await self._commit([job.write for job in jobs])
         for job, fault in zip(jobs, faults, strict=True):
-            if fault is None:
-                job.succeed()
-            else:
+            if fault is not None:
                 await self._fail(job, fault)
+                continue
+            job.take_in()
+            if job.revokes:
+                # What the compaction covered is in force again, and may stand before what was read of the file.
+                await self._resync(job.session)
+            job.succeed()
 
     async def _fail(self, job: _Job, fault: OSError) -> None:
         session = job.session
@@ -150,18 +193,22 @@ class SessionStore:
         session.view, session.length, session.torn = loaded.view, loaded.length, not loaded.ends_in_newline
 
     def _read_now(self, key: SessionKey, path: Path) -> Loaded:
-        length = self._disk.lengths(self.folder).get(path, 0)
+        length, start = self._disk.start(path)
         if length == 0:
             return Loaded(Transcript(key=key), 0, ends_in_newline=True)
-        found = load_key(self._disk, path)
-        if found not in (None, key):
+        if find_key(start, path) not in (None, key):
             raise StorageError(f"{path.name} holds another session: move it away, or give it its own name back")
         return load(self._disk, path, length)
 
     def _keys_now(self) -> list[SessionKey]:
         keys = []
-        for path, length in self._disk.lengths(self.folder).items():
-            key = load_key(self._disk, path) if length else None
+        for path in self._disk.files(self.folder):
+            try:
+                length, start = self._disk.start(path)
+            except OSError as fault:
+                log.error("session_not_readable", session=path.stem, fault=str(fault))
+                continue
+            key = find_key(start, path) if length else None
             if key is not None and path.stem == key.file_name:
                 keys.append(key)
             elif length:
@@ -174,11 +221,11 @@ class _Job:
 
     def __init__(self, appends: list[_Append], ts: str) -> None:
         self.session = appends[0].session
-        self._appends: list[tuple[_Append, list[Record]]] = []
+        self.appends: list[tuple[_Append, list[Record]]] = []
         self._seq = self.session.view.next_seq
         lines = [b"\n"] if self.session.torn else []
         self._unasked: list[Record] = []
-        if self.session.length == 0:
+        if self._seq == 0:
             header = SessionHeader(version=FORMAT_VERSION, key=self.session.key)
             self._unasked = self._number((header,), ts)
             lines += map(encode_line, self._unasked)
@@ -190,27 +237,32 @@ class _Job:
                 self._seq -= len(numbered)
                 append.done.set_exception(StorageError(f"text that is no Unicode cannot be written: {fault.reason}"))
             else:
-                self._appends.append((append, numbered))
+                self.appends.append((append, numbered))
         session = self.session
         self.write = Write(session.path, session.length, b"".join(lines), session.cut_first)
 
-    def succeed(self) -> None:
+    @property
+    def revokes(self) -> bool:
+        return any(isinstance(record, Undo) for _, records in self.appends for record in records)
+
+    def take_in(self) -> None:
         session = self.session
         session.length += len(self.write.payload)
         session.torn = session.cut_first = False
         for record in self._unasked:
             session.view.apply(record)
-        for append, records in self._appends:
+        for _, records in self.appends:
             for record in records:
                 session.view.apply(record)
-            if not append.done.done():
-                append.done.set_result(records)
-        session.changed.set()
+
+    def succeed(self) -> None:
+        for append, records in self.appends:
+            append.done.set_result(records)
+        self.session.changed.set()
 
     def fail(self, fault: StorageError) -> None:
-        for append, _ in self._appends:
-            if not append.done.done():
-                append.done.set_exception(fault)
+        for append, _ in self.appends:
+            append.done.set_exception(fault)
 
     def _number(self, records: Iterable[Record], ts: str) -> list[Record]:
         numbered = [msgspec.structs.replace(record, seq=self._seq + i, ts=ts) for i, record in enumerate(records)]
@@ -220,15 +272,27 @@ class _Job:
 
 @asynccontextmanager
 async def open_store(folder: Path, clock: Clock, *, persistent: bool = True) -> AsyncIterator[SessionStore]:
-    """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits."""
+    """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits.
+
+    Raises StorageError where there can be no such folder.
+    """
+    if persistent:
+        try:
+            await wrap(make_folder)(folder)
+        except OSError as fault:
+            raise StorageError(f"{folder} cannot hold the sessions ({fault.strerror}): make way for a folder") from fault
+    with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
+        async with open_store_on(FileDisk(flushers) if persistent else MemoryDisk(), folder, clock) as store:
+            yield store
+
+
+@asynccontextmanager
+async def open_store_on(disk: Disk, folder: Path, clock: Clock) -> AsyncIterator[SessionStore]:
+    """Keep sessions on this disk; leaving commits what waits, however the body ended."""
     with (
-        ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers,
         ThreadPoolExecutor(1, "transcript-writer") as writer,
         ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
     ):
-        if persistent:
-            await makedirs(folder, mode=0o700, exist_ok=True)
-        disk = FileDisk(flushers) if persistent else MemoryDisk()
         store = SessionStore(folder, disk, clock, writer, readers)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.write(), name="transcript-writer")

@@ -1,8 +1,9 @@
 """What the records of a session mean: a pure fold, one record at a time, with no I/O and no clock.
 
-A message is pending until an answer or a failure names it; a command until its own delivery does. A reply, and a
-notice of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended,
-not that in which messages came: a message may be accepted while another is being answered.
+A message is pending until an answer or a failure names it, or its author deletes it; a command until its own
+delivery names it, or an answer does (`/retry`: that answer takes the place of the last turn's). A reply, and a notice
+of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended, not that in
+which messages came: a message may be accepted while another is being answered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 import msgspec
 
@@ -46,10 +47,13 @@ SEEN_HOURS = 24
 
 DELETED_TEXT = "[This message was deleted by its author.]"
 
+_AFTER_EVERY_TIME = "~"
+"""Sorts behind all times: no edit that comes late brings a deleted text back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Messages that were answered together, and how that ended; None: history without a reply."""
+    """Messages that were answered together, and how that ended; None: without a reply (history, or deleted in time)."""
 
     messages: tuple[UserMessage, ...]
     end: AssistantMessage | Failure | None
@@ -75,6 +79,9 @@ class Transcript:
     """Messages that were edited or deleted, and when last: an older edit that comes late is ignored."""
     seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """(chat, platform's message id) to (seq, ts), oldest first, across resets."""
+    _unended: set[int] = field(default_factory=set)
+    """Messages of the turns whose end is None: an end may still name them."""
+    _reset_at: int = UNNUMBERED
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
         """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
@@ -86,7 +93,7 @@ class Transcript:
         self.next_seq = max(self.next_seq, record.seq + 1)
         match record:
             case UserMessage(source=None):
-                self.turns.append(Turn((record,), None))
+                self._add_unended(record)
             case UserMessage(source=Source() as source):
                 self._remember(source, record.seq, record.ts)
                 self.pending[record.seq] = record
@@ -143,25 +150,42 @@ class Transcript:
         if len(self.seen) <= SEEN_MESSAGES or not ts:
             return
         horizon = _hours_before(ts, SEEN_HOURS)
-        for oldest, (_, when) in list(islice(self.seen.items(), len(self.seen) - SEEN_MESSAGES)):
-            if when >= horizon:
-                break
+        spare = islice(self.seen.items(), len(self.seen) - SEEN_MESSAGES)
+        for oldest, _ in list(takewhile(lambda entry: entry[1][1] < horizon, spare)):
             del self.seen[oldest]
 
     def _end_turn(self, end: AssistantMessage | Failure) -> None:
         if not end.answers and isinstance(end, AssistantMessage):
             self._end_history(end)
             return
-        messages = tuple(self.pending.pop(seq) for seq in end.answers if seq in self.pending)
+        messages = self._take(end.answers)
+        repeats = [seq for seq in end.answers if self.commands.pop(seq, None)]
         if messages:
             self.turns.append(Turn(messages, end))
+        elif repeats and self.turns and isinstance(end, AssistantMessage):
+            self.turns[-1] = replace(self.turns[-1], end=end)
         if isinstance(end, AssistantMessage) or end.told:
             self.undelivered[end.seq] = end
 
     def _end_history(self, end: AssistantMessage) -> None:
         """Join a reply without `answers` to the history just before it."""
         if self.turns and self.turns[-1].end is None:
+            self._unended.difference_update(message.seq for message in self.turns[-1].messages)
             self.turns[-1] = replace(self.turns[-1], end=end)
+
+    def _add_unended(self, message: UserMessage) -> None:
+        self.turns.append(Turn((message,), None))
+        self._unended.add(message.seq)
+
+    def _take(self, seqs: tuple[int, ...]) -> tuple[UserMessage, ...]:
+        """Take messages out of those that wait, and out of the turns that had no end yet."""
+        found = {seq: self.pending.pop(seq) for seq in seqs if seq in self.pending}
+        if not self._unended.isdisjoint(seqs):
+            taken = [turn for turn in self.turns if turn.end is None and turn.messages[0].seq in seqs]
+            self.turns = [turn for turn in self.turns if turn not in taken]
+            self._unended.difference_update(seqs)
+            found |= {turn.messages[0].seq: turn.messages[0] for turn in taken}
+        return tuple(found[seq] for seq in dict.fromkeys(seqs) if seq in found)
 
     def _deliver(self, record: Delivery) -> None:
         self.commands.pop(record.of, None)
@@ -173,26 +197,46 @@ class Transcript:
         match record:
             case SessionHeader():
                 self.key = record.key
-            case Compaction():
+            case Compaction() if record.covers[1] > self._reset_at:
+                # Else a reset came while the summary was made: what it covers is no part of this conversation.
                 self.compactions.append(record)
             case Undo():
                 self.compactions = [kept for kept in self.compactions if kept.seq != record.of]
             case Reset():
-                self.turns.clear()
-                self.compactions.clear()
-                self.edited.clear()
-                self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
+                self._reset(record)
+
+    def _reset(self, record: Reset) -> None:
+        self._reset_at = record.seq
+        self.turns.clear()
+        self._unended.clear()
+        self.compactions.clear()
+        self.edited = {seq: when for seq, when in self.edited.items() if seq in self.pending}
+        self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
 
     def _change(self, record: Edit | Delete) -> None:
-        if record.edited_at < self.edited.get(record.of, ""):
+        content, when = DELETED_TEXT, _AFTER_EVERY_TIME
+        if isinstance(record, Edit):
+            content, when = record.content, record.edited_at
+        if when < self.edited.get(record.of, ""):
             return
-        self.edited[record.of] = record.edited_at
-        content = record.content if isinstance(record, Edit) else DELETED_TEXT
+        self.edited[record.of] = when
         if record.of in self.pending:
-            self.pending[record.of] = msgspec.structs.replace(self.pending[record.of], content=content)
-        for index, turn in enumerate(self.turns):
+            self._change_pending(self.pending[record.of], content, deleted=isinstance(record, Delete))
+            return
+        for index in reversed(range(len(self.turns))):
+            turn = self.turns[index]
             if any(message.seq == record.of for message in turn.messages):
                 self.turns[index] = replace(turn, messages=tuple(_edited(turn, record.of, content)))
+                return
+
+    def _change_pending(self, message: UserMessage, content: str, *, deleted: bool) -> None:
+        message = msgspec.structs.replace(message, content=content)
+        if deleted:
+            # Settled: nothing will answer it, but for the turn that may be running, whose end takes it in.
+            del self.pending[message.seq]
+            self._add_unended(message)
+        else:
+            self.pending[message.seq] = message
 
 
 def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:

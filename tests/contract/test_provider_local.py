@@ -299,7 +299,7 @@ async def main():
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     with contextlib.suppress(ProviderError):
-        async with local.open_local(ModelSettings.model_validate({'model': __file__})): pass
+        async with local.open_local(ModelSettings.model_validate({'model': sys.executable})): pass
     async with local.open_local(ModelSettings.model_validate({})) as provider:
         for text in ("Hello", "word " * 5000):
             request = CompletionRequest((PromptMessage("user", text),), 4, 0.0)
@@ -317,12 +317,35 @@ except KeyboardInterrupt:
 """
 
 
-async def test_it_prints_nothing_leaves_signals_alone_and_lets_the_process_end(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    async with asyncio.timeout(6 * SOON):
-        process = await asyncio.create_subprocess_exec(sys.executable, script, stdout=PIPE, stderr=PIPE)
-        output = await process.communicate()
+UNCLOSED = """
+import asyncio, sys
+from agentd.providers.base import CompletionRequest, PromptMessage
+from agentd.providers.local import open_local
+from agentd.providers.settings import ModelSettings
 
-    assert output == (b"", b"")
-    assert process.returncode == 7
+async def main():
+    context = open_local(ModelSettings.model_validate({}))
+    provider = await context.__aenter__()
+    stream = provider.stream(CompletionRequest((PromptMessage("user", "Tell me a long story."),), 3000, 0.0))
+    await anext(stream)
+    return context, provider, stream
+
+loop = asyncio.new_event_loop()
+left_open = loop.run_until_complete(main())
+sys.exit(7)
+"""
+
+
+async def run(script: str) -> tuple[bytes, bytes, int | None]:
+    async with asyncio.timeout(6 * SOON):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=PIPE, stderr=PIPE)
+        stdout, stderr = await process.communicate()
+    return stdout, stderr, process.returncode
+
+
+async def test_it_prints_nothing_and_leaves_the_signals_to_the_daemon() -> None:
+    assert await run(SCRIPT) == (b"", b"", 7)
+
+
+async def test_a_process_that_closes_nothing_ends_all_the_same() -> None:
+    assert await run(UNCLOSED) == (b"", b"", 7)

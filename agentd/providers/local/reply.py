@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import threading
 
 __all__ = ["Reply"]
 
@@ -31,8 +30,8 @@ class Reply:
 
     def put(self, piece: bytes) -> bool:
         """Hand over a piece (thread); True means that no more is wanted, which is llama.cpp's own sign to stop."""
-        # An interpreter on its way out has no reader left, and waits for this thread.
-        while not self._stopped and threading.main_thread().is_alive():
+        # A loop that has ended without closing anything has no reader left, and its process waits for this thread.
+        while self._loop.is_running() and not self._stopped:
             with contextlib.suppress(queue.Full):
                 self._pieces.put(piece, timeout=_LOOK_UP_SECONDS)
                 self._ring()
