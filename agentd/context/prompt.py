@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens
+from agentd.context.cutting import cut_to_fit
+from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens, may_fit
 from agentd.providers.base import PromptMessage
 from agentd.transcript.records import AssistantMessage, Failure, UserMessage
 from agentd.transcript.view import Turn
@@ -18,9 +19,6 @@ from agentd.transcript.view import Turn
 __all__ = ["Prompt", "build_prompt", "estimate_prompt"]
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
-MOST_CHARACTERS_PER_TOKEN = 12
-"""More than any ordinary text has; it bounds how much of an endless one is looked at."""
-
 INTERRUPTED_NOTE = "\n[This reply was cut short.]"
 
 
@@ -42,7 +40,9 @@ def build_prompt(system: str, turns: Sequence[Turn], newest: Sequence[UserMessag
     omitted = len(turns)
     for turn in reversed(turns):
         pair = _pair(turn)
-        room -= sum(map(_cost, pair))
+        if not all(may_fit(message.content, room) for message in pair):
+            break
+        room -= estimate_prompt(pair)
         if room < 0:
             break
         kept[:0] = pair
@@ -55,26 +55,6 @@ def build_prompt(system: str, turns: Sequence[Turn], newest: Sequence[UserMessag
 def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
     """Return about how many tokens these messages cost, with what a chat template adds."""
     return sum(map(_cost, messages))
-
-
-def cut_to_fit(text: str, budget_tokens: int) -> str:
-    """Return the text, or its start and its end around a note of how much is left out."""
-    keep = budget_tokens * MOST_CHARACTERS_PER_TOKEN
-    if len(text) <= keep:
-        cost = estimate_tokens(text)
-        if cost <= budget_tokens:
-            return text
-        keep = len(text) * budget_tokens // cost
-    while (cost := estimate_tokens(_cut(text, keep))) > budget_tokens and keep > 0:
-        keep = min(keep * 49 // 50, keep * budget_tokens // cost)
-    return _cut(text, max(keep, 0))
-
-
-def _cut(text: str, keep: int) -> str:
-    start = keep - keep // 2
-    left_out = len(text) - keep
-    end = text[len(text) - keep // 2 :]
-    return f"{text[:start]}\n[... {left_out} characters left out: the text is longer than fits here ...]\n{end}"
 
 
 def _pair(turn: Turn) -> tuple[PromptMessage, PromptMessage]:

@@ -13,10 +13,13 @@ from collections import Counter
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits
 
-__all__ = ["MESSAGE_OVERHEAD_TOKENS", "estimate_tokens"]
+__all__ = ["MESSAGE_OVERHEAD_TOKENS", "estimate_tokens", "may_fit"]
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """What a chat template adds to each message (the seed's figure)."""
+
+MOST_CHARACTERS_PER_TOKEN = 12
+"""More than any ordinary text has. Spaces weigh nothing, yet endless ones must not pass for an empty text."""
 
 _WORD = re.compile(r"[A-Za-z]+")
 _WORD_WEIGHT = 0.21
@@ -74,7 +77,12 @@ def estimate_tokens(text: str) -> int:
     total = _WORD_WEIGHT * sum(1 for _ in _WORD.finditer(text))
     for character, count in Counter(text).items():
         total += count * _weight(character)
-    return ceil(total)
+    return ceil(max(total, len(text) / MOST_CHARACTERS_PER_TOKEN))
+
+
+def may_fit(text: str, budget_tokens: int) -> bool:
+    """Tell, without looking at it, whether a text can cost as little as that: estimating an endless one takes long."""
+    return len(text) <= budget_tokens * MOST_CHARACTERS_PER_TOKEN
 
 
 def _weight(character: str) -> float:

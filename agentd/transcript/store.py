@@ -45,7 +45,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
+@dataclass(slots=True, weakref_slot=True)
 class Session:
     """An open session: its file, and what the file's records mean. Only the writer changes it."""
 
@@ -90,8 +90,9 @@ class SessionStore:
         Who opens what somebody else holds open gets the same session: two views of one file would part.
         """
         path = self.folder / f"{key.file_name}.jsonl"
-        if path in self._sessions:
-            return self._sessions[path]
+        held = self._sessions.get(path)
+        if held is not None:
+            return held
         try:
             encode_line(SessionHeader(version=FORMAT_VERSION, key=key))
             loaded = await self._read(key, path)
@@ -128,22 +129,26 @@ class SessionStore:
         """Commit what waits, batch after batch, until `close`."""
         batch: list[_Append] = []
         try:
-            while (first := await self._queue.get()) is not None:
-                batch = [first]
-                while len(batch) < BATCH_APPENDS and not self._queue.empty():
-                    batch += filter(None, [self._queue.get_nowait()])
+            while batch := await self._next_batch():
                 await self._commit_batch(batch)
         finally:
             self._give_up(batch)
 
     async def close(self) -> None:
         """Return when everything that `append` was called for is committed; what comes later is refused."""
-        # Room is given in the order in which it was asked for: who has all of it is behind everybody.
+        # Room is given in the order in which it was asked for: who has all of it comes after everybody.
         for _ in range(WAITING_APPENDS):
             await self._room.acquire()
         self._closed = True
         self._room.release()
         self._queue.put_nowait(None)
+
+    async def _next_batch(self) -> list[_Append]:
+        """Wait for an append, and return all that wait by then; none at the end, whose mark comes alone."""
+        batch = [await self._queue.get()]
+        while len(batch) < BATCH_APPENDS and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return [append for append in batch if append is not None]
 
     def _leave(self, done: asyncio.Future[list[Record]]) -> None:
         self._room.release()
@@ -153,10 +158,10 @@ class SessionStore:
     def _give_up(self, batch: list[_Append]) -> None:
         """Wake who still waits where the writer was cut: how their appends ended is not known."""
         self._closed = True
-        while not self._queue.empty():
-            batch += filter(None, [self._queue.get_nowait()])
-        for append in batch:
-            append.done.cancel()
+        left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for append in (*batch, *left):
+            if append is not None:
+                append.done.cancel()
 
     async def _commit_batch(self, batch: list[_Append]) -> None:
         by_path: dict[Path, list[_Append]] = {}
@@ -280,7 +285,8 @@ async def open_store(folder: Path, clock: Clock, *, persistent: bool = True) -> 
         try:
             await wrap(make_folder)(folder)
         except OSError as fault:
-            raise StorageError(f"{folder} cannot hold the sessions ({fault.strerror}): make way for a folder") from fault
+            sentence = f"{folder} cannot be used ({fault.strerror}): set workspace to a folder that you may write"
+            raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
         async with open_store_on(FileDisk(flushers) if persistent else MemoryDisk(), folder, clock) as store:
             yield store

@@ -14,7 +14,7 @@ from typing import Any
 
 AGENTD = Path(sys.executable).with_name("agentd")
 SECRET = "sk-planted-secret-0123456789"
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 30
 
 
 def write_config(folder: Path, base_url: str, more: str = "") -> Path:

@@ -24,6 +24,7 @@ class Terminal:
         self.process = process
         self._descriptor = descriptor
         self._seen = b""
+        self._expected = 0
         self._more = asyncio.Event()
         asyncio.get_running_loop().add_reader(descriptor, self._read)
 
@@ -32,15 +33,21 @@ class Terminal:
         """Everything that appeared so far, without colours and cursor movements."""
         return ESCAPES.sub("", self._seen.decode("utf-8", "replace")).replace("\r", "")
 
-    def press(self, keys: str) -> None:
-        """Type."""
-        os.write(self._descriptor, keys.encode())
+    async def press(self, keys: str) -> None:
+        """Type, no faster than the other end reads."""
+        left = keys.encode()
+        while left:
+            left = left[await asyncio.to_thread(os.write, self._descriptor, left) :]
 
-    async def shows(self, text: str, times: int = 1) -> None:
-        """Wait until the text has appeared so often."""
-        while self.screen.count(text) < times:
-            self._more.clear()
-            await self._more.wait()
+    async def shows(self, text: str) -> None:
+        """Wait until the text appears, after what was waited for before."""
+        try:
+            while (found := self.screen.find(text, self._expected)) < 0:
+                self._more.clear()
+                await self._more.wait()
+        except asyncio.CancelledError:
+            raise AssertionError(f"{text!r} did not appear on this screen:\n{self.screen}") from None
+        self._expected = found + len(text)
 
     async def ended(self) -> int:
         """Wait for the end of the process, and return its exit code."""

@@ -14,13 +14,14 @@ from tests.platforms.openai_server import OpenAIServer
 
 async def test_a_chat_shows_a_prompt_an_answer_and_no_log(tmp_path: Path) -> None:
     async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
-        await screen.shows("you> ")
-        screen.press("hello" + ENTER)
+        await screen.shows("you>")
+        await screen.press("hello" + ENTER)
         await screen.shows("You said: hello")
-        await screen.shows("you> ", 2)
-        screen.press("/new" + ENTER)
+        await screen.shows("you>")
+        await screen.press("/new" + ENTER)
         await screen.shows("A new conversation.")
-        screen.press(CTRL_D)
+        await screen.shows("you>")
+        await screen.press(CTRL_D)
         code = await screen.ended()
 
     assert code == 0
@@ -33,14 +34,15 @@ async def test_a_reply_appears_as_it_is_made_and_ctrl_c_stops_it_and_nothing_els
         server.enqueue(slow(["Once upon ", "a time"], asyncio.Event()))
         config = write_config(tmp_path, server.base_url)
         async with terminal(config) as screen:
-            await screen.shows("you> ")
-            screen.press("a story" + ENTER)
+            await screen.shows("you>")
+            await screen.press("a story" + ENTER)
             await screen.shows("Once upon")
-            screen.press(CTRL_C)
+            await screen.press(CTRL_C)
             await screen.shows("[stopped]")
-            screen.press("hello" + ENTER)
+            await screen.press("hello" + ENTER)
             await screen.shows("You said: hello")
-            screen.press(CTRL_D)
+            await screen.shows("you>")
+            await screen.press(CTRL_D)
             code = await screen.ended()
 
     assert code == 0
@@ -52,12 +54,13 @@ async def test_a_reply_appears_as_it_is_made_and_ctrl_c_stops_it_and_nothing_els
 
 async def test_ctrl_c_at_the_prompt_drops_the_line_and_stays(tmp_path: Path) -> None:
     async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
-        await screen.shows("you> ")
-        screen.press("never sent" + CTRL_C)
-        await screen.shows("you> ", 2)
-        screen.press("sent" + ENTER)
+        await screen.shows("you>")
+        await screen.press("never sent" + CTRL_C)
+        await screen.shows("you>")
+        await screen.press("sent" + ENTER)
         await screen.shows("You said: sent")
-        screen.press(CTRL_D)
+        await screen.shows("you>")
+        await screen.press(CTRL_D)
         await screen.ended()
 
     assert [request.last_user_text for request in server.requests] == ["sent"]
@@ -65,10 +68,11 @@ async def test_ctrl_c_at_the_prompt_drops_the_line_and_stays(tmp_path: Path) -> 
 
 async def test_a_paste_of_several_lines_is_one_message(tmp_path: Path) -> None:
     async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
-        await screen.shows("you> ")
-        screen.press("\x1b[200~first line\nsecond line\x1b[201~" + ENTER)
+        await screen.shows("you>")
+        await screen.press("\x1b[200~first line\nsecond line\x1b[201~" + ENTER)
         await screen.shows("You said:")
-        screen.press(CTRL_D)
+        await screen.shows("you>")
+        await screen.press(CTRL_D)
         await screen.ended()
 
     assert [request.last_user_text for request in server.requests] == ["first line\nsecond line"]
@@ -76,7 +80,7 @@ async def test_a_paste_of_several_lines_is_one_message(tmp_path: Path) -> None:
 
 async def test_a_signal_at_the_prompt_ends_the_chat_in_order(tmp_path: Path) -> None:
     async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
-        await screen.shows("you> ")
+        await screen.shows("you>")
         screen.process.send_signal(signal.SIGINT)
 
         assert await screen.ended() == 0
@@ -85,11 +89,12 @@ async def test_a_signal_at_the_prompt_ends_the_chat_in_order(tmp_path: Path) -> 
 async def test_a_line_longer_than_a_terminals_buffer_is_not_cut(tmp_path: Path) -> None:
     text = "x" * 6000
     async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
-        await screen.shows("you> ")
-        screen.press(text)
-        screen.press(ENTER)
-        await screen.shows("You said: ")
-        screen.press(CTRL_D)
+        await screen.shows("you>")
+        await screen.press(text)
+        await screen.press(ENTER)
+        await screen.shows("You said:")
+        await screen.shows("you>")
+        await screen.press(CTRL_D)
         await screen.ended()
 
     assert [request.last_user_text for request in server.requests] == [text]
