@@ -60,6 +60,10 @@ class Chunk(msgspec.Struct, frozen=True):
         return next((choice.finish_reason for choice in self.choices if choice.finish_reason), None)
 
 
+SAMPLING = {"min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 256}
+"""A model this small falls into repeating itself until the reply is cut: without the penalty 20 of 48 answers ran to
+a limit of 400 tokens, with it none of 16."""
+
 _CHUNKS = msgspec.json.Decoder(Chunk)
 
 
@@ -77,6 +81,7 @@ def encode_request(request: CompletionRequest) -> bytes:
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,
+            **SAMPLING,
         }
     )
 

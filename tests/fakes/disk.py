@@ -1,0 +1,108 @@
+"""A disk with faults: it passes everything on to another one, but for what the test told it to spoil."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentd.transcript.disk import Disk, Write
+
+__all__ = ["FakeDisk", "Gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Where a call stands still: `reached` once it does, until the test sets `opened`."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def pass_through(self) -> None:
+        """Wait; fail rather than hang where the test forgot to open it."""
+        self.reached.set()
+        if not self.opened.wait(30):
+            raise RuntimeError("the gate was never opened")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    code: int
+    leaves: int
+
+
+class FakeDisk:
+    """Counts what is asked of a disk, and fails, tears or holds the next commit or reading."""
+
+    def __init__(self, disk: Disk) -> None:
+        """Pass on to `disk`."""
+        self.commits: list[tuple[Path, ...]] = []
+        """The files of each commit, in its order."""
+        self.bytes_read = 0
+        self.lines_read = 0
+        self._disk = disk
+        self._faults: dict[Path, _Fault] = {}
+        self._bug: Exception | None = None
+        self._commit_gate: Gate | None = None
+        self._read_gate: Gate | None = None
+
+    def fail_next(self, path: Path, code: int, *, leaves: int = 0) -> None:
+        """Let the next commit of a file fail; so many of its bytes stay behind, as after a cut-back that failed."""
+        self._faults[path] = _Fault(code, leaves)
+
+    def break_next(self, bug: Exception) -> None:
+        """Let the next commit as a whole end in what is no fault of a disk."""
+        self._bug = bug
+
+    def hold_commit(self) -> Gate:
+        """Let the next commit stand still."""
+        self._commit_gate = Gate()
+        return self._commit_gate
+
+    def hold_reading(self) -> Gate:
+        """Let the next reading stand still."""
+        self._read_gate = Gate()
+        return self._read_gate
+
+    def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
+        """Commit what is not to fail."""
+        gate, self._commit_gate = self._commit_gate, None
+        if gate is not None:
+            gate.pass_through()
+        bug, self._bug = self._bug, None
+        if bug is not None:
+            raise bug
+        self.commits.append(tuple(write.path for write in writes))
+        faults = {write.path: self._spoil(write) for write in writes if write.path in self._faults}
+        sound = [write for write in writes if write.path not in faults]
+        outcome: dict[Path, OSError | None] = dict(
+            zip((write.path for write in sound), self._disk.commit(sound), strict=True)
+        )
+        return [{**outcome, **faults}[write.path] for write in writes]
+
+    def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
+        """Count the lines that are asked for."""
+        for line in self._disk.lines_backwards(path, end):
+            self.lines_read += 1
+            self.bytes_read += len(line) + 1
+            yield line
+
+    def start(self, path: Path) -> tuple[int, bytes]:
+        """Pass on."""
+        gate, self._read_gate = self._read_gate, None
+        if gate is not None:
+            gate.pass_through()
+        return self._disk.start(path)
+
+    def files(self, folder: Path) -> list[Path]:
+        """Pass on."""
+        return self._disk.files(folder)
+
+    def _spoil(self, write: Write) -> OSError:
+        fault = self._faults.pop(write.path)
+        if fault.leaves:
+            with write.path.open("ab") as file:
+                file.write(write.payload[: fault.leaves])
+        return OSError(fault.code, os.strerror(fault.code), write.path.name)
