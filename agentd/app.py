@@ -23,7 +23,7 @@ from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.registry import open_provider
 from agentd.service.workspace import hold_workspace
-from agentd.settings import Settings
+from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import utc_now
 from agentd.transcript.store import SessionStore, open_store
 from channels.base import Channel
@@ -44,9 +44,12 @@ async def serve(settings: Settings, channel_names: tuple[str, ...]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names)
     with hold_workspace(settings.workspace):
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
+        for key in find_dormant(settings):
+            log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
         async with _open_parts(settings, channels) as router:
             await _until(stop, _converse(router, channels))
             log.info("daemon_stopping")
@@ -81,8 +84,9 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, channels:
         store=store,
         provider=provider,
         channels=channels,
-        max_output_tokens=settings.provider.max_output_tokens,
+        max_output_tokens=min(settings.provider.max_output_tokens, settings.agent.max_context_tokens // 2),
         temperature=settings.provider.temperature,
+        streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
         slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
         clock=utc_now,
@@ -124,6 +128,11 @@ def _build_channels(names: tuple[str, ...]) -> dict[str, Channel]:
 
 def _new_id() -> str:
     return secrets.token_hex(8)
+
+
+def _refuse_reload() -> None:
+    """Stay alive: SIGHUP's own action would end the process without a word."""
+    log.warning("reload_refused", reason="restart the daemon to take in a changed configuration")
 
 
 def _say(line: str) -> None:

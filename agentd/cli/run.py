@@ -28,9 +28,8 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
 
 
 def _log_settings(settings: Settings, names: tuple[str, ...]) -> LogSettings:
-    """Return the log's settings; a chat on a terminal shows warnings only, unless the operator chose a level."""
-    is_chat = "console" in names and sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
-    if is_chat and "log.level" not in settings.given:
+    """Return the log's settings; a log beside a chat shows warnings only, unless the operator chose a level."""
+    if "console" in names and sys.stderr.isatty() and "log.level" not in settings.given:
         return settings.log.model_copy(update={"level": "warning"})
     return settings.log
 

@@ -71,6 +71,7 @@ class SessionActor:
             raise NotAccepted(f"I could not take your message: {fault}. Send it again then.") from fault
         finally:
             self._arriving -= 1
+            self._bell.set()
         return _Receipt(self, seq)
 
     async def settled(self, seq: int) -> None:
@@ -101,7 +102,7 @@ class SessionActor:
                 self._release(session)
                 if self._turn is None and self._closing:
                     return
-                if not await self._rung() and self._may_sleep(session):
+                if await self._slept(session):
                     return
 
     async def _open(self) -> Session:
@@ -166,17 +167,19 @@ class SessionActor:
         self._stalled = True
         await outbox.tell(unsaved_text(str(fault)))
 
-    async def _rung(self) -> bool:
+    async def _slept(self, session: Session) -> bool:
+        """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""
+        idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(session) else None
         try:
-            async with asyncio.timeout(self._wiring.settings.idle_minutes * 60):
+            async with asyncio.timeout(idle_seconds):
                 await self._bell.wait()
         except TimeoutError:
-            return False
-        return True
+            return self._may_sleep(session)
+        return False
 
     def _may_sleep(self, session: Session) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving or self._waiting
+        busy = self._turn is not None or self._arriving > 0 or bool(self._waiting)
         return not busy and (session.view.is_idle or self._stalled)
 
     def _release(self, session: Session) -> None:

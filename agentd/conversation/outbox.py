@@ -10,10 +10,10 @@ from typing import Literal
 import structlog
 
 from agentd.conversation.wiring import Wiring
-from agentd.delivery.reply import Known, Reply
+from agentd.delivery.reply import Destination, Known, Reply
 from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
 from agentd.transcript.store import Session, SessionStore
-from channels.base import Address, Channel
+from channels.base import Address
 from channels.errors import SendFailed
 
 __all__ = ["Outbox"]
@@ -50,11 +50,9 @@ class Outbox:
         self._wiring = wiring
         self._session = session
         key = session.key
-        self._to = Address(key.channel, key.account, key.chat, key.thread)
-
-    @property
-    def _channel(self) -> Channel:
-        return self._wiring.channels[self._session.key.channel]
+        channel = wiring.channels[key.channel]
+        address = Address(key.channel, key.account, key.chat, key.thread)
+        self._to = Destination(channel, address, grows=channel.streams and wiring.streams)
 
     def reply(self, answers: Answers) -> Reply:
         """Begin, or take up from an earlier run, the reply to these messages."""
@@ -62,7 +60,6 @@ class Outbox:
         draft = self._session.view.drafts.get(first, {}).get(0)
         seed = f"{self._session.key.file_name}/{first}/0"
         return Reply(
-            self._channel,
             self._to,
             _DraftRecords(self._wiring.store, self._session, answers),
             nonce=hashlib.sha256(seed.encode()).hexdigest()[:24],
@@ -95,6 +92,6 @@ class Outbox:
     async def tell(self, text: str) -> None:
         """Say something that cannot be recorded now, such as that the disk is full."""
         try:
-            await self._channel.send(self._to, text, self._wiring.new_id())
+            await self._to.channel.send(self._to.address, text, self._wiring.new_id())
         except SendFailed as fault:
             log.warning("notice_not_delivered", fault=str(fault))

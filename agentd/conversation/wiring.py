@@ -25,6 +25,8 @@ class Wiring:
     channels: Mapping[str, Channel]
     max_output_tokens: int
     temperature: float
+    streams: bool
+    """Whether replies grow as they are made, on channels that can show that."""
     stale_after_minutes: float
     slots: asyncio.Semaphore
     """Turns that may ask the provider at once."""

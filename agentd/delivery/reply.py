@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from channels.base import Address, Channel
 from channels.errors import SendFailed
 
-__all__ = ["COPY_NOTE", "Journal", "Known", "Outcome", "Reply"]
+__all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
 COPY_NOTE = "[Sent again: I could not tell whether this had arrived.]\n"
 
@@ -50,28 +50,36 @@ class Outcome:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a reply goes, and whether it may be seen growing there."""
+
+    channel: Channel
+    address: Address
+    grows: bool
+
+
 class Reply:
     """The platform message that one turn, notice or command answer becomes."""
 
     def __init__(
         self,
-        channel: Channel,
-        to: Address,
+        to: Destination,
         journal: Journal,
         *,
         nonce: str,
         monotonic: Callable[[], float],
         known: Known | None = None,
     ) -> None:
-        """Send through `channel`; `nonce` is the same for every try at the same reply."""
-        self._channel = channel
-        self._to = to
+        """Send to one place; `nonce` is the same for every try at the same reply."""
+        self._channel = to.channel
+        self._to = to.address
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
         self._message_id = known.message_id if known else None
         self._uncertain = known is not None and known.message_id is None
-        self._growing = channel.streams and not self._uncertain
+        self._growing = to.grows and not self._uncertain
         self._shown = ""
         self._next_edit = 0.0
 
@@ -81,7 +89,7 @@ class Reply:
         return bool(self._shown)
 
     async def grow(self, text: str) -> None:
-        """Show what there is so far, if the channel does that and enough time has passed."""
+        """Show what there is so far, if this reply grows and enough time has passed."""
         if not self._growing or not text.strip() or self._monotonic() < self._next_edit:
             return
         try:

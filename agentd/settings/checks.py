@@ -29,7 +29,8 @@ def find_contradictions(settings: Settings) -> Iterator[Contradiction]:
         yield Contradiction((key,), "must be a finite number")
     yield from _history(settings)
     for key, model in _models(settings):
-        yield from _model(key, model, settings.agent.max_context_tokens)
+        yield from _reserve(key, model, settings)
+        yield from _model(key, model)
     yield from _slack(settings)
 
 
@@ -45,8 +46,9 @@ def _not_finite(value: object, key: Key) -> Iterator[Key]:
 
 
 def _history(settings: Settings) -> Iterator[Contradiction]:
+    """Two choices that contradict each other are a fault; a default gives way to a choice."""
     kept, held = settings.agent.keep_recent_messages, settings.agent.max_history_messages
-    if kept >= held:
+    if kept >= held and settings.given >= {"agent.keep_recent_messages", "agent.max_history_messages"}:
         keys: tuple[Key, ...] = (("agent", "keep_recent_messages"), ("agent", "max_history_messages"))
         yield Contradiction(keys, f"must be less than agent.max_history_messages, which is {held}, not {kept}")
 
@@ -60,16 +62,21 @@ def _models(settings: Settings) -> Iterator[tuple[Key, ModelSettings]]:
         yield ("provider", "background"), provider.background
 
 
-def _model(key: Key, model: ModelSettings, context_tokens: int) -> Iterator[Contradiction]:
-    if model.max_output_tokens >= context_tokens:
+def _reserve(key: Key, model: ModelSettings, settings: Settings) -> Iterator[Contradiction]:
+    context_tokens = settings.agent.max_context_tokens
+    chosen = "max_output_tokens" in model.model_fields_set and "agent.max_context_tokens" in settings.given
+    if chosen and model.max_output_tokens >= context_tokens:
         keys: tuple[Key, ...] = ((*key, "max_output_tokens"), ("agent", "max_context_tokens"))
         sentence = f"must be less than agent.max_context_tokens, which is {context_tokens}"
         yield Contradiction(keys, f"{sentence}, not {model.max_output_tokens}")
+
+
+def _model(key: Key, model: ModelSettings) -> Iterator[Contradiction]:
     if model.base_url and not model.base_url.startswith(("http://", "https://")):
         yield Contradiction(((*key, "base_url"),), "must start with http:// or https://")
     if model.kind != "openai":
         return
-    if not model.base_url:
+    if not model.base_url and not model.api_key:
         hint = 'missing; for kind "openai" write the server\'s address up to and with /v1'
         yield Contradiction(((*key, "base_url"), (*key, "kind")), f"{hint}, for example http://127.0.0.1:8080/v1")
     if not model.model:

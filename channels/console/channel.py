@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO, Protocol
 
 from channels.base import Accept, Address, Author, InboundMessage
-from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines
+from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines, quiet_controls
 from channels.console.text import printable
 from channels.errors import NotAccepted, SendFailed
 
@@ -187,7 +187,8 @@ class ConsoleChannel:
 
         loop.add_signal_handler(signal.SIGINT, interrupt)
         try:
-            yield interrupted
+            with quiet_controls(sys.stdin.fileno()):
+                yield interrupted
         finally:
             loop.remove_signal_handler(signal.SIGINT)
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import termios
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from channels.console.text import clean_input, decode_line
 
-__all__ = ["LineTooLong", "Lines", "PipeLines", "TerminalLines"]
+__all__ = ["LineTooLong", "Lines", "PipeLines", "TerminalLines", "quiet_controls"]
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """More than anybody types or pastes; a stream without line ends must not fill the memory."""
+
+
+LOCAL_MODES = 3
+"""Where `termios.tcgetattr` has the flags for echo."""
 
 
 class LineTooLong(Exception):
@@ -52,6 +59,19 @@ class PipeLines:
             loop.call_soon_threadsafe(_resolve, done, line)
         except RuntimeError:
             return  # the loop has ended while this thread waited for input
+
+
+@contextmanager
+def quiet_controls(descriptor: int) -> Iterator[None]:
+    """Keep a terminal from writing `^C` into the text that it shows, for as long as the block lasts."""
+    before = termios.tcgetattr(descriptor)
+    quiet = termios.tcgetattr(descriptor)
+    quiet[LOCAL_MODES] &= ~termios.ECHOCTL
+    termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 class TerminalLines:

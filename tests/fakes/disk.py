@@ -44,6 +44,7 @@ class FakeDisk:
         self.lines_read = 0
         self._disk = disk
         self._faults: dict[Path, _Fault] = {}
+        self._start_faults: dict[Path, int] = {}
         self._bug: Exception | None = None
         self._commit_gate: Gate | None = None
         self._read_gate: Gate | None = None
@@ -51,6 +52,10 @@ class FakeDisk:
     def fail_next(self, path: Path, code: int, *, leaves: int = 0) -> None:
         """Let the next commit of a file fail; so many of its bytes stay behind, as after a cut-back that failed."""
         self._faults[path] = _Fault(code, leaves)
+
+    def fail_start(self, path: Path, code: int) -> None:
+        """Let a file be one that cannot be read."""
+        self._start_faults[path] = code
 
     def break_next(self, bug: Exception) -> None:
         """Let the next commit as a whole end in what is no fault of a disk."""
@@ -94,6 +99,9 @@ class FakeDisk:
         gate, self._read_gate = self._read_gate, None
         if gate is not None:
             gate.pass_through()
+        if path in self._start_faults:
+            code = self._start_faults[path]
+            raise OSError(code, os.strerror(code), path.name)
         return self._disk.start(path)
 
     def files(self, folder: Path) -> list[Path]:

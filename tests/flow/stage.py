@@ -102,6 +102,7 @@ async def daemon(
             channels={"fake": channel},
             max_output_tokens=1024,
             temperature=0.7,
+            streams=True,
             stale_after_minutes=30,
             slots=asyncio.Semaphore(16),
             clock=lambda: START,

@@ -90,6 +90,7 @@ async def test_sigterm_lets_the_running_reply_end_and_exits_0(tmp_path: Path) ->
             assert process.stderr
             process.stdin.write(b"one\n")
             await until(lambda: bool(server.requests))
+            process.send_signal(signal.SIGHUP)
             process.send_signal(signal.SIGTERM)
             while b"daemon_stopping" not in await process.stderr.readline():
                 pass
@@ -256,3 +257,28 @@ async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
 
     assert code == 2
     assert "rnu" in errors
+
+
+async def test_without_the_embedded_model_one_message_names_three_ways_to_get_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['xllamacpp'] = None")
+    extra = {"PYTHONPATH": str(tmp_path), "AGENTD_WORKSPACE": str(tmp_path / "workspace")}
+    process = await asyncio.create_subprocess_exec(
+        AGENTD, "run", stdin=-3, stdout=-1, stderr=-1, env=environment(extra), cwd=tmp_path
+    )
+    output, errors = await process.communicate()
+
+    assert (process.returncode, output) == (78, b"")
+    assert [f"{number}." in errors.decode() for number in (1, 2, 3)] == [True] * 3
+    assert b"Traceback" not in errors
+
+
+async def test_a_setting_of_a_part_that_is_not_there_yet_is_said(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        config = write_config(tmp_path, server.base_url, "[limits]\ntokens_per_day = 5\n[memory]\nenabled = true")
+        _, output, errors = await talk(config, "one")
+
+    assert output == "You said: one\n"
+    assert [
+        line for line in errors.splitlines() if "setting_without_effect" in line and "limits.tokens_per_day" in line
+    ]
+    assert "memory.enabled" not in errors

@@ -46,6 +46,7 @@ async def test_a_reply_appears_as_it_is_made_and_ctrl_c_stops_it_and_nothing_els
             code = await screen.ended()
 
     assert code == 0
+    assert "^C" not in screen.screen
     assert [record["outcome"] for record in records(config) if record.get("role") == "assistant"] == [
         "interrupted",
         "complete",

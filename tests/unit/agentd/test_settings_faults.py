@@ -231,16 +231,12 @@ class TestContradictions:
         ("toml", "told"),
         [
             (
-                "[agent]\nkeep_recent_messages = 50",
-                "agent.keep_recent_messages: must be less than agent.max_history_messages, which is 50, not 50",
+                "[agent]\nkeep_recent_messages = 30\nmax_history_messages = 20",
+                "agent.keep_recent_messages: must be less than agent.max_history_messages, which is 20, not 30",
             ),
             (
-                "[agent]\nmax_history_messages = 20",
-                "agent.keep_recent_messages: must be less than agent.max_history_messages, which is 20, not 20",
-            ),
-            (
-                "[agent]\nmax_context_tokens = 1000",
-                "provider.max_output_tokens: must be less than agent.max_context_tokens, which is 1000, not 1024",
+                "[agent]\nmax_context_tokens = 1000\n[provider]\nmax_output_tokens = 1000",
+                "provider.max_output_tokens: must be less than agent.max_context_tokens, which is 1000, not 1000",
             ),
             ("[provider]\nkind = 'openai'\nmodel = 'm'", 'provider.base_url: missing; for kind "openai" write'),
             (
@@ -263,9 +259,20 @@ class TestContradictions:
         assert SECRET not in text
 
     def test_the_source_named_is_where_either_key_was_set(self) -> None:
-        text = fault_environ(AGENTD_AGENT__MAX_HISTORY_MESSAGES="5")
+        text = fault_environ(AGENTD_AGENT__MAX_HISTORY_MESSAGES="5", AGENTD_AGENT__KEEP_RECENT_MESSAGES="9")
 
-        assert text.startswith("AGENTD_AGENT__MAX_HISTORY_MESSAGES: agent.keep_recent_messages: ")
+        assert text.startswith("AGENTD_AGENT__KEEP_RECENT_MESSAGES: agent.keep_recent_messages: ")
+
+    @pytest.mark.parametrize(
+        "toml",
+        [
+            "[agent]\nmax_history_messages = 10",
+            "[agent]\nmax_context_tokens = 500",
+            "[provider]\nkind = 'openai'\nmodel = 'm'\napi_key = 'k'",
+        ],
+    )
+    def test_a_default_gives_way_to_what_was_chosen(self, tmp_path: Path, toml: str) -> None:
+        assert load(toml, tmp_path)
 
 
 class TestSecrets:

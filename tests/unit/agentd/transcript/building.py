@@ -35,7 +35,7 @@ from agentd.transcript.records import (
     UserMessage,
     encode_line,
 )
-from agentd.transcript.view import Transcript
+from agentd.transcript.view import Transcript, Turn, fold
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KEY = SessionKey("fake", "bot", "chat")
@@ -81,6 +81,26 @@ def numbered(*records: Record) -> list[Record]:
         msgspec.structs.replace(record, seq=seq, ts=format_time(START + timedelta(seconds=seq)))
         for seq, record in enumerate(records)
     ]
+
+
+def view_of(*given: Record) -> Transcript:
+    """Fold these records, numbered from 0."""
+    return fold(numbered(*given))
+
+
+def sent(of: int) -> Delivery:
+    return Delivery(of=of, message_ids=("p1",), state="sent")
+
+
+def contents(turns: list[Turn]) -> list[tuple[list[str], str | None]]:
+    """Return each turn's texts, and its reply or the reason that there is none."""
+    return [([message.content for message in turn.messages], ending(turn)) for turn in turns]
+
+
+def ending(turn: Turn) -> str | None:
+    if isinstance(turn.end, Failure):
+        return turn.end.reason
+    return turn.end.content if turn.end else None
 
 
 def as_file(records: list[Record]) -> bytes:
@@ -176,11 +196,11 @@ records: st.SearchStrategy[Record] = st.one_of(
 class History:
     """Writes a session as an actor would: what it adds next depends on what stands there."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: datetime = START) -> None:
         """Begin with the header."""
         self.records: list[Record] = []
         self.view = Transcript()
-        self._now = START
+        self._now = begin
         self.add(SessionHeader(version=FORMAT_VERSION, key=KEY))
 
     def add(self, record: Record) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -123,14 +124,11 @@ contents = st.lists(
 @given(contents, st.integers(0, 5))
 def test_lines_come_backwards_whatever_the_blocks(content: bytes, less: int) -> None:
     memory, end = MemoryDisk(), max(len(content) - less, 0)
-    path = Path(f"/dev/shm/agentd-test-{os.getpid()}.jsonl")
-    memory.commit([Write(path, 0, content)])
-    try:
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as threads:
+        path = Path(folder, "a.jsonl")
         path.write_bytes(content)
-        with ThreadPoolExecutor(1) as threads:
-            lines = list(FileDisk(threads).lines_backwards(path, end))
-    finally:
-        path.unlink()
+        lines = list(FileDisk(threads).lines_backwards(path, end))
+    memory.commit([Write(path, 0, content)])
 
     assert lines == content[:end].split(b"\n")[::-1] == list(memory.lines_backwards(path, end))
 
@@ -242,7 +240,7 @@ def test_a_pipe_or_a_folder_in_a_files_place_fails_at_once(files: FileDisk, fold
     assert [fault and fault.errno for fault in faults] == [errno.ENXIO, errno.EISDIR]
     assert files.files(folder) == []
     for path in (pipe, inner):
-        with pytest.raises(OSError, match="seek|directory"):
+        with pytest.raises(OSError, match=r"seek|directory"):
             files.start(path)
 
 

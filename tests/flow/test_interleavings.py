@@ -1,0 +1,99 @@
+"""Any interleaving of messages, commands, retirement and restarts: each message has exactly one end."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agentd.conversation.settings import AgentSettings
+from agentd.providers.base import TextDelta
+from agentd.providers.errors import ProviderRefused
+from tests.fakes.provider import FakeProvider
+from tests.flow.stage import Stage, daemon
+
+Step = Literal["post", "again", "stop", "new", "turn the loop", "retire", "open the gate", "restart"]
+STEPS: tuple[Step, ...] = ("post", "again", "stop", "new", "turn the loop", "retire", "open the gate", "restart")
+
+
+def provider_of(replies: list[int], gate: asyncio.Event) -> FakeProvider:
+    """Return a model whose replies wait at different places, fail, or are empty."""
+    kinds = [
+        (TextDelta("at once"),),
+        (gate, TextDelta("late")),
+        (TextDelta("half"), gate, TextDelta(" and half")),
+        (TextDelta("half"), ProviderRefused("broke")),
+        (ProviderRefused("refused"),),
+        (),
+    ]
+    provider = FakeProvider()
+    for reply in replies:
+        provider.enqueue(*kinds[reply])
+    return provider
+
+
+async def play(workspace: Path, steps: list[Step], replies: list[int], busy: str) -> Stage:
+    """Run the steps, restarting where they say so; end with a run that may finish everything."""
+    config = AgentSettings.model_validate({"when_busy": busy, "idle_minutes": 1e-9, "collect_window_ms": 60_000})
+    posted = 0
+    left = list(steps)
+    while True:
+        gate = asyncio.Event()
+        gate.set()  # what an earlier run left is finished before anything else
+        provider = provider_of(replies, gate) if left else FakeProvider()
+        async with daemon(workspace, provider=provider, settings=config, drain_seconds=0.001 if left else 5) as stage:
+            gate.clear()
+            while left:
+                step = left.pop(0)
+                if step == "restart":
+                    break
+                posted += step == "post"
+                await act(stage, step, posted, gate)
+            else:
+                return stage
+
+
+async def act(stage: Stage, step: Step, posted: int, gate: asyncio.Event) -> None:
+    """Do one step; nothing here waits for an answer."""
+    match step:
+        case "post" | "again":
+            await stage.post(f"message {posted}", message_id=f"id {posted}")
+        case "stop" | "new":
+            await stage.post(f"/{step}")
+        case "open the gate":
+            gate.set()
+        case _:
+            for _ in range(3 if step == "turn the loop" else 30):
+                await asyncio.sleep(0)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    steps=st.lists(st.sampled_from(STEPS), max_size=25),
+    replies=st.lists(st.integers(0, 5), max_size=12),
+    busy=st.sampled_from(["collect", "followup", "interrupt"]),
+)
+def test_each_message_has_exactly_one_end(steps: list[Step], replies: list[int], busy: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        steps = ["post", *steps, "restart"]
+        stage = asyncio.run(play(Path(folder), steps, replies, busy))
+        records = stage.records()
+
+    users = [record["seq"] for record in records if record.get("role") == "user"]
+    commands = [record["seq"] for record in records if record["type"] == "command"]
+    endings = [record for record in records if record.get("role") == "assistant" or record["type"] == "failure"]
+    ends = Counter(seq for record in endings for seq in record["answers"])
+    receipts = Counter(record["of"] for record in records if record["type"] == "delivery")
+
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    assert len(
+        {record["source"]["message_id"] for record in records if "source" in record and record["type"] == "message"}
+    ) == len(users)
+    assert ends == Counter(users)
+    assert {seq: receipts[seq] for seq in commands} == dict.fromkeys(commands, 1)
+    assert all(receipts[record["seq"]] == 1 for record in endings if record.get("told", True))

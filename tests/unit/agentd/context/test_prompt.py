@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import re
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agentd.context.cutting import cut_to_fit
+from agentd.context.prompt import INTERRUPTED_NOTE, OMITTED_NOTE, Prompt, build_prompt, estimate_prompt
+from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens
+from agentd.transcript.records import AssistantMessage, Failure, UserMessage
+from agentd.transcript.view import DELETED_TEXT, Turn
+
+NOTE = re.compile(r"\n\[\.\.\. (\d+) characters left out: the text is longer than fits here \.\.\.\]\n")
+PLENTY = 1_000_000
+
+FAMILY = "👨‍👩‍👧‍👦"
+THUMB = "👍🏽"
+FLAG = "🇩🇪"
+ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+KEYCAP = "1\ufe0f\u20e3"
+ACCENTED = "e\u0301\u0323"
+HANGUL = "\u1112\u1161\u11ab"
+DEVANAGARI = "कि"
+GRAPHEMES = [FAMILY, THUMB, FLAG, ENGLAND, KEYCAP, ACCENTED, HANGUL, DEVANAGARI, "❤️", "a", "好", " "]
+
+texts = st.text(max_size=200) | st.text("ab 🎉好\n", max_size=2_000) | st.sampled_from(["", "word " * 500, "好" * 300])
+ends = st.one_of(
+    st.none(),
+    st.builds(AssistantMessage, content=texts, outcome=st.sampled_from(["complete", "interrupted"])),
+    st.builds(Failure, answers=st.just(()), reason=st.sampled_from(["stopped", "timeout"]), told=st.booleans()),
+)
+messages = st.lists(st.builds(UserMessage, content=texts), min_size=1, max_size=3).map(tuple)
+turns = st.lists(st.builds(Turn, messages, ends), max_size=8)
+budgets = st.integers(200, 3_000)
+
+
+def said(*contents: str) -> tuple[UserMessage, ...]:
+    return tuple(UserMessage(content=content) for content in contents)
+
+
+def turn(text: str, reply: str = "fine") -> Turn:
+    return Turn(said(text), AssistantMessage(content=reply))
+
+
+def contents(prompt: Prompt) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in prompt.messages]
+
+
+def test_a_prompt_is_the_system_text_the_turns_and_the_newest_message() -> None:
+    prompt = build_prompt("Be kind.", [turn("hello", "hi"), turn("and?", "yes")], said("newest"), PLENTY)
+
+    assert contents(prompt) == [
+        ("system", "Be kind."),
+        ("user", "hello"),
+        ("assistant", "hi"),
+        ("user", "and?"),
+        ("assistant", "yes"),
+        ("user", "newest"),
+    ]
+    assert prompt.omitted_turns == 0
+
+
+def test_messages_of_one_turn_are_joined() -> None:
+    prompt = build_prompt("s", [Turn(said("a", "b"), AssistantMessage(content="c"))], said("d", "e"), PLENTY)
+
+    assert contents(prompt)[1:] == [("user", "a\n\nb"), ("assistant", "c"), ("user", "d\n\ne")]
+
+
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [
+        (Failure(answers=(1,), reason="stopped", told=True), "[No reply was given: stopped.]"),
+        (Failure(answers=(1,), reason="timeout", told=False), "[No reply was given: timeout.]"),
+        (AssistantMessage(content="half", outcome="interrupted"), f"half{INTERRUPTED_NOTE}"),
+        (None, "[No reply was given.]"),
+    ],
+)
+def test_a_turn_without_a_whole_reply_says_so(end: AssistantMessage | Failure | None, shown: str) -> None:
+    prompt = build_prompt("s", [Turn(said("a"), end)], said("b"), PLENTY)
+
+    assert contents(prompt)[1:3] == [("user", "a"), ("assistant", shown)]
+
+
+def test_a_deleted_message_keeps_its_place_and_not_its_text() -> None:
+    prompt = build_prompt("s", [Turn(said(DELETED_TEXT), None)], said("b"), PLENTY)
+
+    assert contents(prompt)[1] == ("user", "[This message was deleted by its author.]")
+
+
+@given(texts, turns, messages, budgets)
+def test_roles_alternate_after_the_system_text(
+    system: str, before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int
+) -> None:
+    roles = [message.role for message in build_prompt(system, before, newest, budget_tokens).messages]
+
+    assert (roles[0], roles[-1]) == ("system", "user")
+    assert all(pair in (("user", "assistant"), ("assistant", "user")) for pair in pairwise(roles[1:]))
+
+
+@given(texts, turns, messages, budgets)
+@example("s" * 5_000, [], said("x" * 5_000), 200)
+@example("好" * 5_000, [turn("a")], said("好" * 5_000), 200)
+@example("", [turn(" " * 100_000, " " * 100_000)], said(" " * 100_000), 200)
+def test_a_prompt_is_never_above_its_budget(
+    system: str, before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int
+) -> None:
+    prompt = build_prompt(system, before, newest, budget_tokens)
+
+    assert estimate_prompt(prompt.messages) <= budget_tokens
+
+
+@given(turns, messages, budgets)
+def test_the_newest_message_is_last_and_whole_where_it_fits(
+    before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int
+) -> None:
+    joined = "\n\n".join(message.content for message in newest)
+    last = build_prompt("s", before, newest, budget_tokens).messages[-1].content
+    reserved = estimate_tokens("s") + estimate_tokens(OMITTED_NOTE) + 2 * MESSAGE_OVERHEAD_TOKENS
+
+    assert (last == joined) == (estimate_tokens(joined) <= budget_tokens - reserved)
+
+
+@given(texts, turns, messages, budgets)
+def test_what_is_left_out_is_the_oldest_and_that_is_said(
+    system: str, before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int
+) -> None:
+    prompt = build_prompt(system, before, newest, budget_tokens)
+    whole = build_prompt(system, before, newest, PLENTY)
+    kept = prompt.messages[1:-1]
+
+    assert len(kept) == 2 * (len(before) - prompt.omitted_turns)
+    assert kept == whole.messages[len(whole.messages) - 1 - len(kept) : -1]
+    assert prompt.messages[0].content.endswith(OMITTED_NOTE) == (prompt.omitted_turns > 0) or system.endswith("]")
+
+
+@given(texts, turns, messages, st.builds(Turn, messages, ends))
+def test_the_prefix_is_the_same_when_a_turn_is_added(
+    system: str, before: list[Turn], newest: tuple[UserMessage, ...], following: Turn
+) -> None:
+    ended = Turn(newest, AssistantMessage(content="a reply"))
+    first = build_prompt(system, before, newest, PLENTY)
+    second = build_prompt(system, [*before, ended], following.messages, PLENTY)
+
+    assert second.messages[: len(first.messages)] == first.messages
+
+
+def test_a_turn_that_cannot_fit_hides_those_before_it_and_is_announced() -> None:
+    prompt = build_prompt("s", [turn("old"), turn("x " * 5_000), turn("new")], said("now"), 500)
+
+    assert contents(prompt) == [
+        ("system", f"s{OMITTED_NOTE}"),
+        ("user", "new"),
+        ("assistant", "fine"),
+        ("user", "now"),
+    ]
+    assert prompt.omitted_turns == 2
+
+
+def test_an_empty_message_is_a_message() -> None:
+    assert contents(build_prompt("", [], (), 200)) == [("system", ""), ("user", "")]
+
+
+def test_a_system_text_too_long_leaves_half_to_the_conversation() -> None:
+    prompt = build_prompt("rule " * 10_000, [turn("a")], said("b"), 400)
+
+    assert NOTE.search(prompt.messages[0].content)
+    assert contents(prompt)[1:] == [("user", "a"), ("assistant", "fine"), ("user", "b")]
+
+
+@given(st.text(max_size=3_000) | st.text("a 好", min_size=500, max_size=3_000), st.integers(0, 300))
+def test_a_cut_text_is_its_start_a_note_and_its_end(text: str, budget_tokens: int) -> None:
+    cut = cut_to_fit(text, budget_tokens)
+    if cut == text:
+        assert estimate_tokens(text) <= budget_tokens
+        return
+    [note] = NOTE.findall(cut) if "characters left out" not in text else [None]
+    start, end = cut[: cut.index("\n[... ")], cut[cut.rindex(" ...]\n") + 6 :]
+
+    assert text.startswith(start)
+    assert text.endswith(end)
+    assert int(note) == len(text) - len(start) - len(end)
+    assert estimate_tokens(cut) <= max(budget_tokens, 30)
+
+
+@pytest.mark.parametrize(
+    "text", ["word " * 9_000, "好" * 20_000, "😀" * 10_000, "7" * 30_000, "x" * 60_000, " " * 400_000]
+)
+def test_a_cut_text_fills_its_budget(text: str) -> None:
+    cost = estimate_tokens(cut_to_fit(text, 5_000))
+
+    assert 4_900 <= cost <= 5_000
+
+
+def test_both_halves_are_looked_at_for_what_they_cost() -> None:
+    front, back = "😀" * 50_000 + " " * 300_000, " " * 300_000 + "😀" * 50_000
+
+    for text in (front, back):
+        cut = cut_to_fit(text, 5_000)
+        assert estimate_tokens(cut) <= 5_000
+        assert cut.count("😀") > 1_000
+        assert cut.count(" ") > 10_000
+
+
+@pytest.mark.parametrize("grapheme", GRAPHEMES, ids=ascii)
+@pytest.mark.parametrize("budget_tokens", range(200, 240))
+def test_d5_no_character_is_torn_where_a_text_is_cut(grapheme: str, budget_tokens: int) -> None:
+    """The seed cut bytes, and a cut inside a character ended the daemon."""
+    start, _, end = NOTE.split(cut_to_fit(grapheme * 3_000, budget_tokens))
+
+    assert start == grapheme * (len(start) // len(grapheme))
+    assert end == grapheme * (len(end) // len(grapheme))
+    assert start
+    assert end
+
+
+@given(st.lists(st.sampled_from(GRAPHEMES), min_size=400, max_size=600), st.integers(60, 120))
+def test_d5_no_character_is_torn_whatever_its_neighbours(graphemes: list[str], budget_tokens: int) -> None:
+    text = "".join(graphemes)
+    start, _, end = NOTE.split(cut_to_fit(text, budget_tokens))
+    boundaries = {0, *accumulate(map(len, graphemes))}
+
+    assert len(start) in boundaries
+    assert len(text) - len(end) in boundaries
+    start.encode()
+    end.encode()
+
+
+@given(st.text(["\u0301", "\u200d", "🇩", "\U0001f3fd", "a"], min_size=2_000, max_size=2_500))
+def test_text_that_is_nothing_but_marks_is_cut_all_the_same(text: str) -> None:
+    cut = cut_to_fit(text, 100)
+
+    assert NOTE.search(cut)
+    assert estimate_tokens(cut) <= 100
