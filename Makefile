@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-deps
+PIP := $(BIN)/pip install -qq --disable-pip-version-check --no-input --no-deps
 
 .PHONY: run test check bench lock clean
 .DELETE_ON_ERROR:

@@ -6,7 +6,7 @@ import asyncio
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, Protocol
 
 from channels.console.text import clean_input, decode_line
@@ -71,7 +71,8 @@ def quiet_controls(descriptor: int) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        with suppress(termios.error):  # the terminal may be gone
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 class TerminalLines:
@@ -93,8 +94,8 @@ class TerminalLines:
                 return clean_input(await self._prompt.prompt_async(question, handle_sigint=False))
             except KeyboardInterrupt:
                 continue
-            except EOFError:
-                return None
+            except (EOFError, OSError, termios.error):
+                return None  # Ctrl-D, or the window was closed
 
 
 def _resolve(done: asyncio.Future[bytes], line: bytes) -> None:

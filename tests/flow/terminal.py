@@ -49,6 +49,11 @@ class Terminal:
             raise AssertionError(f"{text!r} did not appear on this screen:\n{self.screen}") from None
         self._expected = found + len(text)
 
+    def hang_up(self) -> None:
+        """Close the window."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
     async def ended(self) -> int:
         """Wait for the end of the process, and return its exit code."""
         return await self.process.wait()
@@ -59,7 +64,7 @@ class Terminal:
         except OSError:
             block = b""
         if not block:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+            self.hang_up()
         self._seen += block
         self._more.set()
 
@@ -87,5 +92,5 @@ async def terminal(config: Path) -> AsyncIterator[Terminal]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        asyncio.get_running_loop().remove_reader(ours)
-        os.close(ours)
+        if asyncio.get_running_loop().remove_reader(ours):
+            os.close(ours)

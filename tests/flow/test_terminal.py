@@ -99,3 +99,30 @@ async def test_a_line_longer_than_a_terminals_buffer_is_not_cut(tmp_path: Path) 
         await screen.ended()
 
     assert [request.last_user_text for request in server.requests] == [text]
+
+
+async def test_a_window_that_is_closed_ends_the_chat_in_order_and_keeps_the_reply(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with OpenAIServer() as server:
+        server.enqueue(slow(["Once upon ", "a time"], gate))
+        config = write_config(tmp_path, server.base_url)
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            await screen.press("a story" + ENTER)
+            await screen.shows("Once upon")
+            screen.hang_up()
+            gate.set()
+            code = await screen.ended()
+
+    assert code == 0
+    assert [record["content"] for record in records(config) if record.get("role") == "assistant"] == [
+        "Once upon a time"
+    ]
+
+
+async def test_a_window_that_is_closed_at_the_prompt_ends_the_chat_in_order(tmp_path: Path) -> None:
+    async with OpenAIServer() as server, terminal(write_config(tmp_path, server.base_url)) as screen:
+        await screen.shows("you>")
+        screen.hang_up()
+
+        assert await screen.ended() == 0

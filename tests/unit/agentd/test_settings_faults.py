@@ -272,7 +272,7 @@ class TestContradictions:
         ],
     )
     def test_a_default_gives_way_to_what_was_chosen(self, tmp_path: Path, toml: str) -> None:
-        assert load(toml, tmp_path)
+        assert load(toml, tmp_path).given
 
 
 class TestSecrets:
