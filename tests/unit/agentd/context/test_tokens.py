@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.context.tokens import estimate_tokens, may_fit
+from tests.unit.agentd.transcript.building import CALM
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep until the next morning."
 GERMAN = "Die Zugverbindung zwischen München und Köln fällt heute wegen eines Unwetters leider vollständig aus."
@@ -50,6 +51,7 @@ def test_where_a_character_is_a_token_the_rule_of_four_is_not_kept(text: str) ->
     assert estimate_tokens(text) > 2 * len(text) / 4
 
 
+@CALM
 @given(texts, texts)
 def test_a_whole_costs_no_more_than_its_parts_and_no_less_than_one_of_them(one: str, other: str) -> None:
     whole = estimate_tokens(one + other)
@@ -58,12 +60,14 @@ def test_a_whole_costs_no_more_than_its_parts_and_no_less_than_one_of_them(one: 
     assert whole >= max(estimate_tokens(one), estimate_tokens(other))
 
 
+@CALM
 @given(texts.filter(bool), st.integers(1, 20))
 def test_a_repeated_text_costs_about_as_often(text: str, times: int) -> None:
-    assert estimate_tokens(text * times) <= times * estimate_tokens(text)
+    assert estimate_tokens(text * times) <= times * estimate_tokens(text) + 1
     assert estimate_tokens(text * times) >= 1
 
 
+@CALM
 @given(st.characters())
 def test_every_character_there_is_has_a_cost_within_bounds(character: str) -> None:
     assert 0 <= estimate_tokens(character * 1000) <= 2000
@@ -74,6 +78,7 @@ def test_endless_spaces_do_not_pass_for_an_empty_text() -> None:
     assert estimate_tokens(" " * 1200) == 100
 
 
+@CALM
 @given(texts, st.integers(0, 30))
 def test_a_text_that_costs_so_little_may_fit(text: str, budget_tokens: int) -> None:
     assert may_fit(text, budget_tokens) or estimate_tokens(text) > budget_tokens

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from agentd.transcript.clock import format_time
@@ -41,6 +42,9 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KEY = SessionKey("fake", "bot", "chat")
 OTHER_KEY = SessionKey("fake", "bot", "other")
 ADA = Author(id="ada", name="Ada")
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How properties are run: what they claim is no matter of time, and the machine may be busy."""
 
 R = TypeVar("R", bound=msgspec.Struct)
 

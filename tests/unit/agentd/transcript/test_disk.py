@@ -25,6 +25,7 @@ from agentd.transcript.disk import (
     make_folder,
 )
 from agentd.transcript.memory_disk import MemoryDisk
+from tests.unit.agentd.transcript.building import CALM
 
 
 class Flushes:
@@ -121,6 +122,7 @@ contents = st.lists(
 ).map(b"".join)
 
 
+@CALM
 @given(contents, st.integers(0, 5))
 def test_lines_come_backwards_whatever_the_blocks(content: bytes, less: int) -> None:
     memory, end = MemoryDisk(), max(len(content) - less, 0)
@@ -288,6 +290,7 @@ import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from agentd.transcript.disk import FileDisk, Write
+from tests.unit.agentd.transcript.building import CALM
 
 sick, well = Path(sys.argv[1], "sick.jsonl"), Path(sys.argv[1], "well.jsonl")
 with ThreadPoolExecutor(2) as threads:

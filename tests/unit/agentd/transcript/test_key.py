@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentd.transcript.key import MAX_NAME_BYTES, SessionKey, parse_file_name
-from tests.unit.agentd.transcript.building import keys
+from tests.unit.agentd.transcript.building import CALM, keys
 
 SAFE = set(string.ascii_lowercase + string.digits + "-_.+%~")
 
@@ -16,6 +16,7 @@ nasty = st.text(st.sampled_from("aA%~+-_./\\ \x00:é😀2"), max_size=8)
 nasty_keys = st.builds(SessionKey, nasty, nasty, nasty, st.none() | nasty, st.none() | nasty)
 
 
+@CALM
 @given(keys | nasty_keys)
 @example(SessionKey("", "", ""))
 @example(SessionKey("", "", "", "", ""))
@@ -29,11 +30,13 @@ def test_a_name_gives_back_its_key(key: SessionKey) -> None:
     assert parse_file_name(name) == (None if "%%" in name else key)
 
 
+@CALM
 @given(keys | nasty_keys, keys | nasty_keys)
 def test_two_keys_have_two_names_even_where_case_does_not_count(one: SessionKey, other: SessionKey) -> None:
     assert (one.file_name.casefold() == other.file_name.casefold()) == (one == other)
 
 
+@CALM
 @given(st.builds(SessionKey, *[st.text(max_size=120)] * 5))
 @example(SessionKey("c" * 300, "/" * 300, "\x00" * 300))
 @example(SessionKey("😀" * 2_000, "", ""))
@@ -46,6 +49,7 @@ def test_a_name_is_short_and_safe(key: SessionKey) -> None:
     assert name == name.lower()
 
 
+@CALM
 @given(st.text(min_size=200, max_size=230), st.text(min_size=200, max_size=230))
 def test_long_keys_are_shortened_and_stay_apart(one: str, other: str) -> None:
     names = {SessionKey("telegram", "bot", part).file_name for part in (one, other)}
@@ -66,6 +70,7 @@ def test_a_digest_follows_a_whole_mark_wherever_the_cut_falls(length: int) -> No
     assert len(digest) == 40
 
 
+@CALM
 @given(st.text() | st.text(st.sampled_from("abz09-_.+%~ABé\ud800"), max_size=30))
 @example("")
 @example("~~~~")

@@ -25,6 +25,7 @@ from agentd.transcript.store import open_store_on
 from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
+    CALM,
     KEY,
     OTHER_KEY,
     History,
@@ -105,7 +106,7 @@ def act(history: History, step: str, number: int) -> None:
             getattr(history, step)()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(CALM, max_examples=60)
 @given(steps)
 def test_reading_back_gives_what_the_whole_file_gives(taken: list[tuple[str, int]]) -> None:
     past, past_bytes = long_past()
@@ -122,7 +123,7 @@ def test_reading_back_gives_what_the_whole_file_gives(taken: list[tuple[str, int
     assert set(list(history.view.seen)[-SEEN_MESSAGES:]) <= set(loaded.view.seen)
 
 
-@settings(deadline=None)
+@CALM
 @given(steps)
 def test_reading_a_short_file_back_gives_all_of_it(taken: list[tuple[str, int]]) -> None:
     history = History()
@@ -298,7 +299,7 @@ def whole_line_cuts() -> set[int]:
     return ends | {end + 1 for end in ends}
 
 
-@settings(deadline=None)
+@CALM
 @given(st.binary(max_size=200), st.lists(st.binary(max_size=60)))
 def test_no_bytes_make_reading_raise(tail: bytes, lines: list[bytes]) -> None:
     loaded, _ = read(SMALL + b"\n".join(lines) + tail)

@@ -18,15 +18,16 @@ from agentd.transcript.records import (
     parse_line,
 )
 from agentd.transcript.view import fold
-from tests.unit.agentd.transcript.building import records, texts
+from tests.unit.agentd.transcript.building import CALM, records, texts
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
 
 
+@CALM
 @given(records)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     line = encode_line(record)
@@ -35,6 +36,7 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert parse_line(line.rstrip(b"\n")) == record
 
 
+@CALM
 @given(records)
 def test_a_line_has_one_newline_and_that_at_its_end(record: Record) -> None:
     line = encode_line(record)
@@ -45,6 +47,7 @@ def test_a_line_has_one_newline_and_that_at_its_end(record: Record) -> None:
     assert json.loads(line)["type"]
 
 
+@CALM
 @given(records, st.dictionaries(texts.filter(bool).map(lambda name: f"x-{name}"), json_values, max_size=3))
 def test_fields_that_a_later_version_added_are_passed_over(record: Record, later: dict[str, object]) -> None:
     fields = json.loads(encode_line(record))
@@ -120,6 +123,7 @@ def test_a_line_that_is_no_record_is_damage(line: bytes) -> None:
     assert isinstance(parse_line(line), Damaged)
 
 
+@CALM
 @given(
     st.binary() | st.text().map(lambda text: text.encode()) | json_values.map(lambda value: json.dumps(value).encode())
 )
@@ -130,6 +134,7 @@ def test_no_line_raises(line: bytes) -> None:
     assert fold([record]).next_seq <= 2**53 + 1
 
 
+@CALM
 @given(records, st.data())
 def test_no_line_with_a_changed_byte_raises(record: Record, data: st.DataObject) -> None:
     line = bytearray(encode_line(record))

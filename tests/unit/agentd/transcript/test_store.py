@@ -21,6 +21,7 @@ from agentd.transcript.store import Session, open_store
 from agentd.transcript.view import SEEN_MESSAGES, Transcript
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
+    CALM,
     KEY,
     OTHER_KEY,
     START,
@@ -86,7 +87,7 @@ async def test_the_keys_of_all_sessions_are_listed(disk: FakeDisk, folder: Path)
         assert set(await store.keys()) == set(wanted)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(CALM, max_examples=50)
 @given(keys)
 async def test_any_key_is_a_session_of_its_own(key: SessionKey) -> None:
     disk, folder = FakeDisk(MemoryDisk()), Path("/nowhere")

@@ -23,6 +23,7 @@ from agentd.transcript.store import Session, SessionStore, open_store
 from agentd.transcript.view import Transcript
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
+    CALM,
     KEY,
     OTHER_KEY,
     answer,
@@ -307,7 +308,7 @@ async def test_a_failed_append_behind_a_torn_line_leaves_it_as_it_was(files: Fak
     assert texts_of(files, folder) == ["text of m1", "text of m2"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(CALM, max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.sampled_from(["keep", "cancel", "fail", "tear", "bad", "pause"])), max_size=25

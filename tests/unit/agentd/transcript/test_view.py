@@ -23,6 +23,7 @@ from agentd.transcript.records import (
 )
 from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
 from tests.unit.agentd.transcript.building import (
+    CALM,
     KEY,
     START,
     History,
@@ -295,6 +296,7 @@ anything = (
 )
 
 
+@CALM
 @given(st.lists(anything, max_size=40))
 def test_any_sequence_of_records_can_be_folded(given: list[Record | Damaged | Unknown]) -> None:
     view = fold(given)
@@ -305,6 +307,7 @@ def test_any_sequence_of_records_can_be_folded(given: list[Record | Damaged | Un
     assert not (view.is_idle and view.unsettled)
 
 
+@CALM
 @given(st.lists(st.sampled_from(["say", "reply", "answer", "fail", "silent", "deliver", "reset", "delete", "edit"])))
 def test_every_message_is_pending_or_in_one_turn_or_before_the_reset(steps: list[str]) -> None:
     history = History()
