@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from agentd.conversation.router import Router, open_router
+from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
@@ -35,36 +35,57 @@ __all__ = ["serve"]
 log = structlog.get_logger()
 
 
+class Stop:
+    """What the signals ask for: to end, and then to end at once."""
+
+    def __init__(self) -> None:
+        """Begin unasked."""
+        self.requested = asyncio.Event()
+        self.insisted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def ask(self) -> None:
+        """Take one signal."""
+        if self.requested.is_set() and not self.insisted.done():
+            self.insisted.set_result(None)
+        self.requested.set()
+
+
 async def serve(settings: Settings, channel_names: tuple[str, ...]) -> None:
     """Run the daemon until its channels have no more to say, or SIGTERM or SIGINT asks it to end.
 
-    Raises ConfigError and WorkspaceBusy before anything is read or sent.
+    Asked a second time, it ends without waiting for running turns. Raises ConfigError and WorkspaceBusy before
+    anything is read or sent.
     """
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names)
     with hold_workspace(settings.workspace):
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
         for key in find_dormant(settings):
             log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
-        async with _open_parts(settings, channels) as router:
-            await _until(stop, _converse(router, channels))
-            log.info("daemon_stopping")
+        await _until(stop.requested, _live(settings, channels, stop))
     log.info("daemon_stopped")
 
 
+async def _live(settings: Settings, channels: Mapping[str, Channel], stop: Stop) -> None:
+    """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
+    async with _open_parts(settings, channels, stop) as router:
+        try:
+            await _converse(router, channels)
+        finally:
+            log.info("daemon_stopping")
+
+
 @asynccontextmanager
-async def _open_parts(settings: Settings, channels: Mapping[str, Channel]) -> AsyncIterator[Router]:
-    kept = settings.channels_config
+async def _open_parts(settings: Settings, channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[Router]:
+    kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
     async with (
         open_store(settings.workspace / "sessions", utc_now, persistent=kept.session_persistence) as store,
         _open_provider(settings) as provider,
-        open_router(
-            _wire(settings, store, provider, channels), kept.session_scope, settings.service.drain_seconds
-        ) as router,
+        open_router(_wire(settings, store, provider, channels), kept.session_scope, drain) as router,
     ):
         yield router
 
@@ -97,7 +118,7 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, channels:
 
 async def _converse(router: Router, channels: Mapping[str, Channel]) -> None:
     """Finish what an earlier run left, then let every channel receive."""
-    await router.recover()
+    await router.recover(_say)
     log.info("channels_receiving", channels=list(channels))
     async with asyncio.TaskGroup() as tasks:
         for channel in channels.values():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agentd.conversation.intake import build_record, is_stale, settle_stale
+from agentd.conversation.intake import build_record, is_stale, ready_messages, settle_stale
 from agentd.conversation.notices import closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
@@ -93,7 +93,9 @@ class SessionActor:
 
     async def run(self) -> None:
         """Do what the transcript says is to be done, until nothing has been for the idle time."""
-        session = await self._open()
+        session = await self._begin()
+        if session is None:
+            return
         outbox = Outbox(self._wiring, session)
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -104,6 +106,18 @@ class SessionActor:
                     return
                 if await self._slept(session):
                     return
+
+    async def _begin(self) -> Session | None:
+        """Open the session; None where that fails, and nobody is in the middle of giving a message."""
+        while True:
+            self._bell.clear()
+            try:
+                return await self._open()
+            except StorageError as fault:
+                log.error("session_not_readable", session=self._key.file_name, fault=str(fault))
+            if not self._arriving:
+                return None
+            await self._bell.wait()
 
     async def _open(self) -> Session:
         async with self._opening:
@@ -129,15 +143,16 @@ class SessionActor:
         try:
             if self._turn is None:
                 await self._redeliver(session, outbox)
-            for command in list(session.view.commands.values()):
-                await obey(command, Scene(self._wiring, session, outbox, self._turn))
+            while commands := list(session.view.commands.values()):
+                await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
+            # No await since then: every command that came before a turn's messages is obeyed before the turn.
             if self._turn is None and not self._closing and session.view.pending:
                 await self._begin_turn(session, outbox, tasks)
         except StorageError as fault:
             await self._stall(outbox, fault)
 
     async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
-        waiting = list(session.view.pending.values())
+        waiting = ready_messages(session.view)
         limit = self._wiring.stale_after_minutes
         if all(is_stale(message, self._wiring.clock(), limit) for message in waiting):
             await settle_stale(waiting, limit, outbox)

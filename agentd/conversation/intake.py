@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from agentd.conversation.commands import parse_command
 from agentd.conversation.notices import stale_text
@@ -11,9 +11,14 @@ from agentd.conversation.outbox import Outbox
 from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Command, Failure, FileAttachment, Source, UserMessage
+from agentd.transcript.view import Transcript
 from channels.base import InboundMessage
 
-__all__ = ["build_record", "is_stale", "session_key", "settle_stale"]
+__all__ = ["build_record", "is_stale", "ready_messages", "session_key", "settle_stale"]
+
+
+BARRIERS = frozenset({"new", "stop"})
+"""Commands that end what came before them, and nothing that came after."""
 
 
 def session_key(inbound: InboundMessage, scope: str) -> SessionKey:
@@ -41,10 +46,17 @@ def build_record(inbound: InboundMessage, trace: str) -> UserMessage | Command:
     return UserMessage(content=inbound.text, source=source, attachments=attachments, trace=trace)
 
 
+def ready_messages(view: Transcript) -> list[UserMessage]:
+    """Return what waits and may be answered now: nothing that came after a `/new` or `/stop` still to be obeyed."""
+    barriers = [seq for seq, command in view.commands.items() if command.name in BARRIERS and seq not in view.acted]
+    first = min(barriers, default=view.next_seq)
+    return [message for seq, message in view.pending.items() if seq < first]
+
+
 def is_stale(message: UserMessage, now: datetime, limit_minutes: float) -> bool:
     """Tell whether a message was sent too long ago, by its platform's clock, to be answered unasked."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
-    return sent_at is not None and now - sent_at > timedelta(minutes=limit_minutes)
+    return sent_at is not None and (now - sent_at).total_seconds() > limit_minutes * 60
 
 
 async def settle_stale(messages: Sequence[UserMessage], limit_minutes: float, outbox: Outbox) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentd.transcript.records import AssistantMessage, Failure, UserMessage
 
-__all__ = ["broken_off", "closing_text", "failure_text", "stale_text", "unsaved_text"]
+__all__ = ["STOPPED", "broken_off", "closing_text", "failure_text", "stale_text", "unsaved_text"]
 
 STOPPED = "Stopped."
 

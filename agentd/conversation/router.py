@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -15,9 +16,17 @@ from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from channels.base import InboundMessage, Receipt
 
-__all__ = ["Router", "open_router"]
+__all__ = ["Drain", "Router", "open_router"]
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How long running turns may take to end at a shutdown, and what cuts that short."""
+
+    seconds: float
+    insisted: asyncio.Future[None]
 
 
 class Router:
@@ -40,23 +49,28 @@ class Router:
         """Put a message on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         return await self._actor(session_key(inbound, self._scope)).accept(inbound)
 
-    async def recover(self) -> None:
+    async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Finish what an earlier run left: every session with something pending, before anything new comes in."""
         woken = [key for key in await self._wiring.store.keys() if await self._is_unfinished(key)]
         if woken:
             log.info("recovery_started", sessions=len(woken))
+            progress("Finishing what the last run left unanswered ...")
         async with asyncio.TaskGroup() as tasks:
             for key in woken:
                 tasks.create_task(self._finish(key), name=f"recovery {key.file_name}")
 
-    async def drain(self, seconds: float) -> None:
-        """Let running turns end, for so long; what is cut then stays pending on disk."""
+    async def drain(self, drain: Drain) -> None:
+        """Let running turns end, for a time; what is cut then stays pending on disk."""
         for actor in self._actors.values():
             actor.close()
-        if not self._running:
-            return
-        _, late = await asyncio.wait(self._running, timeout=seconds)
-        for task in late:
+        loop = asyncio.get_running_loop()
+        until, left = loop.time() + drain.seconds, set(self._running)
+        while left and not drain.insisted.done() and loop.time() < until:
+            await asyncio.wait(
+                {*left, drain.insisted}, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            left &= self._running
+        for task in left:
             log.warning("turn_parked", task=task.get_name())
             task.cancel()
 
@@ -88,22 +102,20 @@ class Router:
     async def _keep(self, actor: SessionActor, key: SessionKey) -> None:
         try:
             await actor.run()
-        except StorageError as fault:
-            _log_unreadable(key, fault)
         finally:
             # No await since the actor found nothing to do: nobody can have given it a message in between.
             del self._actors[key]
 
 
 @asynccontextmanager
-async def open_router(wiring: Wiring, scope: str, drain_seconds: float) -> AsyncIterator[Router]:
-    """Route messages; leaving lets running turns end within `drain_seconds`."""
+async def open_router(wiring: Wiring, scope: str, drain: Drain) -> AsyncIterator[Router]:
+    """Route messages; leaving lets running turns end."""
     async with asyncio.TaskGroup() as tasks:
         router = Router(wiring, scope, tasks)
         try:
             yield router
         finally:
-            await router.drain(drain_seconds)
+            await router.drain(drain)
 
 
 def _log_unreadable(key: SessionKey, fault: StorageError) -> None:

@@ -17,9 +17,11 @@ import structlog
 
 from agentd.context.prompt import build_prompt
 from agentd.conversation import notices
+from agentd.conversation.intake import ready_messages
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
+from agentd.errors import StorageError
 from agentd.providers.base import CompletionRequest, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage, UserMessage
@@ -74,7 +76,8 @@ class Turn:
 
     def takes(self, seq: int) -> bool:
         """Tell whether a message that was just accepted should join this turn, which does not have it yet."""
-        if seq in self._answers() or self._cut not in (None, "joined") or self._settings.when_busy == "followup":
+        joins = any(message.seq == seq for message in self._ready()) and seq not in self._answers()
+        if not joins or self._cut not in (None, "joined"):
             return False
         if self._settings.when_busy == "interrupt":
             return True
@@ -118,6 +121,8 @@ class Turn:
                     self._take_batch()
                 else:
                     return self._verdict(progress)
+        except StorageError:
+            raise  # no bug: the disk refused a draft
         except ProviderError as fault:
             log.warning("provider_failed", fault=str(fault))
             return "provider", str(fault)
@@ -131,6 +136,7 @@ class Turn:
             await self._stream_within(budget, progress)
         except ContextTooLong:
             log.warning("context_too_long", budget_tokens=budget)
+            progress.text = ""
             await self._stream_within(budget // 2, progress)
 
     async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
@@ -212,9 +218,13 @@ class Turn:
     def _answers(self) -> tuple[int, ...]:
         return tuple(message.seq for message in self._batch)
 
-    def _take_batch(self) -> None:
-        """Take what waits, up to the mailbox size; the newest is the one whose trace the turn carries."""
+    def _ready(self) -> list[UserMessage]:
+        """Return what may be answered now, oldest first: one message, or all that wait up to the mailbox size."""
         most = 1 if self._settings.when_busy == "followup" else self._settings.mailbox_size
-        self._batch = list(self._session.view.pending.values())[:most]
+        return ready_messages(self._session.view)[:most]
+
+    def _take_batch(self) -> None:
+        """Take what is ready; the newest is the one whose trace the turn carries."""
+        self._batch = self._ready()
         self.trace = self._batch[-1].trace
         self._joined_at = self._wiring.monotonic()

@@ -143,6 +143,7 @@ def make_folder(folder: Path) -> None:
         fault = _flush_folder(place.parent, os.fsync)
         if fault is not None:
             raise fault
+    folder.chmod(0o700)
 
 
 @contextmanager

@@ -57,6 +57,10 @@ class FakeDisk:
         """Let a file be one that cannot be read."""
         self._start_faults[path] = code
 
+    def heal(self) -> None:
+        """Let every file be read again."""
+        self._start_faults.clear()
+
     def break_next(self, bug: Exception) -> None:
         """Let the next commit as a whole end in what is no fault of a disk."""
         self._bug = bug

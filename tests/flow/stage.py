@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agentd.conversation.router import Router, open_router
+from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
-from agentd.transcript.store import open_store
+from agentd.transcript.disk import Disk
+from agentd.transcript.store import open_store, open_store_on
 from channels.base import Address, Author, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
@@ -86,6 +87,7 @@ async def daemon(
     channel: FakeChannel | None = None,
     provider: FakeProvider | None = None,
     settings: AgentSettings | None = None,
+    disk: Disk | None = None,
     drain_seconds: float = 5,
 ) -> AsyncIterator[Stage]:
     """Start, recover what an earlier run in this folder left, and shut down in order at the end."""
@@ -94,7 +96,8 @@ async def daemon(
     folder = workspace / "sessions"
     ids = itertools.count(1)
     loop = asyncio.get_running_loop()
-    async with open_store(folder, lambda: START) as store:
+    opened = open_store_on(disk, folder, lambda: START) if disk else open_store(folder, lambda: START)
+    async with opened as store:
         wiring = Wiring(
             settings=settings or AgentSettings(),
             store=store,
@@ -109,7 +112,7 @@ async def daemon(
             monotonic=loop.time,
             new_id=lambda: f"t{next(ids)}",
         )
-        async with open_router(wiring, "sender", drain_seconds) as router:
+        async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):
                 await router.recover()
             yield Stage(router, channel, provider, folder)

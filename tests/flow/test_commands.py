@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
+from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
 from agentd.providers.errors import ProviderRefused
+from channels.base import Address
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import daemon
@@ -109,6 +112,56 @@ async def test_status_while_a_reply_is_being_made_answers_at_once(tmp_path: Path
 
         assert "Model: fake" in shown[0]
         assert "1 message waiting" in shown[0]
+
+
+class SlowToHelp(FakeChannel):
+    """A platform that takes its time over the answer to `/help`."""
+
+    def __init__(self) -> None:
+        """Hold the answer until `gate` is set."""
+        super().__init__()
+        self.entered, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def send(self, to: Address, text: str, nonce: str) -> str:
+        """Wait before sending a list of commands."""
+        if text.startswith("/new"):
+            self.entered.set()
+            await self.gate.wait()
+        return await super().send(to, text, nonce)
+
+
+@pytest.mark.parametrize("command", ["/new", "/stop"])
+async def test_a_command_ends_what_came_before_it_and_nothing_that_came_after(tmp_path: Path, command: str) -> None:
+    provider, channel = FakeProvider(), SlowToHelp()
+    provider.enqueue(asyncio.Event())
+    settings = AgentSettings(collect_window_ms=60_000)
+    async with daemon(tmp_path, provider=provider, channel=channel, settings=settings) as stage:
+        await stage.post("before")
+        await provider.asked.wait()
+        await stage.post("/help")
+        await channel.entered.wait()
+        await stage.post(command)
+        after = await stage.post("after")
+        channel.gate.set()
+        await after.settled()
+
+        assert stage.prompt()[-1] == ("user", "after")
+        assert channel.texts[-1] == "ok"
+
+
+async def test_a_stop_that_a_crash_cut_ends_what_it_was_to_end_and_does_not_let_it_be_made(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    async with daemon(tmp_path, provider=provider, drain_seconds=0.01) as stage:
+        await stage.post("one")
+        await provider.asked.wait()
+        first = stage.records()[1]
+    stop = {"type": "command", "seq": 2, "name": "stop", "source": {**first["source"], "message_id": "s"}}
+    with (stage.folder / "fake~bot~dm~~ada.jsonl").open("a") as file:
+        file.write(json.dumps({**stop, "ts": first["ts"]}) + "\n")
+    async with daemon(tmp_path) as stage:
+        assert stage.provider.requests == []
+        assert stage.channel.texts == ["Stopped."]
 
 
 @pytest.mark.parametrize("text", ["/nosuch", "/help", "/HELP", "/help@some_bot"])

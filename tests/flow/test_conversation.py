@@ -227,6 +227,34 @@ async def test_a_prompt_that_is_too_long_is_shortened_once_and_asked_again(tmp_p
         assert len(stage.prompt(1)[-1][1]) < len(stage.prompt(0)[-1][1]) * 0.6
 
 
+async def test_a_prompt_found_too_long_in_the_middle_of_a_reply_starts_the_reply_again(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("half of "), ContextTooLong("too long"))
+    provider.enqueue(TextDelta("whole answer"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+
+        assert stage.channel.texts == ["whole answer"]
+
+
+async def test_a_full_batch_is_not_asked_again_for_messages_that_it_cannot_take(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    provider = FakeProvider()
+    for _ in range(3):
+        provider.enqueue(gate, TextDelta("ok"))
+    settings = AgentSettings(collect_window_ms=60_000, mailbox_size=2)
+    async with daemon(tmp_path, provider=provider, settings=settings) as stage:
+        for text in ("one", "two"):
+            provider.asked.clear()
+            await stage.post(text)
+            await provider.asked.wait()
+        last = await stage.post("three")
+        gate.set()
+        await last.settled()
+
+        assert [stage.prompt(number)[-1][1] for number in range(3)] == ["one", "one\n\ntwo", "three"]
+
+
 async def test_a_turn_that_takes_too_long_is_ended_and_told(tmp_path: Path) -> None:
     provider = FakeProvider()
     provider.enqueue(asyncio.Event())

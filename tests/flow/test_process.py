@@ -116,6 +116,49 @@ async def test_a_reply_that_outlasts_the_drain_is_given_by_the_next_run(tmp_path
     assert (code, output.splitlines()) == (0, ["You said: one", "You said: two"])
 
 
+async def test_a_second_signal_ends_without_waiting_for_the_reply(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        server.enqueue(hang())
+        config = write_config(tmp_path, server.base_url)
+        async with started(config) as process:
+            assert process.stdin
+            assert process.stderr
+            process.stdin.write(b"one\n")
+            await until(lambda: bool(server.requests))
+            process.send_signal(signal.SIGTERM)
+            while b"daemon_stopping" not in await process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+
+    assert process.returncode == 0
+    assert [record["type"] for record in records(config)] == ["session", "message"]
+
+
+async def test_a_full_disk_at_the_start_is_one_line_about_the_session(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        config = write_config(tmp_path, server.base_url)
+        async with started(config) as process:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            output, errors = await process.communicate(b"one\n")
+
+    assert process.returncode == 0
+    assert output.startswith(b"I could not take your message")
+    assert b"Traceback" not in errors
+
+
+async def test_a_folder_of_other_things_is_not_closed_to_others(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir(mode=0o755)
+    (workspace / "other").write_text("thing")
+    async with OpenAIServer() as server:
+        _, _, errors = await talk(write_config(tmp_path, server.base_url), "one")
+
+    assert stat.S_IMODE(workspace.stat().st_mode) == 0o755
+    assert "workspace_open_to_others" in errors
+    assert stat.S_IMODE((workspace / "sessions").stat().st_mode) == 0o700
+
+
 async def test_a_second_daemon_on_the_workspace_is_refused_with_75(tmp_path: Path) -> None:
     async with OpenAIServer() as server:
         config = write_config(tmp_path, server.base_url)

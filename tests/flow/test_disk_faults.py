@@ -1,0 +1,99 @@
+"""A disk that refuses: the person is told, nothing is half-written, and the next message works."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from agentd.transcript.disk import FileDisk, Write
+from channels.errors import NotAccepted
+from tests.fakes.disk import FakeDisk
+from tests.flow.stage import Stage, daemon
+
+FILE = "fake~bot~dm~~ada.jsonl"
+
+
+class FullAt(FakeDisk):
+    """A disk that is full exactly when a payload with this text is to be written, so many times."""
+
+    def __init__(self, disk: FileDisk, text: bytes, times: int = 1) -> None:
+        """Refuse `text`."""
+        super().__init__(disk)
+        self._text = text
+        self._times = times
+
+    def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
+        """Refuse the whole commit where it holds the text."""
+        if self._times and any(self._text in write.payload for write in writes):
+            self._times -= 1
+            return [OSError(errno.ENOSPC, "No space left on device")] * len(writes)
+        return super().commit(writes)
+
+
+@pytest.fixture
+def disk() -> Iterator[FileDisk]:
+    with ThreadPoolExecutor(2) as flushers:
+        yield FileDisk(flushers)
+
+
+@asynccontextmanager
+async def full_at(workspace: Path, disk: FileDisk, text: bytes) -> AsyncIterator[Stage]:
+    (workspace / "sessions").mkdir()
+    async with daemon(workspace, disk=FullAt(disk, text)) as stage:
+        yield stage
+
+
+async def test_a_message_that_cannot_be_written_is_not_accepted_and_the_next_is(tmp_path: Path, disk: FileDisk) -> None:
+    async with full_at(tmp_path, disk, b"first") as stage:
+        with pytest.raises(NotAccepted, match="No space left"):
+            await stage.post("first")
+        await stage.say("second")
+
+        assert stage.kinds() == ["session", "user", "draft", "draft", "assistant", "delivery"]
+        assert stage.channel.texts == ["ok"]
+
+
+@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"', b'"assistant"', b'"delivery"'])
+async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(
+    tmp_path: Path, disk: FileDisk, record: bytes
+) -> None:
+    async with full_at(tmp_path, disk, record) as stage:
+        await stage.say("first")
+        told = list(stage.channel.texts)
+        await stage.say("second")
+        ends = [record for record in stage.records() if record.get("role") == "assistant"]
+
+        assert any("No space left" in text for text in told)
+        assert sorted(seq for end in ends for seq in end["answers"]) == [
+            record["seq"] for record in stage.records() if record.get("role") == "user"
+        ]
+        assert not any("went wrong on my side" in text for text in stage.channel.texts)
+
+
+async def test_messages_are_taken_again_once_the_file_can_be_read(tmp_path: Path, disk: FileDisk) -> None:
+    faulty = FakeDisk(disk)
+    (tmp_path / "sessions").mkdir()
+    faulty.fail_start(tmp_path / "sessions" / FILE, errno.EIO)
+    async with daemon(tmp_path, disk=faulty) as stage:
+        async with asyncio.TaskGroup() as tasks:
+            refused = [tasks.create_task(refusal(stage, text)) for text in ("one", "two")]
+        faulty.heal()
+        await stage.say("three")
+
+        assert [task.result() for task in refused] == [True, True]
+        assert stage.channel.texts == ["ok"]
+
+
+async def refusal(stage: Stage, text: str) -> bool:
+    """Tell whether a message was not accepted."""
+    try:
+        await stage.post(text)
+    except NotAccepted:
+        return True
+    return False
