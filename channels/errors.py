@@ -3,12 +3,13 @@
 ChannelError
 ├── ChannelUnavailable   the channel cannot be had with this configuration: the operator must change it
 ├── NotAccepted          the message is not on disk: the channel must not confirm it, and offers it again
-└── SendFailed           the platform did not take a message; what was to be said stays on disk
+├── SendFailed           the platform refused a message for good: that is on record, and the session goes on
+└── Unreachable          the platform cannot be reached: what was to be said is said when it can be
 """
 
 from __future__ import annotations
 
-__all__ = ["ChannelError", "ChannelUnavailable", "NotAccepted", "SendFailed"]
+__all__ = ["ChannelError", "ChannelUnavailable", "NotAccepted", "SendFailed", "Unreachable"]
 
 
 class ChannelError(Exception):
@@ -24,4 +25,8 @@ class NotAccepted(ChannelError):
 
 
 class SendFailed(ChannelError):
-    """The platform refused a message or could not be reached."""
+    """The platform refused a message."""
+
+
+class Unreachable(ChannelError):
+    """Nothing can be sent now; whether the last try arrived is not known."""

@@ -23,7 +23,7 @@ from agentd.transcript.key import SessionKey
 from agentd.transcript.records import UserMessage
 from agentd.transcript.store import Session
 from channels.base import InboundMessage
-from channels.errors import NotAccepted
+from channels.errors import NotAccepted, Unreachable
 
 __all__ = ["SessionActor"]
 
@@ -148,7 +148,7 @@ class SessionActor:
             # No await since then: every command that came before a turn's messages is obeyed before the turn.
             if self._turn is None and not self._closing and session.view.pending:
                 await self._begin_turn(session, outbox, tasks)
-        except StorageError as fault:
+        except (StorageError, Unreachable) as fault:
             await self._stall(outbox, fault)
 
     async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
@@ -164,7 +164,7 @@ class SessionActor:
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
-        except StorageError as fault:
+        except (StorageError, Unreachable) as fault:
             await self._stall(outbox, fault)
         finally:
             self._turn = None
@@ -176,11 +176,12 @@ class SessionActor:
             reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
             await outbox.deliver(reply, ending.seq, closing_text(ending))
 
-    async def _stall(self, outbox: Outbox, fault: StorageError) -> None:
-        """Wait for the next message: what is on disk stays pending, and its sender is told so."""
+    async def _stall(self, outbox: Outbox, fault: StorageError | Unreachable) -> None:
+        """Wait for the next message, or run: what is on disk stays pending, and its sender is told if that can be."""
         log.error("session_stalled", session=self._key.file_name, fault=str(fault))
         self._stalled = True
-        await outbox.tell(unsaved_text(str(fault)))
+        if isinstance(fault, StorageError):
+            await outbox.tell(unsaved_text(str(fault)))
 
     async def _slept(self, session: Session) -> bool:
         """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""

@@ -14,7 +14,7 @@ from agentd.delivery.reply import Destination, Known, Reply
 from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
 from agentd.transcript.store import Session, SessionStore
 from channels.base import Address
-from channels.errors import SendFailed
+from channels.errors import SendFailed, Unreachable
 
 __all__ = ["Outbox"]
 
@@ -79,7 +79,10 @@ class Outbox:
         return await self.deliver(reply, recorded.seq, shown)
 
     async def deliver(self, reply: Reply, of: int, shown: str) -> tuple[str, ...]:
-        """Show the text of the record `of`, and record what the platform confirmed."""
+        """Show the text of the record `of`, and record what the platform confirmed.
+
+        Raises Unreachable, and then nothing is recorded: the reply stays undelivered until it can be shown.
+        """
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
         await self.receipt(of, outcome.message_ids, outcome.state)
@@ -93,5 +96,5 @@ class Outbox:
         """Say something that cannot be recorded now, such as that the disk is full."""
         try:
             await self._to.channel.send(self._to.address, text, self._wiring.new_id())
-        except SendFailed as fault:
+        except (SendFailed, Unreachable) as fault:
             log.warning("notice_not_delivered", fault=str(fault))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from channels.base import Address, Channel
-from channels.errors import SendFailed
+from channels.errors import SendFailed, Unreachable
 
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
@@ -94,12 +94,15 @@ class Reply:
             return
         try:
             await self._show(text)
-        except SendFailed:
+        except (SendFailed, Unreachable):
             self._growing = False
         self._next_edit = self._monotonic() + EDIT_PAUSE_SECONDS
 
     async def finish(self, text: str) -> Outcome:
-        """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error."""
+        """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
+
+        Raises Unreachable, and then the reply is still to be delivered.
+        """
         try:
             await self._show(COPY_NOTE + text if self._uncertain else text)
         except SendFailed as fault:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from channels.base import Accept, Address
-from channels.errors import SendFailed
+from channels.errors import SendFailed, Unreachable
 
 
 @dataclass(slots=True)
@@ -28,6 +28,7 @@ class FakeChannel:
         self.streams = streams
         self.sent: list[Sent] = []
         self.refuses = False
+        self.gone = False
         self.changed = asyncio.Event()
 
     @property
@@ -63,5 +64,7 @@ class FakeChannel:
             await self.changed.wait()
 
     def _check(self) -> None:
+        if self.gone:
+            raise Unreachable("the platform is gone")
         if self.refuses:
             raise SendFailed("the platform refuses")

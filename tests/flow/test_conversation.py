@@ -296,6 +296,30 @@ async def test_a_platform_that_refuses_the_reply_is_on_record_and_does_not_stop_
 
 
 @pytest.mark.parametrize("streams", [True, False])
+async def test_a_reply_that_cannot_be_sent_now_is_sent_before_the_next(tmp_path: Path, streams: bool) -> None:
+    channel, provider = FakeChannel(streams=streams), FakeProvider()
+    channel.gone = True
+    async with daemon(tmp_path, channel=channel, provider=provider) as stage:
+        await stage.say("one")
+        channel.gone = False
+        provider.enqueue(TextDelta("second"))
+        await stage.say("two")
+
+        assert [text.splitlines()[-1] for text in channel.texts] == ["ok", "second"]
+        assert [record["state"] for record in stage.records() if record["type"] == "delivery"] == ["uncertain", "sent"]
+
+
+async def test_a_reply_that_could_not_be_sent_is_sent_by_the_next_run(tmp_path: Path) -> None:
+    channel = FakeChannel()
+    channel.gone = True
+    async with daemon(tmp_path, channel=channel) as stage:
+        await stage.say("one")
+    async with daemon(tmp_path) as stage:
+        assert stage.channel.texts[0].endswith("ok")
+        assert stage.provider.requests == []
+
+
+@pytest.mark.parametrize("streams", [True, False])
 async def test_nothing_is_edited_with_unchanged_text(tmp_path: Path, streams: bool) -> None:
     channel = FakeChannel(streams=streams)
     async with daemon(tmp_path, channel=channel) as stage:
