@@ -195,7 +195,7 @@ class SessionActor:
 
     def _may_sleep(self, session: Session) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving > 0 or bool(self._waiting)
+        busy = self._turn is not None or self._arriving > 0
         return not busy and (session.view.is_idle or self._stalled)
 
     def _release(self, session: Session) -> None:

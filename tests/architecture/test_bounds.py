@@ -45,16 +45,22 @@ def test_files_classes_and_functions_are_short(path: Path) -> None:
 
 
 def broad_handlers(path: Path) -> Iterator[tuple[str, str]]:
-    for function in nodes(path):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            for node in ast.walk(function):
-                if isinstance(node, ast.ExceptHandler) and is_broad(node.type):
-                    yield name_of(path), function.name
+    functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for node in nodes(path):
+        caught: list[ast.expr | None] = []
+        if isinstance(node, ast.ExceptHandler):
+            caught = [node.type]
+        elif isinstance(node, ast.Call) and called(node) == "suppress":
+            caught = list(node.args)
+        if isinstance(node, ast.ExceptHandler | ast.Call) and any(map(is_broad, caught)):
+            around = [found for found in functions if found.lineno <= node.lineno <= (found.end_lineno or 0)]
+            yield name_of(path), max(around, key=lambda found: found.lineno).name if around else "<module>"
 
 
 def is_broad(caught: ast.expr | None) -> bool:
     names = {node.id for node in ast.walk(caught) if isinstance(node, ast.Name)} if caught else {"BaseException"}
-    return bool(names & {"Exception", "BaseException", "CancelledError"})
+    attributes = {node.attr for node in ast.walk(caught) if isinstance(node, ast.Attribute)} if caught else set()
+    return bool((names | attributes) & {"Exception", "BaseException", "CancelledError"})
 
 
 def test_everything_is_caught_only_at_the_named_boundaries() -> None:
@@ -64,9 +70,32 @@ def test_everything_is_caught_only_at_the_named_boundaries() -> None:
 @pytest.mark.parametrize("path", CODE, ids=name_of)
 def test_every_queue_has_a_bound(path: Path) -> None:
     calls = [node for node in nodes(path) if isinstance(node, ast.Call)]
-    queues = [call for call in calls if called(call).endswith("Queue") or called(call) == "deque"]
 
-    assert [ast.unparse(call) for call in queues if not call.args and not call.keywords] == []
+    assert [ast.unparse(call) for call in calls if is_queue(call) and not has_bound(call)] == []
+
+
+def is_queue(call: ast.Call) -> bool:
+    return called(call).endswith("Queue") or called(call) == "deque"
+
+
+def has_bound(call: ast.Call) -> bool:
+    """A queue's bound comes first or by name, a deque's second or by name; 0 and None are none."""
+    place = 1 if called(call) == "deque" else 0
+    given = [
+        *call.args[place : place + 1],
+        *(word.value for word in call.keywords if word.arg in ("maxsize", "maxlen")),
+    ]
+    return any(not (isinstance(bound, ast.Constant) and not bound.value) for bound in given)
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
+def test_tasks_start_only_on_a_task_group(path: Path) -> None:
+    calls = [node.func for node in nodes(path) if isinstance(node, ast.Call)]
+    starts = [
+        call for call in calls if isinstance(call, ast.Attribute) and call.attr in ("create_task", "ensure_future")
+    ]
+
+    assert [ast.unparse(call) for call in starts if not ast.unparse(call.value).endswith(("tasks", "group"))] == []
 
 
 def called(call: ast.Call) -> str:

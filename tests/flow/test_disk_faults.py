@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from agentd.conversation.settings import AgentSettings
 from agentd.transcript.disk import FileDisk, Write
 from channels.errors import NotAccepted
 from tests.fakes.disk import FakeDisk
-from tests.flow.stage import Stage, daemon
+from tests.flow.stage import Stage, daemon, until
 
 FILE = "fake~bot~dm~~ada.jsonl"
 
@@ -87,6 +88,26 @@ async def test_messages_are_taken_again_once_the_file_can_be_read(tmp_path: Path
         await stage.say("three")
 
         assert [task.result() for task in refused] == [True, True]
+        assert stage.channel.texts == ["ok"]
+
+
+async def test_an_actor_is_not_forgotten_while_a_message_is_on_its_way_to_the_disk(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    faulty = FakeDisk(disk)
+    (tmp_path / "sessions").mkdir()
+    async with daemon(tmp_path, disk=faulty, settings=AgentSettings(idle_minutes=1e-9)) as stage:
+        gate = faulty.hold_commit()
+        async with asyncio.TaskGroup() as tasks:
+            saying = tasks.create_task(stage.say("one"))
+            await until(gate.reached.is_set)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            alive = stage.router.sessions_in_memory
+            gate.opened.set()
+            await saying
+
+        assert alive == 1
         assert stage.channel.texts == ["ok"]
 
 
