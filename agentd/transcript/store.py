@@ -90,9 +90,6 @@ class SessionStore:
         Who opens what somebody else holds open gets the same session: two views of one file would part.
         """
         path = self.folder / f"{key.file_name}.jsonl"
-        held = self._sessions.get(path)
-        if held is not None:
-            return held
         try:
             encode_line(SessionHeader(version=FORMAT_VERSION, key=key))
             loaded = await self._read(key, path)

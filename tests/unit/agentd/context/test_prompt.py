@@ -211,15 +211,13 @@ def test_both_halves_are_looked_at_for_what_they_cost() -> None:
 
 
 @pytest.mark.parametrize("grapheme", GRAPHEMES, ids=ascii)
-@pytest.mark.parametrize("budget_tokens", range(200, 240))
-def test_d5_no_character_is_torn_where_a_text_is_cut(grapheme: str, budget_tokens: int) -> None:
+def test_d5_no_character_is_torn_where_a_text_is_cut(grapheme: str) -> None:
     """The seed cut bytes, and a cut inside a character ended the daemon."""
-    start, _, end = NOTE.split(cut_to_fit(grapheme * 3_000, budget_tokens))
+    for budget_tokens in range(200, 240):
+        start, _, end = NOTE.split(cut_to_fit(grapheme * 3_000, budget_tokens))
 
-    assert start == grapheme * (len(start) // len(grapheme))
-    assert end == grapheme * (len(end) // len(grapheme))
-    assert start
-    assert end
+        assert start == grapheme * (len(start) // len(grapheme)) != ""
+        assert end == grapheme * (len(end) // len(grapheme)) != ""
 
 
 @CALM

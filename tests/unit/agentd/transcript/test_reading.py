@@ -4,6 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import Loaded, find_key, load
 from agentd.transcript.records import (
+    AssistantMessage,
     Compaction,
+    Delivery,
     Record,
     Reset,
     SessionHeader,
@@ -75,6 +78,8 @@ def long_past() -> tuple[tuple[Record, ...], bytes]:
             history.compact(keep=10)
     return tuple(history.records), as_file(history.records)
 
+
+FRAMES = (SessionHeader, Compaction, Reset)
 
 TALK = ["say", "reply", "answer", "fail", "silent", "deliver", "status", "retry", "wait"]
 FRAME = ["reset", "compact", "undo", "edit", "delete"]
@@ -202,14 +207,24 @@ def test_what_follows_the_lines_of_the_seed_is_counted_from_them() -> None:
     assert loaded.view.next_seq == 9
 
 
-def test_lines_of_the_seed_behind_numbered_ones_make_it_read_everything() -> None:
+def test_lines_of_the_seed_behind_numbered_ones_go_on_from_them() -> None:
     """Someone went back to the seed for a while."""
     past, past_bytes = long_past()
-    newest = numbered(*past, Reset(reason="new"))[len(past) :]
-    loaded, disk = read(past_bytes + as_file(newest) + seed_file(2))
+    reset = Reset(reason="new", seq=len(past), ts=past[-1].ts)
+    loaded, disk = read(past_bytes + as_file([reset]) + seed_file(2))
 
     assert [turn.messages[0].seq for turn in loaded.view.turns] == [len(past) + 1, len(past) + 3]
     assert disk.bytes_read >= loaded.length
+
+
+def test_reading_does_not_stop_at_lines_of_the_seed_that_are_still_live() -> None:
+    past, _ = long_past()
+    later = [msgspec.structs.replace(record, seq=record.seq + 99) for record in past if not isinstance(record, FRAMES)]
+    later = [record for record in later if not isinstance(record, AssistantMessage | Delivery)]
+    summary = compaction(51, seq=later[-1].seq + 1)
+    loaded, _ = read(seed_file(50) + as_file([*later, summary]))
+
+    assert [turn.messages[0].seq for turn in loaded.view.live_turns] == list(range(52, 100, 2))
 
 
 @pytest.mark.parametrize("blank", [b"\n", b"\n\n\n", b"  \n", b"\r\n", b"\t\n \n"])

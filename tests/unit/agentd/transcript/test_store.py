@@ -70,6 +70,19 @@ async def test_an_append_and_a_later_run_give_the_same_session(disk: FakeDisk, f
     assert again.view.key == KEY
 
 
+async def test_every_append_adds_a_line_and_changes_none(files: FakeDisk, folder: Path) -> None:
+    async with opened(files, folder) as store:
+        session = await store.open(KEY)
+        await store.append(session, user("m1"))
+        for number in range(2, 6):
+            before = session.path.read_bytes()
+            await store.append(session, user(f"m{number}"))
+            after = session.path.read_bytes()
+
+            assert after.startswith(before)
+            assert after[len(before) :].count(b"\n") == 1
+
+
 async def test_a_session_that_was_never_written_is_empty_and_makes_no_file(disk: FakeDisk, folder: Path) -> None:
     async with opened(disk, folder) as store:
         session = await store.open(KEY)
@@ -170,7 +183,7 @@ async def test_a_revoked_compaction_brings_back_turns_that_were_not_read(disk: F
         assert session.view.summary == history.view.summary
 
 
-async def test_a_torn_last_line_is_closed_before_the_next_record(files: FakeDisk, folder: Path) -> None:
+async def test_d9_a_torn_last_line_is_closed_before_the_next_record(files: FakeDisk, folder: Path) -> None:
     whole = as_file(numbered(SessionHeader(version=1, key=KEY), user("m1"), user("m2")))
     path_of(folder).write_bytes(whole[:-5])
     async with opened(files, folder) as store:

@@ -55,7 +55,10 @@ def disk(request: pytest.FixtureRequest, files: FakeDisk) -> FakeDisk:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS])
-async def test_a_disk_that_refuses_is_told_and_the_next_append_works(disk: FakeDisk, folder: Path, code: int) -> None:
+async def test_d9_a_disk_that_refuses_is_told_and_the_next_append_works(
+    disk: FakeDisk, folder: Path, code: int
+) -> None:
+    """The seed logged such a fault, and went on as if the record were there."""
     async with opened(disk, folder) as store:
         session = await store.open(KEY)
         await store.append(session, user("m1"))

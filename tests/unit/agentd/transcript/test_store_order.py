@@ -219,7 +219,7 @@ async def test_a_bug_below_ends_the_store_and_nobody_waits_for_ever(disk: FakeDi
     outcomes: list[BaseException | None] = []
 
     async def run() -> None:
-        async with opened(disk, folder) as store, asyncio.TaskGroup() as tasks:
+        async with open_store_on(disk, folder, start_clock) as store, asyncio.TaskGroup() as tasks:
             session = await store.open(KEY)
             gate = disk.hold_commit()
             disk.break_next(ZeroDivisionError())
@@ -236,8 +236,10 @@ async def test_a_bug_below_ends_the_store_and_nobody_waits_for_ever(disk: FakeDi
             raise
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        await run()
+        async with asyncio.timeout(30) as limit:
+            await run()
 
+    assert not limit.expired()
     assert caught.group_contains(ZeroDivisionError, depth=None)
     assert len(outcomes) == WAITING_APPENDS + 50
 
