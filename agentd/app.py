@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.errors import ConfigError
@@ -83,7 +84,12 @@ async def _live(settings: Settings, channels: Mapping[str, Channel], stop: Stop)
 async def _open_parts(settings: Settings, channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[Router]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
     async with (
-        open_store(settings.workspace / "sessions", utc_now, persistent=kept.session_persistence) as store,
+        open_store(
+            settings.workspace / "sessions",
+            utc_now,
+            persistent=kept.session_persistence,
+            most_characters=settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
+        ) as store,
         _open_provider(settings) as provider,
         open_router(_wire(settings, store, provider, channels), kept.session_scope, drain) as router,
     ):

@@ -13,7 +13,7 @@ from collections import Counter
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits
 
-__all__ = ["MESSAGE_OVERHEAD_TOKENS", "estimate_tokens", "may_fit"]
+__all__ = ["MESSAGE_OVERHEAD_TOKENS", "MOST_CHARACTERS_PER_TOKEN", "estimate_tokens", "may_fit"]
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """What a chat template adds to each message (the seed's figure)."""

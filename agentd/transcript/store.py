@@ -26,7 +26,7 @@ from agentd.transcript.clock import Clock, format_time
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileChanged, FileDisk, Write, make_folder
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import Loaded, find_key, load
+from agentd.transcript.reading import MOST_CHARACTERS, Loaded, find_key, load
 from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, Undo, encode_line
 from agentd.transcript.view import Transcript
 
@@ -71,9 +71,15 @@ class _Append:
 class SessionStore:
     """Opens sessions and appends to them; made by `open_store`."""
 
-    def __init__(self, folder: Path, disk: Disk, clock: Clock, writer: Executor, readers: Executor) -> None:
-        """Keep sessions in `folder`; `writer` has one thread, so that jobs cannot overtake each other."""
+    def __init__(
+        self, folder: Path, disk: Disk, clock: Clock, writer: Executor, readers: Executor, most_characters: int
+    ) -> None:
+        """Keep sessions in `folder`; `writer` has one thread, so that jobs cannot overtake each other.
+
+        Of a session so much text is read back as a prompt may need at most.
+        """
         self.folder = folder
+        self._most_characters = most_characters
         self._disk = disk
         self._clock = clock
         self._commit = _on(writer, disk.commit)
@@ -200,7 +206,9 @@ class SessionStore:
             return Loaded(Transcript(key=key), 0, ends_in_newline=True)
         if find_key(start, path) not in (None, key):
             raise StorageError(f"{path.name} holds another session: move it away, or give it its own name back")
-        return load(self._disk, path, length)
+        loaded = load(self._disk, path, length, self._most_characters)
+        loaded.view.key = key
+        return loaded
 
     def _keys_now(self) -> list[SessionKey]:
         keys = []
@@ -273,7 +281,9 @@ class _Job:
 
 
 @asynccontextmanager
-async def open_store(folder: Path, clock: Clock, *, persistent: bool = True) -> AsyncIterator[SessionStore]:
+async def open_store(
+    folder: Path, clock: Clock, *, persistent: bool = True, most_characters: int = MOST_CHARACTERS
+) -> AsyncIterator[SessionStore]:
     """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits.
 
     Raises StorageError where there can be no such folder.
@@ -285,18 +295,21 @@ async def open_store(folder: Path, clock: Clock, *, persistent: bool = True) -> 
             sentence = f"{folder} cannot be used ({fault.strerror}): set workspace to a folder that you may write"
             raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
-        async with open_store_on(FileDisk(flushers) if persistent else MemoryDisk(), folder, clock) as store:
+        disk = FileDisk(flushers) if persistent else MemoryDisk()
+        async with open_store_on(disk, folder, clock, most_characters) as store:
             yield store
 
 
 @asynccontextmanager
-async def open_store_on(disk: Disk, folder: Path, clock: Clock) -> AsyncIterator[SessionStore]:
+async def open_store_on(
+    disk: Disk, folder: Path, clock: Clock, most_characters: int = MOST_CHARACTERS
+) -> AsyncIterator[SessionStore]:
     """Keep sessions on this disk; leaving commits what waits, however the body ended."""
     with (
         ThreadPoolExecutor(1, "transcript-writer") as writer,
         ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
     ):
-        store = SessionStore(folder, disk, clock, writer, readers)
+        store = SessionStore(folder, disk, clock, writer, readers, most_characters)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.write(), name="transcript-writer")
             try:

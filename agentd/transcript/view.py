@@ -66,6 +66,8 @@ class Transcript:
     key: SessionKey | None = None
     next_seq: int = 0
     damaged_lines: int = 0
+    is_cut: bool = False
+    """Whether the conversation began before `turns`, with more text than a prompt can hold."""
     turns: list[Turn] = field(default_factory=list)
     pending: dict[int, UserMessage] = field(default_factory=dict)
     commands: dict[int, Command] = field(default_factory=dict)
@@ -110,6 +112,12 @@ class Transcript:
                 self._change(record)
             case _:
                 self._frame(record)
+
+    def remember_older(self, accepted: Iterable[UserMessage | Command]) -> None:
+        """Recognise redeliveries of these too, which stand before everything else that this view knows."""
+        sources = ((record.source, record.seq, record.ts) for record in accepted)
+        older = {(source.chat, source.message_id): (seq, ts) for source, seq, ts in sources if source}
+        self.seen = older | self.seen
 
     def knows(self, chat: str, message_id: str) -> int | None:
         """Return the seq of a message or command already accepted; None for a new one."""

@@ -14,6 +14,11 @@ from hypothesis import strategies as st
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
 from agentd.providers.errors import ProviderRefused
+from agentd.transcript.disk import Write
+from agentd.transcript.memory_disk import MemoryDisk
+from agentd.transcript.reading import load
+from agentd.transcript.records import parse_line
+from agentd.transcript.view import fold
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import Stage, daemon
 
@@ -83,6 +88,8 @@ def test_each_message_has_exactly_one_end(steps: list[Step], replies: list[int],
         steps = ["post", *steps, "restart"]
         stage = asyncio.run(play(Path(folder), steps, replies, busy))
         records = stage.records()
+        content = (stage.folder / "fake~bot~dm~~ada.jsonl").read_bytes()
+    assert_that_little_reading_finds_all_that_is_left_to_do(content)
 
     users = [record["seq"] for record in records if record.get("role") == "user"]
     commands = [record["seq"] for record in records if record["type"] == "command"]
@@ -97,3 +104,22 @@ def test_each_message_has_exactly_one_end(steps: list[Step], replies: list[int],
     assert ends == Counter(users)
     assert {seq: receipts[seq] for seq in commands} == dict.fromkeys(commands, 1)
     assert all(receipts[record["seq"]] == 1 for record in endings if record.get("told", True))
+
+
+def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> None:
+    """Wherever a crash cuts the file: reading back no more text than needed misses nothing unsettled."""
+    path, lines = Path("/nowhere/session.jsonl"), content.splitlines(keepends=True)
+    for kept in range(1, len(lines) + 1):
+        disk, left = MemoryDisk(), b"".join(lines[:kept])
+        disk.commit([Write(path, 0, left)])
+        little = load(disk, path, len(left), most_characters=0).view
+        whole = fold(map(parse_line, lines[:kept]))
+
+        assert (little.pending, little.commands, little.undelivered) == (
+            whole.pending,
+            whole.commands,
+            whole.undelivered,
+        )
+        assert (little.next_seq, little.acted) == (whole.next_seq, whole.acted)
+        assert little.turns == whole.turns[len(whole.turns) - len(little.turns) :]
+        assert little.seen == whole.seen
