@@ -51,7 +51,7 @@ class Router:
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Finish what an earlier run left: every session with something pending, before anything new comes in."""
-        woken = [key for key in await self._wiring.store.keys() if await self._is_unfinished(key)]
+        woken = [key for key in await self._wiring.store.unfinished() if key.channel in self._wiring.channels]
         if woken:
             log.info("recovery_started", sessions=len(woken))
             progress("Finishing what the last run left unanswered ...")
@@ -73,16 +73,6 @@ class Router:
         for task in left:
             log.warning("turn_parked", task=task.get_name())
             task.cancel()
-
-    async def _is_unfinished(self, key: SessionKey) -> bool:
-        if key.channel not in self._wiring.channels:
-            return False
-        try:
-            session = await self._wiring.store.open(key)
-        except StorageError as fault:
-            _log_unreadable(key, fault)
-            return False
-        return not session.view.is_idle
 
     async def _finish(self, key: SessionKey) -> None:
         try:

@@ -114,8 +114,13 @@ class Horizon:
         return bool(newest and here and (newest - here).total_seconds() > SEEN_HOURS * 3600)
 
 
-def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS) -> Loaded:
-    """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole."""
+def load(
+    disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS, *, with_ids: bool = True
+) -> Loaded:
+    """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole.
+
+    With no room for text and without ids it is just enough to know what is unsettled.
+    """
     horizon = Horizon(most_characters)
     live: list[Record | Damaged | Unknown] = []
     older: list[UserMessage | Command] = []
@@ -130,7 +135,7 @@ def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARAC
         elif isinstance(record, UserMessage | Command):
             older.append(record)
         horizon.pass_by(record)
-        if horizon.ids_are_read:
+        if horizon.ids_are_read or (horizon.live_is_read and not with_ids):
             break
     view = fold(reversed(live))
     view.is_cut = horizon.is_cut

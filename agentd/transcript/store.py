@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -85,6 +85,7 @@ class SessionStore:
         self._commit = _on(writer, disk.commit)
         self._read = _on(readers, self._read_now)
         self._keys = _on(readers, self._keys_now)
+        self._unfinished = _on(readers, self._unfinished_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._room = asyncio.Semaphore(WAITING_APPENDS)
         self._queue: asyncio.Queue[_Append | None] = asyncio.Queue(WAITING_APPENDS + 1)
@@ -110,6 +111,16 @@ class SessionStore:
         """Return the key of every session that has a file. Raises StorageError where the folder cannot be read."""
         try:
             return await self._keys()
+        except OSError as fault:
+            raise StorageError(_sentence(fault)) from fault
+
+    async def unfinished(self) -> list[SessionKey]:
+        """Return the key of every session with something pending or undelivered, from the end of each file.
+
+        Raises StorageError where the folder cannot be read.
+        """
+        try:
+            return await self._unfinished()
         except OSError as fault:
             raise StorageError(_sentence(fault)) from fault
 
@@ -211,7 +222,13 @@ class SessionStore:
         return loaded
 
     def _keys_now(self) -> list[SessionKey]:
-        keys = []
+        return [key for key, _, _ in self._sessions_now()]
+
+    def _unfinished_now(self) -> list[SessionKey]:
+        return [key for key, path, length in self._sessions_now() if self._has_work(path, length)]
+
+    def _sessions_now(self) -> Iterator[tuple[SessionKey, Path, int]]:
+        """Yield key, file and length of every session that can be read."""
         for path in self._disk.files(self.folder):
             try:
                 length, start = self._disk.start(path)
@@ -220,10 +237,16 @@ class SessionStore:
                 continue
             key = find_key(start, path) if length else None
             if key is not None and path.stem == key.file_name:
-                keys.append(key)
+                yield key, path, length
             elif length:
                 log.warning("session_file_ignored", file=path.name)
-        return keys
+
+    def _has_work(self, path: Path, length: int) -> bool:
+        try:
+            return not load(self._disk, path, length, most_characters=0, with_ids=False).view.is_idle
+        except OSError as fault:
+            log.error("session_not_readable", session=path.stem, fault=str(fault))
+            return False
 
 
 class _Job:

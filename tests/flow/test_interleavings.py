@@ -123,3 +123,4 @@ def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> N
         assert (little.next_seq, little.acted) == (whole.next_seq, whole.acted)
         assert little.turns == whole.turns[len(whole.turns) - len(little.turns) :]
         assert little.seen == whole.seen
+        assert load(disk, path, len(left), most_characters=0, with_ids=False).view.is_idle == whole.is_idle
