@@ -6,14 +6,24 @@ nothing.
 
 from __future__ import annotations
 
+import io
 import logging
-from typing import Literal, TextIO
+import os
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import stamina.instrumentation
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["LogSettings", "configure_log"]
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["LogSettings", "configure_log", "open_log_stream"]
+
+PATIENCE_MS = 100
+"""How long one line waits for a reader that is slow; those after it do not wait until it reads again."""
 
 
 class LogSettings(BaseModel):
@@ -23,6 +33,46 @@ class LogSettings(BaseModel):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
+
+
+class _Dropping(io.RawIOBase):
+    """Writes what a descriptor takes and drops the rest: nobody's reading the log must not end or hold up anything."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Write to an open descriptor, past any buffer."""
+        super().__init__()
+        self._descriptor = descriptor
+        self._patience_ms = PATIENCE_MS
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Take all of it, in parts of the size that a pipe takes at once when it is ready for any."""
+        left = memoryview(content)
+        with suppress(OSError):
+            while left and self._is_ready():
+                left = left[os.write(self._descriptor, left[: select.PIPE_BUF]) :]
+        return memoryview(content).nbytes
+
+    def _is_ready(self) -> bool:
+        ready = bool(self._poll.poll(self._patience_ms))
+        self._patience_ms = PATIENCE_MS if ready else 0
+        return ready
+
+
+def open_log_stream(stream: TextIO) -> TextIO:
+    """Return a stream of lines to the same place, on which writing never fails and hardly ever waits."""
+    raw = io.BufferedWriter(_Dropping(stream.fileno()))
+    return io.TextIOWrapper(raw, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
 
 
 def configure_log(settings: LogSettings, stream: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 ChannelError
 ├── ChannelUnavailable   the channel cannot be had with this configuration: the operator must change it
+├── ChannelFailed        the channel broke while it ran, and what was to be said is lost: the process fails
 ├── NotAccepted          the message is not on disk: the channel must not confirm it, and offers it again
 ├── SendFailed           the platform refused a message for good: that is on record, and the session goes on
 └── Unreachable          the platform cannot be reached: what was to be said is said when it can be
@@ -9,7 +10,7 @@ ChannelError
 
 from __future__ import annotations
 
-__all__ = ["ChannelError", "ChannelUnavailable", "NotAccepted", "SendFailed", "Unreachable"]
+__all__ = ["ChannelError", "ChannelFailed", "ChannelUnavailable", "NotAccepted", "SendFailed", "Unreachable"]
 
 
 class ChannelError(Exception):
@@ -18,6 +19,10 @@ class ChannelError(Exception):
 
 class ChannelUnavailable(ChannelError):
     """The configuration asks for a channel that cannot be built; the text names the key."""
+
+
+class ChannelFailed(ChannelError):
+    """The channel cannot go on; the text is one line for the operator."""
 
 
 class NotAccepted(ChannelError):

@@ -1,62 +1,70 @@
-"""The command line: reads the words, loads the settings, and turns every expected fault into one line."""
+"""The command line: reads the words, loads the settings, and turns every expected fault into one line.
+
+Everything else is imported inside `main`: an interrupt may come at any moment of that second.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from agentd.cli.run import run_daemon
-from agentd.cli.version import print_version
-from agentd.errors import AgentdError
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["main"]
 
-app = typer.Typer(
-    help="Talk to a language model from your messengers, for years.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The configuration file; else it is looked for.", show_default=False)
-]
-
-
-@app.callback()
-def choose(context: typer.Context, config: ConfigOption = None) -> None:
-    """Keep what is given before the command."""
-    context.obj = config
-
-
-@app.command()
-def run(context: typer.Context) -> None:
-    """Run the daemon in the foreground."""
-    run_daemon(context.obj, os.environ)
-
-
-@app.command()
-def chat(context: typer.Context) -> None:
-    """Run with the console channel alone."""
-    run_daemon(context.obj, os.environ, only_console=True)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print_version()
+LAST_STREAM = 2
+"""The number of stderr."""
 
 
 def main() -> None:
     """Run a command; exit codes: 0 done, 1 failed, 2 usage, 75 workspace busy, 78 configuration."""
     try:
-        app()
+        _open_missing_streams()
+        _run_command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run_command() -> None:
+    from agentd.errors import AgentdError
+    from agentd.log import open_log_stream
+
+    sys.stderr = open_log_stream(sys.stderr)
+    try:
+        _build_app()()
     except AgentdError as fault:
         sys.stderr.write(f"agentd: {fault}\n")
         sys.exit(fault.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+
+def _build_app() -> typer.Typer:
+    import typer
+
+    from agentd.cli.run import chat, keep_config, run
+    from agentd.cli.sessions import sessions
+    from agentd.cli.version import print_version
+
+    app = typer.Typer(
+        help="Talk to a language model from your messengers, for years.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(keep_config)
+    app.command()(run)
+    app.command()(chat)
+    app.command("version")(print_version)
+    app.add_typer(sessions, name="sessions")
+    return app
+
+
+def _open_missing_streams() -> None:
+    """Put /dev/null where a standard stream is missing; else a file of ours would get its number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

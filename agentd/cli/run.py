@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
 
 from agentd.app import serve
 from agentd.errors import AgentdError
 from agentd.log import LogSettings, configure_log
 from agentd.settings import Settings, load_settings
+from channels.errors import ChannelFailed
 
-__all__ = ["run_daemon"]
+__all__ = ["chat", "keep_config", "run", "run_daemon"]
+
+T = TypeVar("T", bound=BaseException)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The configuration file; else it is looked for.", show_default=False)
+]
+
+
+def keep_config(context: typer.Context, config: ConfigOption = None) -> None:
+    """Keep what is given before the command."""
+    context.obj = config
+
+
+def run(context: typer.Context) -> None:
+    """Run the daemon in the foreground."""
+    run_daemon(context.obj, os.environ)
+
+
+def chat(context: typer.Context) -> None:
+    """Run with the console channel alone."""
+    run_daemon(context.obj, os.environ, only_console=True)
 
 
 def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console: bool = False) -> None:
@@ -20,11 +47,25 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
     settings = load_settings(config, environ)
     names = ("console",) if only_console else settings.channels_config.enabled
     configure_log(_log_settings(settings, names), sys.stderr)
+    ended_by: AgentdError | None = None
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(settings, names))
+        _serve(settings, names)
     except* AgentdError as faults:
-        raise _first(faults) from None
+        ended_by = _first(faults)
+    except* ChannelFailed as faults:
+        ended_by = AgentdError(str(_first(faults)))
+    # Raised out here: what is raised inside `except*` may come out wrapped in another group.
+    if ended_by is not None:
+        raise ended_by
+
+
+def _serve(settings: Settings, names: tuple[str, ...]) -> None:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(serve(settings, names))
+        finally:
+            # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def _log_settings(settings: Settings, names: tuple[str, ...]) -> LogSettings:
@@ -44,7 +85,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _first(faults: BaseExceptionGroup[AgentdError]) -> AgentdError:
+def _first(faults: BaseExceptionGroup[T]) -> T:
     """Return one of the faults: task groups wrap what their body raises, and the first says enough."""
     for fault in faults.exceptions:
         return _first(fault) if isinstance(fault, BaseExceptionGroup) else fault

@@ -14,19 +14,27 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import BinaryIO, Protocol
+from typing import Protocol
+
+import structlog
 
 from channels.base import Accept, Address, Author, InboundMessage
 from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines, quiet_controls
+from channels.console.output import Output, is_closed
 from channels.console.text import printable
-from channels.errors import NotAccepted, SendFailed
+from channels.errors import ChannelFailed, NotAccepted, Unreachable
 
 __all__ = ["ConsoleChannel", "open_console"]
+
+log = structlog.get_logger()
 
 ADDRESS = Address("console", "local", "terminal")
 
 MOST_COLUMNS = 100
 """Longer lines are hard to read."""
+
+LEAVE_SECONDS = 1
+"""How long the last word of a chat that ends may take to appear."""
 
 GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
 EMPTY = "There is nothing in that message to answer."
@@ -44,6 +52,10 @@ class Wrap(Protocol):
         """Return what was held back; the line ends here."""
         ...
 
+    def release(self) -> str:
+        """Return what was held back; the line goes on, without being wrapped."""
+        ...
+
 
 class ConsoleChannel:
     """One person at a terminal, or a script at a pipe."""
@@ -51,7 +63,7 @@ class ConsoleChannel:
     name = "console"
 
     def __init__(
-        self, lines: Lines, output: BinaryIO, author: Author, new_id: Callable[[], str], wrap: Wrap | None
+        self, lines: Lines, output: Output, author: Author, new_id: Callable[[], str], wrap: Wrap | None
     ) -> None:
         """Read messages from `lines` and write answers to `output`; `new_id` gives ids that never repeat.
 
@@ -65,26 +77,40 @@ class ConsoleChannel:
         self._wrap = wrap
         self._shown: dict[str, str] = {}
         self._open_line = False
-        self._broken = False
-        self._prompting: asyncio.Timeout | None = None
+        self._fault: OSError | None = None
+        self._replying = False
 
     async def run(self, accept: Accept) -> None:
-        """Read, hand over, wait for the answer; until the end of input, or of whoever read the output."""
+        """Read, hand over, wait for the answer; until the end of input, or of whoever read the output.
+
+        Raises ChannelFailed where answers were lost for another reason than that nobody is there to read them.
+        """
         if self.streams:
             await self._say(GREETING)
-        with self._stop_on_interrupt() as interrupted:
-            while not self._broken:
-                try:
-                    text = await self._read()
-                except LineTooLong:
-                    await self._say(TOO_LONG)
-                    continue
-                if text is None:
-                    return
-                if text.strip():
-                    await self._converse(text, accept, interrupted)
-                else:
-                    await self._say(EMPTY)
+        try:
+            with self._stop_on_interrupt() as interrupted:
+                await self._chat(accept, interrupted)
+        finally:
+            await self._stop_wrapping()
+        if self._fault is not None and not is_closed(self._fault):
+            raise ChannelFailed(f"the console's output failed, answers are lost: {self._fault}") from self._fault
+
+    async def _chat(self, accept: Accept, interrupted: asyncio.Event) -> None:
+        while self._fault is None:
+            try:
+                text = await self._lines.read()
+            except LineTooLong:
+                await self._say(TOO_LONG)
+                continue
+            except OSError as fault:
+                log.warning("console_input_failed", fault=str(fault))
+                return
+            if text is None:
+                return
+            if text.strip():
+                await self._converse(text, accept, interrupted)
+            else:
+                await self._say(EMPTY)
 
     async def send(self, to: Address, text: str, nonce: str) -> str:
         """Write a message; on a terminal it stays open for `edit` to grow until the next one."""
@@ -104,28 +130,21 @@ class ConsoleChannel:
         else:
             await self._write(text, begins=True)
 
-    async def _read(self) -> str | None:
-        try:
-            async with asyncio.timeout(None) as self._prompting:
-                return await self._lines.read()
-        except TimeoutError:
-            return None
-        finally:
-            self._prompting = None
-
     async def _converse(self, text: str, accept: Accept, interrupted: asyncio.Event) -> None:
         interrupted.clear()
+        self._replying = True
         try:
             receipt = await accept(self._message(text))
+            async with asyncio.TaskGroup() as tasks:
+                stopper = tasks.create_task(self._stop_when(interrupted, accept), name="console-interrupt")
+                await receipt.settled()
+                stopper.cancel()
+            with suppress(Unreachable):
+                await self._end_line()
         except NotAccepted as fault:
             await self._say(str(fault))
-            return
-        async with asyncio.TaskGroup() as tasks:
-            stopper = tasks.create_task(self._stop_when(interrupted, accept), name="console-interrupt")
-            await receipt.settled()
-            stopper.cancel()
-        with suppress(SendFailed):
-            await self._end_line()
+        finally:
+            self._replying = False
 
     async def _stop_when(self, interrupted: asyncio.Event, accept: Accept) -> None:
         await interrupted.wait()
@@ -141,7 +160,7 @@ class ConsoleChannel:
 
     async def _say(self, text: str) -> None:
         """Write something that is no part of the conversation."""
-        with suppress(SendFailed):
+        with suppress(Unreachable):
             await self._write(text, begins=True)
             await self._end_line()
 
@@ -158,51 +177,58 @@ class ConsoleChannel:
         if not self.streams:
             await self._end_line()
 
-    async def _put(self, text: str) -> None:
-        """Write on a thread: a reader that does not read must not hold up the loop."""
-        try:
-            await asyncio.to_thread(self._put_now, text.encode("utf-8", "replace"))
-        except (OSError, ValueError) as fault:
-            self._broken = True
-            raise SendFailed("the console's output is closed") from fault
+    async def _stop_wrapping(self) -> None:
+        """Show the word that is being held back; what is still said while the daemon drains is shown as it comes."""
+        wrap, self._wrap = self._wrap, None
+        held = wrap.release() if wrap else ""
+        if held:
+            with suppress(Unreachable, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._put(held)
 
-    def _put_now(self, content: bytes) -> None:
-        self._output.write(content)
-        self._output.flush()
+    async def _put(self, text: str) -> None:
+        try:
+            await self._output.write(text.encode("utf-8", "replace"))
+        except OSError as fault:
+            if self._fault is None:
+                self._fault = fault
+                log.warning("console_output_failed", fault=str(fault))
+            raise Unreachable(f"the console's output cannot be written: {fault}") from fault
 
     @contextmanager
     def _stop_on_interrupt(self) -> Iterator[asyncio.Event]:
-        """On a terminal, Ctrl-C belongs to the reply that is being made; at the prompt it leaves."""
+        """On a terminal, Ctrl-C belongs to the reply that is being made.
+
+        At any other time, and from then on, an interrupt asks for what SIGTERM asks for: the end, in order. The
+        loop cannot tell whose handler stood there before, so that it cannot be put back.
+        """
         interrupted = asyncio.Event()
         if not self.streams:
             yield interrupted
             return
-        loop = asyncio.get_running_loop()
 
         def interrupt() -> None:
-            if self._prompting is None:
+            if self._replying:
                 interrupted.set()
             else:
-                self._prompting.reschedule(loop.time())
+                signal.raise_signal(signal.SIGTERM)
 
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        try:
-            with quiet_controls(sys.stdin.fileno()):
-                yield interrupted
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+        with quiet_controls(sys.stdin.fileno()):
+            yield interrupted
 
 
 def open_console(new_id: Callable[[], str]) -> ConsoleChannel:
     """Talk on this process's standard streams: a chat if both are a terminal, else a line at a time."""
     name = _user_name()
     author = Author(name, name)
+    output = Output(sys.stdout.fileno())
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return ConsoleChannel(PipeLines(sys.stdin.buffer), sys.stdout.buffer, author, new_id, None)
+        return ConsoleChannel(PipeLines(sys.stdin.fileno()), output, author, new_id, None)
     from channels.console.wrap import WordWrap
 
     wrap = WordWrap(min(shutil.get_terminal_size().columns, MOST_COLUMNS))
-    return ConsoleChannel(TerminalLines(), sys.stdout.buffer, author, new_id, wrap)
+    return ConsoleChannel(TerminalLines(), output, author, new_id, wrap)
 
 
 def _user_name() -> str:

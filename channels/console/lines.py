@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
+import select
 import termios
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from channels.console.text import clean_input, decode_line
+from channels.console.threads import on_thread
 
 __all__ = ["LineTooLong", "Lines", "PipeLines", "TerminalLines", "quiet_controls"]
 
@@ -21,6 +22,10 @@ LOCAL_MODES = 3
 """Where `termios.tcgetattr` has the flags for echo."""
 
 
+BLOCK_BYTES = 64 * 1024
+"""What a Linux pipe holds (`man 7 pipe`)."""
+
+
 class LineTooLong(Exception):
     """A line over the bound was read to its end and dropped."""
 
@@ -29,36 +34,55 @@ class Lines(Protocol):
     """A source of messages."""
 
     async def read(self) -> str | None:
-        """Return the next message; None at the end of input. Raises LineTooLong."""
+        """Return the next message; None at the end of input. Raises LineTooLong, and OSError from a broken source."""
         ...
 
 
 class PipeLines:
-    """Reads a line when one is asked for, on a thread that does not hold up the process's end."""
+    """Reads a line when one is asked for, from a descriptor and past Python's own buffers.
 
-    def __init__(self, source: BinaryIO) -> None:
-        """Read from a blocking stream of bytes."""
-        self._source = source
+    Those are locked while a thread waits in them, and the interpreter wants the lock at its end.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Read from an open descriptor, blocking or not."""
+        self._descriptor = descriptor
+        self._ahead = bytearray()
 
     async def read(self) -> str | None:
         """Return the next line; the last one counts without its newline too."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[bytes] = loop.create_future()
-        threading.Thread(target=self._read_line, args=(loop, done), name="console-input", daemon=True).start()
-        line = await done
-        if len(line) > MAX_LINE_BYTES:
+        line = await on_thread(self._read_line, "console-input")
+        if line is None:
             raise LineTooLong
         return decode_line(line) if line else None
 
-    def _read_line(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[bytes]) -> None:
-        line = self._source.readline(MAX_LINE_BYTES + 1)
-        rest = line
-        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-            rest = self._source.readline(MAX_LINE_BYTES + 1)
+    def _read_line(self) -> bytes | None:
+        """Return a line with its end, nothing at the end of input, None for a line over the bound, read to its end."""
+        fits, searched = True, 0
+        while (end := self._ahead.find(b"\n", searched) + 1) == 0:
+            if len(self._ahead) > MAX_LINE_BYTES:
+                fits = False
+                self._ahead.clear()
+            searched = len(self._ahead)
+            block = _read_block(self._descriptor)
+            if not block:
+                end = searched
+                break
+            self._ahead += block
+        line = bytes(self._ahead[:end])
+        del self._ahead[:end]
+        return line if fits and len(line) <= MAX_LINE_BYTES else None
+
+
+def _read_block(descriptor: int) -> bytes:
+    """Return what there is, as soon as there is anything; nothing at the end of input."""
+    while True:
         try:
-            loop.call_soon_threadsafe(_resolve, done, line)
-        except RuntimeError:
-            return  # the loop has ended while this thread waited for input
+            return os.read(descriptor, BLOCK_BYTES)
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.poll()
 
 
 @contextmanager
@@ -96,8 +120,3 @@ class TerminalLines:
                 continue
             except (EOFError, OSError, termios.error):
                 return None  # Ctrl-D, or the window was closed
-
-
-def _resolve(done: asyncio.Future[bytes], line: bytes) -> None:
-    if not done.done():
-        done.set_result(line)

@@ -33,6 +33,12 @@ class WordWrap:
         self._used = 0
         return ready
 
+    def release(self) -> str:
+        """Return all that is being held back, spaces too: what follows will not be wrapped."""
+        word, space = self._place(), self._space
+        self._space = ""
+        return word + space
+
     def _take(self, character: str) -> str:
         if not character.isspace():
             self._word += character

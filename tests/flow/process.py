@@ -35,16 +35,23 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(config: Path, *words: str) -> AsyncIterator[Process]:
-    """Start the daemon; kill it at the end if it still runs."""
+async def started(
+    config: Path,
+    *words: str,
+    stdin: int = PIPE,
+    stdout: int = PIPE,
+    stderr: int = PIPE,
+    extra: Mapping[str, str] | None = None,
+) -> AsyncIterator[Process]:
+    """Start the daemon on pipes, or on these descriptors; kill it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         AGENTD,
         *("--config", str(config)),
         *(words or ("run",)),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=environment(),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment(extra),
         cwd=config.parent,
         limit=1 << 24,
     )
@@ -70,3 +77,8 @@ def records(config: Path) -> list[dict[str, Any]]:
     """Return the records of the one session in the workspace."""
     [path] = (config.parent / "workspace" / "sessions").glob("*.jsonl")
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def journal(config: Path) -> bytes:
+    """Return the bytes of the sessions so far; a record may be in the middle of being written."""
+    return b"".join(path.read_bytes() for path in (config.parent / "workspace" / "sessions").glob("*.jsonl"))

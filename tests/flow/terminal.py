@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.flow.process import AGENTD, LIMIT_SECONDS, environment
 
-CTRL_C, CTRL_D, ENTER = "\x03", "\x04", "\r"
+CTRL_C, CTRL_D, CTRL_S, ENTER = "\x03", "\x04", "\x13", "\r"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 
 

@@ -6,8 +6,9 @@ import asyncio
 import signal
 from pathlib import Path
 
-from tests.flow.process import records, write_config
-from tests.flow.terminal import CTRL_C, CTRL_D, ENTER, terminal
+from tests.flow.process import journal, records, write_config
+from tests.flow.stage import until
+from tests.flow.terminal import CTRL_C, CTRL_D, CTRL_S, ENTER, terminal
 from tests.platforms.openai_behaviours import slow
 from tests.platforms.openai_server import OpenAIServer
 
@@ -114,10 +115,17 @@ async def test_a_window_that_is_closed_ends_the_chat_in_order_and_keeps_the_repl
             gate.set()
             code = await screen.ended()
 
+    left = records(config)
+    async with OpenAIServer() as server:
+        config = write_config(tmp_path, server.base_url)
+        async with terminal(config) as screen:
+            await screen.shows("Once upon a time")
+            await screen.shows("you>")
+
     assert code == 0
-    assert [record["content"] for record in records(config) if record.get("role") == "assistant"] == [
-        "Once upon a time"
-    ]
+    assert [record["content"] for record in left if record.get("role") == "assistant"] == ["Once upon a time"]
+    assert [record["type"] for record in left].count("delivery") == 0
+    assert records(config)[-1]["type"] == "delivery"
 
 
 async def test_a_window_that_is_closed_at_the_prompt_ends_the_chat_in_order(tmp_path: Path) -> None:
@@ -126,3 +134,70 @@ async def test_a_window_that_is_closed_at_the_prompt_ends_the_chat_in_order(tmp_
         screen.hang_up()
 
         assert await screen.ended() == 0
+
+
+async def test_a_reply_that_ends_while_the_chat_drains_is_shown_whole(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with OpenAIServer() as server:
+        server.enqueue(slow(["Once upon ", "a time"], gate))
+        config = write_config(tmp_path, server.base_url, '[log]\nlevel = "info"')
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            await screen.press("a story" + ENTER)
+            await screen.shows("Once")
+            screen.process.send_signal(signal.SIGTERM)
+            await screen.shows("daemon_stopping")
+            gate.set()
+            await screen.shows("a time")
+            code = await screen.ended()
+
+    assert code == 0
+    assert [record["outcome"] for record in records(config) if record.get("role") == "assistant"] == ["complete"]
+
+
+async def test_ctrl_c_while_the_chat_drains_asks_again_for_the_end_and_loses_nothing(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        server.enqueue(slow(["Once upon ", "a time"], asyncio.Event()))
+        config = write_config(tmp_path, server.base_url, '[log]\nlevel = "info"')
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            await screen.press("a story" + ENTER)
+            await screen.shows("Once upon")
+            screen.process.send_signal(signal.SIGTERM)
+            await screen.shows("daemon_stopping")
+            await screen.press(CTRL_C)
+            await screen.shows("daemon_stopped")
+            code = await screen.ended()
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            await screen.press(CTRL_D)
+            await screen.ended()
+
+    assert code == 0
+    assert [record["content"] for record in records(config) if record.get("role") == "assistant"] == [
+        "You said: a story"
+    ]
+
+
+async def test_a_terminal_that_is_stopped_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with OpenAIServer() as server:
+        server.enqueue(slow(["Once upon ", "a time"], gate))
+        config = write_config(tmp_path, server.base_url, "[service]\ndrain_seconds = 0.2")
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            await screen.press("a story" + ENTER)
+            await screen.shows("Once upon")
+            await screen.press(CTRL_S)
+            gate.set()
+            await until(lambda: b'"assistant"' in journal(config))
+            screen.process.send_signal(signal.SIGTERM)
+            code = await screen.ended()
+        async with terminal(config) as screen:
+            await screen.shows("a time")
+            await screen.shows("you>")
+            await screen.press(CTRL_D)
+            await screen.ended()
+
+    assert code == 0
+    assert [record["type"] for record in records(config)].count("delivery") == 1

@@ -1,0 +1,60 @@
+"""Brings another agent's conversation in as a session of its own: whole under its name, or not there at all.
+
+The messages are history: nobody waits for their answers, so nothing is sent because of an import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from agentd.transcript.foreign import ForeignFile
+from agentd.transcript.key import SessionKey
+from agentd.transcript.lines import Line, read_lines
+from agentd.transcript.records import FORMAT_VERSION, SessionHeader, encode_line
+from agentd.transcript.repair import flush_folder
+
+__all__ = ["build_session", "find_key_text", "write_session"]
+
+
+def find_key_text(path: Path) -> str | None:
+    """Return the key that the first line's metadata has, if it has one. Raises OSError."""
+    foreign = ForeignFile()
+    for line in read_lines(path):
+        foreign.take(line.content)
+        if line.content is None or line.content.strip():
+            break
+    return foreign.key_text
+
+
+def build_session(lines: Iterator[Line], key: SessionKey, now: str, foreign: ForeignFile) -> Iterator[bytes]:
+    """Yield the lines of the new session; a message without a time gets that of the one before, the first `now`."""
+    found = (message for line in lines if (message := foreign.take(line.content)) is not None)
+    first = next(found, None)
+    if first is None:
+        return
+    ts = first.ts or now
+    yield encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=ts))
+    yield encode_line(msgspec.structs.replace(first, seq=1, ts=ts))
+    for seq, message in enumerate(found, start=2):
+        ts = message.ts or ts
+        yield encode_line(msgspec.structs.replace(message, seq=seq, ts=ts))
+
+
+def write_session(lines: Iterator[bytes], target: Path) -> None:
+    """Write a new session file (0600), flushed. Raises FileExistsError where there is one, and other OSErrors."""
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(fd)
+        os.link(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    flush_folder(target.parent)

@@ -1,0 +1,214 @@
+"""Mends a session file: damaged bytes move to `FILE.quarantine`, the good ones stay as they are, in their order.
+
+Nothing is dropped and as little as possible is said that nobody knows. A record `erased` stands for each seq that no
+line has any more, with the time of the record before it: seqs stay without gaps, what names the lost record names
+something, and nobody takes a later record for it. A `session` record that is lost is written anew where the file's
+name holds the key. Nothing else is made up: a message whose answer is lost is pending again. A file whose key encodes
+to another name gets that name if it is free: the key inside decides.
+
+The steps are called one by one. The quarantine is on disk before the new file is, and the new file takes the old
+one's name in one move: a crash in between leaves the old file or the new one, and at worst bytes that stand in the
+quarantine and still in the file. An entry of the quarantine is a line of JSON that says where its bytes stood, then
+those bytes, then a newline.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentd.transcript.key import parse_file_name
+from agentd.transcript.lines import read_blocks, read_lines
+from agentd.transcript.reading import find_key
+from agentd.transcript.records import FORMAT_VERSION, Erased, SessionHeader, encode_line
+from agentd.transcript.verify import Examination, Verdict, find_ranges
+
+__all__ = [
+    "Lost",
+    "Mended",
+    "Plan",
+    "Standin",
+    "flush_folder",
+    "plan_repair",
+    "put_in_place",
+    "rename_to_key",
+    "repair_file",
+    "set_aside",
+    "write_mended",
+]
+
+HEAD_BYTES = 64 * 1024
+
+MOST_ROUNDS = 4
+"""One round is enough for all damage that is known; more are for what shows only when other damage is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Bytes that leave the file, and why."""
+
+    start: int
+    end: int
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standin:
+    """Records that are written at this offset of the old file for seqs that no line has."""
+
+    offset: int
+    seqs: range
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a repair does, in the order of the file."""
+
+    length: int
+    steps: tuple[Lost | Standin, ...]
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """Return what leaves the file."""
+        return tuple(step for step in self.steps if isinstance(step, Lost))
+
+    @property
+    def stand_ins(self) -> int:
+        """Return how many records stand in for those that no line has."""
+        return sum(len(step.seqs) for step in self.steps if isinstance(step, Standin))
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What a repair did: where the file is now, what left it for the quarantine, how many records stand in."""
+
+    path: Path
+    lost: tuple[Lost, ...] = ()
+    stand_ins: int = 0
+    quarantine: Path | None = None
+
+
+def plan_repair(path: Path, now: str) -> Plan:
+    """Judge a file; a plan without steps changes nothing. Raises OSError."""
+    examination = Examination(path.stem, find_ranges(read_lines(path)))
+    steps: list[Lost | Standin] = []
+    length = 0
+    for verdict in examination.verdicts(read_lines(path)):
+        length = verdict.line.end
+        steps += _steps(verdict, now)
+    return Plan(length, tuple(steps))
+
+
+def set_aside(path: Path, plan: Plan, now: str) -> Path:
+    """Append the lost bytes to the quarantine (0600), flushed, and return its path."""
+    quarantine = path.with_name(f"{path.name}.quarantine")
+    with _written(quarantine, os.O_APPEND | os.O_CREAT) as fd:
+        for lost in plan.lost:
+            size = lost.end - lost.start
+            head = {"file": path.name, "offset": lost.start, "bytes": size, "line": lost.line, "at": now}
+            _write_all(fd, json.dumps({**head, "why": lost.why}).encode() + b"\n")
+            _copy(path, fd, lost.start, lost.end)
+            _write_all(fd, b"\n")
+    flush_folder(path.parent)
+    return quarantine
+
+
+def write_mended(path: Path, plan: Plan) -> Path:
+    """Write what stays, and what stands in for the rest, to a new file beside the old one, flushed; return its path."""
+    mended = path.with_name(f"{path.name}.mended")
+    mended.unlink(missing_ok=True)
+    with _written(mended, os.O_CREAT | os.O_EXCL) as fd:
+        done = 0
+        for step in plan.steps:
+            start = step.start if isinstance(step, Lost) else step.offset
+            _copy(path, fd, done, start)
+            done = step.end if isinstance(step, Lost) else start
+            if isinstance(step, Standin):
+                for seq in step.seqs:
+                    _write_all(fd, _stand_in(path.stem, seq, step.ts))
+        _copy(path, fd, done, plan.length)
+    return mended
+
+
+def put_in_place(mended: Path, path: Path) -> None:
+    """Give the new file the old one's name, and flush that."""
+    mended.replace(path)
+    flush_folder(path.parent)
+
+
+def rename_to_key(path: Path) -> Path:
+    """Give a file the name that its key encodes to, its attachments too, if that name is free; return its path."""
+    key = find_key(b"".join(read_blocks(path, 0, HEAD_BYTES)), path)
+    right = path.with_name(f"{key.file_name}.jsonl") if key else path
+    if os.path.lexists(right):
+        return path
+    files, right_files = path.with_suffix(".files"), right.with_suffix(".files")
+    if files.is_dir() and not os.path.lexists(right_files):
+        files.rename(right_files)
+    path.rename(right)
+    flush_folder(path.parent)
+    return right
+
+
+def repair_file(path: Path, now: str) -> Mended:
+    """Do all the steps, as often as it takes. Raises OSError, and then the file is the old one or a mended one."""
+    mended = Mended(rename_to_key(path))
+    for _ in range(MOST_ROUNDS):
+        plan = plan_repair(mended.path, now)
+        if not plan.steps:
+            break
+        quarantine = set_aside(mended.path, plan, now) if plan.lost else mended.quarantine
+        put_in_place(write_mended(mended.path, plan), mended.path)
+        mended = Mended(mended.path, mended.lost + plan.lost, mended.stand_ins + plan.stand_ins, quarantine)
+    return mended
+
+
+def flush_folder(folder: Path) -> None:
+    """Put the names in a folder on disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _steps(verdict: Verdict, now: str) -> Iterator[Lost | Standin]:
+    line = verdict.line
+    if verdict.missing:
+        yield Standin(line.offset, verdict.missing, verdict.ts or now)
+    end = line.end if verdict.good_from is None else verdict.good_from
+    if end > line.offset:
+        yield Lost(line.offset, end, line.number, "; ".join(f.text for f in verdict.findings if f.is_damage))
+
+
+def _stand_in(name: str, seq: int, ts: str) -> bytes:
+    key = parse_file_name(name) if seq == 0 else None
+    return encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=ts) if key else Erased(seq=seq, ts=ts))
+
+
+@contextmanager
+def _written(path: Path, flags: int) -> Iterator[int]:
+    """Open to write, and flush at the end."""
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    try:
+        yield fd
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _copy(path: Path, fd: int, start: int, end: int) -> None:
+    for block in read_blocks(path, start, end):
+        _write_all(fd, block)
+
+
+def _write_all(fd: int, payload: bytes) -> None:
+    remaining = memoryview(payload)
+    while remaining:
+        remaining = remaining[os.write(fd, remaining) :]

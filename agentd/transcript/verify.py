@@ -1,0 +1,227 @@
+"""Checks a session file against everything that its records promise: lines in, findings out, no I/O.
+
+A line is kept or lost. What is unreadable, numbered wrongly or contradicts the records before it is lost, and is
+judged as `repair` will leave it: a record `erased` stands for each seq that no line has any more. So one fault is one
+finding, not a cascade, and a file that was repaired by these verdicts has no damage left. The one consequence that is
+drawn: a compaction over a lost record is lost itself, for its digest cannot be that of what stands there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from agentd.transcript.clock import parse_time
+from agentd.transcript.coverage import Coverage
+from agentd.transcript.key import parse_file_name
+from agentd.transcript.lines import MAX_LINE_BYTES, Line
+from agentd.transcript.records import (
+    FORMAT_VERSION,
+    UNNUMBERED,
+    Compaction,
+    Damaged,
+    Erased,
+    Record,
+    SessionHeader,
+    Unknown,
+    parse_line,
+)
+from agentd.transcript.rules import Rules
+
+__all__ = ["Examination", "Finding", "Verdict", "find_ranges", "verify"]
+
+LOOKAHEAD_LINES = 8
+"""How far is read on to tell a gap (the next seqs follow this one) from a seq that is itself wrong."""
+
+MAX_MISSING = 1_000_000
+"""A gap that is wider is a wrong seq, whatever follows."""
+
+MAX_MISSING_UNCONFIRMED = 1_000
+"""The same for the last record of a file, which nothing follows."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_NONE = range(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about one line; a note is worth knowing and no damage."""
+
+    line: int
+    text: str
+    is_damage: bool = True
+
+
+class Verdict(NamedTuple):
+    """What becomes of one line: `missing` seqs have no line and stand before it; then its bytes from `good_from`."""
+
+    line: Line
+    findings: tuple[Finding, ...] = ()
+    good_from: int | None = None
+    """The offset in the file from which on the line is good; None: it is lost."""
+    missing: range = _NONE
+    ts: str = ""
+    """The time of the records before, for those that are missing; of this one if there were none."""
+
+
+class _Read(NamedTuple):
+    line: Line
+    record: Record | Damaged | Unknown | None
+    content: bytes = b""
+    nul_bytes: int = 0
+
+
+class Examination:
+    """One pass over a file of this name (without its suffix), whose compactions cover these ranges."""
+
+    def __init__(self, name: str, ranges: Iterable[tuple[int, int]]) -> None:
+        """Begin before the first line."""
+        self._name = name
+        self._rules = Rules(Coverage(ranges))
+        self._next_seq = 0
+        self._unread = 0
+        self._is_first = True
+        self._ts = ""
+
+    def verdicts(self, lines: Iterable[Line]) -> Iterator[Verdict]:
+        """Judge each line, in the order of the file."""
+        ahead: list[_Read] = []
+        for line in lines:
+            ahead.append(_read(line))
+            if len(ahead) > LOOKAHEAD_LINES:
+                yield self._judge(ahead.pop(0), ahead)
+        while ahead:
+            yield self._judge(ahead.pop(0), ahead)
+
+    def closing_notes(self) -> Iterator[Finding]:
+        """Say, after the last line, what waits."""
+        for seq, line in self._rules.pending.items():
+            yield Finding(line, f"record {seq} is pending: the next run answers it, or says why not", is_damage=False)
+        for seq, line in self._rules.undelivered.items():
+            yield Finding(line, f"record {seq} has no delivery: the next run completes it", is_damage=False)
+
+    def _judge(self, read: _Read, ahead: Sequence[_Read]) -> Verdict:
+        line = read.line
+        if read.record is None:
+            return Verdict(line, good_from=line.offset)
+        if isinstance(read.record, Damaged):
+            self._unread += 1
+            cut = "" if line.has_newline else ", cut off at the end of the file"
+            return Verdict(line, (Finding(line.number, f"not a record: {read.record.fault}{cut}"),))
+        return self._place(read, read.record, ahead)
+
+    def _place(self, read: _Read, record: Record | Unknown, ahead: Sequence[_Read]) -> Verdict:
+        """Judge a record by its seq first: where it stands decides what stood before it."""
+        number, findings = read.line.number, list(_notes(read, record))
+        if record.seq == UNNUMBERED:
+            unnumbered, record = True, msgspec.structs.replace(record, seq=self._next_seq)
+        else:
+            unnumbered = False
+        fault = self._seq_fault(record.seq, ahead)
+        if fault is not None:
+            self._unread += 1
+            return Verdict(read.line, (*findings, Finding(number, fault)))
+        missing = range(self._next_seq, record.seq)
+        if len(missing) > self._unread:
+            findings.append(Finding(number, _missing_text(missing, self._unread)))
+        for seq in missing:
+            self._rules.lose(seq)
+        before = self._ts
+        fault = self._record_fault(record, findings, number, unnumbered=unnumbered)
+        self._next_seq, self._unread, self._is_first = record.seq + 1, 0, False
+        self._ts = record.ts if fault is None and record.ts else self._ts
+        if fault is not None:
+            self._rules.lose(record.seq)
+            lost = range(missing.start, record.seq + 1)
+            return Verdict(read.line, (*findings, Finding(number, fault)), missing=lost, ts=before or self._ts)
+        self._rules.take(record, number, read.content)
+        return Verdict(read.line, tuple(findings), read.line.offset + read.nul_bytes, missing, before or self._ts)
+
+    def _seq_fault(self, seq: int, ahead: Sequence[_Read]) -> str | None:
+        gap = seq - self._next_seq
+        if gap == 0:
+            return None
+        if gap < 0:
+            return f"seq {seq} stands a second time; {self._next_seq} comes here"
+        following = [read.record.seq for read in ahead if isinstance(read.record, Record | Unknown)]
+        numbered = [found for found in following if found != UNNUMBERED]
+        trusted = gap <= MAX_MISSING and numbered[0] > seq if numbered else gap <= MAX_MISSING_UNCONFIRMED
+        return None if trusted else f"seq {seq} stands where {self._next_seq} comes"
+
+    def _record_fault(
+        self, record: Record | Unknown, findings: list[Finding], number: int, *, unnumbered: bool
+    ) -> str | None:
+        """Return why the record is lost; a first record that is kept all the same adds to the findings."""
+        if not isinstance(record, Unknown) and not _is_time(record.ts) and (record.ts or not unnumbered):
+            return "ts is no RFC 3339 time in UTC with milliseconds"
+        if self._is_first and record.seq == 0:
+            if unnumbered and not isinstance(record, SessionHeader):
+                findings.append(Finding(number, _unheaded_text(self._name), is_damage=False))
+            elif isinstance(record, Erased):
+                findings.append(Finding(number, "the session record is lost, and the file's name holds no key"))
+            elif not isinstance(record, SessionHeader):
+                return "the first record is no session record"
+            elif record.key.file_name != self._name:
+                findings.append(Finding(number, f"this is the file of another session: {record.key.file_name}"))
+        return self._rules.fault(record)
+
+
+def verify(name: str, read: Callable[[], Iterable[Line]]) -> Iterator[Finding]:
+    """Yield what is to be said about a file of this name (without its suffix); `read` is called twice."""
+    examination = Examination(name, find_ranges(read()))
+    for verdict in examination.verdicts(read()):
+        yield from verdict.findings
+    yield from examination.closing_notes()
+
+
+def find_ranges(lines: Iterable[Line]) -> set[tuple[int, int]]:
+    """Return the ranges that the compactions of a file cover."""
+    suspects = (line.content for line in lines if line.content and b"compaction" in line.content)
+    records = (parse_line(content.lstrip(b"\0")) for content in suspects)
+    return {record.covers for record in records if isinstance(record, Compaction)}
+
+
+def _read(line: Line) -> _Read:
+    """Read one line; NUL bytes before a record, as a power cut may leave them, do not hide it."""
+    if line.content is None:
+        return _Read(line, Damaged(fault=f"longer than {MAX_LINE_BYTES >> 20} MiB"))
+    if not line.content.strip():
+        return _Read(line, None)
+    content = line.content.lstrip(b"\0")
+    nul_bytes = len(line.content) - len(content)
+    record = parse_line(content) if content else Damaged(fault="NUL bytes")
+    if isinstance(record, Unknown) and record.name == "message":
+        record = Damaged(fault="a message without a role")
+    return _Read(line, record, content, nul_bytes)
+
+
+def _notes(read: _Read, record: Record | Unknown) -> Iterator[Finding]:
+    number = read.line.number
+    if read.nul_bytes:
+        yield Finding(number, f"{read.nul_bytes} NUL bytes before a record")
+    if isinstance(record, Unknown):
+        yield Finding(number, f"a record of an unknown type ({record.name}), which is skipped", is_damage=False)
+    if isinstance(record, SessionHeader) and record.version > FORMAT_VERSION:
+        yield Finding(number, f"written by a later version (format {record.version})", is_damage=False)
+    if not read.line.has_newline:
+        yield Finding(number, "the last line has no newline; it counts all the same", is_damage=False)
+
+
+def _missing_text(missing: range, unread: int) -> str:
+    many = len(missing) - unread
+    what = f"seq {missing.start}" if len(missing) == 1 else f"of seq {missing.start} to {missing.stop - 1}, {many}"
+    return f"{what} {'is' if many == 1 else 'are'} missing before this line"
+
+
+def _unheaded_text(name: str) -> str:
+    if parse_file_name(name) is None:
+        return "no session record, and the file's name holds no key: bring it in with agentd sessions import"
+    return "no session record: the file's name says whose it is"
+
+
+def _is_time(ts: str) -> bool:
+    return bool(_TIME.fullmatch(ts)) and parse_time(ts) is not None
