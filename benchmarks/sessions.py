@@ -1,0 +1,137 @@
+"""What `agentd sessions search`, `list` and `verify` cost over 10,000 sessions of 50 messages.
+
+The yardstick is a bare read of all the bytes in the same run. Each turn is written as the daemon writes it: a message,
+two drafts, a reply and its delivery; one session in four is in Chinese. Searches are measured as the whole command, the
+start of the interpreter included, and without it.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from agentd.cli.sessions_files import list_files
+from agentd.cli.sessions_find import find_hits
+from agentd.transcript.key import SessionKey
+from agentd.transcript.matching import parse_query
+from agentd.transcript.records import (
+    FORMAT_VERSION,
+    AssistantMessage,
+    Author,
+    Delivery,
+    Draft,
+    Record,
+    SessionHeader,
+    Source,
+    UserMessage,
+    encode_line,
+)
+
+SESSIONS = 10_000
+TURNS = 25
+ROUNDS = 3
+AGENTD = Path(sys.executable).with_name("agentd")
+TS = "2026-01-01T12:00:00.000Z"
+ENGLISH = (
+    "Could you tell me how the weather will be on the coast next week? ",
+    "It stays mild, with rain on Tuesday. ",
+)
+CHINESE = ("你能告诉我下周海边的天气怎么样吗？", "天气温和，星期二有雨。")
+SEARCHES = ("needle", "mild coast", "weather", "海边的针", "Straße", "иголка")
+
+
+def main() -> None:
+    """Write the workspace, then print each figure beside the bare read's."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = write_workspace(Path(folder))
+        files = list_files(Path(folder, "workspace"))
+        size = sum(path.stat().st_size for path in files)
+        bare = median(lambda: read_all(files))
+        print(f"{len(files)} sessions of {2 * TURNS} messages, {size / 1e6:.0f} MB; bare read {bare:.2f} s")
+        for words in SEARCHES:
+            show(f"search {words!r}", bare, lambda words=words: search(files, words))  # type: ignore[misc]
+        for words in SEARCHES:
+            show(f"agentd sessions search {words!r}", bare, lambda words=words: run(config, "search", words))  # type: ignore[misc]
+        show("agentd sessions list", bare, lambda: run(config, "list"))
+        show("agentd sessions verify", bare, lambda: run(config, "verify"), rounds=1)
+
+
+def read_all(files: list[Path]) -> None:
+    """Read every byte, and do nothing with it."""
+    for path in files:
+        path.read_bytes()
+
+
+def search(files: list[Path], words: str) -> None:
+    """Search as the command does."""
+    query = parse_query(words)
+    assert query
+    for path in files:
+        for _ in find_hits(path, query):
+            pass
+
+
+def run(config: Path, *words: str) -> None:
+    """Run the command."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENTD_")}
+    subprocess.run(
+        [AGENTD, "--config", config, "sessions", *words], check=True, stdout=subprocess.DEVNULL, env=environment
+    )
+
+
+def show(what: str, bare: float, work: Callable[[], None], rounds: int = ROUNDS) -> None:
+    """Print a figure and its ratio."""
+    seconds = median(work, rounds)
+    print(f"{what:45} {seconds:6.2f} s  x {seconds / bare:5.1f}")
+
+
+def median(work: Callable[[], None], rounds: int = ROUNDS) -> float:
+    """Return the median of the seconds that a piece of work takes."""
+    took = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took)
+
+
+def write_workspace(folder: Path) -> Path:
+    """Write the sessions and a configuration, and return the configuration's path."""
+    sessions = folder / "workspace" / "sessions"
+    sessions.mkdir(parents=True)
+    for number in range(SESSIONS):
+        key = SessionKey("telegram", "bot", str(number), None, str(number))
+        content = b"".join(map(encode_line, conversation(key, CHINESE if number % 4 == 0 else ENGLISH)))
+        if number == SESSIONS // 2:
+            content = content.replace(b"Tuesday", b"Needle!").replace("海边".encode(), "海边的针".encode())
+        (sessions / f"{key.file_name}.jsonl").write_bytes(content)
+    config = folder / "config.toml"
+    config.write_text(f'workspace = "{folder}/workspace"\n')
+    return config
+
+
+def conversation(key: SessionKey, words: tuple[str, str]) -> list[Record]:
+    """Return a session's records."""
+    asked, told = words
+    records: list[Record] = [SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=TS)]
+    for turn in range(TURNS):
+        seq = len(records)
+        source = Source(chat=key.chat, message_id=str(turn), sent_at=TS, author=Author(id=key.chat, name="Ada"))
+        records += [
+            UserMessage(content=asked * 2, source=source, trace="t" * 16, seq=seq, ts=TS),
+            Draft(answers=(seq,), part=0, state="sending", seq=seq + 1, ts=TS),
+            Draft(answers=(seq,), part=0, state="sent", message_id=f"{turn}", seq=seq + 2, ts=TS),
+            AssistantMessage(content=told * 6, answers=(seq,), model="m" * 12, trace="t" * 16, seq=seq + 3, ts=TS),
+            Delivery(of=seq + 3, message_ids=(str(turn),), state="sent", seq=seq + 4, ts=TS),
+        ]
+    return records
+
+
+if __name__ == "__main__":
+    main()

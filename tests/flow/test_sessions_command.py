@@ -1,0 +1,246 @@
+"""`agentd sessions` as a process: what it prints, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentd.service.workspace import hold_workspace
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import AssistantMessage, Record, SessionHeader, UserMessage, encode_line
+from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, talk, write_config
+from tests.platforms.openai_server import OpenAIServer
+from tests.unit.agentd.transcript.building import KEY, source
+from tests.unit.agentd.transcript.damage import NAME, as_bytes, whole
+
+
+class Workspace:
+    """A configuration, and the session files that the commands find."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin without a workspace."""
+        self.config = write_config(folder, "http://127.0.0.1:9/v1")
+        self.folder = folder / "workspace"
+        self.sessions = self.folder / "sessions"
+
+    def put(self, content: bytes, name: str = NAME) -> Path:
+        self.sessions.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.sessions / f"{name}.jsonl"
+        path.write_bytes(content)
+        return path
+
+    def run(self, *words: str | Path, expect: int = 0) -> str:
+        """Run a command, and return what it printed."""
+        done = self.run_raw(*words)
+        assert done.returncode == expect, done.stderr.decode()
+        return done.stdout.decode()
+
+    def run_raw(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [AGENTD, "--config", self.config, "sessions", *words],
+            capture_output=True,
+            env=environment(),
+            cwd=self.config.parent,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+
+    def read(self, *words: str | Path, expect: int = 0) -> list[dict[str, Any]]:
+        """Run a command with --json, and return the array."""
+        found = json.loads(self.run(*words, "--json", expect=expect))
+        assert isinstance(found, list)
+        return found
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    mask = os.umask(0o077)
+    yield Workspace(tmp_path)
+    os.umask(mask)
+
+
+def said(*texts: str, key: SessionKey = KEY, day: int = 1) -> bytes:
+    """Return a session's file in which each text was said and answered."""
+    records: list[Record] = [SessionHeader(version=1, key=key)]
+    for text in texts:
+        records.append(UserMessage(content=text, source=source(f"m{len(records)}")))
+        records.append(AssistantMessage(content=f"You said: {text}", answers=(len(records) - 1,)))
+    lines = b"".join(map(encode_line, records)).splitlines()
+    numbered = [
+        {**json.loads(line), "seq": seq, "ts": f"2026-01-{day:02}T12:00:00.000Z"} for seq, line in enumerate(lines)
+    ]
+    return b"".join(json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in numbered)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("words", [["list"], ["search", "x"], ["verify"], ["repair"]])
+def test_a_missing_workspace_is_empty_and_stays_missing(words: list[str], workspace: Workspace) -> None:
+    assert workspace.run(*words) == ""
+    assert not workspace.folder.exists()
+
+
+def test_the_list_has_the_newest_first_and_counts_messages(workspace: Workspace) -> None:
+    other = SessionKey("fake", "bot", "other")
+    old = workspace.put(said("one", "two"))
+    new = workspace.put(said("three", key=other, day=2), other.file_name)
+
+    assert workspace.read("list") == [
+        {"key": other.file_name, "file": str(new), "messages": 2, "updated": "2026-01-02T12:00:00.000Z"},
+        {"key": NAME, "file": str(old), "messages": 4, "updated": "2026-01-01T12:00:00.000Z"},
+    ]
+    assert [line.split()[-1] for line in workspace.run("list").splitlines()] == [other.file_name, NAME]
+
+
+async def test_what_a_conversation_left_is_shown_found_and_without_damage(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        await talk(write_config(tmp_path, server.base_url), "My name is Ada.", "/status")
+    workspace = Workspace(tmp_path)
+    [session] = workspace.read("list")
+    shown = workspace.run("show", session["key"])
+
+    assert session["messages"] == 2
+    assert all(text in shown for text in ("    My name is Ada.", "    You said: My name is Ada.", "    /status"))
+    assert workspace.run("verify") == ""
+    assert [hit["line"] for hit in workspace.read("search", "ADA", "name")] == [
+        "My name is Ada.",
+        "You said: My name is Ada.",
+    ]
+
+
+def test_a_session_is_found_by_its_file_name_and_by_any_part_that_only_it_has(workspace: Workspace) -> None:
+    workspace.put(said("one"))
+    workspace.put(said("two", key=SessionKey("fake", "bot", "chat2")), "fake~bot~chat2~~")
+
+    assert "one" in workspace.run("show", f"{NAME}.jsonl")
+    assert "one" in workspace.run("show", "chat~")
+    assert "two" in workspace.run("show", "CHAT2")
+    fault = workspace.run_raw("show", "chat")
+    assert (fault.returncode, fault.stderr.decode().count("fake~bot~chat")) == (1, 2)
+    assert workspace.run_raw("show", "../config").returncode == 1
+
+
+def test_nothing_in_a_message_steers_the_terminal(workspace: Workspace) -> None:
+    workspace.put(said("hunt\x1b]0;title\x07\x9b2J\r\u202e\x00\x7f"))
+    printed = workspace.run("show", NAME) + workspace.run("search", "hunt") + workspace.run("show", NAME, "--json")
+
+    assert "hunt" in printed
+    assert not [char for char in printed if not char.isprintable() and char != "\n"]
+
+
+def test_search_takes_all_words_of_one_message_in_any_case_and_script(workspace: Workspace) -> None:
+    workspace.put(said("Die Straße\nist lang", "今天天气很好", "lang nothing"))
+
+    assert [(hit["seq"], hit["line"]) for hit in workspace.read("search", "STRASSE", "lang")] == [
+        (1, "Die Straße"),
+        (2, "You said: Die Straße"),
+    ]
+    assert [hit["seq"] for hit in workspace.read("search", "天气")] == [3, 4]
+    assert workspace.read("search", "absent") == []
+
+
+def test_reading_commands_change_nothing_even_in_a_damaged_workspace(workspace: Workspace) -> None:
+    workspace.put(as_bytes([*whole()[:5], b"garbage", *whole()[6:]])[:-9])
+    before = snapshot(workspace.folder)
+    for words in (["list"], ["show", NAME], ["search", "a"], ["export", NAME]):
+        workspace.run(*words)
+    workspace.run("verify", expect=1)
+
+    assert snapshot(workspace.folder) == before
+
+
+def test_verify_names_file_and_line_and_repair_makes_it_clean(workspace: Workspace) -> None:
+    path = workspace.put(as_bytes([*whole()[:5], b"garbage", *whole()[6:]]))
+    printed = workspace.run("verify", expect=1)
+
+    assert printed.startswith(f"{path}:6: not a record")
+    damage = [found for found in workspace.read("verify", expect=1) if found["damage"]]
+    assert [(found["file"], found["line"]) for found in damage] == [(str(path), 6)]
+    assert "quarantine" in workspace.run("repair")
+    assert [found for found in workspace.read("verify") if found["damage"]] == []
+    assert b"garbage" in path.with_name(f"{path.name}.quarantine").read_bytes()
+    assert workspace.run("repair") == ""
+
+
+def test_a_note_is_no_damage(workspace: Workspace) -> None:
+    path = workspace.put(said("one")[:-1])
+
+    assert f"{path}:3: note:" in workspace.run("verify")
+
+
+def test_what_writes_gives_way_to_a_daemon(workspace: Workspace) -> None:
+    workspace.put(said("one") + b"garbage")
+    source_file = workspace.config.parent / "telegram_42.jsonl"
+    source_file.write_bytes(b'{"role":"user","content":"hi"}\n')
+    before = snapshot(workspace.sessions)
+    with hold_workspace(workspace.folder):
+        codes = [workspace.run_raw(*words).returncode for words in (["repair"], ["import", source_file], ["list"])]
+
+    assert codes == [75, 75, 0]
+    assert snapshot(workspace.sessions) == before
+
+
+def test_an_export_is_the_file_byte_for_byte_private_and_never_written_over_another(workspace: Workspace) -> None:
+    path = workspace.put(said("one"))
+    output = workspace.config.parent / "out.jsonl"
+    workspace.run("export", NAME, "--output", output)
+
+    assert workspace.run_raw("export", NAME).stdout == output.read_bytes() == path.read_bytes()
+    assert stat.S_IMODE(output.stat().st_mode) == 0o600
+    path.write_bytes(said("two"))
+    workspace.run("export", NAME, "--output", output, expect=1)
+    assert b"one" in output.read_bytes()
+
+
+def test_no_text_breaks_out_of_its_place_in_markdown(workspace: Workspace) -> None:
+    workspace.put(said("# no heading\n```\n````html\n</blockquote>\r~~~\n[a]: http://x"))
+    lines = workspace.run("export", NAME, "--format", "markdown").splitlines()
+    fences = [number for number, line in enumerate(lines) if line.startswith("`````")]
+
+    assert len(fences) == 4
+    outside = lines[: fences[0]] + lines[fences[1] + 1 : fences[2]] + lines[fences[3] + 1 :]
+    assert [line for line in outside if line.startswith("#")] == [f"# {NAME}".replace("~", "\\~")]
+    assert lines[fences[0] + 1] == "# no heading"
+
+
+def test_an_import_comes_in_whole_and_is_not_answered(workspace: Workspace) -> None:
+    file = workspace.config.parent / "telegram_42.jsonl"
+    messages = [{"role": "user", "content": "My name is Ada."}, {"role": "user", "content": "Are you there?"}]
+    file.write_text("".join(json.dumps(message) + "\n" for message in [{"role": "system", "content": "x"}, *messages]))
+    printed = workspace.run("import", file, "--account", "bot")
+    [session] = workspace.read("list")
+
+    assert "messages imported: 2 of the user, 0 of the assistant" in printed
+    assert "left out: system messages, 1" in printed
+    assert session["key"] == "telegram~bot~42~~42"
+    assert workspace.run("verify") == ""
+    assert stat.S_IMODE(Path(session["file"]).stat().st_mode) == 0o600
+    again = workspace.run_raw("import", file, "--account", "bot")
+    assert (again.returncode, session["file"] in again.stderr.decode()) == (1, True)
+
+
+def test_a_file_without_messages_is_refused(workspace: Workspace) -> None:
+    file = workspace.config.parent / "telegram_42.jsonl"
+    file.write_bytes(b"no JSON\n")
+    workspace.run("import", file, expect=1)
+
+    assert workspace.read("list") == []
+
+
+def test_links_are_not_followed(workspace: Workspace) -> None:
+    real = workspace.put(said("secret"))
+    link = workspace.sessions / "link.jsonl"
+    link.symlink_to(real)
+
+    assert len(workspace.read("list")) == 1
+    workspace.run("show", "link", expect=1)
+    workspace.run("import", link, "--channel", "a", "--chat", "b", expect=1)

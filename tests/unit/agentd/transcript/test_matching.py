@@ -1,0 +1,86 @@
+"""Search: what is passed over without being read as JSON cannot match."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentd.transcript.matching import _FOLDING, Query, parse_query
+from agentd.transcript.records import UserMessage, encode_line
+
+
+def query(words: str) -> Query:
+    found = parse_query(words)
+    assert found
+    return found
+
+
+def hits(words: str, *texts: str) -> list[str]:
+    """Return the texts that a search over their file finds."""
+    block = b"".join(encode_line(UserMessage(content=text)) for text in texts)
+    found = [json.loads(block[start:end])["content"] for start, end in query(words).candidates(block)]
+    return [text for text in found if query(words).matches(text)]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("hello", "Well, HELLO there"),
+        ("there well", "Well, HELLO there"),
+        ("天气", "今天天气很好"),
+        ("STRASSE", "Die Straße"),
+        ("straße", "DIE STRASSE"),
+        ("жук", "ЖУК"),
+        ("éa", "ÉA"),
+        ("σοφος", "ΣΟΦΟΣ"),
+        ("kelvin", "273 \N{KELVIN SIGN}elvin"),
+        ("office", "oﬃce"),
+        ('say "yes"', 'he did say "yes"'),
+        ("c:\\users", "in C:\\Users\\ada"),
+        ("http://a", "see http://a/b"),
+        ("i̇stanbul", "İstanbul"),
+        ("😀", "well 😀"),
+    ],
+)
+def test_words_are_found_in_any_case_and_script(words: str, text: str) -> None:
+    assert hits(words, "something else", text, "другое", "其他") == [text]
+
+
+def test_all_words_must_be_in_one_message() -> None:
+    assert hits("one two", "one", "two", "two and one") == ["two and one"]
+
+
+def test_text_that_another_program_escaped_is_found() -> None:
+    block = b'{"role":"user","content":"\\u5929\\u6c14"}\n{"role":"user","content":"no"}\n'
+
+    assert [block[start:end] for start, end in query("天气").candidates(block)] == [block.split(b"\n")[0]]
+
+
+def test_no_words_are_no_query() -> None:
+    assert parse_query(" \n") is None
+
+
+def test_the_letters_that_others_fold_to_are_those_of_unicode() -> None:
+    others: dict[str, set[str]] = {}
+    for code in (*range(0x80, 0xD800), *range(0xE000, 0x110000)):
+        for letter in filter(str.isascii, chr(code).casefold()):
+            others.setdefault(letter, set()).add(chr(code))
+
+    assert {letter: set(found) for letter, found in _FOLDING.items()} == others
+
+
+messages = st.text(max_size=30) | st.sampled_from(["Straße", "K", "ﬁn", "天气 ok", "İ", 'a"b\\c/d', "ſs", "ΑΣ"])
+
+
+@given(st.lists(messages, min_size=1, max_size=5), st.data())
+def test_what_a_plain_search_finds_is_found(texts: list[str], data: st.DataObject) -> None:
+    source = data.draw(st.sampled_from(texts)).swapcase()
+    start = data.draw(st.integers(0, len(source)))
+    words = source[start : start + data.draw(st.integers(1, 6))]
+    parsed = parse_query(words)
+    wanted = [text for text in texts if parsed and parsed.matches(text)]
+
+    assert (hits(words, *texts) if parsed else []) == wanted
