@@ -1,11 +1,13 @@
 """The Chat Completions protocol as OpenAI and those who imitate it speak it: bytes in, events out, no I/O.
 
 Read tolerantly: unknown fields, empty choices, role-only chunks and reasoning are passed over. Bounded, since a
-server may be broken or hostile: what never ends is refused, whatever it was about to say.
+server may be broken or hostile: what never ends is refused, whatever it was about to say. No half of a surrogate
+pair leaves here, though servers send them: an emoji is two escapes in JSON, and some cut their pieces in between.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -79,6 +81,8 @@ class _Chunk(msgspec.Struct):
     error: object = None
 
 
+_REPLACEMENT = "\ufffd"
+
 _CHUNK = msgspec.json.Decoder(_Chunk)
 
 
@@ -132,6 +136,7 @@ class StreamedReply:
         self._usage = Usage()
         self._model = server.model
         self._characters = 0
+        self._half = ""
         self.closed = False
         """Whether the server has said that nothing follows."""
 
@@ -160,7 +165,7 @@ class StreamedReply:
             raise build_error(parse_fault_tree({"error": chunk.error}), self._server)
         self._note(chunk)
         for choice in (chunk.choices or [])[:1]:
-            if text := _text_of(choice):
+            if text := self._join(_text_of(choice)):
                 self._characters += len(text)
                 if self._characters > MAX_REPLY_CHARACTERS:
                     raise self.endless()
@@ -174,6 +179,9 @@ class StreamedReply:
                 yield from self.take(data)
         if not self._reason or self._reason in _BROKEN_REASONS:
             raise ProviderRetryable(f"the model's server at {self._server.host} broke off its reply: try again")
+        if self._half:
+            self._half = ""
+            yield TextDelta(_REPLACEMENT)
         yield Finished(_REASONS.get(self._reason, "stop"), self._usage, self._model)
 
     def endless(self) -> ProviderRefused:
@@ -182,6 +190,12 @@ class StreamedReply:
             f"the model's server at {self._server.host} sent a reply without an end: it was cut; try another model"
         )
 
+    def _join(self, text: str) -> str:
+        """Put before the text the half that was held back, and hold its own last half back."""
+        text = self._half + text
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return _mend(text[: len(text) - len(self._half)])
+
     def _note(self, chunk: _Chunk) -> None:
         self._model = (chunk.model or self._model)[:200]
         if chunk.usage is not None:
@@ -189,11 +203,36 @@ class StreamedReply:
 
     def _parse_chunk(self, data: bytes) -> _Chunk:
         try:
-            return _CHUNK.decode(data)
+            return _decode(data)
         except (ValueError, RecursionError) as exc:
             raise ProviderRetryable(
                 f"the model's server at {self._server.host} sent a reply that cannot be read: try again"
             ) from exc
+
+
+def _decode(data: bytes) -> _Chunk:
+    """Read a chunk; where msgspec refuses one with escapes, look whether it was for half a pair alone.
+
+    Only the text keeps its halves, for the pieces before and after. Raises ValueError or RecursionError.
+    """
+    try:
+        return _CHUNK.decode(data)
+    except msgspec.DecodeError:
+        if b"\\u" not in data:
+            raise
+    chunk = msgspec.convert(json.loads(data.decode(), parse_constant=_refuse_constant), _Chunk)
+    chunk.model = chunk.model and _mend(chunk.model)
+    chunk.error = chunk.error and json.loads(_mend(json.dumps(chunk.error, ensure_ascii=False)))
+    return chunk
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _mend(text: str) -> str:
+    """Make pairs of halves that stand side by side, and U+FFFD of any other half."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text_of(choice: _Choice) -> str:

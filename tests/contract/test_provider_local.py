@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -284,68 +282,3 @@ async def outcome(provider: Provider) -> ProviderError | None:
 
 async def collect_rest(stream: AsyncIterator[Event]) -> list[Event]:
     return [event async for event in stream]
-
-
-SCRIPT = """
-import asyncio, contextlib, signal, sys
-import agentd.providers.local as local
-from agentd.providers.base import CompletionRequest, PromptMessage
-from agentd.providers.errors import ProviderError
-from agentd.providers.settings import ModelSettings
-
-assert "xllamacpp" not in sys.modules, "importing the adapter loads llama.cpp"
-
-async def main():
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    with contextlib.suppress(ProviderError):
-        async with local.open_local(ModelSettings.model_validate({'model': sys.executable})): pass
-    async with local.open_local(ModelSettings.model_validate({})) as provider:
-        for text in ("Hello", "word " * 5000):
-            request = CompletionRequest((PromptMessage("user", text),), 4, 0.0)
-            with contextlib.suppress(ProviderError):
-                async for _ in provider.stream(request): pass
-        signal.raise_signal(signal.SIGTERM)
-        await stopped.wait()
-
-asyncio.run(main())
-assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-try:
-    signal.raise_signal(signal.SIGINT)
-except KeyboardInterrupt:
-    sys.exit(7)
-"""
-
-
-UNCLOSED = """
-import asyncio, sys
-from agentd.providers.base import CompletionRequest, PromptMessage
-from agentd.providers.local import open_local
-from agentd.providers.settings import ModelSettings
-
-async def main():
-    context = open_local(ModelSettings.model_validate({}))
-    provider = await context.__aenter__()
-    stream = provider.stream(CompletionRequest((PromptMessage("user", "Tell me a long story."),), 3000, 0.0))
-    await anext(stream)
-    return context, provider, stream
-
-loop = asyncio.new_event_loop()
-left_open = loop.run_until_complete(main())
-sys.exit(7)
-"""
-
-
-async def run(script: str) -> tuple[bytes, bytes, int | None]:
-    async with asyncio.timeout(6 * SOON):
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=PIPE, stderr=PIPE)
-        stdout, stderr = await process.communicate()
-    return stdout, stderr, process.returncode
-
-
-async def test_it_prints_nothing_and_leaves_the_signals_to_the_daemon() -> None:
-    assert await run(SCRIPT) == (b"", b"", 7)
-
-
-async def test_a_process_that_closes_nothing_ends_all_the_same() -> None:
-    assert await run(UNCLOSED) == (b"", b"", 7)

@@ -1,60 +1,132 @@
-"""One loaded model on a thread of its own: load, ask, free."""
+"""One loaded model on a thread of its own: load, ask, free.
+
+The thread is a daemon, and not of an executor, whose threads the interpreter waits for at its exit without a limit:
+native code that never comes back must not keep the process. Whoever leaves waits for the thread, but not for long.
+Freeing happens on that thread alone, and only of a model that `load_server` has seen at work.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 
-from agentd.providers.errors import ProviderRefused
+import structlog
+
+from agentd.providers.errors import ProviderRefused, ProviderRetryable
 from agentd.providers.local.llama import NATIVE_ERRORS, ChatServer, load_server, read_ahead
 from agentd.providers.local.reply import Reply
 
-__all__ = ["Engine"]
+__all__ = ["GIVE_UP_SECONDS", "Engine"]
+
+GIVE_UP_SECONDS = 5.0
+"""Ten batches of a prompt on two cores: a thread that has not come back by then is not going to."""
+
+_REQUESTS_WAITING = 64  # one is asked at a time; the others have been stopped, and the thread has yet to see it
+
+_log = structlog.get_logger()
 
 
 class Engine:
     """One loaded model and its thread, which does one thing at a time, in the order of asking."""
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="local-model")
+    def __init__(self, give_up_seconds: float = GIVE_UP_SECONDS) -> None:
+        """Start nothing yet; `give_up_seconds` is the longest wait for the thread when leaving."""
+        self._give_up_seconds = give_up_seconds
+        self._thread: threading.Thread | None = None
+        self._requests: queue.Queue[tuple[bytes, Reply] | None] = queue.Queue(_REQUESTS_WAITING)
         self._leaving = threading.Event()
+        self._loaded: Future[None] = Future()
+        self._freed: Future[None] = Future()
+        self._freed.set_running_or_notify_cancel()  # from here on nobody who waits for it can cancel it
         self._server: ChatServer | None = None
         self._reply: Reply | None = None
 
     async def load(self, path: Path, context_tokens: int) -> None:
-        """Load the model; raises one of `NATIVE_ERRORS` when llama.cpp does not take the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._load, path, context_tokens)
+        """Load the model; raises one of `NATIVE_ERRORS` when llama.cpp does not take the file. Called once."""
+        self._thread = threading.Thread(target=self._work, args=(path, context_tokens), name="local-model", daemon=True)
+        atexit.register(self._leave_at_exit)  # for a process that closes nothing
+        self._thread.start()
+        await asyncio.wrap_future(self._loaded)
 
     def ask(self, request: bytes) -> Reply:
         """Start on a request once the previous one is done or has noticed that it was stopped."""
         if self._leaving.is_set():
             raise ProviderRefused("The embedded model is closed.")
-        self._reply = reply = Reply()
-        self._thread.submit(self._answer, request, reply)
+        reply = Reply()
+        try:
+            self._requests.put_nowait((request, reply))
+        except queue.Full as error:
+            raise ProviderRetryable("The embedded model is still busy with requests that were given up.") from error
+        self._reply = reply
         return reply
 
     async def close(self) -> None:
-        """Stop what runs, wait for it, free the model."""
+        """Stop what runs, wait for it and for the model to be freed, or give the thread up."""
+        self._leave()
+        if self._thread is None:
+            return
+        try:
+            async with asyncio.timeout(self._give_up_seconds):
+                await asyncio.wrap_future(self._freed)
+        except TimeoutError:
+            self._give_up()
+        atexit.unregister(self._leave_at_exit)
+
+    def _leave(self) -> None:
         self._leaving.set()
         if self._reply is not None:
             self._reply.stop()
+        with contextlib.suppress(queue.Full):  # then the thread does not sleep
+            self._requests.put_nowait(None)
+
+    def _leave_at_exit(self) -> None:
+        self._leave()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._free)
+            self._freed.result(self._give_up_seconds)
+        except TimeoutError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        _log.warning("local_model_given_up", waited_seconds=self._give_up_seconds)
+
+    def _work(self, path: Path, context_tokens: int) -> None:
+        try:
+            if self._loaded.set_running_or_notify_cancel():
+                self._load(path, context_tokens)
+            while not self._leaving.is_set():
+                self._answer_next()
         finally:
-            self._thread.shutdown(wait=False)
+            self._leaving.set()
+            self._end_waiting()
+            self._server = None
+            with contextlib.suppress(InvalidStateError):
+                self._loaded.set_exception(RuntimeError("the model was not loaded"))
+            self._freed.set_result(None)
 
     def _load(self, path: Path, context_tokens: int) -> None:
-        read_ahead(path, self._leaving)
-        if not self._leaving.is_set():
-            self._server = load_server(path, context_tokens)
+        try:
+            read_ahead(path, self._leaving)
+            if not self._leaving.is_set():
+                self._server = load_server(path, context_tokens)
+        except (ImportError, *NATIVE_ERRORS) as error:
+            self._leaving.set()
+            self._loaded.set_exception(error)
+        else:
+            self._loaded.set_result(None)
 
-    def _answer(self, request: bytes, reply: Reply) -> None:
+    def _answer_next(self) -> None:
+        asked = self._requests.get()
+        if asked is None:
+            return
+        request, reply = asked
         failure: BaseException | None = None
         try:
-            if self._server is not None:
+            if self._server is not None and not reply.stopped:
                 # Through self, not a local name: a traceback that outlives this call must not keep the model.
                 self._server.handle_chat_completions(request, reply.put)
         except NATIVE_ERRORS as error:
@@ -62,5 +134,8 @@ class Engine:
         finally:
             reply.end(failure)
 
-    def _free(self) -> None:
-        self._server = None
+    def _end_waiting(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (asked := self._requests.get_nowait()) is not None:
+                    asked[1].end(None)

@@ -1,6 +1,6 @@
-"""llama.cpp through xllamacpp, which nothing else here knows: how it is loaded, and the one call that is used.
+"""llama.cpp through xllamacpp, which nothing else here knows: how it is loaded, and the two calls that are used.
 
-Its calls for a chat release the interpreter's lock and stop when their callback returns True. Loading holds the
+Its calls release the interpreter's lock and stop when their callback returns True. Loading holds the
 lock, for 0.2 s with the packaged weights; so the file is read once beforehand, which lets the lock go: what then
 holds it is computing, not the disk. This version of xllamacpp leaves signals and the locale alone.
 """
@@ -28,10 +28,14 @@ _READ_BYTES = 1 << 22
 
 
 class ChatServer(Protocol):
-    """The one call of `xllamacpp.Server` that is used."""
+    """The calls of `xllamacpp.Server` that are used."""
 
     def handle_chat_completions(self, prompt: bytes, callback: Callable[[bytes], bool]) -> None:
         """Answer, giving each chunk to the callback until it returns True."""
+        ...
+
+    def handle_metrics(self) -> str:
+        """Have the server's own loop count what it has done."""
         ...
 
 
@@ -60,7 +64,12 @@ def read_ahead(path: Path, leaving: threading.Event) -> None:
 
 
 def load_server(path: Path, context_tokens: int) -> ChatServer:
-    """Load the model. Raises one of `NATIVE_ERRORS`, or ImportError where xllamacpp does not start."""
+    """Load the model, and see its loop run. Raises one of `NATIVE_ERRORS`, or ImportError without xllamacpp.
+
+    xllamacpp says that it is ready just before its loop begins, and the loop begins by forgetting that it was told
+    to end. A server freed in between waits for its loop for ever, and holds the interpreter's lock meanwhile: no
+    limit of ours would be heard. So the loop is asked for something that only it can answer, which lets the lock go.
+    """
     xllamacpp = _import_xllamacpp()
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
@@ -75,10 +84,12 @@ def load_server(path: Path, context_tokens: int) -> ChatServer:
     params.verbosity = -1  # standard output belongs to the chat
     params.n_threads_http = 1
     params.ui = False
+    params.endpoint_metrics = True  # for the question below
     with tempfile.TemporaryDirectory(prefix="agentd-") as directory:
         # It insists on listening. A socket file that is gone once the model is loaded lets nobody in.
         params.hostnames = [f"{directory}/llama.sock"]
         server: ChatServer = xllamacpp.Server(params)
+    server.handle_metrics()
     return server
 
 

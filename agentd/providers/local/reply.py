@@ -28,6 +28,11 @@ class Reply:
         self._ended = False
         self._error: BaseException | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no more is wanted."""
+        return self._stopped
+
     def put(self, piece: bytes) -> bool:
         """Hand over a piece (thread); True means that no more is wanted, which is llama.cpp's own sign to stop."""
         # A loop that has ended without closing anything has no reader left, and its process waits for this thread.

@@ -49,6 +49,10 @@ def read(*pieces: bytes) -> list[Event | str]:
     return events
 
 
+def said(events: list[Event | str]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
 def test_the_request_is_written_in_full() -> None:
     assert json.loads(build_body(REQUEST, "tiny", NONE)) == {
         "model": "tiny",
@@ -144,13 +148,70 @@ def test_a_reply_without_a_proper_end_may_be_asked_for_again(stream: bytes) -> N
         b'"text"',
         b'{"choices":[{"delta":{"content":7}}]}',
         b'{"choices":[{"delta":{"content":"\xff"}}]}',
-        b'{"choices":[{"delta":{"content":"\\ud83d"}}]}',
+        b'{"choices":[{"delta":{"content":"\\ud83d',
+        b'{"choices":[{"delta":{"content":["\\ud83d"]}}]}',
+        b'{"\\ud83d":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"x":"\\ud83d","usage":{"prompt_tokens":NaN}}',
         b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"error":' + b'{"error":' * 100_000,
     ],
 )
 def test_a_stream_that_cannot_be_read_may_be_asked_for_again(data: bytes) -> None:
     assert read(chunk("a"), b"data: " + data + b"\n\n") == [TextDelta("a"), "ProviderRetryable"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["\ud83d", "\ude00"], "😀"),
+        (["a\ud83d", "\ude00b"], "a😀b"),
+        (["\ud83d", "", "\ude00"], "😀"),
+        (["\ud83d\ude00\ud83d", "\ude01"], "😀😁"),
+        (["a\ud83d"], "a\ufffd"),
+        (["\ud83d", "a"], "\ufffda"),
+        (["\ude00a\ude00", "b"], "\ufffda\ufffdb"),
+        (["\ud83d", "\ud83d", "\ude00"], "\ufffd😀"),
+    ],
+    ids=ascii,
+)
+def test_halves_of_a_pair_are_joined_and_lone_ones_replaced(pieces: list[str], text: str) -> None:
+    events = read(*[chunk(piece) for piece in pieces], chunk(None, "stop"), DONE)
+
+    assert said(events) == text
+    assert isinstance(events[-1], Finished)
+    assert TextDelta("") not in events
+
+
+def test_a_half_waits_for_the_next_piece_and_no_longer() -> None:
+    reply = StreamedReply(SERVER)
+
+    assert list(reply.feed(chunk("a\ud83d"))) == [TextDelta("a")]
+    assert list(reply.feed(chunk("\ude00"))) == [TextDelta("😀")]
+
+
+def test_a_half_in_another_place_does_not_leave_either() -> None:
+    assert read(chunk("a", "stop", model="\ud83d", x="\ude00"))[-1] == Finished("stop", Usage(), "\ufffd")
+    with pytest.raises(ProviderRefused, match="odd \ufffd"):
+        list(parse_completion(b'{"error":{"code":418,"message":"odd \\ud83d"}}', SERVER))
+
+
+@given(st.text(st.sampled_from('a\\"ü漢\u2028😀👩🇩\ufffd'), max_size=12), st.data())
+def test_any_cutting_of_a_text_even_within_a_character_gives_the_whole_text(text: str, data: st.DataObject) -> None:
+    units = text.encode("utf-16-le")
+    places = sorted(2 * place for place in data.draw(st.lists(st.integers(0, len(units) // 2), max_size=12)))
+    cuts = zip([0, *places], [*places, len(units)], strict=True)
+    pieces = [units[start:end].decode("utf-16-le", "surrogatepass") for start, end in cuts]
+
+    assert said(read(*[chunk(piece) for piece in pieces], chunk(None, "stop"), DONE)) == text
+
+
+@given(st.lists(st.text(st.characters() | st.characters(categories=["Cs"]), max_size=5), max_size=6))
+def test_no_half_ever_leaves(pieces: list[str]) -> None:
+    events = read(*[chunk(piece) for piece in pieces], chunk(None, "stop"), DONE)
+
+    said(events).encode()
+    assert isinstance(events[-1], Finished)
+    assert all(event.text for event in events if isinstance(event, TextDelta))
 
 
 def test_odd_token_counts_do_no_harm() -> None:
