@@ -111,7 +111,7 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, channels:
         store=store,
         provider=provider,
         channels=channels,
-        max_output_tokens=min(settings.provider.max_output_tokens, settings.agent.max_context_tokens // 2),
+        max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,

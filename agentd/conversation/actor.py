@@ -68,7 +68,7 @@ class SessionActor:
                 if seq is None:
                     seq = await self._append_inbound(session, inbound)
         except StorageError as fault:
-            raise NotAccepted(f"I could not take your message: {fault}. Send it again then.") from fault
+            raise NotAccepted(f"I could not take your message: {fault}. After that, send it again.") from fault
         finally:
             self._arriving -= 1
             self._bell.set()

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 
 NEW_TEXT = "A new conversation. What was said before stays on disk."
+ARGS_TEXT = " What you wrote after /new was not taken as a message: send it by itself."
 CUT_TEXT = f"{NEW_TEXT} The reply that was under way is stopped."
 
 
@@ -48,7 +49,7 @@ async def obey(command: Command, scene: Scene) -> None:
         case "stop":
             text = "There is no reply to stop."
         case "new":
-            text = await _begin_anew(command, scene)
+            text = await _begin_anew(command, scene) + (ARGS_TEXT if command.args else "")
         case "status":
             text = _status(scene)
         case "help":

@@ -39,6 +39,13 @@ async def test_a_command_is_recorded_before_it_acts_and_its_answer_has_a_receipt
         assert stage.channel.texts == ["A new conversation. What was said before stays on disk."]
 
 
+async def test_text_behind_new_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("/new What about lunch?")
+
+        assert stage.channel.texts[0].endswith("was not taken as a message: send it by itself.")
+
+
 async def test_a_redelivered_command_does_not_act_again(tmp_path: Path) -> None:
     async with daemon(tmp_path) as stage:
         await stage.say("/new", message_id="9")
