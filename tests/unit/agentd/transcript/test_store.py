@@ -4,8 +4,6 @@ import asyncio
 import itertools
 import os
 import stat
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.records import Reset, SessionHeader
@@ -35,25 +32,6 @@ from tests.unit.agentd.transcript.building import (
     user,
 )
 from tests.unit.agentd.transcript.stores import opened, path_of, records_of, texts_of, waiting_texts
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "sessions"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def files() -> Iterator[FakeDisk]:
-    with ThreadPoolExecutor(4) as threads:
-        yield FakeDisk(FileDisk(threads))
-
-
-@pytest.fixture(params=["files", "memory"])
-def disk(request: pytest.FixtureRequest, files: FakeDisk) -> FakeDisk:
-    """Return what keeps sessions: both keep the same contract."""
-    return files if request.param == "files" else FakeDisk(MemoryDisk())
 
 
 async def test_an_append_and_a_later_run_give_the_same_session(disk: FakeDisk, folder: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,6 @@ from structlog.testing import capture_logs
 from agentd.errors import StorageError
 from agentd.transcript.disk import FileDisk
 from agentd.transcript.key import SessionKey
-from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.records import SessionHeader, encode_line
 from agentd.transcript.store import Session, SessionStore, open_store
 from agentd.transcript.view import Transcript
@@ -33,25 +31,6 @@ from tests.unit.agentd.transcript.building import (
     user,
 )
 from tests.unit.agentd.transcript.stores import opened, path_of, reached, texts_of, waiting_texts
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "sessions"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def files() -> Iterator[FakeDisk]:
-    with ThreadPoolExecutor(4) as threads:
-        yield FakeDisk(FileDisk(threads))
-
-
-@pytest.fixture(params=["files", "memory"])
-def disk(request: pytest.FixtureRequest, files: FakeDisk) -> FakeDisk:
-    """Return what keeps sessions: both keep the same contract."""
-    return files if request.param == "files" else FakeDisk(MemoryDisk())
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS])

@@ -2,16 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileDisk
 from agentd.transcript.key import SessionKey
-from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.store import BATCH_APPENDS, WAITING_APPENDS, Session, SessionStore, open_store_on
 from agentd.transcript.view import fold
 from tests.fakes.disk import FakeDisk, Gate
@@ -22,25 +18,6 @@ from tests.unit.agentd.transcript.building import (
     user,
 )
 from tests.unit.agentd.transcript.stores import opened, reached, records_of, texts_of, waiting_texts
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "sessions"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def files() -> Iterator[FakeDisk]:
-    with ThreadPoolExecutor(4) as threads:
-        yield FakeDisk(FileDisk(threads))
-
-
-@pytest.fixture(params=["files", "memory"])
-def disk(request: pytest.FixtureRequest, files: FakeDisk) -> FakeDisk:
-    """Return what keeps sessions: both keep the same contract."""
-    return files if request.param == "files" else FakeDisk(MemoryDisk())
 
 
 async def test_appends_of_many_sessions_share_commits_and_keep_their_order(disk: FakeDisk, folder: Path) -> None:

@@ -1,0 +1,32 @@
+"""The disks that the store is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from agentd.transcript.disk import FileDisk
+from agentd.transcript.memory_disk import MemoryDisk
+from tests.fakes.disk import FakeDisk
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "sessions"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def files() -> Iterator[FakeDisk]:
+    with ThreadPoolExecutor(4) as threads:
+        yield FakeDisk(FileDisk(threads))
+
+
+@pytest.fixture(params=["files", "memory"])
+def disk(request: pytest.FixtureRequest, files: FakeDisk) -> FakeDisk:
+    """Return what keeps sessions: both keep the same contract."""
+    return files if request.param == "files" else FakeDisk(MemoryDisk())
