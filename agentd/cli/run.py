@@ -65,7 +65,9 @@ def _serve(settings: Settings, names: tuple[str, ...]) -> None:
             runner.run(serve(settings, names))
         finally:
             # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                runner.get_loop().remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _log_settings(settings: Settings, names: tuple[str, ...]) -> LogSettings:

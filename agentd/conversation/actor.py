@@ -141,11 +141,14 @@ class SessionActor:
         if self._stalled:
             return
         try:
-            if self._turn is None:
-                await self._redeliver(session, outbox)
-            while commands := list(session.view.commands.values()):
+            while True:
+                if self._turn is None:
+                    await self._redeliver(session, outbox)
+                commands = list(session.view.commands.values())
+                if not commands:
+                    break
                 await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
-            # No await since then: every command that came before a turn's messages is obeyed before the turn.
+            # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing and session.view.pending:
                 await self._begin_turn(session, outbox, tasks)
         except (StorageError, Unreachable) as fault:

@@ -119,7 +119,7 @@ def load(
 ) -> Loaded:
     """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole.
 
-    With no room for text and without ids it is just enough to know what is unsettled.
+    Without ids it is enough to know what is unsettled.
     """
     horizon = Horizon(most_characters)
     live: list[Record | Damaged | Unknown] = []

@@ -243,7 +243,7 @@ class SessionStore:
 
     def _has_work(self, path: Path, length: int) -> bool:
         try:
-            return not load(self._disk, path, length, most_characters=0, with_ids=False).view.is_idle
+            return not load(self._disk, path, length, self._most_characters, with_ids=False).view.is_idle
         except OSError as fault:
             log.error("session_not_readable", session=path.stem, fault=str(fault))
             return False

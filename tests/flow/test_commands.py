@@ -12,6 +12,7 @@ from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
 from agentd.providers.errors import ProviderRefused
 from channels.base import Address
+from channels.errors import Unreachable
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import daemon
@@ -154,6 +155,37 @@ async def test_a_command_ends_what_came_before_it_and_nothing_that_came_after(tm
 
         assert stage.prompt()[-1] == ("user", "after")
         assert channel.texts[-1] == "ok"
+
+
+class OneBlip(FakeChannel):
+    """A platform that is out of reach for exactly one edit, once the test says so."""
+
+    blip = False
+
+    async def edit(self, to: Address, message_id: str, text: str) -> None:
+        """Refuse once."""
+        if self.blip:
+            self.blip = False
+            raise Unreachable("out of reach")
+        await super().edit(to, message_id, text)
+
+
+@pytest.mark.parametrize("command", ["/stop", "/new"])
+async def test_a_reply_that_could_not_be_sent_is_sent_before_the_next_turn(tmp_path: Path, command: str) -> None:
+    provider, channel = FakeProvider(), OneBlip()
+    provider.enqueue(TextDelta("Half an answer"), asyncio.Event())
+    async with daemon(tmp_path, provider=provider, channel=channel) as stage:
+        await stage.post("one")
+        await channel.shows("Half")
+        channel.blip = True
+        await stage.post(command)
+        await stage.say("two")
+        records = stage.records()
+
+    replies = [record["seq"] for record in records if record.get("role") == "assistant"]
+    delivered = [record["of"] for record in records if record["type"] == "delivery"]
+    assert channel.texts[0].startswith("Half an answer\n")
+    assert [seq for seq in delivered if seq in replies] == replies
 
 
 async def test_a_stop_that_a_crash_cut_ends_what_it_was_to_end_and_does_not_let_it_be_made(tmp_path: Path) -> None:

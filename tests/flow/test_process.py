@@ -6,6 +6,7 @@ import asyncio
 import resource
 import signal
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ async def test_a_second_signal_ends_without_waiting_for_the_reply(tmp_path: Path
 
     assert process.returncode == 0
     assert [record["type"] for record in records(config)] == ["session", "message"]
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("gap_seconds", [0, 0.03, 0.06])
+async def test_a_second_signal_while_the_process_ends_changes_nothing(
+    tmp_path: Path, second: signal.Signals, gap_seconds: float
+) -> None:
+    async with started(write_config(tmp_path, "http://127.0.0.1:9/v1")) as process:
+        assert process.stderr
+        while b"channels_receiving" not in await process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(gap_seconds)  # the moment is what is tried
+        with suppress(ProcessLookupError):
+            process.send_signal(second)
+        await process.communicate()
+
+    assert process.returncode == 0
 
 
 async def test_a_full_disk_at_the_start_is_one_line_about_the_session(tmp_path: Path) -> None:
