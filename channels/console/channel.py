@@ -37,6 +37,7 @@ LEAVE_SECONDS = 1
 """How long the last word of a chat that ends may take to appear."""
 
 GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
+AGAIN = "[Shown again after a restart:]"
 EMPTY = "There is nothing in that message to answer."
 TOO_LONG = f"That line is longer than {MAX_LINE_BYTES // 1024**2} MiB and was not taken. Send it in parts."
 
@@ -74,6 +75,7 @@ class ConsoleChannel:
         self._output = output
         self._author = author
         self._new_id = new_id
+        self._run = new_id()
         self._wrap = wrap
         self._shown: dict[str, str] = {}
         self._open_line = False
@@ -115,14 +117,19 @@ class ConsoleChannel:
     async def send(self, to: Address, text: str, nonce: str) -> str:
         """Write a message; on a terminal it stays open for `edit` to grow until the next one."""
         del to, nonce
-        message_id = self._new_id()
+        message_id = f"{self._run}.{self._new_id()}"
         self._shown = {message_id: text}
         await self._write(text, begins=True)
         return message_id
 
     async def edit(self, to: Address, message_id: str, text: str) -> None:
-        """Write what is new of a message; a text that does not continue what stands there is written whole."""
+        """Write what is new of a message; a text that does not continue what stands there is written whole.
+
+        What an earlier run wrote cannot be changed: it is written again, and says so.
+        """
         del to
+        if not message_id.startswith(f"{self._run}."):
+            text = f"{AGAIN}\n{text}"
         shown = self._shown.get(message_id)
         self._shown = {message_id: text}
         if shown is not None and text.startswith(shown):

@@ -29,3 +29,16 @@ async def test_what_was_accepted_before_a_kill_is_answered_after_it(tmp_path: Pa
     assert (code, output.splitlines()) == (0, ["You said: one", "You said: two"])
     assert asked[1:] == ["one", "You said: one", "two"]
     assert [record["seq"] for record in records(config)] == list(range(len(records(config))))
+
+
+async def test_a_reply_shown_before_a_kill_and_without_a_receipt_is_shown_again_with_a_mark(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        config = write_config(tmp_path, server.base_url)
+        await talk(config, "one")
+        [path] = (tmp_path / "workspace" / "sessions").glob("*.jsonl")
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:-1]))
+        _, output, _ = await talk(config, "two")
+
+    assert b'"delivery"' in lines[-1]
+    assert output.splitlines() == ["[Shown again after a restart:]", "You said: one", "You said: two"]
