@@ -11,8 +11,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -25,13 +26,14 @@ from agentd.providers.errors import ProviderRefused
 from agentd.providers.registry import open_provider
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
-from agentd.transcript.clock import utc_now
+from agentd.transcript.clock import Clock, utc_now
+from agentd.transcript.disk import Disk
 from agentd.transcript.store import SessionStore, open_store
 from channels.base import Channel
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
 
-__all__ = ["serve"]
+__all__ = ["Edges", "serve"]
 
 log = structlog.get_logger()
 
@@ -51,7 +53,19 @@ class Stop:
         self.requested.set()
 
 
-async def serve(settings: Settings, channel_names: tuple[str, ...]) -> None:
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where the daemon meets the world; a test of the whole process puts its own there."""
+
+    build_channels: Callable[[tuple[str, ...], Callable[[], str]], Mapping[str, Channel]] = build_channels
+    wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
+    clock: Clock = utc_now
+
+
+REAL = Edges()
+
+
+async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges = REAL) -> None:
     """Run the daemon until its channels have no more to say, or SIGTERM or SIGINT asks it to end.
 
     Asked a second time, it ends without waiting for running turns. Raises ConfigError and WorkspaceBusy before
@@ -62,18 +76,18 @@ async def serve(settings: Settings, channel_names: tuple[str, ...]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
-    channels = _build_channels(channel_names)
+    channels = _build_channels(channel_names, edges)
     with hold_workspace(settings.workspace):
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
         for key in find_dormant(settings):
             log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
-        await _until(stop.requested, _live(settings, channels, stop))
+        await _until(stop.requested, _live(settings, channels, edges, stop))
     log.info("daemon_stopped")
 
 
-async def _live(settings: Settings, channels: Mapping[str, Channel], stop: Stop) -> None:
+async def _live(settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with _open_parts(settings, channels, stop) as router:
+    async with _open_parts(settings, channels, edges, stop) as router:
         try:
             await _converse(router, channels)
         finally:
@@ -81,17 +95,20 @@ async def _live(settings: Settings, channels: Mapping[str, Channel], stop: Stop)
 
 
 @asynccontextmanager
-async def _open_parts(settings: Settings, channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[Router]:
+async def _open_parts(
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop
+) -> AsyncIterator[Router]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
     async with (
         open_store(
             settings.workspace / "sessions",
-            utc_now,
+            edges.clock,
+            wrap_disk=edges.wrap_disk,
             persistent=kept.session_persistence,
             most_characters=settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
         ) as store,
         _open_provider(settings) as provider,
-        open_router(_wire(settings, store, provider, channels), kept.session_scope, drain) as router,
+        open_router(_wire(settings, store, provider, channels, edges.clock), kept.session_scope, drain) as router,
     ):
         yield router
 
@@ -105,7 +122,9 @@ async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
         raise ConfigError(str(fault)) from fault
 
 
-def _wire(settings: Settings, store: SessionStore, provider: Provider, channels: Mapping[str, Channel]) -> Wiring:
+def _wire(
+    settings: Settings, store: SessionStore, provider: Provider, channels: Mapping[str, Channel], clock: Clock
+) -> Wiring:
     return Wiring(
         settings=settings.agent,
         store=store,
@@ -116,7 +135,7 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, channels:
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
         slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
-        clock=utc_now,
+        clock=clock,
         monotonic=time.monotonic,
         new_id=_new_id,
     )
@@ -146,9 +165,9 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _build_channels(names: tuple[str, ...]) -> dict[str, Channel]:
+def _build_channels(names: tuple[str, ...], edges: Edges) -> Mapping[str, Channel]:
     try:
-        return build_channels(names, _new_id)
+        return edges.build_channels(names, _new_id)
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
 

@@ -305,7 +305,12 @@ class _Job:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, clock: Clock, *, persistent: bool = True, most_characters: int = MOST_CHARACTERS
+    folder: Path,
+    clock: Clock,
+    *,
+    persistent: bool = True,
+    most_characters: int = MOST_CHARACTERS,
+    wrap_disk: Callable[[Disk], Disk] = lambda disk: disk,
 ) -> AsyncIterator[SessionStore]:
     """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits.
 
@@ -318,8 +323,8 @@ async def open_store(
             sentence = f"{folder} cannot be used ({fault.strerror}): set workspace to a folder that you may write"
             raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
-        disk = FileDisk(flushers) if persistent else MemoryDisk()
-        async with open_store_on(disk, folder, clock, most_characters) as store:
+        disk: Disk = FileDisk(flushers) if persistent else MemoryDisk()
+        async with open_store_on(wrap_disk(disk), folder, clock, most_characters) as store:
             yield store
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,14 +30,17 @@ from tests.unit.agentd.transcript.building import CALM
 
 
 class Flushes:
-    """Flushes for real, remembers what, and fails where it is told to."""
+    """The system, whose flushes are remembered, and fail where that is told."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.failing: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, fd: int) -> None:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def fsync(self, fd: int) -> None:
         name = Path(os.readlink(f"/proc/self/fd/{fd}")).name
         with self._lock:
             self.names.append(name)
