@@ -1,7 +1,7 @@
 """The port to a platform, and the values that cross it.
 
-A channel parses at the edge into one frozen `InboundMessage` and offers it to `accept`, which returns once the
-message is on disk. Only then does the channel tell its platform so (an offset, an ack).
+A channel parses at the edge into one frozen `Inbound` and offers it to `accept`, which returns once that is on disk.
+Only then does the channel tell its platform so (an offset, an ack): what `accept` returns is the only `Receipt`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-__all__ = ["Accept", "Address", "Attachment", "Author", "Channel", "InboundMessage", "Receipt"]
+__all__ = [
+    "Accept",
+    "Address",
+    "Attachment",
+    "Author",
+    "Channel",
+    "Inbound",
+    "InboundDelete",
+    "InboundEdit",
+    "InboundMessage",
+    "Receipt",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,30 @@ class InboundMessage:
     attachments: tuple[Attachment, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InboundEdit:
+    """A message's author changed its text; `message_id` is the message's own, `edited_at` the platform's time."""
+
+    address: Address
+    author: Author
+    message_id: str
+    edited_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboundDelete:
+    """A message's author took it back; `author` is who wrote it, since that decides whose session it stands in."""
+
+    address: Address
+    author: Author
+    message_id: str
+    deleted_at: datetime
+
+
+Inbound = InboundMessage | InboundEdit | InboundDelete
+
+
 class Receipt(Protocol):
     """Proof that a message is on disk: only the daemon can make one, and only after the flush."""
 
@@ -62,8 +97,8 @@ class Receipt(Protocol):
         ...
 
 
-Accept = Callable[[InboundMessage], Awaitable[Receipt]]
-"""Puts a message on disk. Raises `channels.errors.NotAccepted` where that failed: offer it again later."""
+Accept = Callable[[Inbound], Awaitable[Receipt]]
+"""Puts what came in on disk. Raises `channels.errors.NotAccepted` where that failed: offer it again later."""
 
 
 class Channel(Protocol):
@@ -72,6 +107,8 @@ class Channel(Protocol):
     name: str
     streams: bool
     """Whether a reply may grow on the person's screen by edits."""
+    most_units: int | None
+    """UTF-16 code units that one platform message takes; None where there is no limit."""
 
     async def run(self, accept: Accept) -> None:
         """Receive until the platform has no more to say (a console at its end of input); cancel to stop."""
@@ -83,4 +120,8 @@ class Channel(Protocol):
 
     async def edit(self, to: Address, message_id: str, text: str) -> None:
         """Replace the text of a message sent before."""
+        ...
+
+    async def delete(self, to: Address, message_id: str) -> None:
+        """Remove a message sent before; one that is gone already is no fault."""
         ...

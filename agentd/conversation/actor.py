@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from agentd.conversation.intake import build_record, is_stale, ready_messages, settle_stale
+from agentd.conversation.intake import build_change, build_record, is_stale, ready_messages, settle_stale
 from agentd.conversation.notices import closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
@@ -22,7 +22,7 @@ from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import UserMessage
 from agentd.transcript.store import Session
-from channels.base import InboundMessage
+from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
 __all__ = ["SessionActor"]
@@ -32,13 +32,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """A message on disk, whose sender may wait for its end."""
+    """A message on disk, whose sender may wait for its end; None: a change to one that nobody knows any more."""
 
     actor: SessionActor
-    seq: int
+    seq: int | None
 
     async def settled(self) -> None:
-        await self.actor.settled(self.seq)
+        if self.seq is not None:
+            await self.actor.settled(self.seq)
 
 
 class SessionActor:
@@ -58,14 +59,16 @@ class SessionActor:
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
 
-    async def accept(self, inbound: InboundMessage) -> _Receipt:
-        """Put a message on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
+    async def accept(self, inbound: Inbound) -> _Receipt:
+        """Put what came in on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
         self._arriving += 1
         try:
             async with self._intake:
                 session = await self._open()
                 seq = session.view.knows(inbound.address.chat, inbound.message_id)
-                if seq is None:
+                if not isinstance(inbound, InboundMessage):
+                    await self._append_change(session, inbound, seq)
+                elif seq is None:
                     seq = await self._append_inbound(session, inbound)
         except StorageError as fault:
             raise NotAccepted(f"I could not take your message: {fault}. After that, send it again.") from fault
@@ -135,6 +138,15 @@ class SessionActor:
         if isinstance(record, UserMessage) and self._turn is not None and self._turn.takes(record.seq):
             self._turn.cut("joined")
         return record.seq
+
+    async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
+        """Record an edit or a deletion once; of a message too old to be recognised, or a command, there is none."""
+        record = None if of is None else build_change(inbound, of)
+        if record is None or session.view.knows_change(record):
+            log.info("change_ignored", session=self._key.file_name, of=of)
+            return
+        await self._wiring.store.append(session, record)
+        log.info("change_accepted", session=self._key.file_name, of=of, change=type(record).__name__.lower())
 
     async def _step(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""

@@ -10,18 +10,18 @@ from agentd.conversation.notices import stale_text
 from agentd.conversation.outbox import Outbox
 from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.key import SessionKey
-from agentd.transcript.records import Author, Command, Failure, FileAttachment, Source, UserMessage
+from agentd.transcript.records import Author, Command, Delete, Edit, Failure, FileAttachment, Source, UserMessage
 from agentd.transcript.view import Transcript
-from channels.base import InboundMessage
+from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
 
-__all__ = ["build_record", "is_stale", "ready_messages", "session_key", "settle_stale"]
+__all__ = ["build_change", "build_record", "is_stale", "ready_messages", "session_key", "settle_stale"]
 
 
 BARRIERS = frozenset({"new", "stop"})
 """Commands that end what came before them, and nothing that came after."""
 
 
-def session_key(inbound: InboundMessage, scope: str) -> SessionKey:
+def session_key(inbound: Inbound, scope: str) -> SessionKey:
     """Return whose conversation a message belongs to: its sender's in this chat, or the whole chat's."""
     to = inbound.address
     sender = inbound.author.id if scope == "sender" else None
@@ -30,12 +30,7 @@ def session_key(inbound: InboundMessage, scope: str) -> SessionKey:
 
 def build_record(inbound: InboundMessage, trace: str) -> UserMessage | Command:
     """Return the record of a message, or of the command that it is."""
-    source = Source(
-        chat=inbound.address.chat,
-        message_id=inbound.message_id,
-        sent_at=format_time(inbound.sent_at),
-        author=Author(id=inbound.author.id, name=inbound.author.name),
-    )
+    source = _source(inbound, inbound.sent_at)
     command = parse_command(inbound.text)
     if command is not None:
         return Command(name=command.name, args=command.args, source=source, trace=trace)
@@ -44,6 +39,24 @@ def build_record(inbound: InboundMessage, trace: str) -> UserMessage | Command:
         for file in inbound.attachments
     )
     return UserMessage(content=inbound.text, source=source, attachments=attachments, trace=trace)
+
+
+def build_change(inbound: InboundEdit | InboundDelete, of: int) -> Edit | Delete:
+    """Return the record of what an author did to a message, whose seq is `of`, after sending it."""
+    when = inbound.edited_at if isinstance(inbound, InboundEdit) else inbound.deleted_at
+    source = _source(inbound, when)
+    if isinstance(inbound, InboundEdit):
+        return Edit(of=of, content=inbound.text, edited_at=format_time(when), source=source)
+    return Delete(of=of, edited_at=format_time(when), source=source)
+
+
+def _source(inbound: Inbound, when: datetime) -> Source:
+    return Source(
+        chat=inbound.address.chat,
+        message_id=inbound.message_id,
+        sent_at=format_time(when),
+        author=Author(id=inbound.author.id, name=inbound.author.name),
+    )
 
 
 def ready_messages(view: Transcript) -> list[UserMessage]:

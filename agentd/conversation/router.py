@@ -14,7 +14,7 @@ from agentd.conversation.intake import session_key
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
-from channels.base import InboundMessage, Receipt
+from channels.base import Inbound, Receipt
 
 __all__ = ["Drain", "Router", "open_router"]
 
@@ -45,8 +45,8 @@ class Router:
         """Return how many actors are alive."""
         return len(self._actors)
 
-    async def accept(self, inbound: InboundMessage) -> Receipt:
-        """Put a message on disk in its session. Raises channels.errors.NotAccepted where that failed."""
+    async def accept(self, inbound: Inbound) -> Receipt:
+        """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         return await self._actor(session_key(inbound, self._scope)).accept(inbound)
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:

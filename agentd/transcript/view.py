@@ -124,6 +124,11 @@ class Transcript:
         found = self.seen.get((chat, message_id))
         return None if found is None else found[0]
 
+    def knows_change(self, change: Edit | Delete) -> bool:
+        """Tell whether an edit or deletion, or a later one of the same message, is on record already."""
+        when = change.edited_at if isinstance(change, Edit) else _AFTER_EVERY_TIME
+        return change.of in self.edited and when <= self.edited[change.of]
+
     def is_settled(self, seq: int) -> bool:
         """Tell whether a message or command was answered, or its sender told, as far as the platform confirmed."""
         waiting = seq in self.pending or seq in self.commands

@@ -62,6 +62,7 @@ class ConsoleChannel:
     """One person at a terminal, or a script at a pipe."""
 
     name = "console"
+    most_units: int | None = None
 
     def __init__(
         self, lines: Lines, output: Output, author: Author, new_id: Callable[[], str], wrap: Wrap | None
@@ -136,6 +137,10 @@ class ConsoleChannel:
             await self._write(text.removeprefix(shown), begins=False)
         else:
             await self._write(text, begins=True)
+
+    async def delete(self, to: Address, message_id: str) -> None:
+        """Do nothing: what is written stays written, and a reply without a limit has no second part."""
+        del to, message_id
 
     async def _converse(self, text: str, accept: Accept, interrupted: asyncio.Event) -> None:
         interrupted.clear()

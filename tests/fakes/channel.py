@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 
 from channels.base import Accept, Address
@@ -23,10 +24,12 @@ class FakeChannel:
 
     name = "fake"
 
-    def __init__(self, *, streams: bool = True) -> None:
+    def __init__(self, *, streams: bool = True, most_units: int | None = None) -> None:
         """Begin with an empty chat."""
         self.streams = streams
+        self.most_units = most_units
         self.sent: list[Sent] = []
+        self._ids = itertools.count()
         self.refuses = False
         self.gone = False
         self.changed = asyncio.Event()
@@ -44,7 +47,7 @@ class FakeChannel:
         """Keep a message."""
         del to, nonce
         self._check()
-        self.sent.append(Sent(f"m{len(self.sent)}", text))
+        self.sent.append(Sent(f"m{next(self._ids)}", text))
         self.changed.set()
         return self.sent[-1].message_id
 
@@ -55,6 +58,13 @@ class FakeChannel:
         for sent in self.sent:
             if sent.message_id == message_id:
                 sent.text, sent.edits = text, sent.edits + 1
+        self.changed.set()
+
+    async def delete(self, to: Address, message_id: str) -> None:
+        """Remove a message."""
+        del to
+        self._check()
+        self.sent = [sent for sent in self.sent if sent.message_id != message_id]
         self.changed.set()
 
     async def shows(self, text: str) -> None:
