@@ -6,11 +6,12 @@ ChannelError
 ├── NotAccepted          the message is not on disk: the channel must not confirm it, and offers it again
 ├── SendFailed           the platform refused a message for good: that is on record, and the session goes on
 └── Unreachable          the platform cannot be reached: what was to be said is said when it can be
+    └── NotSent          and nothing of it has arrived: it is said then without being marked as a copy
 """
 
 from __future__ import annotations
 
-__all__ = ["ChannelError", "ChannelFailed", "ChannelUnavailable", "NotAccepted", "SendFailed", "Unreachable"]
+__all__ = ["ChannelError", "ChannelFailed", "ChannelUnavailable", "NotAccepted", "NotSent", "SendFailed", "Unreachable"]
 
 
 class ChannelError(Exception):
@@ -35,3 +36,7 @@ class SendFailed(ChannelError):
 
 class Unreachable(ChannelError):
     """Nothing can be sent now; whether the last try arrived is not known."""
+
+
+class NotSent(Unreachable):
+    """Nothing can be sent now, and the last try is known not to have arrived (no connection, a rate limit)."""

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from agentd.conversation.intake import build_change, build_record, is_stale, ready_messages, settle_stale
-from agentd.conversation.notices import closing_text, unsaved_text
+from agentd.conversation.intake import (
+    RETRY,
+    build_change,
+    build_record,
+    is_stale,
+    next_question,
+    settle_stale,
+)
+from agentd.conversation.notices import NOTHING_TO_RETRY, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
-from agentd.conversation.turn import Turn
+from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
@@ -156,23 +163,30 @@ class SessionActor:
             while True:
                 if self._turn is None:
                     await self._redeliver(session, outbox)
-                commands = list(session.view.commands.values())
+                commands = [command for command in session.view.commands.values() if command.name != RETRY]
                 if not commands:
                     break
                 await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
-            if self._turn is None and not self._closing and session.view.pending:
+            if self._turn is None and not self._closing:
                 await self._begin_turn(session, outbox, tasks)
         except (StorageError, Unreachable) as fault:
             await self._stall(outbox, fault)
 
     async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
-        waiting = ready_messages(session.view)
-        limit = self._wiring.stale_after_minutes
-        if all(is_stale(message, self._wiring.clock(), limit) for message in waiting):
-            await settle_stale(waiting, limit, outbox)
+        question = next_question(session.view, question_size(self._wiring.settings))
+        if question is None:
             return
-        self._turn = Turn(self._wiring, session, outbox)
+        limit = self._wiring.stale_after_minutes
+        asked = [session.view.commands[seq] for seq in question.answers] if question.retries else question.messages
+        if all(is_stale(message, self._wiring.clock(), limit) for message in asked):
+            await settle_stale(question, limit, outbox)
+            return
+        if not question.messages:
+            [retry] = question.answers
+            await outbox.deliver(outbox.reply_to(retry), retry, NOTHING_TO_RETRY)
+            return
+        self._turn = Turn(self._wiring, session, outbox, question)
         tasks.create_task(self._run_turn(self._turn, outbox), name=f"turn {self._key.file_name}")
 
     async def _run_turn(self, turn: Turn, outbox: Outbox) -> None:

@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "ParsedCommand", "help_text", "parse_command", "status_te
 COMMANDS = {
     "new": "start a new conversation; what was said stays on disk",
     "stop": "stop the reply that is being made",
+    "retry": "answer my last message once more; that answer takes the place of the one before",
     "status": "show this conversation's size and the model",
     "help": "show this list",
 }

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from agentd.conversation.commands import parse_command
-from agentd.conversation.notices import stale_text
+from agentd.conversation.notices import stale_retry_text, stale_text
 from agentd.conversation.outbox import Outbox
 from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Command, Delete, Edit, Failure, FileAttachment, Source, UserMessage
 from agentd.transcript.view import Transcript
+from agentd.transcript.view import Turn as PastTurn
 from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
 
-__all__ = ["build_change", "build_record", "is_stale", "ready_messages", "session_key", "settle_stale"]
+__all__ = [
+    "RETRY",
+    "Question",
+    "build_change",
+    "build_record",
+    "is_stale",
+    "next_question",
+    "session_key",
+    "settle_stale",
+    "waiting_before",
+]
 
+
+RETRY = "retry"
 
 BARRIERS = frozenset({"new", "stop"})
 """Commands that end what came before them, and nothing that came after."""
@@ -59,22 +72,53 @@ def _source(inbound: Inbound, when: datetime) -> Source:
     )
 
 
-def ready_messages(view: Transcript) -> list[UserMessage]:
-    """Return what waits and may be answered now: nothing that came after a `/new` or `/stop` still to be obeyed."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the next turn answers: messages that wait, or with `/retry` those of the last turn once more."""
+
+    messages: tuple[UserMessage, ...]
+    answers: tuple[int, ...]
+    """The seqs that its ending settles: the messages' own, or that of the command."""
+    trace: str
+    retries: bool = False
+
+    def earlier(self, view: Transcript) -> list[PastTurn]:
+        """Return the turns that the prompt holds before it."""
+        asked = self.messages[0].seq
+        return [turn for turn in view.live_turns if not (self.retries and turn.messages[0].seq == asked)]
+
+
+def next_question(view: Transcript, most: int) -> Question | None:
+    """Return what may be answered now, oldest first: no more than `most` messages at once, or one `/retry`.
+
+    Nothing that came after a `/new` or `/stop` still to be obeyed is, nor what came after a `/retry`.
+    """
     barriers = [seq for seq, command in view.commands.items() if command.name in BARRIERS and seq not in view.acted]
-    first = min(barriers, default=view.next_seq)
-    return [message for seq, message in view.pending.items() if seq < first]
+    retry = next((command for command in view.commands.values() if command.name == RETRY), None)
+    first = min((*barriers, retry.seq if retry else view.next_seq), default=view.next_seq)
+    messages = tuple(message for seq, message in view.pending.items() if seq < first)[:most]
+    if messages:
+        return Question(messages, tuple(message.seq for message in messages), messages[-1].trace)
+    if retry is not None and retry.seq == first:
+        asked = view.last_ended.messages if view.last_ended else ()
+        return Question(asked, (retry.seq,), retry.trace, retries=True)
+    return None
 
 
-def is_stale(message: UserMessage, now: datetime, limit_minutes: float) -> bool:
-    """Tell whether a message was sent too long ago, by its platform's clock, to be answered unasked."""
+def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
+    """Return the seqs of all messages, and of `/retry`, that came before a command and have no end yet."""
+    retries = [seq for seq, waiting in view.commands.items() if waiting.name == RETRY]
+    return tuple(sorted(seq for seq in (*view.pending, *retries) if seq < command.seq))
+
+
+def is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:
+    """Tell whether a message, or `/retry`, was sent too long ago, by its platform's clock, to be answered unasked."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
     return sent_at is not None and (now - sent_at).total_seconds() > limit_minutes * 60
 
 
-async def settle_stale(messages: Sequence[UserMessage], limit_minutes: float, outbox: Outbox) -> None:
-    """End messages that nobody may want answered any more with one notice for all."""
-    answers = tuple(message.seq for message in messages)
-    notice = stale_text(messages, limit_minutes)
-    failure = Failure(answers=answers, reason="stale", told=True, notice=notice, trace=messages[-1].trace)
-    await outbox.settle(outbox.reply_to(*answers), failure, notice)
+async def settle_stale(question: Question, limit_minutes: float, outbox: Outbox) -> None:
+    """End what nobody may want answered any more with one notice for all."""
+    notice = stale_retry_text(limit_minutes) if question.retries else stale_text(question.messages, limit_minutes)
+    failure = Failure(answers=question.answers, reason="stale", told=True, notice=notice, trace=question.trace)
+    await outbox.settle(outbox.reply_to(*question.answers), failure, notice)

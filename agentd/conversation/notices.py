@@ -6,9 +6,19 @@ from collections.abc import Sequence
 
 from agentd.transcript.records import AssistantMessage, Failure, UserMessage
 
-__all__ = ["STOPPED", "broken_off", "closing_text", "failure_text", "stale_text", "unsaved_text"]
+__all__ = [
+    "NOTHING_TO_RETRY",
+    "STOPPED",
+    "broken_off",
+    "closing_text",
+    "failure_text",
+    "stale_retry_text",
+    "stale_text",
+    "unsaved_text",
+]
 
 STOPPED = "Stopped."
+NOTHING_TO_RETRY = "There is no message yet that I could answer once more."
 
 
 def failure_text(reason: str, detail: str, trace: str) -> str:
@@ -43,6 +53,14 @@ def stale_text(messages: Sequence[UserMessage], minutes: float) -> str:
     return (
         f"While I was away you sent {many} (the last: “{quote}”). That is over {minutes:g} minutes ago, so I "
         "have not answered. Write again if you still want a reply; I can see what you sent."
+    )
+
+
+def stale_retry_text(minutes: float) -> str:
+    """Say that an old `/retry` was found and not obeyed unasked."""
+    return (
+        f"While I was away you asked for another answer. That is over {minutes:g} minutes ago, so I have not made "
+        "one. Send /retry again if you still want it."
     )
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from agentd.context.prompt import build_prompt
 from agentd.conversation.commands import help_text, status_text, unknown_text
+from agentd.conversation.intake import waiting_before
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn, budget_tokens
@@ -43,7 +44,7 @@ async def obey(command: Command, scene: Scene) -> None:
     """Act, answer, and record both."""
     log.info("command_obeyed", session=scene.session.key.file_name, name=command.name, trace=command.trace)
     match command.name:
-        case "stop" if scene.turn is not None or _waiting_before(command, scene):
+        case "stop" if scene.turn is not None or waiting_before(command, scene.session.view):
             await scene.outbox.receipt(command.seq, await _stop(command, scene))
             return
         case "stop":
@@ -60,17 +61,13 @@ async def obey(command: Command, scene: Scene) -> None:
     await scene.outbox.deliver(reply, command.seq, text)
 
 
-def _waiting_before(command: Command, scene: Scene) -> tuple[int, ...]:
-    return tuple(seq for seq in scene.session.view.pending if seq < command.seq)
-
-
 async def _stop(command: Command, scene: Scene) -> tuple[str, ...]:
     """End the turn, or what an earlier run left of it; the ending's own message is the answer to the command."""
     if scene.turn is not None:
         scene.turn.cut("stopped")
         await scene.turn.ended.wait()
         return scene.turn.message_ids
-    answers = _waiting_before(command, scene)
+    answers = waiting_before(command, scene.session.view)
     failure = Failure(answers=answers, reason="stopped", told=True, notice=STOPPED, trace=command.trace)
     return await scene.outbox.settle(scene.outbox.reply_to(*answers), failure, STOPPED)
 
@@ -83,7 +80,7 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
         scene.turn.cut("superseded")
         await scene.turn.ended.wait()
     records: list[Record] = [Reset(reason="new", source=command.source)]
-    waiting = _waiting_before(command, scene)
+    waiting = waiting_before(command, scene.session.view)
     if waiting:
         records.insert(0, Failure(answers=waiting, reason="superseded", told=False, trace=command.trace))
     await scene.wiring.store.append(scene.session, *records)

@@ -53,19 +53,27 @@ class Outbox:
         channel = wiring.channels[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
         self._to = Destination(channel, address, grows=channel.streams and wiring.streams)
+        self._begun: dict[int, Reply] = {}
+        """Replies not yet delivered, by the first seq that they answer."""
 
     def reply(self, answers: Answers) -> Reply:
-        """Begin, or take up from an earlier run, the reply to these messages."""
+        """Begin, or take up, the reply to these messages: this run's own knows more of it than the disk does."""
         first = answers()[0]
-        draft = self._session.view.drafts.get(first, {}).get(0)
-        seed = f"{self._session.key.file_name}/{first}/0"
-        return Reply(
+        journal = _DraftRecords(self._wiring.store, self._session, answers)
+        begun = self._begun.get(first)
+        if begun is not None:
+            begun.resume(journal)
+            return begun
+        parts = self._session.view.drafts.get(first, {})
+        seed = f"{self._session.key.file_name}/{first}"
+        self._begun[first] = Reply(
             self._to,
-            _DraftRecords(self._wiring.store, self._session, answers),
-            nonce=hashlib.sha256(seed.encode()).hexdigest()[:24],
+            journal,
+            nonce=hashlib.sha256(seed.encode()).hexdigest()[:20],
             monotonic=self._wiring.monotonic,
-            known=Known(draft.message_id) if draft else None,
+            known={number: Known(part.message_id, part.is_copy) for number, part in parts.items()},
         )
+        return self._begun[first]
 
     def reply_to(self, *answers: int) -> Reply:
         """Begin, or take up, the reply to messages to which none can be added."""
@@ -75,6 +83,7 @@ class Outbox:
         """Record how a turn ended, then show that, unless nobody is to be told; return the platform's ids."""
         [recorded] = await self._wiring.store.append(self._session, ending)
         if isinstance(ending, Failure) and not ending.told:
+            self._forget(reply)
             return ()
         return await self.deliver(reply, recorded.seq, shown)
 
@@ -86,11 +95,15 @@ class Outbox:
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
         await self.receipt(of, outcome.message_ids, outcome.state)
+        self._forget(reply)
         return outcome.message_ids
 
     async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Record the delivery of `of`."""
         await self._wiring.store.append(self._session, Delivery(of=of, message_ids=message_ids, state=state))
+
+    def _forget(self, reply: Reply) -> None:
+        self._begun = {first: begun for first, begun in self._begun.items() if begun is not reply}
 
     async def tell(self, text: str) -> None:
         """Say something that cannot be recorded now, such as that the disk is full."""

@@ -17,17 +17,18 @@ import structlog
 
 from agentd.context.prompt import build_prompt
 from agentd.conversation import notices
-from agentd.conversation.intake import ready_messages
+from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
 from agentd.providers.base import CompletionRequest, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
-from agentd.transcript.records import AssistantMessage, Failure, TokenUsage, UserMessage
+from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
 
-__all__ = ["Turn", "budget_tokens"]
+__all__ = ["Turn", "budget_tokens", "question_size"]
 
 log = structlog.get_logger()
 
@@ -54,11 +55,16 @@ def budget_tokens(wiring: Wiring) -> int:
     return max(context - wiring.max_output_tokens, context // 4)
 
 
+def question_size(settings: AgentSettings) -> int:
+    """Return how many messages that wait make one turn at most."""
+    return 1 if settings.when_busy == "followup" else settings.mailbox_size
+
+
 class Turn:
     """One turn of a session, from the messages that wait to the delivered reply."""
 
-    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox) -> None:
-        """Take the messages that wait now; more may join until something is visible."""
+    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox, question: Question) -> None:
+        """Answer this; more messages may join until something is visible."""
         self._wiring = wiring
         self._session = session
         self._outbox = outbox
@@ -66,18 +72,22 @@ class Turn:
         self._deadline = wiring.monotonic() + self._settings.turn_timeout_seconds
         self._cut: Cut | None = None
         self._scope: asyncio.Timeout | None = None
-        self._batch: list[UserMessage] = []
-        self.trace = ""
-        self._joined_at = 0.0
-        self._take_batch()
+        self._question = question
+        self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
         self.message_ids: tuple[str, ...] = ()
         self.ended = asyncio.Event()
 
+    @property
+    def trace(self) -> str:
+        """Return the id under which the log tells this turn's way."""
+        return self._question.trace
+
     def takes(self, seq: int) -> bool:
         """Tell whether a message that was just accepted should join this turn, which does not have it yet."""
-        joins = any(message.seq == seq for message in self._ready()) and seq not in self._answers()
-        if not joins or self._cut not in (None, "joined"):
+        wider = next_question(self._session.view, question_size(self._settings))
+        joins = wider is not None and seq in wider.answers and seq not in self._question.answers
+        if not joins or self._question.retries or self._cut not in (None, "joined"):
             return False
         if self._settings.when_busy == "interrupt":
             return True
@@ -94,7 +104,7 @@ class Turn:
     async def run(self) -> None:
         """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
         started = self._wiring.monotonic()
-        log.info("turn_started", messages=len(self._batch))
+        log.info("turn_started", messages=len(self._question.messages), retries=self._question.retries)
         progress = _Progress()
         reason, detail = await self._ask(progress)
         if progress.text.strip():
@@ -118,7 +128,7 @@ class Turn:
                     if self._cut != "joined":
                         return self._cut or "timeout", ""
                     self._cut, progress.text = None, ""
-                    self._take_batch()
+                    self._widen()
                 else:
                     return self._verdict(progress)
         except StorageError:
@@ -140,7 +150,9 @@ class Turn:
             await self._stream_within(budget // 2, progress)
 
     async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
-        prompt = build_prompt(self._settings.system_prompt, self._session.view.live_turns, self._batch, budget_tokens)
+        asked = self._question
+        earlier = asked.earlier(self._session.view)
+        prompt = build_prompt(self._settings.system_prompt, earlier, asked.messages, budget_tokens)
         request = CompletionRequest(prompt.messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         async with self._slot(), aclosing(self._wiring.provider.stream(request)) as events:
@@ -216,15 +228,9 @@ class Turn:
         self.message_ids = await self._outbox.settle(self._reply, record, notice)
 
     def _answers(self) -> tuple[int, ...]:
-        return tuple(message.seq for message in self._batch)
+        return self._question.answers
 
-    def _ready(self) -> list[UserMessage]:
-        """Return what may be answered now, oldest first: one message, or all that wait up to the mailbox size."""
-        most = 1 if self._settings.when_busy == "followup" else self._settings.mailbox_size
-        return ready_messages(self._session.view)[:most]
-
-    def _take_batch(self) -> None:
-        """Take what is ready; the newest is the one whose trace the turn carries."""
-        self._batch = self._ready()
-        self.trace = self._batch[-1].trace
+    def _widen(self) -> None:
+        """Take in what has come since; the newest message is the one whose trace the turn carries."""
+        self._question = next_question(self._session.view, question_size(self._settings)) or self._question
         self._joined_at = self._wiring.monotonic()

@@ -1,18 +1,20 @@
 """One reply on its way: it may grow by edits while it is made, and ends as exactly what was recorded.
 
-Every platform message is journalled before the platform is called (`sending`) and after it answered (`sent`). A
-message of an earlier run that is known to be sent is edited; one that was only `sending` may or may not have
-arrived, so the text is sent once more, marked as a copy, and the outcome is `uncertain`.
+A reply is one platform message, or as many parts as the platform's limit makes of it. Each part is journalled before
+the platform is called (`sending`) and after it answered (`sent`). A part that is known to be sent is edited; one that
+was only `sending` may or may not have arrived, so that it is sent once more, marked as a copy, and the outcome is
+`uncertain`. Parts that the finished text does not fill are removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agentd.delivery.splitting import cut_piece
 from channels.base import Address, Channel
-from channels.errors import SendFailed, Unreachable
+from channels.errors import NotSent, SendFailed, Unreachable
 
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
@@ -36,9 +38,11 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A platform message of this reply from an earlier run; without an id nobody knows whether it arrived."""
+    """A part of this reply from an earlier run; without an id nobody knows whether it arrived."""
 
     message_id: str | None
+    is_copy: bool = False
+    """Whether it was sent more than once, so that an earlier one may stand above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,22 @@ class Destination:
     grows: bool
 
 
+@dataclass(slots=True)
+class _Part:
+    """One platform message, and how much of its way is on disk."""
+
+    message_id: str | None = None
+    shown: str | None = None
+    """What this run put there; None: not known."""
+    is_begun: bool = False
+    is_recorded: bool = False
+    in_doubt: bool = False
+    """Whether a try may have arrived that the platform did not confirm."""
+    is_copy: bool = False
+
+
 class Reply:
-    """The platform message that one turn, notice or command answer becomes."""
+    """The platform messages that one turn, notice or command answer becomes."""
 
     def __init__(
         self,
@@ -69,24 +87,38 @@ class Reply:
         *,
         nonce: str,
         monotonic: Callable[[], float],
-        known: Known | None = None,
+        known: Mapping[int, Known],
     ) -> None:
-        """Send to one place; `nonce` is the same for every try at the same reply."""
+        """Send to one place; `nonce` is the same for every try at the same reply, and `known` its parts so far."""
         self._channel = to.channel
         self._to = to.address
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
-        self._message_id = known.message_id if known else None
-        self._uncertain = known is not None and known.message_id is None
-        self._growing = to.grows and not self._uncertain
-        self._shown = ""
+        self._parts = {
+            number: _Part(
+                part.message_id,
+                is_begun=True,
+                is_recorded=part.message_id is not None,
+                in_doubt=part.message_id is None,
+                is_copy=part.is_copy,
+            )
+            for number, part in known.items()
+        }
+        self._grows = to.grows
+        self._growing = False
+        self.resume(journal)
         self._next_edit = 0.0
 
     @property
     def is_visible(self) -> bool:
         """Tell whether this run has shown the person anything of the reply."""
-        return bool(self._shown)
+        return any(part.shown for part in self._parts.values())
+
+    def resume(self, journal: Journal) -> None:
+        """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
+        self._journal = journal
+        self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
     async def grow(self, text: str) -> None:
         """Show what there is so far, if this reply grows and enough time has passed."""
@@ -101,20 +133,77 @@ class Reply:
     async def finish(self, text: str) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
 
-        Raises Unreachable, and then the reply is still to be delivered.
+        Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
+        self._growing = False
         try:
-            await self._show(COPY_NOTE + text if self._uncertain else text)
+            count = await self._show(text, is_final=True)
         except SendFailed as fault:
-            return Outcome("failed", (), str(fault))
-        return Outcome("uncertain" if self._uncertain else "sent", (self._message_id,) if self._message_id else ())
+            return Outcome("failed", self._message_ids(), str(fault))
+        await self._remove_from(count)
+        is_uncertain = any(part.is_copy or part.in_doubt for part in self._parts.values())
+        return Outcome("uncertain" if is_uncertain else "sent", self._message_ids())
 
-    async def _show(self, text: str) -> None:
-        if self._message_id is None:
-            await self._journal.sending(0)
-            self._message_id = await self._channel.send(self._to, text, self._nonce)
-            self._shown = text
-            await self._journal.sent(0, self._message_id)
-        elif text != self._shown:
-            await self._channel.edit(self._to, self._message_id, text)
-            self._shown = text
+    async def _show(self, text: str, *, is_final: bool = False) -> int:
+        """Bring every part up to its piece of the text; return how many parts that took."""
+        number, rest = 0, text
+        while number == 0 or rest.strip():
+            part = self._parts.setdefault(number, _Part())
+            part.is_copy = part.is_copy or part.in_doubt
+            piece, left = cut_piece(COPY_NOTE + rest if part.is_copy else rest, self._channel.most_units)
+            if part.message_id is None:
+                await self._send(number, part, piece)
+            elif not await self._edit(number, part, piece, part.message_id, is_final=is_final):
+                continue
+            number, rest = number + 1, left
+        return number
+
+    async def _send(self, number: int, part: _Part, piece: str) -> None:
+        if not part.is_begun or part.is_copy:
+            await self._journal.sending(number)
+            part.is_begun = True
+        try:
+            part.message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}")
+        except NotSent:
+            raise
+        except Unreachable:
+            part.in_doubt = True
+            raise
+        part.shown, part.in_doubt = piece, False
+        await self._record(number, part, part.message_id)
+
+    async def _edit(self, number: int, part: _Part, piece: str, message_id: str, *, is_final: bool) -> bool:
+        """Change a message that stands there; False where that is refused for good, so that another must be sent."""
+        if not part.is_recorded:
+            await self._record(number, part, message_id)
+        if piece == part.shown:
+            return True
+        try:
+            await self._channel.edit(self._to, message_id, piece)
+        except SendFailed:
+            if not is_final:
+                raise
+            # Deleted, or too old: what stands there is at best a part of this, so that what follows is marked.
+            self._parts[number] = _Part(is_begun=True, is_copy=True)
+            return False
+        part.shown = piece
+        return True
+
+    async def _record(self, number: int, part: _Part, message_id: str) -> None:
+        await self._journal.sent(number, message_id)
+        part.is_recorded = True
+
+    async def _remove_from(self, count: int) -> None:
+        """Remove the parts that the finished text does not fill; one that may not be removed stays."""
+        for number in [number for number in self._parts if number >= count]:
+            message_id = self._parts[number].message_id
+            if message_id is None:
+                continue
+            try:
+                await self._channel.delete(self._to, message_id)
+            except SendFailed:
+                continue
+            del self._parts[number]
+
+    def _message_ids(self) -> tuple[str, ...]:
+        return tuple(part.message_id for _, part in sorted(self._parts.items()) if part.message_id is not None)

@@ -36,7 +36,7 @@ from agentd.transcript.records import (
     UserMessage,
 )
 
-__all__ = ["SEEN_HOURS", "SEEN_MESSAGES", "Transcript", "Turn", "fold"]
+__all__ = ["SEEN_HOURS", "SEEN_MESSAGES", "DraftPart", "Transcript", "Turn", "fold"]
 
 SEEN_MESSAGES = 2_000
 """Redeliveries are recognised among at least so many of the newest messages ..."""
@@ -59,6 +59,15 @@ class Turn:
     end: AssistantMessage | Failure | None
 
 
+@dataclass(frozen=True, slots=True)
+class DraftPart:
+    """One platform message of a reply that is not yet delivered; without an id nobody knows whether it arrived."""
+
+    message_id: str | None
+    is_copy: bool
+    """Whether it was begun more than once: what was sent before may stand above it."""
+
+
 @dataclass(slots=True)
 class Transcript:
     """One session as it stands after its records so far; `apply` is its only change."""
@@ -74,7 +83,7 @@ class Transcript:
     acted: set[int] = field(default_factory=set)
     """Pending commands whose effect is already on record."""
     undelivered: dict[int, AssistantMessage | Failure] = field(default_factory=dict)
-    drafts: dict[int, dict[int, Draft]] = field(default_factory=dict)
+    drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
     """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
     edited: dict[int, str] = field(default_factory=dict)
@@ -105,7 +114,7 @@ class Transcript:
             case AssistantMessage() | Failure():
                 self._end_turn(record)
             case Draft():
-                self.drafts.setdefault(min(record.answers, default=record.seq), {})[record.part] = record
+                self._draft(record)
             case Delivery():
                 self._deliver(record)
             case Edit() | Delete():
@@ -158,6 +167,11 @@ class Transcript:
         _, to = self.summary.covers
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
+    @property
+    def last_ended(self) -> Turn | None:
+        """Return the newest turn that has an answer, or a failure that took its place: the one that `/retry` means."""
+        return next((turn for turn in reversed(self.live_turns) if turn.end is not None), None)
+
     def _remember(self, source: Source, seq: int, ts: str) -> None:
         self.seen[source.chat, source.message_id] = (seq, ts)
         if len(self.seen) <= SEEN_MESSAGES or not ts:
@@ -175,10 +189,18 @@ class Transcript:
         repeats = [seq for seq in end.answers if self.commands.pop(seq, None)]
         if messages:
             self.turns.append(Turn(messages, end))
-        elif repeats and self.turns and isinstance(end, AssistantMessage):
-            self.turns[-1] = replace(self.turns[-1], end=end)
+        elif repeats and isinstance(end, AssistantMessage):
+            self._repeat(end)
         if isinstance(end, AssistantMessage) or end.told:
             self.undelivered[end.seq] = end
+        else:
+            self.drafts.pop(min(end.answers, default=end.seq), None)
+
+    def _repeat(self, end: AssistantMessage) -> None:
+        """Let the answer to `/retry` take the place of the last one; a deleted message may stand behind that turn."""
+        repeated = self.last_ended
+        if repeated is not None:
+            self.turns[self.turns.index(repeated)] = replace(repeated, end=end)
 
     def _end_history(self, end: AssistantMessage) -> None:
         """Join a reply without `answers` to the history just before it."""
@@ -199,6 +221,12 @@ class Transcript:
             self._unended.difference_update(seqs)
             found |= {turn.messages[0].seq: turn.messages[0] for turn in taken}
         return tuple(found[seq] for seq in dict.fromkeys(seqs) if seq in found)
+
+    def _draft(self, record: Draft) -> None:
+        parts = self.drafts.setdefault(min(record.answers, default=record.seq), {})
+        before = parts.get(record.part)
+        is_copy = before is not None and (before.is_copy or record.state == "sending")
+        parts[record.part] = DraftPart(record.message_id, is_copy)
 
     def _deliver(self, record: Delivery) -> None:
         self.commands.pop(record.of, None)

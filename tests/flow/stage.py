@@ -16,10 +16,12 @@ from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.disk import Disk
 from agentd.transcript.store import open_store, open_store_on
-from channels.base import Address, Author, InboundMessage, Receipt
+from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 
+ADDRESS = Address("fake", "bot", "dm")
+ADA = Author("ada", "Ada")
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -52,6 +54,14 @@ class Stage:
             text,
         )
         return await self.router.accept(inbound)
+
+    async def edit(self, message_id: str, text: str, *, later: timedelta = timedelta(seconds=1)) -> None:
+        """Change the text of a message of ada's, as the platform would tell it."""
+        await self.router.accept(InboundEdit(ADDRESS, ADA, message_id, START + later, text))
+
+    async def delete(self, message_id: str) -> None:
+        """Take back a message of ada's."""
+        await self.router.accept(InboundDelete(ADDRESS, ADA, message_id, START))
 
     async def say(self, text: str, **details: Any) -> None:
         """Post a message and wait for its end."""

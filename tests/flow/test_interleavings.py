@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,8 +22,10 @@ from agentd.transcript.view import fold
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import Stage, daemon
 
-Step = Literal["post", "again", "stop", "new", "turn the loop", "retire", "open the gate", "restart"]
-STEPS: tuple[Step, ...] = ("post", "again", "stop", "new", "turn the loop", "retire", "open the gate", "restart")
+Step = Literal[
+    "post", "again", "stop", "new", "retry", "edit", "delete", "turn the loop", "retire", "open the gate", "restart"
+]
+STEPS: tuple[Step, ...] = get_args(Step)
 
 
 def provider_of(replies: list[int], gate: asyncio.Event) -> FakeProvider:
@@ -68,8 +70,12 @@ async def act(stage: Stage, step: Step, posted: int, gate: asyncio.Event) -> Non
     match step:
         case "post" | "again":
             await stage.post(f"message {posted}", message_id=f"id {posted}")
-        case "stop" | "new":
+        case "stop" | "new" | "retry":
             await stage.post(f"/{step}")
+        case "edit":
+            await stage.edit(f"id {posted}", f"message {posted}, mended")
+        case "delete":
+            await stage.delete(f"id {posted}")
         case "open the gate":
             gate.set()
         case _:
@@ -92,7 +98,8 @@ def test_each_message_has_exactly_one_end(steps: list[Step], replies: list[int],
     assert_that_little_reading_finds_all_that_is_left_to_do(content)
 
     users = [record["seq"] for record in records if record.get("role") == "user"]
-    commands = [record["seq"] for record in records if record["type"] == "command"]
+    commands = {record["seq"]: record["name"] for record in records if record["type"] == "command"}
+    deleted = {record["of"] for record in records if record["type"] == "delete"}
     endings = [record for record in records if record.get("role") == "assistant" or record["type"] == "failure"]
     ends = Counter(seq for record in endings for seq in record["answers"])
     receipts = Counter(record["of"] for record in records if record["type"] == "delivery")
@@ -101,8 +108,11 @@ def test_each_message_has_exactly_one_end(steps: list[Step], replies: list[int],
     assert len(
         {record["source"]["message_id"] for record in records if "source" in record and record["type"] == "message"}
     ) == len(users)
-    assert ends == Counter(users)
-    assert {seq: receipts[seq] for seq in commands} == dict.fromkeys(commands, 1)
+    assert {seq: ends[seq] for seq in users if seq not in deleted or ends[seq]} == dict.fromkeys(
+        (seq for seq in users if seq not in deleted or ends[seq]), 1
+    )
+    assert {seq: receipts[seq] + ends[seq] for seq in commands} == dict.fromkeys(commands, 1)
+    assert {name for seq, name in commands.items() if ends[seq]} <= {"retry"}
     assert all(receipts[record["seq"]] == 1 for record in endings if record.get("told", True))
 
 
@@ -121,6 +131,8 @@ def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> N
             whole.undelivered,
         )
         assert (little.next_seq, little.acted) == (whole.next_seq, whole.acted)
-        assert little.turns == whole.turns[len(whole.turns) - len(little.turns) :]
+        # What was deleted before its turn stands where it was deleted, not where it would have been answered.
+        ended, all_ended = ([turn for turn in view.turns if turn.end] for view in (little, whole))
+        assert ended == all_ended[len(all_ended) - len(ended) :]
         assert little.seen == whole.seen
         assert load(disk, path, len(left), most_characters=0, with_ids=False).view.is_idle == whole.is_idle

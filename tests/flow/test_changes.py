@@ -1,0 +1,82 @@
+"""Edits and deletions of messages: before an answer they decide what is answered, after it only the next prompt."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from agentd.conversation.settings import AgentSettings
+from agentd.providers.base import TextDelta
+from tests.fakes.provider import FakeProvider
+from tests.flow.stage import Stage, daemon
+
+
+def busy() -> tuple[FakeProvider, asyncio.Event]:
+    """Return a model that is held up in its first reply."""
+    gate, provider = asyncio.Event(), FakeProvider()
+    provider.enqueue(TextDelta("first"), gate)
+    return provider, gate
+
+
+async def post_behind(stage: Stage, text: str) -> None:
+    """Post a message that has to wait for the first one's answer."""
+    await stage.post("one", message_id="1")
+    await stage.channel.shows("first")
+    await stage.post(text, message_id="2")
+
+
+async def test_the_new_text_of_a_waiting_message_is_what_gets_answered(tmp_path: Path) -> None:
+    provider, gate = busy()
+    async with daemon(tmp_path, provider=provider) as stage:
+        await post_behind(stage, "twp")
+        await stage.edit("2", "two")
+        gate.set()
+        await stage.say("twp", message_id="2")
+
+        assert stage.prompt()[-1] == ("user", "two")
+        assert len(provider.requests) == 2
+
+
+async def test_a_deleted_waiting_message_is_not_answered(tmp_path: Path) -> None:
+    provider, gate = busy()
+    async with daemon(tmp_path, provider=provider) as stage:
+        await post_behind(stage, "two")
+        await stage.delete("2")
+        gate.set()
+        await stage.say("three")
+
+        assert [text for _, text in stage.prompt() if text == "two"] == []
+        assert len(provider.requests) == 2
+
+
+async def test_an_edit_of_an_answered_message_starts_no_turn_and_is_in_the_next_prompt(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("one", message_id="1")
+        await stage.edit("1", "uno")
+        await stage.say("two")
+
+        assert len(stage.provider.requests) == 2
+        assert stage.prompt()[1:] == [("user", "uno"), ("assistant", "ok"), ("user", "two")]
+
+
+async def test_an_edit_that_comes_again_or_late_is_recorded_once(tmp_path: Path) -> None:
+    async with daemon(tmp_path, settings=AgentSettings(idle_minutes=0.0001)) as stage:
+        await stage.say("one", message_id="1")
+        await stage.edit("1", "three", later=timedelta(seconds=3))
+        await stage.edit("1", "three", later=timedelta(seconds=3))
+        await stage.edit("1", "two", later=timedelta(seconds=2))
+        await stage.delete("1")
+        await stage.delete("1")
+
+        assert [r["content"] for r in stage.records() if r["type"] == "edit"] == ["three"]
+        assert stage.kinds().count("delete") == 1
+
+
+async def test_a_change_to_a_message_that_nobody_knows_is_accepted_and_leaves_no_record(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("one")
+        before = stage.kinds()
+        await stage.edit("nobody's", "boo")
+
+        assert stage.kinds() == before

@@ -1,0 +1,71 @@
+"""Pieces: each fits, none is empty, and together they are the text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentd.delivery.splitting import cut_piece
+
+
+def pieces_of(text: str, most_units: int) -> list[str]:
+    pieces, rest = [], text
+    while rest:
+        piece, rest = cut_piece(rest, most_units)
+        pieces.append(piece)
+    return pieces
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("short", ["short"]),
+        ("0123456789", ["0123456789"]),
+        ("one two three four", ["one two", "three four"]),
+        ("a b c\n\nd e f", ["a b c", "d e f"]),
+        ("abc def\nghi", ["abc def", "ghi"]),
+        ("abcdefghijklmn", ["abcdefghij", "klmn"]),
+        ("x\n\nabcdefghi jk", ["x\n\nabcdefg", "hi jk"]),
+        ("天地玄黄宇宙洪荒日月盈昃", ["天地玄黄宇宙洪荒日月", "盈昃"]),
+        ("😀😀😀😀😀😀", ["😀😀😀😀😀", "😀"]),
+        ("123456789😀", ["123456789", "😀"]),
+        ("0123456789 abc", ["0123456789", "abc"]),
+        ("def f():\n    return", ["def f():", "    return"]),
+    ],
+)
+def test_a_text_is_cut_where_it_reads_best(text: str, pieces: list[str]) -> None:
+    assert pieces_of(text, 10) == pieces
+
+
+def test_without_a_limit_nothing_is_cut() -> None:
+    assert cut_piece("x" * 100_000, None) == ("x" * 100_000, "")
+
+
+TEXTS = st.text(st.sampled_from("ab \n😀é天"), max_size=120) | st.text(max_size=60)
+
+
+@given(TEXTS, st.integers(2, 40))
+def test_every_piece_fits_and_only_breaks_are_left_out(text: str, most_units: int) -> None:
+    pieces = pieces_of(text, most_units)
+
+    assert all(units(piece) <= most_units for piece in pieces)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    position = 0
+    for piece in pieces:
+        found = text.index(piece, position)
+        assert text[position:found].strip(" \n") == ""
+        position = found + len(piece)
+
+
+@given(TEXTS, st.integers(2, 40))
+def test_a_text_that_grows_keeps_the_pieces_that_it_has(text: str, most_units: int) -> None:
+    whole = pieces_of(text, most_units)
+    for length in range(len(text)):
+        grown = pieces_of(text[:length], most_units)
+
+        assert grown[:-2] == whole[: max(len(grown) - 2, 0)]
