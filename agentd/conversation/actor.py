@@ -36,6 +36,10 @@ __all__ = ["SessionActor"]
 
 log = structlog.get_logger()
 
+FIRST_RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 60.0
+"""How long a reply that could not be sent waits for the next try; twice as long each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
@@ -62,6 +66,7 @@ class SessionActor:
         self._arriving = 0
         self._turn: Turn | None = None
         self._stalled = False
+        self._retry_seconds = 0.0
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
@@ -72,6 +77,7 @@ class SessionActor:
         try:
             async with self._intake:
                 session = await self._open()
+                await self._wiring.store.read_ids(session)
                 seq = session.view.knows(inbound.address.chat, inbound.message_id)
                 if not isinstance(inbound, InboundMessage):
                     await self._append_change(session, inbound, seq)
@@ -169,6 +175,7 @@ class SessionActor:
                 await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing:
+                self._retry_seconds = 0.0
                 await self._begin_turn(session, outbox, tasks)
         except (StorageError, Unreachable) as fault:
             await self._stall(outbox, fault)
@@ -206,19 +213,33 @@ class SessionActor:
             await outbox.deliver(reply, ending.seq, closing_text(ending))
 
     async def _stall(self, outbox: Outbox, fault: StorageError | Unreachable) -> None:
-        """Wait for the next message, or run: what is on disk stays pending, and its sender is told if that can be."""
-        log.error("session_stalled", session=self._key.file_name, fault=str(fault))
+        """Do nothing more for now: what is on disk stays pending.
+
+        A disk is tried again with the next message, or run, and the sender is told if that can be: the model would
+        have to be asked again. A platform is tried again by itself: what was to be said is on disk.
+        """
         self._stalled = True
         if isinstance(fault, StorageError):
+            log.error("session_stalled", session=self._key.file_name, fault=str(fault))
+            self._retry_seconds = 0.0
             await outbox.tell(unsaved_text(str(fault)))
+        else:
+            self._retry_seconds = min(max(2 * self._retry_seconds, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
+            log.warning(
+                "delivery_postponed", session=self._key.file_name, seconds=self._retry_seconds, fault=str(fault)
+            )
 
     async def _slept(self, session: Session) -> bool:
         """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""
+        retries = self._stalled and self._retry_seconds > 0
         idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(session) else None
         try:
-            async with asyncio.timeout(idle_seconds):
+            async with asyncio.timeout(self._retry_seconds if retries else idle_seconds):
                 await self._bell.wait()
         except TimeoutError:
+            if retries:
+                self._stalled = False
+                return False
             return self._may_sleep(session)
         return False
 

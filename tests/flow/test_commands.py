@@ -188,6 +188,18 @@ async def test_a_reply_that_could_not_be_sent_is_sent_before_the_next_turn(tmp_p
     assert [seq for seq in delivered if seq in replies] == replies
 
 
+async def test_a_reply_that_could_not_be_sent_is_sent_as_soon_as_the_platform_is_back(tmp_path: Path) -> None:
+    channel = FakeChannel(streams=False)
+    channel.gone = True
+    async with daemon(tmp_path, channel=channel) as stage:
+        await stage.say("one")
+        channel.gone = False
+        await channel.shows("ok")
+
+        assert stage.kinds()[:4] == ["session", "user", "assistant", "draft"]
+    assert (stage.records()[-1]["type"], stage.records()[-1]["state"]) == ("delivery", "uncertain")
+
+
 async def test_a_stop_that_a_crash_cut_ends_what_it_was_to_end_and_does_not_let_it_be_made(tmp_path: Path) -> None:
     provider = FakeProvider()
     provider.enqueue(asyncio.Event())
