@@ -12,8 +12,9 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import structlog
 
@@ -24,11 +25,16 @@ from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.registry import open_provider
+from agentd.service.control import open_control
+from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.state import open_state
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
-from agentd.transcript.store import SessionStore, open_store
+from agentd.transcript.marks import NO_MARKS, Marks
+from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.tending import Tending
 from channels.base import Channel
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
@@ -77,40 +83,57 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
         loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names, edges)
-    with hold_workspace(settings.workspace):
+    metrics = build_metrics()
+    with hold_workspace(settings.workspace), serve_metrics(metrics, settings.service.metrics_listen):
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
         for key in find_dormant(settings):
             log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
-        await _until(stop.requested, _live(settings, channels, edges, stop))
+        await _until(stop.requested, _live(settings, channels, edges, stop, metrics))
     log.info("daemon_stopped")
 
 
-async def _live(settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
+async def _live(
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
+) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with _open_parts(settings, channels, edges, stop) as router:
+    async with _open_parts(settings, channels, edges, stop, metrics) as (router, store):
+        tending = Tending(store, edges.clock)
+        control = open_control(settings.workspace, {"import": tending.take_in, "repair": tending.repair})
         try:
-            await _converse(router, channels)
+            await _converse(router, store, channels, control)
         finally:
             log.info("daemon_stopping")
 
 
 @asynccontextmanager
 async def _open_parts(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop
-) -> AsyncIterator[Router]:
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
+) -> AsyncIterator[tuple[Router, SessionStore]]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
     async with (
+        _open_marks(settings, edges.clock) as marks,
         open_store(
             settings.workspace / "sessions",
             edges.clock,
             wrap_disk=edges.wrap_disk,
             persistent=kept.session_persistence,
-            most_characters=settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
+            recall=Recall(settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN, marks),
+            observe=metrics.append_seconds.observe,
         ) as store,
         _open_provider(settings) as provider,
         open_router(_wire(settings, store, provider, channels, edges.clock), kept.session_scope, drain) as router,
     ):
-        yield router
+        yield router, store
+
+
+@asynccontextmanager
+async def _open_marks(settings: Settings, clock: Clock) -> AsyncIterator[Marks]:
+    """Open what is kept about sessions between runs; nothing is where sessions themselves are not."""
+    if not settings.channels_config.session_persistence:
+        yield NO_MARKS
+        return
+    async with open_state(settings.workspace / "state.db", version("agentd"), clock) as state:
+        yield state
 
 
 @asynccontextmanager
@@ -141,11 +164,14 @@ def _wire(
     )
 
 
-async def _converse(router: Router, channels: Mapping[str, Channel]) -> None:
-    """Finish what an earlier run left, then let every channel receive."""
+async def _converse(
+    router: Router, store: SessionStore, channels: Mapping[str, Channel], control: AbstractAsyncContextManager[None]
+) -> None:
+    """Finish what an earlier run left, then let every channel, and the command line, be heard."""
     await router.recover(_say)
-    log.info("channels_receiving", channels=list(channels))
-    async with asyncio.TaskGroup() as tasks:
+    async with control, asyncio.TaskGroup() as tasks:
+        log.info("channels_receiving", channels=list(channels))
+        tasks.create_task(store.keep_marks(), name="marks")
         for channel in channels.values():
             tasks.create_task(channel.run(router.accept), name=f"channel {channel.name}")
 

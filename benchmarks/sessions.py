@@ -2,7 +2,8 @@
 
 The yardstick is a bare read of all the bytes in the same run. Each turn is written as the daemon writes it: a message,
 two drafts, a reply and its delivery; one session in four is in Chinese. Searches are measured as the whole command, the
-start of the interpreter included, and without it.
+start of the interpreter included, on all cores and on one; and without the command, on one. The longest that a search
+may take on two cores that have nothing else to do is 2 s, also for a word that stands in nearly every message.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ ENGLISH = (
 )
 CHINESE = ("你能告诉我下周海边的天气怎么样吗？", "天气温和，星期二有雨。")
 SEARCHES = ("needle", "mild coast", "weather", "海边的针", "Straße", "иголка")
+"""Once in one English session, nowhere, in two of three messages, in one Chinese session, nowhere, nowhere."""
 
 
 def main() -> None:
@@ -58,6 +60,11 @@ def main() -> None:
             show(f"search {words!r}", bare, lambda words=words: search(files, words))  # type: ignore[misc]
         for words in SEARCHES:
             show(f"agentd sessions search {words!r}", bare, lambda words=words: run(config, "search", words))  # type: ignore[misc]
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)})
+        for words in SEARCHES:
+            show(f"the same on one core {words!r}", bare, lambda words=words: run(config, "search", words))  # type: ignore[misc]
+        os.sched_setaffinity(0, cores)
         show("agentd sessions list", bare, lambda: run(config, "list"))
         show("agentd sessions verify", bare, lambda: run(config, "verify"), rounds=1)
 
@@ -108,7 +115,7 @@ def write_workspace(folder: Path) -> Path:
     for number in range(SESSIONS):
         key = SessionKey("telegram", "bot", str(number), None, str(number))
         content = b"".join(map(encode_line, conversation(key, CHINESE if number % 4 == 0 else ENGLISH)))
-        if number == SESSIONS // 2:
+        if number in (SESSIONS // 2, SESSIONS // 2 + 1):
             content = content.replace(b"Tuesday", b"Needle!").replace("海边".encode(), "海边的针".encode())
         (sessions / f"{key.file_name}.jsonl").write_bytes(content)
     config = folder / "config.toml"

@@ -109,6 +109,8 @@ class Channel(Protocol):
     """Whether a reply may grow on the person's screen by edits."""
     most_units: int | None
     """UTF-16 code units that one platform message takes; None where there is no limit."""
+    nonce_seconds: float
+    """How long a second send with the same nonce shows nothing new and returns the first one's id; 0: never."""
 
     async def run(self, accept: Accept) -> None:
         """Receive until the platform has no more to say (a console at its end of input); cancel to stop."""

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterable
 
-__all__ = ["clean", "print_array", "print_lines"]
+__all__ = ["clean", "print_array", "print_array_text", "print_lines", "print_text"]
 
 _STEERING = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of writing or end a line, and lone surrogates."""
@@ -16,20 +16,32 @@ _STEERING = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u2
 
 def clean(text: str) -> str:
     """Return one line of text whose control characters are replaced."""
+    if text.isprintable():  # the usual case, and told at once: nothing that steers is printable
+        return text
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", "    "))
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines that are clean; what the screen's encoding lacks is replaced."""
+    print_text(f"{line}\n" for line in lines)
+
+
+def print_text(parts: Iterable[str]) -> None:
+    """Print parts of clean text that have their newlines already; what the screen's encoding lacks is replaced."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.writelines(parts)
 
 
 def print_array(items: Iterable[object]) -> None:
     """Print a JSON array, an item a line, as they come; other than ASCII is escaped."""
-    separator = "["
-    for item in items:
-        sys.stdout.write(f"{separator}{json.dumps(item)}\n")
-        separator = ","
-    sys.stdout.write("[]\n" if separator == "[" else "]\n")
+    print_array_text(f",{json.dumps(item)}\n" for item in items)
+
+
+def print_array_text(parts: Iterable[str]) -> None:
+    """Print a JSON array whose items are written already, each a line that begins with a comma."""
+    is_empty = True
+    for part in filter(None, parts):
+        sys.stdout.write(f"[{part[1:]}" if is_empty else part)
+        is_empty = False
+    sys.stdout.write("[]\n" if is_empty else "]\n")

@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from agentd.cli.screen import clean, print_array, print_lines
-from agentd.cli.sessions_files import find_session, list_files, load, oversee, plain_faults
-from agentd.cli.sessions_find import find_hits
-from agentd.cli.sessions_mend import repair_files, report_findings
-from agentd.cli.sessions_move import export_session, import_session
+from agentd.cli.sessions_files import alone_in, find_session, list_files, load, oversee, plain_faults
+from agentd.cli.sessions_find import print_hits
+from agentd.cli.sessions_mend import ask_for_repair, repair_files, report_findings
+from agentd.cli.sessions_move import export_session, prepare_import
 from agentd.cli.sessions_text import as_screen
-from agentd.service.workspace import hold_workspace
+from agentd.transcript.disk import make_folder
 from agentd.transcript.foreign import KeyParts
 from agentd.transcript.lines import read_lines
 from agentd.transcript.matching import parse_query
@@ -74,11 +74,7 @@ def search(context: typer.Context, words: list[str], as_json: Json = False) -> N
     if query is None:
         raise typer.BadParameter("give at least one word")
     with plain_faults():
-        hits = (hit for path in list_files(load(context.obj).workspace) for hit in find_hits(path, query))
-        if as_json:
-            print_array(hit._asdict() for hit in hits)
-        else:
-            print_lines(map(str, hits))
+        print_hits(list_files(load(context.obj).workspace), query, as_json=as_json)
 
 
 @sessions.command()
@@ -96,8 +92,8 @@ def repair(context: typer.Context, key: AnyKey = None) -> None:
     with plain_faults():
         if not list_files(workspace):
             return
-        with hold_workspace(workspace):
-            damaged = repair_files(_chosen(workspace, key))
+        with alone_in(workspace) as busy:
+            damaged = ask_for_repair(workspace, key, busy) if busy else repair_files(_chosen(workspace, key))
     raise typer.Exit(1 if damaged else 0)
 
 
@@ -129,8 +125,15 @@ def import_file(
     settings = load(context.obj)
     given = KeyParts(channel, account, chat, sender)
     by_sender = settings.channels_config.session_scope == "sender"
-    with plain_faults(), hold_workspace(settings.workspace):
-        import_session(file, settings.workspace / "sessions", given, by_sender=by_sender)
+    with plain_faults(), alone_in(settings.workspace) as busy:
+        folder = settings.workspace / "sessions"
+        found = prepare_import(file, folder, given, by_sender=by_sender)
+        if busy and found.send(settings.workspace) is None:
+            raise busy
+        if not busy:
+            make_folder(folder)
+            found.write()
+        found.report()
 
 
 def _chosen(workspace: Path, key: str | None) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 
 from agentd.cli.screen import clean
-from agentd.errors import AgentdError
+from agentd.errors import AgentdError, WorkspaceBusy
 from agentd.log import configure_log
+from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, load_settings
 from agentd.transcript.clock import format_time
 from agentd.transcript.lines import read_whole_lines
 
-__all__ = ["Overview", "find_session", "list_files", "load", "oversee", "plain_faults"]
+__all__ = ["Overview", "alone_in", "find_session", "list_files", "load", "oversee", "plain_faults"]
 
 MOST_CANDIDATES = 10
 
@@ -52,6 +53,18 @@ def plain_faults() -> Iterator[None]:
         raise
     except OSError as fault:
         raise AgentdError(clean(f"{fault.filename or 'sessions'}: {fault.strerror or fault}")) from fault
+
+
+@contextmanager
+def alone_in(workspace: Path) -> Iterator[WorkspaceBusy | None]:
+    """Hold the workspace until the end; where a daemon does, yield what to raise unless it can be asked instead."""
+    with ExitStack() as stack:
+        busy: WorkspaceBusy | None = None
+        try:
+            stack.enter_context(hold_workspace(workspace))
+        except WorkspaceBusy as fault:
+            busy = fault
+        yield busy
 
 
 def load(config: Path | None) -> Settings:

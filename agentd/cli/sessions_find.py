@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agentd.cli.screen import clean
+from agentd.cli.screen import clean, print_array_text, print_text
+from agentd.cli.sessions_cores import count_cores, read_on_cores
 from agentd.transcript.lines import read_whole_lines
 from agentd.transcript.matching import Query
 from agentd.transcript.records import AssistantMessage, Edit, UserMessage, parse_line
 
-__all__ = ["Hit", "find_hits"]
+__all__ = ["Hit", "find_hits", "print_hits"]
 
 MOST_CHARACTERS = 160
 
@@ -32,6 +34,21 @@ class Hit(NamedTuple):
         return clean(f"{self.key}  {self.ts[:19].replace('T', ' ') or '-'}  {number}  {self.who}: {self.line}")
 
 
+def print_hits(files: Sequence[Path], query: Query, *, as_json: bool) -> None:
+    """Print the hits in these files, in their order. Raises OSError."""
+
+    def as_lines(path: Path) -> Iterator[str]:
+        return (f"{hit}\n" for hit in find_hits(path, query))
+
+    def as_items(path: Path) -> Iterator[str]:
+        return (f",{json.dumps(hit._asdict())}\n" for hit in find_hits(path, query))
+
+    if as_json:
+        print_array_text(read_on_cores(as_items, files, count_cores()))
+    else:
+        print_text(read_on_cores(as_lines, files, count_cores()))
+
+
 def find_hits(path: Path, query: Query) -> Iterator[Hit]:
     """Yield the messages of a session that match, an edit's new text included. Raises OSError."""
     key, file = path.stem, str(path)
@@ -50,7 +67,8 @@ def _author(record: UserMessage | Edit) -> str:
 
 def _around(content: str, word: str) -> str:
     """Return the line that holds the word, cut to what fits beside it."""
-    line = next((line for line in content.splitlines() if word in line.casefold()), content)
+    lines = content.splitlines()
+    line = lines[0] if len(lines) == 1 else next((line for line in lines if word in line.casefold()), content)
     if len(line) <= MOST_CHARACTERS:
         return line.strip()
     start = max(0, line.casefold().find(word) - MOST_CHARACTERS // 2)

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agentd.cli.screen import clean, print_array, print_lines
+from agentd.cli.sessions_files import find_session
+from agentd.errors import WorkspaceBusy
+from agentd.service.control_client import ask_daemon
 from agentd.transcript.clock import format_time, utc_now
-from agentd.transcript.lines import read_lines
-from agentd.transcript.repair import repair_file
-from agentd.transcript.verify import Finding, verify
+from agentd.transcript.mending import examine, mend, say_finding
+from agentd.transcript.verify import Finding
 
-__all__ = ["repair_files", "report_findings"]
-
-MOST_READS = 3
-"""A file that a daemon appends to is read again where its last record may have been half written."""
+__all__ = ["ask_for_repair", "repair_files", "report_findings"]
 
 
 def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
@@ -27,7 +26,7 @@ def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
             for path, finding in found
         )
     else:
-        print_lines(_sentence(path, finding) for path, finding in found)
+        print_lines(clean(say_finding(path, finding)) for path, finding in found)
     return len(damaged)
 
 
@@ -35,39 +34,27 @@ def repair_files(files: Iterable[Path]) -> int:
     """Repair each file that needs it and say what was done; return how many are damaged still. Raises OSError."""
     damaged = 0
     for path in files:
-        mended = repair_file(path, format_time(utc_now()))
-        if mended.path != path:
-            print_lines([clean(f"{path.name}: is now {mended.path.name}, as the key in it says")])
-        if mended.quarantine is not None:
-            count = sum(lost.end - lost.start for lost in mended.lost)
-            print_lines([clean(f"{mended.path.name}: {count} damaged bytes moved to {mended.quarantine}")])
-        if mended.stand_ins:
-            print_lines([clean(f"{mended.path.name}: {mended.stand_ins} records stand in for those that are lost")])
-        left = [finding for finding in _findings(mended.path) if finding.is_damage]
-        print_lines(f"{_sentence(mended.path, finding)} (not repaired)" for finding in left)
-        damaged += bool(left)
+        outcome = mend(path, format_time(utc_now()))
+        print_lines(map(clean, outcome.lines))
+        damaged += outcome.is_damaged
     return damaged
+
+
+def ask_for_repair(workspace: Path, key: str | None, busy: WorkspaceBusy) -> int:
+    """Let the daemon that holds the workspace repair one session or all; return 1 where damage is left.
+
+    Raises `busy` where it cannot be asked.
+    """
+    name = None if key is None else find_session(workspace, key).stem
+    code = ask_daemon(workspace, {"command": "repair", "name": name}, lambda line: print_lines([clean(line)]))
+    if code is None:
+        raise busy
+    return code
 
 
 def _found(files: Iterable[Path], damaged: set[Path]) -> Iterator[tuple[Path, Finding]]:
     for path in files:
-        for finding in _findings(path):
+        for finding in examine(path):
             if finding.is_damage:
                 damaged.add(path)
             yield path, finding
-
-
-def _findings(path: Path) -> list[Finding]:
-    """Examine a file, once more where it grew meanwhile: a daemon may have been in the middle of a record."""
-    found: list[Finding] = []
-    for _ in range(MOST_READS):
-        size = path.lstat().st_size
-        found = list(verify(path.stem, lambda: read_lines(path)))
-        if path.lstat().st_size == size:
-            break
-    return found
-
-
-def _sentence(path: Path, finding: Finding) -> str:
-    note = "" if finding.is_damage else "note: "
-    return clean(f"{path}:{finding.line}: {note}{finding.text}")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from agentd.cli.screen import clean, print_lines
 from agentd.cli.sessions_text import as_markdown
 from agentd.errors import AgentdError
+from agentd.service.control_client import ask_daemon
 from agentd.transcript.clock import format_time, utc_now
-from agentd.transcript.disk import make_folder
 from agentd.transcript.foreign import ForeignFile, KeyParts, derive_key
-from agentd.transcript.importing import build_session, find_key_text, write_session
+from agentd.transcript.importing import build_session, find_key_text, taken_text, write_session
+from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import read_blocks, read_lines
 
-__all__ = ["export_session", "import_session"]
+__all__ = ["Import", "export_session", "prepare_import"]
 
 
 def export_session(path: Path, *, markdown: bool, output: Path | None) -> None:
@@ -34,31 +39,55 @@ def export_session(path: Path, *, markdown: bool, output: Path | None) -> None:
         file.writelines(blocks)
 
 
-def import_session(source: Path, folder: Path, given: KeyParts, *, by_sender: bool) -> None:
-    """Bring a file in and say what came and what did not. Raises OSError, and AgentdError where it cannot be."""
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A conversation to be brought in: its lines come as they are asked for, and `foreign` counts them."""
+
+    key: SessionKey
+    target: Path
+    lines: Iterator[bytes]
+    foreign: ForeignFile
+
+    def write(self) -> None:
+        """Write the session. Raises OSError, and AgentdError where there is one already."""
+        try:
+            write_session(self.lines, self.target)
+        except FileExistsError:
+            raise AgentdError(taken_text(self.target)) from None
+
+    def send(self, workspace: Path) -> int | None:
+        """Let the daemon write it, which may not read what we may: it gets the finished lines. None: there is none."""
+        with tempfile.TemporaryFile() as file:
+            file.writelines(self.lines)
+            request = {"command": "import", "key": msgspec.to_builtins(self.key), "size": file.tell()}
+            file.flush()
+            return ask_daemon(workspace, request, _print_line, file)
+
+    def report(self) -> None:
+        """Say what came and what did not."""
+        foreign = self.foreign
+        lines = [
+            f"messages imported: {foreign.users} of the user, {foreign.assistants} of the assistant",
+            f"as {self.target}",
+            *(f"left out: {what}, {count}" for what, count in sorted(foreign.left_out.items())),
+        ]
+        print_lines(map(clean, lines))
+
+
+def prepare_import(source: Path, folder: Path, given: KeyParts, *, by_sender: bool) -> Import:
+    """Read enough of a file to know that it can be brought in. Raises OSError, and AgentdError where it cannot."""
     key = derive_key(source.stem, find_key_text(source), given, by_sender=by_sender)
     if key is None:
         raise AgentdError(clean(f"{source.name} does not say whose it is: give --channel and --chat"))
-    make_folder(folder)
     target, foreign = folder / f"{key.file_name}.jsonl", ForeignFile()
-    taken = AgentdError(f"{target} exists already: nothing was imported; give another --chat or --sender")
     if os.path.lexists(target):
-        raise taken
+        raise AgentdError(taken_text(target))
     lines = build_session(read_lines(source), key, format_time(utc_now()), foreign)
     first = next(lines, None)
     if first is None:
         raise AgentdError(clean(f"{source.name} holds no message of a user or an assistant: nothing was imported"))
-    try:
-        write_session(itertools.chain((first,), lines), target)
-    except FileExistsError:
-        raise taken from None
-    print_lines(_report(target, foreign))
+    return Import(key, target, itertools.chain((first,), lines), foreign)
 
 
-def _report(target: Path, foreign: ForeignFile) -> list[str]:
-    left_out = [f"left out: {what}, {count}" for what, count in sorted(foreign.left_out.items())]
-    return [
-        clean(f"messages imported: {foreign.users} of the user, {foreign.assistants} of the assistant"),
-        clean(f"as {target}"),
-        *map(clean, left_out),
-    ]
+def _print_line(line: str) -> None:
+    print_lines([clean(line)])

@@ -20,7 +20,7 @@ from agentd.conversation.intake import (
     next_question,
     settle_stale,
 )
-from agentd.conversation.notices import NOTHING_TO_RETRY, closing_text, unsaved_text
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn, question_size
@@ -165,6 +165,9 @@ class SessionActor:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
         if self._stalled:
             return
+        aside, session.set_aside = session.set_aside, None
+        if aside is not None:
+            await outbox.tell(aside_text(aside.name))
         try:
             while True:
                 if self._turn is None:

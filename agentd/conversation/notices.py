@@ -9,6 +9,7 @@ from agentd.transcript.records import AssistantMessage, Failure, UserMessage
 __all__ = [
     "NOTHING_TO_RETRY",
     "STOPPED",
+    "aside_text",
     "broken_off",
     "closing_text",
     "failure_text",
@@ -61,6 +62,14 @@ def stale_retry_text(minutes: float) -> str:
     return (
         f"While I was away you asked for another answer. That is over {minutes:g} minutes ago, so I have not made "
         "one. Send /retry again if you still want it."
+    )
+
+
+def aside_text(name: str) -> str:
+    """Say that a conversation could not be read back, and where it is."""
+    return (
+        f"I could not read our conversation so far, and go on without it. It is kept as {name}; whoever runs me can "
+        "look into that."
     )
 
 

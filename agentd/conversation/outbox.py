@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import structlog
 
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Destination, Known, Reply
+from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
 from agentd.transcript.store import Session, SessionStore
+from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import SendFailed, Unreachable
 
@@ -71,9 +74,15 @@ class Outbox:
             journal,
             nonce=hashlib.sha256(seed.encode()).hexdigest()[:20],
             monotonic=self._wiring.monotonic,
-            known={number: Known(part.message_id, part.is_copy) for number, part in parts.items()},
+            known={number: self._known(part) for number, part in parts.items()},
         )
         return self._begun[first]
+
+    def _known(self, part: DraftPart) -> Known:
+        begun = parse_time(part.begun)
+        age_seconds = (self._wiring.clock() - begun).total_seconds() if begun else inf
+        # A clock that went back tells nothing.
+        return Known(part.message_id, part.tries, age_seconds if age_seconds >= 0 else inf)
 
     def reply_to(self, *answers: int) -> Reply:
         """Begin, or take up, the reply to messages to which none can be added."""

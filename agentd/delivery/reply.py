@@ -1,8 +1,9 @@
 """One reply on its way: it may grow by edits while it is made, and ends as exactly what was recorded.
 
 A reply is one platform message, or as many parts as the platform's limit makes of it. Each part is journalled before
-the platform is called (`sending`) and after it answered (`sent`). A part that is known to be sent is edited; one that
-was only `sending` may or may not have arrived, so that it is sent once more, marked as a copy, and the outcome is
+the platform is called (`sending`) and after it answered (`sent`). A part that is known to be sent is edited. One that
+was only `sending` may or may not have arrived. Where the platform still recognises its nonce it is sent again, and
+then edited, since what stands there may be older; elsewhere that is another try, marked as a copy, and the outcome is
 `uncertain`. Parts that the finished text does not fill are removed.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, Protocol
 
 from agentd.delivery.splitting import cut_piece
@@ -41,8 +43,10 @@ class Known:
     """A part of this reply from an earlier run; without an id nobody knows whether it arrived."""
 
     message_id: str | None
-    is_copy: bool = False
-    """Whether it was sent more than once, so that an earlier one may stand above it."""
+    tries: int = 1
+    """After more than one, an earlier one may stand above it."""
+    age_seconds: float = inf
+    """Time since the last try was begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,19 @@ class Destination:
 class _Part:
     """One platform message, and how much of its way is on disk."""
 
+    tries: int = 1
+    begun_at: float = -inf
     message_id: str | None = None
     shown: str | None = None
     """What this run put there; None: not known."""
     is_begun: bool = False
     is_recorded: bool = False
     in_doubt: bool = False
-    """Whether a try may have arrived that the platform did not confirm."""
-    is_copy: bool = False
+    """Whether the last try may have arrived, though the platform did not confirm it."""
+
+    @property
+    def is_copy(self) -> bool:
+        return self.tries > 1
 
 
 class Reply:
@@ -89,7 +98,7 @@ class Reply:
         monotonic: Callable[[], float],
         known: Mapping[int, Known],
     ) -> None:
-        """Send to one place; `nonce` is the same for every try at the same reply, and `known` its parts so far."""
+        """Send to one place; `nonce` is this reply's alone, in every run, and `known` are its parts so far."""
         self._channel = to.channel
         self._to = to.address
         self._journal = journal
@@ -97,11 +106,12 @@ class Reply:
         self._monotonic = monotonic
         self._parts = {
             number: _Part(
+                part.tries,
+                monotonic() - part.age_seconds,
                 part.message_id,
                 is_begun=True,
                 is_recorded=part.message_id is not None,
                 in_doubt=part.message_id is None,
-                is_copy=part.is_copy,
             )
             for number, part in known.items()
         }
@@ -149,33 +159,39 @@ class Reply:
         number, rest = 0, text
         while number == 0 or rest.strip():
             part = self._parts.setdefault(number, _Part())
-            part.is_copy = part.is_copy or part.in_doubt
+            if part.in_doubt and not self._is_recognised(part):
+                part = self._parts[number] = _Part(part.tries + 1)
             piece, left = cut_piece(COPY_NOTE + rest if part.is_copy else rest, self._channel.most_units)
             if part.message_id is None:
-                await self._send(number, part, piece)
-            elif not await self._edit(number, part, piece, part.message_id, is_final=is_final):
+                part.message_id = await self._send(number, part, piece)
+            if not await self._edit(number, part, piece, part.message_id, is_final=is_final):
                 continue
             number, rest = number + 1, left
         return number
 
-    async def _send(self, number: int, part: _Part, piece: str) -> None:
-        if not part.is_begun or part.is_copy:
+    def _is_recognised(self, part: _Part) -> bool:
+        return self._monotonic() - part.begun_at < self._channel.nonce_seconds
+
+    async def _send(self, number: int, part: _Part, piece: str) -> str:
+        if not part.is_begun:
             await self._journal.sending(number)
-            part.is_begun = True
+            part.is_begun, part.begun_at = True, self._monotonic()
         try:
-            part.message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}")
+            message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}-{part.tries}")
         except NotSent:
             raise
         except Unreachable:
             part.in_doubt = True
             raise
-        part.shown, part.in_doubt = piece, False
-        await self._record(number, part, part.message_id)
+        part.shown = None if part.in_doubt else piece
+        part.in_doubt = False
+        return message_id
 
     async def _edit(self, number: int, part: _Part, piece: str, message_id: str, *, is_final: bool) -> bool:
-        """Change a message that stands there; False where that is refused for good, so that another must be sent."""
+        """Record what was sent, and bring it up to date; False where that is refused, and another must be sent."""
         if not part.is_recorded:
-            await self._record(number, part, message_id)
+            await self._journal.sent(number, message_id)
+            part.is_recorded = True
         if piece == part.shown:
             return True
         try:
@@ -184,14 +200,10 @@ class Reply:
             if not is_final:
                 raise
             # Deleted, or too old: what stands there is at best a part of this, so that what follows is marked.
-            self._parts[number] = _Part(is_begun=True, is_copy=True)
+            self._parts[number] = _Part(part.tries + 1)
             return False
         part.shown = piece
         return True
-
-    async def _record(self, number: int, part: _Part, message_id: str) -> None:
-        await self._journal.sent(number, message_id)
-        part.is_recorded = True
 
     async def _remove_from(self, count: int) -> None:
         """Remove the parts that the finished text does not fill; one that may not be removed stays."""

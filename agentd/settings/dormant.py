@@ -14,7 +14,6 @@ DORMANT = (
     "memory.",
     "provider.background",
     "provider.fallbacks",
-    "service.metrics_listen",
     "storage.",
     "tasks.",
 )

@@ -2,20 +2,39 @@
 
 A commit writes and flushes several files as one job. A file that fails is cut back to where it was, on a new
 descriptor (after a failed flush the old one may lie); the others are not touched by that. A new file's folder is
-flushed too. Reading walks backwards from the end, so that its cost is what is read, not the file's length.
+flushed too. So is, once, what an earlier run left: it may have been killed between writing and flushing, and what can
+be read counts as accepted. Reading walks backwards from the end, so that its cost is what is read, not the file's
+length.
+
+A file that is set aside keeps its bytes under another name. Its copy takes its place in one step, so that no crash
+can leave a session without its history.
 """
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["START_BYTES", "Disk", "FileChanged", "FileDisk", "System", "Write", "make_folder"]
+__all__ = [
+    "START_BYTES",
+    "Aside",
+    "Disk",
+    "FileChanged",
+    "FileDisk",
+    "Stamp",
+    "System",
+    "Tail",
+    "Write",
+    "free_name",
+    "make_folder",
+]
 
 FLUSH_THREADS = 8
 """Flushes under way together share the disk's cost: measured, 6 threads do 3 to 10 times what one does."""
@@ -44,8 +63,26 @@ class Write:
     """Whether bytes of a failed write may stand after `offset` and must go."""
 
 
-class Disk(Protocol):
-    """Where the store keeps its bytes; every method may block."""
+Aside = Literal["copy", "copy or rename", "rename"]
+"""What becomes of a file that is set aside; a copy needs a file that can be read."""
+
+
+class Stamp(NamedTuple):
+    """What changes whenever a file does: its length, and when it was last changed, by the system's own clock."""
+
+    size: int
+    ctime_ns: int
+
+
+class Tail(NamedTuple):
+    """The last bytes of a file, and its stamp from before they were read."""
+
+    stamp: Stamp
+    content: bytes
+
+
+class Contents(Protocol):
+    """The bytes of session files; every method may block."""
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
         """Append and flush each; return per file None or why it failed, and then none of its bytes count."""
@@ -59,15 +96,39 @@ class Disk(Protocol):
         """Return the length of a file and its first `START_BYTES` bytes; zero and nothing where there is none."""
         ...
 
-    def files(self, folder: Path) -> list[Path]:
-        """Return the session files of a folder."""
+    def tail(self, folder: Path, name: str, most: int) -> Tail:
+        """Return so many of the last bytes of a file at most."""
         ...
+
+
+class Names(Protocol):
+    """Which session files there are; every method may block."""
+
+    def names(self, folder: Path) -> list[str]:
+        """Return the names of the session files of a folder."""
+        ...
+
+    def stamps(self, folder: Path) -> dict[str, Stamp]:
+        """Return the same names, each with the stamp of its file, none of which is opened."""
+        ...
+
+    def set_aside(self, path: Path, suffix: str, how: Aside) -> tuple[Path, bool]:
+        """Keep a file under its name with this suffix (and a number, where there is one already), and free its own.
+
+        With `copy`, a file that can be read whole is replaced by its copy, byte for byte; with `rename` none is.
+        Return the other name, and whether there is a copy. Raises OSError, and then the file is what it was.
+        """
+        ...
+
+
+class Disk(Contents, Names, Protocol):
+    """Where the store keeps its sessions."""
 
 
 class System(Protocol):
     """The calls of the module `os` that session files need: the boundary at which a disk can be simulated."""
 
-    def open(self, path: Path, flags: int, mode: int) -> int: ...
+    def open(self, path: Path | str, flags: int, mode: int) -> int: ...
     def close(self, fd: int) -> None: ...
     def fstat(self, fd: int) -> os.stat_result: ...
     def pread(self, fd: int, length: int, offset: int) -> bytes: ...
@@ -75,6 +136,8 @@ class System(Protocol):
     def ftruncate(self, fd: int, length: int) -> None: ...
     def fsync(self, fd: int) -> None: ...
     def scandir(self, path: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]: ...
+    def rename(self, path: Path, to: Path) -> None: ...
+    def unlink(self, path: Path) -> None: ...
 
 
 class FileDisk:
@@ -84,9 +147,20 @@ class FileDisk:
         """Flush on these threads where a commit has several files."""
         self._flushers = flushers
         self._os = system
+        self._flushed: set[Path] = set()
+        """Folders and files whose names and bytes are on disk.
+
+        What a run that was killed had written and not flushed can be read, and is gone with the power.
+        """
+        self._doubtful: set[Path] = set()
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
         """Append and flush each, side by side; then flush the folders of the new ones."""
+        for folder in {write.path.parent for write in writes if write.offset > 0} - self._flushed:
+            fault = _flush_folder(folder, self._os)
+            if fault is not None:
+                return [fault] * len(writes)
+            self._flushed.add(folder)
         if len(writes) == 1:
             faults = [self._commit_one(writes[0])]
         else:
@@ -94,6 +168,7 @@ class FileDisk:
         results = list(zip(writes, faults, strict=True))
         born = {write.path.parent for write, fault in results if write.offset == 0 and fault is None}
         lost = {folder: fault for folder in born if (fault := _flush_folder(folder, self._os))}
+        self._flushed |= born - lost.keys()
         return [self._undo_birth(write, lost) or fault for write, fault in results]
 
     def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
@@ -112,18 +187,106 @@ class FileDisk:
         yield b"".join(reversed(pieces))
 
     def start(self, path: Path) -> tuple[int, bytes]:
-        """Return the length of a file and its first bytes."""
+        """Return the length of a file and its first bytes; what can be read of it counts, and is flushed first."""
         try:
             with _opened(self._os, path, os.O_RDONLY | _SESSION_FILE) as fd:
-                return self._os.fstat(fd).st_size, self._os.pread(fd, START_BYTES, 0)
+                length, content = self._os.fstat(fd).st_size, self._os.pread(fd, START_BYTES, 0)
+                if length and path not in self._flushed:
+                    self._flush_left(fd, path)
         except FileNotFoundError:
             return 0, b""
+        if length:
+            fault = None if path.parent in self._flushed else _flush_folder(path.parent, self._os)
+            if fault is not None:
+                raise fault
+            self._flushed |= {path, path.parent}
+        return length, content
 
-    def files(self, folder: Path) -> list[Path]:
+    def _flush_left(self, fd: int, path: Path) -> None:
+        """Flush what an earlier run left. After a fault the next flush may lie: only a copy is sure then."""
+        if path in self._doubtful:
+            raise OSError(errno.EIO, "it could not be flushed", str(path))
+        try:
+            self._os.fsync(fd)
+        except OSError:
+            self._doubtful.add(path)
+            raise
+
+    def tail(self, folder: Path, name: str, most: int) -> Tail:
+        """Return the last bytes of a file."""
+        # No Path and no context manager here: ten thousand files are looked at before the daemon is ready.
+        fd = self._os.open(f"{folder}/{name}", os.O_RDONLY | _SESSION_FILE | os.O_CLOEXEC, 0)
+        try:
+            found = self._os.fstat(fd)
+            content = self._os.pread(fd, most, max(found.st_size - most, 0))
+        finally:
+            self._os.close(fd)
+        return Tail(Stamp(found.st_size, found.st_ctime_ns), content)
+
+    def names(self, folder: Path) -> list[str]:
         """Return every `*.jsonl` file."""
         with self._os.scandir(folder) as entries:
-            found = [entry for entry in entries if entry.name.endswith(".jsonl")]
-        return [folder / entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+            return [entry.name for entry in _session_files(entries)]
+
+    def stamps(self, folder: Path) -> dict[str, Stamp]:
+        """Return the stamp of every `*.jsonl` file."""
+        with self._os.scandir(folder) as entries:
+            found = ((entry.name, entry.stat(follow_symlinks=False)) for entry in _session_files(entries))
+            return {name: Stamp(status.st_size, status.st_ctime_ns) for name, status in found}
+
+    def set_aside(self, path: Path, suffix: str, how: Aside) -> tuple[Path, bool]:
+        """Rename a file, or put a copy in its place and another beside it.
+
+        Where the folder cannot be flushed, the next commit begins with that.
+        """
+        with self._os.scandir(path.parent) as entries:
+            aside = path.with_name(free_name(path.name + suffix, {entry.name for entry in entries}))
+        fresh = path.with_name(f"{path.name}.fresh")
+        copied = how != "rename" and self._can_be_read(path, or_raise=how == "copy")
+        if copied:
+            self._copy(path, aside, fresh)
+        else:
+            self._os.rename(path, aside)
+        self._flushed -= {path, path.parent}
+        self._doubtful.discard(path)
+        if _flush_folder(path.parent, self._os) is None:
+            self._flushed.add(path.parent)
+        return aside, copied
+
+    def _can_be_read(self, path: Path, *, or_raise: bool) -> bool:
+        try:
+            for _ in self._blocks(path):
+                pass
+        except OSError:
+            if or_raise:
+                raise
+            return False
+        return True
+
+    def _copy(self, path: Path, aside: Path, fresh: Path) -> None:
+        """Write the bytes of a file to both of these, flushed, and put the second in its place."""
+        try:
+            for target in (aside, fresh):
+                with _opened(self._os, target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _SESSION_FILE) as fd:
+                    for block in self._blocks(path):
+                        self._write_all(fd, block)
+                    self._os.fsync(fd)
+            self._os.rename(fresh, path)
+        except OSError:
+            for target in (aside, fresh):
+                with suppress(OSError):
+                    self._os.unlink(target)
+            raise
+
+    def _blocks(self, path: Path) -> Iterator[bytes]:
+        """Yield the bytes of a file, of which none may be missing."""
+        with _opened(self._os, path, os.O_RDONLY | _SESSION_FILE) as fd:
+            length, start = self._os.fstat(fd).st_size, 0
+            while block := self._os.pread(fd, READ_BLOCK_BYTES, start):
+                yield block
+                start += len(block)
+            if start < length:
+                raise FileChanged(f"{path.name} became shorter while it was copied")
 
     def _commit_one(self, write: Write) -> OSError | None:
         began = False
@@ -168,6 +331,12 @@ class FileDisk:
             return
 
 
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return the name, with a number behind it where it is taken."""
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder (0700) and those above it, and flush each name: files in it must outlive a power cut."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -177,6 +346,10 @@ def make_folder(folder: Path) -> None:
         if fault is not None:
             raise fault
     folder.chmod(0o700)
+
+
+def _session_files(entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    return (entry for entry in entries if entry.name.endswith(".jsonl") and entry.is_file(follow_symlinks=False))
 
 
 @contextmanager

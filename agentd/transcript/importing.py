@@ -14,10 +14,18 @@ import msgspec
 from agentd.transcript.foreign import ForeignFile
 from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import Line, read_lines
-from agentd.transcript.records import FORMAT_VERSION, SessionHeader, encode_line
-from agentd.transcript.repair import flush_folder
+from agentd.transcript.records import FORMAT_VERSION, SessionHeader, encode_line, parse_line
+from agentd.transcript.repair import flush_folder, own_as
 
-__all__ = ["build_session", "find_key_text", "write_session"]
+__all__ = [
+    "build_session",
+    "create_unfinished",
+    "find_header",
+    "find_key_text",
+    "give_name",
+    "taken_text",
+    "write_session",
+]
 
 
 def find_key_text(path: Path) -> str | None:
@@ -28,6 +36,13 @@ def find_key_text(path: Path) -> str | None:
         if line.content is None or line.content.strip():
             break
     return foreign.key_text
+
+
+def find_header(path: Path) -> SessionHeader | None:
+    """Return the header of a session that an import wrote: its first line."""
+    first = next(iter(read_lines(path)), None)
+    record = parse_line(first.content) if first and first.content else None
+    return record if isinstance(record, SessionHeader) else None
 
 
 def build_session(lines: Iterator[Line], key: SessionKey, now: str, foreign: ForeignFile) -> Iterator[bytes]:
@@ -46,15 +61,32 @@ def build_session(lines: Iterator[Line], key: SessionKey, now: str, foreign: For
 
 def write_session(lines: Iterator[bytes], target: Path) -> None:
     """Write a new session file (0600), flushed. Raises FileExistsError where there is one, and other OSErrors."""
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    unfinished, fd = create_unfinished(target)
     try:
         with os.fdopen(fd, "wb") as file:
             file.writelines(lines)
             file.flush()
             os.fsync(fd)
-        os.link(unfinished, target)
+        give_name(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def create_unfinished(target: Path) -> tuple[Path, int]:
+    """Open a new file (0600) beside the target, in place of one that an import left which did not end."""
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    own_as(fd, target.parent)
+    return unfinished, fd
+
+
+def give_name(unfinished: Path, target: Path) -> None:
+    """Let a file be found under its name, flushed. Raises FileExistsError where there is one."""
+    os.link(unfinished, target)
     flush_folder(target.parent)
+
+
+def taken_text(target: Path) -> str:
+    """Say that an import would have to write over a session."""
+    return f"{target} exists already: nothing was imported; give another --chat or --sender"

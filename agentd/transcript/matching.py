@@ -2,7 +2,8 @@
 
 All comparison is by Unicode casefold. A line that is passed over cannot match: a part of a word is looked for that is
 written in one way only, but for ASCII case. Where a line might hold it in another way it counts as a candidate: escaped
-(`\\u0041`), or by one of the few characters that fold to ASCII letters (the Kelvin sign, ß, ligatures).
+(`\\u0041`), or by one of the few characters that fold to ASCII letters (the Kelvin sign, ß, ligatures). What has no
+`content` has no text.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Query:
             start = block.rfind(b"\n", 0, at) + 1
             end = block.find(b"\n", at)
             end = len(block) if end < 0 else end
-            if all(lowered.find(needle, start, end) >= 0 for needle in self.needles):
+            if not self.needles or all(lowered.find(needle, start, end) >= 0 for needle in self.needles):
                 yield start, end
             at = lowered.find(self.needle, end)
 
@@ -76,8 +77,9 @@ class Query:
     def _suspects(self, block: bytes) -> Iterator[tuple[int, int]]:
         for start, end in self._all(block):
             line = block[start:end]
-            hidden = b"\\u" in line or (not line.isascii() and self._is_hidden(line))
-            if hidden or self.needle in line.lower():
+            escaped = b"\\u" in line
+            hidden = escaped or (not line.isascii() and self._is_hidden(line))
+            if (hidden or self.needle in line.lower()) and (escaped or b'"content"' in line):
                 yield start, end
 
     @staticmethod

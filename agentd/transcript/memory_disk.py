@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agentd.transcript.disk import START_BYTES, FileChanged, Write
+from agentd.transcript.disk import START_BYTES, Aside, FileChanged, Stamp, Tail, Write, free_name
 
 __all__ = ["MemoryDisk"]
 
@@ -30,10 +32,30 @@ class MemoryDisk:
         content = self._contents.get(path, b"")
         return len(content), bytes(content[:START_BYTES])
 
-    def files(self, folder: Path) -> list[Path]:
-        """Return the files of a folder."""
+    def tail(self, folder: Path, name: str, most: int) -> Tail:
+        """Return the last bytes of a file."""
+        content = bytes(self._contents.get(folder / name, b""))
+        return Tail(Stamp(len(content), 0), content[-most:])
+
+    def names(self, folder: Path) -> list[str]:
+        """Return the names of the files of a folder."""
         # The writer's thread may add one at any moment: the list is made in one step.
-        return [path for path in list(self._contents) if path.parent == folder]
+        return [path.name for path in list(self._contents) if path.parent == folder and path.suffix == ".jsonl"]
+
+    def stamps(self, folder: Path) -> dict[str, Stamp]:
+        """Return the length of each file of a folder, by its name."""
+        return {name: Stamp(len(self._contents[folder / name]), 0) for name in self.names(folder)}
+
+    def set_aside(self, path: Path, suffix: str, how: Aside) -> tuple[Path, bool]:
+        """Keep the bytes under another name, and a copy of them, if that is asked for, under their own."""
+        aside = path.with_name(free_name(path.name + suffix, {other.name for other in self._contents}))
+        content = self._contents.pop(path, None)
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path.name)
+        self._contents[aside] = content
+        if how != "rename":
+            self._contents[path] = bytearray(content)
+        return aside, how != "rename"
 
     def _commit_one(self, write: Write) -> OSError | None:
         content = self._contents.setdefault(write.path, bytearray())

@@ -1,11 +1,15 @@
-"""Reading a session back from its end: how far is enough, and what the file's state is for its next append."""
+"""Reading a session back from its end: how far is enough, and what the file's state is for its next append.
+
+Waking costs the live part. The ids of what stands before it are read when somebody first asks for one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from agentd.transcript.clock import parse_time
+from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.disk import Disk
 from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.records import (
@@ -14,8 +18,6 @@ from agentd.transcript.records import (
     Command,
     Compaction,
     Damaged,
-    Delivery,
-    Failure,
     Record,
     Reset,
     SessionHeader,
@@ -24,30 +26,44 @@ from agentd.transcript.records import (
     UserMessage,
     parse_line,
 )
+from agentd.transcript.settling import Boundary
 from agentd.transcript.view import SEEN_HOURS, SEEN_MESSAGES, Transcript, fold
 
-__all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "find_key", "load"]
+__all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "Older", "find_key", "load", "load_ids"]
+
+_SOURCE = b'"source"'
+"""What every line holds that has an id."""
 
 MOST_CHARACTERS = 32_000 * 12
 """What the seed's context of 32,000 tokens can hold, at no more than 12 characters a token."""
 
 
 @dataclass(frozen=True, slots=True)
+class Older:
+    """What of a file was not read back, and matters for the ids in it alone: its first `end` bytes."""
+
+    end: int
+    accepted: int
+    """How many messages and commands were read of the rest."""
+    newest: str
+    """When the newest record was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
-    """A session read back."""
+    """A session read back; `older` is None where nothing stands before what was read."""
 
     view: Transcript
     length: int
     ends_in_newline: bool
+    older: Older | None = None
 
 
 class Horizon:
     """Tells, fed with records from the newest back, what those before can still matter for.
 
     The live part reaches back to the last reset, or to the end of what the compaction in force covers, and no
-    further than a prompt can: `most_characters` of text. It holds all that is unsettled: a turn takes the oldest
-    messages that wait, after every command before them, and is delivered before the next, so what came before the
-    messages of a delivered turn is settled. The ids of messages are kept further back, for redeliveries.
+    further than a prompt can: `most_characters` of text. It holds all that is unsettled (`settling.Boundary`).
     A record without a seq says nothing of where it stands: then only the start of the file will do.
     """
 
@@ -57,15 +73,12 @@ class Horizon:
         self._characters = 0
         self._live_from: int | None = None
         self._undone: set[int] = set()
-        self._delivered: set[int] = set()
-        self._settled_before = -1
+        self._boundary = Boundary()
         self._numbered = True
-        self._newest = ""
-        self._accepted = 0
+        self.newest = ""
+        self.accepted = 0
         self.live_is_read = False
         """Whether older records matter for their ids only."""
-        self.ids_are_read = False
-        """Whether older records do not matter at all."""
         self.is_cut = False
         """Whether text of the live part stands before what was read of it."""
 
@@ -74,25 +87,23 @@ class Horizon:
         if isinstance(record, Damaged):
             return
         self._numbered = self._numbered and record.seq != UNNUMBERED
-        self._newest = self._newest or record.ts
+        self.newest = self.newest or record.ts
+        self._boundary.pass_by(record)
         self._see(record)
-        if self._numbered and not self.live_is_read:
-            is_settled = record.seq <= self._settled_before
+        if self._numbered and self._boundary.is_reached:
             is_framed = self._live_from is not None and record.seq <= self._live_from
-            self.is_cut = is_settled and not is_framed and self._characters > self._most_characters
-            self.live_is_read = is_settled and (is_framed or self.is_cut)
-        if self.live_is_read and isinstance(record, UserMessage | Command):
-            self.ids_are_read = self._accepted >= SEEN_MESSAGES and self._is_old(record.ts)
+            self.is_cut = not is_framed and self._characters > self._most_characters
+            self.live_is_read = is_framed or self.is_cut
 
     def _see(self, record: Record | Unknown) -> None:
         match record:
-            case UserMessage() | Command():
-                self._accepted += 1
-                self._characters += len(record.content) if isinstance(record, UserMessage) else 0
-            case AssistantMessage() | Failure():
-                self._see_ending(record)
-            case Delivery():
-                self._delivered.add(record.of)
+            case UserMessage():
+                self.accepted += 1
+                self._characters += len(record.content)
+            case Command():
+                self.accepted += 1
+            case AssistantMessage():
+                self._characters += len(record.content)
             case Undo():
                 self._undone.add(record.of)
             case Reset() if self._live_from is None:
@@ -102,45 +113,62 @@ class Horizon:
             case _:
                 pass
 
-    def _see_ending(self, ending: AssistantMessage | Failure) -> None:
-        is_silent = isinstance(ending, Failure) and not ending.told
-        if ending.answers and (is_silent or ending.seq in self._delivered):
-            self._settled_before = max(self._settled_before, min(ending.answers))
-        if isinstance(ending, AssistantMessage):
-            self._characters += len(ending.content)
 
-    def _is_old(self, ts: str) -> bool:
-        newest, here = parse_time(self._newest), parse_time(ts)
-        return bool(newest and here and (newest - here).total_seconds() > SEEN_HOURS * 3600)
-
-
-def load(
-    disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS, *, with_ids: bool = True
-) -> Loaded:
-    """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole.
-
-    Without ids it is enough to know what is unsettled.
-    """
+def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS) -> Loaded:
+    """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole."""
     horizon = Horizon(most_characters)
     live: list[Record | Damaged | Unknown] = []
-    older: list[UserMessage | Command] = []
     ends_in_newline = True
+    begin = length + 1
     for index, line in enumerate(disk.lines_backwards(path, length)):
+        begin -= len(line) + 1
         if not line.strip():
             continue
         ends_in_newline = ends_in_newline and index > 0
         record = parse_line(line)
-        if not horizon.live_is_read:
-            live.append(record)
-        elif isinstance(record, UserMessage | Command):
-            older.append(record)
+        live.append(record)
         horizon.pass_by(record)
-        if horizon.ids_are_read or (horizon.live_is_read and not with_ids):
+        if horizon.live_is_read:
             break
     view = fold(reversed(live))
     view.is_cut = horizon.is_cut
-    view.remember_older(reversed(older))
-    return Loaded(view, length, ends_in_newline)
+    older = Older(begin, horizon.accepted, horizon.newest) if horizon.live_is_read and begin else None
+    return Loaded(view, length, ends_in_newline, older)
+
+
+def load_ids(disk: Disk, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
+    """Read on where `load` ended; return what `Transcript.seen` holds of the messages and commands there.
+
+    Those are the last `SEEN_MESSAGES`, and those of the last `SEEN_HOURS`, at least.
+    """
+    found: list[tuple[tuple[str, str], tuple[int, str]]] = []
+    horizon = _hours_before(older.newest, SEEN_HOURS)
+    for line in disk.lines_backwards(path, older.end):
+        if _SOURCE not in line:
+            continue
+        record = parse_line(line)
+        if isinstance(record, UserMessage | Command) and (source := record.source):
+            found.append(((source.chat, source.message_id), (record.seq, record.ts)))
+            if older.accepted + len(found) >= SEEN_MESSAGES and _is_before(record.ts, horizon):
+                break
+    return dict(reversed(found))
+
+
+def _hours_before(ts: str, hours: int) -> str:
+    """Return the time so many hours earlier, as the store writes it; "" where `ts` is no time."""
+    moment = parse_time(ts)
+    try:
+        return format_time(moment - timedelta(hours=hours)) if moment else ""
+    except OverflowError:
+        return ""
+
+
+def _is_before(ts: str, horizon: str) -> bool:
+    """Tell whether a time is before one that the store wrote; texts as it writes them compare as their times do."""
+    if not horizon or (ts >= horizon and ts.endswith("Z")):
+        return False
+    here, there = parse_time(ts), parse_time(horizon)
+    return bool(here and there and here < there)
 
 
 def find_key(start: bytes, path: Path) -> SessionKey | None:

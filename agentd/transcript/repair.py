@@ -33,10 +33,12 @@ __all__ = [
     "Plan",
     "Standin",
     "flush_folder",
+    "own_as",
     "plan_repair",
     "put_in_place",
     "rename_to_key",
     "repair_file",
+    "right_path",
     "set_aside",
     "write_mended",
 ]
@@ -109,6 +111,7 @@ def set_aside(path: Path, plan: Plan, now: str) -> Path:
     """Append the lost bytes to the quarantine (0600), flushed, and return its path."""
     quarantine = path.with_name(f"{path.name}.quarantine")
     with _written(quarantine, os.O_APPEND | os.O_CREAT) as fd:
+        own_as(fd, path)
         for lost in plan.lost:
             size = lost.end - lost.start
             head = {"file": path.name, "offset": lost.start, "bytes": size, "line": lost.line, "at": now}
@@ -124,6 +127,7 @@ def write_mended(path: Path, plan: Plan) -> Path:
     mended = path.with_name(f"{path.name}.mended")
     mended.unlink(missing_ok=True)
     with _written(mended, os.O_CREAT | os.O_EXCL) as fd:
+        own_as(fd, path)
         done = 0
         for step in plan.steps:
             start = step.start if isinstance(step, Lost) else step.offset
@@ -142,10 +146,15 @@ def put_in_place(mended: Path, path: Path) -> None:
     flush_folder(path.parent)
 
 
+def right_path(path: Path) -> Path:
+    """Return the place that the key in a file gives it; its own where nobody knows the key. Raises OSError."""
+    key = find_key(b"".join(read_blocks(path, 0, HEAD_BYTES)), path)
+    return path.with_name(f"{key.file_name}.jsonl") if key else path
+
+
 def rename_to_key(path: Path) -> Path:
     """Give a file the name that its key encodes to, its attachments too, if that name is free; return its path."""
-    key = find_key(b"".join(read_blocks(path, 0, HEAD_BYTES)), path)
-    right = path.with_name(f"{key.file_name}.jsonl") if key else path
+    right = right_path(path)
     if os.path.lexists(right):
         return path
     files, right_files = path.with_suffix(".files"), right.with_suffix(".files")
@@ -176,6 +185,13 @@ def flush_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def own_as(fd: int, place: Path) -> None:
+    """Give a file that root writes to the owner of what it stands for: the daemon may run as somebody else."""
+    owner = place.lstat()
+    if os.geteuid() == 0 != owner.st_uid:
+        os.fchown(fd, owner.st_uid, owner.st_gid)
 
 
 def _steps(verdict: Verdict, now: str) -> Iterator[Lost | Standin]:

@@ -1,42 +1,35 @@
-"""The store of sessions: one writer for all files, whose appends are durable when they return.
-
-An append is encoded, numbered, written and flushed as one job that no cancellation can cut; the session's view
-takes in its records at that moment, whether or not the caller still waits. Appends that wait while a job runs make
-up the next one, so that many sessions share the disk's flushes. Appends to one file keep their order.
-"""
+"""The store of sessions: opens them, finds those with work left, and appends to them through one writer."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-import msgspec
 import structlog
 from aiofiles.os import wrap
 
 from agentd.errors import StorageError
-from agentd.transcript.clock import Clock, format_time
-from agentd.transcript.disk import FLUSH_THREADS, Disk, FileChanged, FileDisk, Write, make_folder
+from agentd.transcript.asides import Mender
+from agentd.transcript.clock import Clock
+from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
+from agentd.transcript.faults import WrongKey, fault_sentence
 from agentd.transcript.key import SessionKey
+from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import MOST_CHARACTERS, Loaded, find_key, load
-from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, Undo, encode_line
+from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids
+from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
+from agentd.transcript.searching import Searched, read_key, search
+from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript
+from agentd.transcript.writing import Observe, Session, Writer
 
-__all__ = ["Session", "SessionStore", "open_store", "open_store_on"]
-
-WAITING_APPENDS = 1_024
-"""Appends that may wait for the writer; the next one waits for room."""
-
-BATCH_APPENDS = 256
-"""Appends that one job takes at most."""
+__all__ = ["Recall", "Session", "SessionStore", "open_store", "open_store_on"]
 
 READER_THREADS = 2
 
@@ -45,51 +38,51 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-@dataclass(slots=True, weakref_slot=True)
-class Session:
-    """An open session: its file, and what the file's records mean. Only the writer changes it."""
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How much is read: of a session so much text as a prompt may need at most, and no file that `marks` vouch for."""
 
-    key: SessionKey
-    path: Path
-    view: Transcript
-    length: int = 0
-    torn: bool = False
-    """The last line has no newline: it is closed before anything follows."""
-    cut_first: bool = False
-    """A failed write may have left bytes after `length`."""
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at each commit, also where the caller of `append` is gone; who waits on it clears it."""
+    most_characters: int = MOST_CHARACTERS
+    marks: Marks = NO_MARKS
+
+
+DEFAULT_RECALL = Recall()
+
+
+def unobserved(seconds: float) -> None:
+    """Let nobody know how long an append took."""
+    del seconds
 
 
 @dataclass(frozen=True, slots=True)
-class _Append:
-    session: Session
-    records: tuple[Record, ...]
-    done: asyncio.Future[list[Record]]
+class Threads:
+    """Where blocking calls run; `writer` has one thread, so that jobs cannot overtake each other."""
+
+    writer: Executor
+    readers: Executor
 
 
 class SessionStore:
     """Opens sessions and appends to them; made by `open_store`."""
 
     def __init__(
-        self, folder: Path, disk: Disk, clock: Clock, writer: Executor, readers: Executor, most_characters: int
+        self, folder: Path, disk: Disk, clock: Clock, threads: Threads, recall: Recall, observe: Observe = unobserved
     ) -> None:
-        """Keep sessions in `folder`; `writer` has one thread, so that jobs cannot overtake each other.
-
-        Of a session so much text is read back as a prompt may need at most.
-        """
+        """Keep sessions in `folder`."""
         self.folder = folder
-        self._most_characters = most_characters
+        self._most_characters = recall.most_characters
+        self._marks = recall.marks
         self._disk = disk
-        self._clock = clock
-        self._commit = _on(writer, disk.commit)
-        self._read = _on(readers, self._read_now)
-        self._keys = _on(readers, self._keys_now)
-        self._unfinished = _on(readers, self._unfinished_now)
+        self._mender = Mender(disk, clock, threads.writer, self._read_now)
+        self._writer = Writer(on(threads.writer, disk.commit), self._mender, clock, observe)
+        self._writing = threads.writer
+        self._read = on(threads.readers, self._read_now)
+        self._ids = on(threads.readers, self._ids_now)
+        self._keys = on(threads.readers, self._keys_now)
+        self._search = on(threads.readers, self._search_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
-        self._room = asyncio.Semaphore(WAITING_APPENDS)
-        self._queue: asyncio.Queue[_Append | None] = asyncio.Queue(WAITING_APPENDS + 1)
-        self._closed = False
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._searched = Searched()
 
     async def open(self, key: SessionKey) -> Session:
         """Read a session back; a missing file is an empty session. Raises StorageError where it cannot be read.
@@ -97,32 +90,63 @@ class SessionStore:
         Who opens what somebody else holds open gets the same session: two views of one file would part.
         """
         path = self.folder / f"{key.file_name}.jsonl"
+        async with self._lock(path):
+            return await self._open(key, path)
+
+    async def _open(self, key: SessionKey, path: Path) -> Session:
+        aside: Path | None = None
         try:
             encode_line(SessionHeader(version=FORMAT_VERSION, key=key))
-            loaded = await self._read(key, path)
+            try:
+                loaded = await self._read(key, path)
+            except (OSError, WrongKey) as fault:
+                loaded, aside = await self._mender.reopen(key, path, fault)
         except UnicodeEncodeError as fault:
             raise StorageError(f"a key that is no Unicode cannot be written: {fault.reason}") from fault
         except OSError as fault:
-            raise StorageError(_sentence(fault)) from fault
-        session = Session(key, path, loaded.view, loaded.length, torn=not loaded.ends_in_newline)
+            raise StorageError(fault_sentence(fault)) from fault
+        session = Session(key, path, loaded.view, set_aside=aside)
+        session.take(loaded)
         return self._sessions.setdefault(path, session)
+
+    async def read_ids(self, session: Session) -> None:
+        """Read the ids of older messages, if that was not done: before this, its view knows the live part's only.
+
+        Raises StorageError where they cannot be read.
+        """
+        while (older := session.older) is not None:
+            try:
+                found = await self._ids(session.path, older)
+            except OSError as fault:
+                raise StorageError(fault_sentence(fault)) from fault
+            # Unless the file was read anew meanwhile: then what is older is another matter.
+            if session.older is older:
+                session.view.remember_older(found)
+                session.older = None
 
     async def keys(self) -> list[SessionKey]:
         """Return the key of every session that has a file. Raises StorageError where the folder cannot be read."""
         try:
             return await self._keys()
         except OSError as fault:
-            raise StorageError(_sentence(fault)) from fault
+            raise StorageError(fault_sentence(fault)) from fault
 
     async def unfinished(self) -> list[SessionKey]:
         """Return the key of every session with something pending or undelivered, from the end of each file.
 
-        Raises StorageError where the folder cannot be read.
+        Files that were settled when they were last searched, and have not changed since, are not read. Raises
+        StorageError where the folder cannot be read.
         """
         try:
-            return await self._unfinished()
+            self._searched = await self._search(await self._marks.settled())
         except OSError as fault:
-            raise StorageError(_sentence(fault)) from fault
+            raise StorageError(fault_sentence(fault)) from fault
+        return self._searched.unfinished
+
+    async def keep_marks(self) -> None:
+        """Keep for the next run what `unfinished` found settled, once all that it found unfinished is done."""
+        searched, self._searched = self._searched, Searched()
+        await self._marks.keep(searched.settled, searched.gone)
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.
@@ -130,177 +154,87 @@ class SessionStore:
         Raises StorageError, and then none of them is in the file or the view. Cancelling the caller does not stop
         an append once there was room for it to wait.
         """
-        await self._room.acquire()
-        if self._closed:
-            self._room.release()
-            raise StorageError("the sessions are closed: nothing is written any more")
-        done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(self._leave)
-        self._queue.put_nowait(_Append(session, records, done))
-        return await asyncio.shield(done)
+        return await self._writer.append(session, *records)
+
+    async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
+        """Run a job that changes these files, on the writer's thread; return or raise what it does.
+
+        What was appended before is in the files by then. Sessions that are open on them are read anew, before what
+        is appended after is committed. Cancelling the caller does not stop the job.
+        """
+        ended: list[asyncio.Future[T]] = []
+
+        async def work() -> None:
+            ended.append(await self._change(paths, job))
+
+        await self._writer.between(work)
+        return ended[0].result()
+
+    def is_open(self, path: Path) -> bool:
+        """Tell whether a session is open, also one that has no file yet."""
+        return path in self._sessions
 
     async def write(self) -> None:
         """Commit what waits, batch after batch, until `close`."""
-        batch: list[_Append] = []
-        try:
-            while batch := await self._next_batch():
-                await self._commit_batch(batch)
-        finally:
-            self._give_up(batch)
+        await self._writer.run()
 
     async def close(self) -> None:
         """Return when everything that `append` was called for is committed; what comes later is refused."""
-        # Room is given in the order in which it was asked for: who has all of it comes after everybody.
-        for _ in range(WAITING_APPENDS):
-            await self._room.acquire()
-        self._closed = True
-        self._room.release()
-        self._queue.put_nowait(None)
+        await self._writer.close()
 
-    async def _next_batch(self) -> list[_Append]:
-        """Wait for an append, and return all that wait by then; none at the end, whose mark comes alone."""
-        batch = [await self._queue.get()]
-        while len(batch) < BATCH_APPENDS and not self._queue.empty():
-            batch.append(self._queue.get_nowait())
-        return [append for append in batch if append is not None]
-
-    def _leave(self, done: asyncio.Future[list[Record]]) -> None:
-        self._room.release()
-        if not done.cancelled():
+    async def _change(self, paths: Collection[Path], job: Callable[[], T]) -> asyncio.Future[T]:
+        """Run the job, with nobody reading these files, and return once open sessions are what the files hold now."""
+        async with AsyncExitStack() as stack:
+            for path in sorted(set(paths)):
+                await stack.enter_async_context(self._lock(path))
+            sessions = [session for path in set(paths) if (session := self._sessions.get(path)) is not None]
+            spoiled = [Write(s.path, s.length, b"", cut_first=True) for s in sessions if s.cut_first]
+            done = asyncio.get_running_loop().run_in_executor(self._writing, self._change_now, spoiled, job)
+            await asyncio.wait([done])
             done.exception()  # looked at, even where the caller is gone
+            for session in sessions:
+                view = session.view
+                await self._mender.reread(session)
+                if session.view is view:
+                    session.length = -1  # no file is so long: the next append finds that out, and reads it again
+                session.changed.set()
+            return done
 
-    def _give_up(self, batch: list[_Append]) -> None:
-        """Wake who still waits where the writer was cut: how their appends ended is not known."""
-        self._closed = True
-        left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
-        for append in (*batch, *left):
-            if append is not None:
-                append.done.cancel()
-
-    async def _commit_batch(self, batch: list[_Append]) -> None:
-        by_path: dict[Path, list[_Append]] = {}
-        for append in batch:
-            by_path.setdefault(append.session.path, []).append(append)
-        now = format_time(self._clock())
-        jobs = [job for job in (_Job(appends, now) for appends in by_path.values()) if job.appends]
-        faults = await self._commit([job.write for job in jobs])
-        for job, fault in zip(jobs, faults, strict=True):
+    def _change_now(self, spoiled: list[Write], job: Callable[[], T]) -> T:
+        """Take away what failed appends left, which would count as records, and do the job."""
+        for fault in self._disk.commit(spoiled) if spoiled else ():
             if fault is not None:
-                await self._fail(job, fault)
-                continue
-            job.take_in()
-            if job.revokes:
-                # What the compaction covered is in force again, and may stand before what was read of the file.
-                await self._resync(job.session)
-            job.succeed()
+                raise fault
+        return job()
 
-    async def _fail(self, job: _Job, fault: OSError) -> None:
-        session = job.session
-        log.error("append_failed", session=session.path.stem, fault=str(fault))
-        session.cut_first = not isinstance(fault, FileChanged)
-        if isinstance(fault, FileChanged):
-            await self._resync(session)
-        job.fail(StorageError(_sentence(fault)))
-
-    async def _resync(self, session: Session) -> None:
-        """Read a file anew that somebody else has changed: what stands there is the truth."""
-        try:
-            loaded = await self._read(session.key, session.path)
-        except (OSError, StorageError) as fault:
-            log.error("session_not_readable", session=session.path.stem, fault=str(fault))
-            return
-        session.view, session.length, session.torn = loaded.view, loaded.length, not loaded.ends_in_newline
+    def _lock(self, path: Path) -> asyncio.Lock:
+        """Return what is held while a file is read to be opened, or changed by other means than appending."""
+        return self._locks.setdefault(path, asyncio.Lock())
 
     def _read_now(self, key: SessionKey, path: Path) -> Loaded:
         length, start = self._disk.start(path)
         if length == 0:
             return Loaded(Transcript(key=key), 0, ends_in_newline=True)
         if find_key(start, path) not in (None, key):
-            raise StorageError(f"{path.name} holds another session: move it away, or give it its own name back")
+            raise WrongKey(f"{path.name} holds another session: move it away, or give it its own name back")
         loaded = load(self._disk, path, length, self._most_characters)
         loaded.view.key = key
         return loaded
 
+    def _ids_now(self, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
+        return load_ids(self._disk, path, older)
+
+    def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
+        return search(self._disk, self.folder, known)
+
     def _keys_now(self) -> list[SessionKey]:
-        return [key for key, _, _ in self._sessions_now()]
-
-    def _unfinished_now(self) -> list[SessionKey]:
-        return [key for key, path, length in self._sessions_now() if self._has_work(path, length)]
-
-    def _sessions_now(self) -> Iterator[tuple[SessionKey, Path, int]]:
-        """Yield key, file and length of every session that can be read."""
-        for path in self._disk.files(self.folder):
+        found = []
+        for name in self._disk.names(self.folder):
             try:
-                length, start = self._disk.start(path)
+                found.append(read_key(self._disk, self.folder / name))
             except OSError as fault:
-                log.error("session_not_readable", session=path.stem, fault=str(fault))
-                continue
-            key = find_key(start, path) if length else None
-            if key is not None and path.stem == key.file_name:
-                yield key, path, length
-            elif length:
-                log.warning("session_file_ignored", file=path.name)
-
-    def _has_work(self, path: Path, length: int) -> bool:
-        try:
-            return not load(self._disk, path, length, self._most_characters, with_ids=False).view.is_idle
-        except OSError as fault:
-            log.error("session_not_readable", session=path.stem, fault=str(fault))
-            return False
-
-
-class _Job:
-    """The appends of one file in one batch, as the bytes that will stand there."""
-
-    def __init__(self, appends: list[_Append], ts: str) -> None:
-        self.session = appends[0].session
-        self.appends: list[tuple[_Append, list[Record]]] = []
-        self._seq = self.session.view.next_seq
-        lines = [b"\n"] if self.session.torn else []
-        self._unasked: list[Record] = []
-        if self._seq == 0:
-            header = SessionHeader(version=FORMAT_VERSION, key=self.session.key)
-            self._unasked = self._number((header,), ts)
-            lines += map(encode_line, self._unasked)
-        for append in appends:
-            numbered = self._number(append.records, ts)
-            try:
-                lines += [encode_line(record) for record in numbered]
-            except UnicodeEncodeError as fault:
-                self._seq -= len(numbered)
-                append.done.set_exception(StorageError(f"text that is no Unicode cannot be written: {fault.reason}"))
-            else:
-                self.appends.append((append, numbered))
-        session = self.session
-        self.write = Write(session.path, session.length, b"".join(lines), session.cut_first)
-
-    @property
-    def revokes(self) -> bool:
-        return any(isinstance(record, Undo) for _, records in self.appends for record in records)
-
-    def take_in(self) -> None:
-        session = self.session
-        session.length += len(self.write.payload)
-        session.torn = session.cut_first = False
-        for record in self._unasked:
-            session.view.apply(record)
-        for _, records in self.appends:
-            for record in records:
-                session.view.apply(record)
-
-    def succeed(self) -> None:
-        for append, records in self.appends:
-            append.done.set_result(records)
-        self.session.changed.set()
-
-    def fail(self, fault: StorageError) -> None:
-        for append, _ in self.appends:
-            append.done.set_exception(fault)
-
-    def _number(self, records: Iterable[Record], ts: str) -> list[Record]:
-        numbered = [msgspec.structs.replace(record, seq=self._seq + i, ts=ts) for i, record in enumerate(records)]
-        self._seq += len(numbered)
-        return numbered
+                log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
+        return [key for key in found if key is not None]
 
 
 @asynccontextmanager
@@ -309,8 +243,9 @@ async def open_store(
     clock: Clock,
     *,
     persistent: bool = True,
-    most_characters: int = MOST_CHARACTERS,
+    recall: Recall = DEFAULT_RECALL,
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk,
+    observe: Observe = unobserved,
 ) -> AsyncIterator[SessionStore]:
     """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits.
 
@@ -324,41 +259,32 @@ async def open_store(
             raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
         disk: Disk = FileDisk(flushers) if persistent else MemoryDisk()
-        async with open_store_on(wrap_disk(disk), folder, clock, most_characters) as store:
+        marks = recall.marks if persistent else NO_MARKS
+        async with open_store_on(wrap_disk(disk), folder, clock, recall.most_characters, marks, observe) as store:
             yield store
 
 
 @asynccontextmanager
 async def open_store_on(
-    disk: Disk, folder: Path, clock: Clock, most_characters: int = MOST_CHARACTERS
+    disk: Disk,
+    folder: Path,
+    clock: Clock,
+    most_characters: int = MOST_CHARACTERS,
+    marks: Marks = NO_MARKS,
+    observe: Observe = unobserved,
 ) -> AsyncIterator[SessionStore]:
-    """Keep sessions on this disk; leaving commits what waits, however the body ended."""
+    """Keep sessions on this disk; leaving commits what waits, however the body ended.
+
+    Of a session so much text is read back as a prompt may need at most.
+    """
     with (
         ThreadPoolExecutor(1, "transcript-writer") as writer,
         ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
     ):
-        store = SessionStore(folder, disk, clock, writer, readers, most_characters)
+        store = SessionStore(folder, disk, clock, Threads(writer, readers), Recall(most_characters, marks), observe)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.write(), name="transcript-writer")
             try:
                 yield store
             finally:
                 await store.close()
-
-
-def _on(executor: Executor, blocking: Callable[..., T]) -> Callable[..., Awaitable[T]]:
-    """Return the coroutine function that runs a blocking one on this executor."""
-    run = wrap(blocking)
-    return lambda *args: run(*args, executor=executor)
-
-
-def _sentence(fault: OSError) -> str:
-    if isinstance(fault, FileChanged):
-        return f"the session's file was changed by somebody else ({fault}); what it holds now was read again"
-    hint = {
-        errno.ENOSPC: "free some space",
-        errno.EACCES: "check its owner and mode",
-        errno.EROFS: "mount it writable",
-    }
-    todo = hint.get(fault.errno or 0, "check the disk")
-    return f"the session could not be written or read: {fault.strerror or fault}; {todo}"

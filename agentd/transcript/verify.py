@@ -84,6 +84,7 @@ class Examination:
         self._rules = Rules(Coverage(ranges))
         self._next_seq = 0
         self._unread = 0
+        self._misplaced: set[int] = set()
         self._is_first = True
         self._ts = ""
 
@@ -124,10 +125,13 @@ class Examination:
         fault = self._seq_fault(record.seq, ahead)
         if fault is not None:
             self._unread += 1
+            self._misplaced.add(record.seq)
             return Verdict(read.line, (*findings, Finding(number, fault)))
         missing = range(self._next_seq, record.seq)
-        if len(missing) > self._unread:
-            findings.append(Finding(number, _missing_text(missing, self._unread)))
+        # What was named already: lines just before that could not be read, and earlier ones out of their place.
+        known = max(self._unread, sum(seq in missing for seq in self._misplaced)) if missing else 0
+        if len(missing) > known:
+            findings.append(Finding(number, _missing_text(missing, known)))
         for seq in missing:
             self._rules.lose(seq)
         before = self._ts

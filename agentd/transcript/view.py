@@ -1,14 +1,14 @@
 """What the records of a session mean: a pure fold, one record at a time, with no I/O and no clock.
 
-A message is pending until an answer or a failure names it, or its author deletes it; a command until its own
-delivery names it, or an answer does (`/retry`: that answer takes the place of the last turn's). A reply, and a notice
-of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended, not that in
-which messages came: a message may be accepted while another is being answered.
+A message is pending until an answer or a failure names it; a command until its own delivery names it, or an answer
+does (`/retry`: that answer takes the place of the last turn's); either, until its author deletes it. A reply, and a
+notice of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended, not
+that in which messages came: a message may be accepted while another is being answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -36,7 +36,7 @@ from agentd.transcript.records import (
     UserMessage,
 )
 
-__all__ = ["SEEN_HOURS", "SEEN_MESSAGES", "DraftPart", "Transcript", "Turn", "fold"]
+__all__ = ["AFTER_EVERY_TIME", "SEEN_HOURS", "SEEN_MESSAGES", "DraftPart", "Transcript", "Turn", "fold"]
 
 SEEN_MESSAGES = 2_000
 """Redeliveries are recognised among at least so many of the newest messages ..."""
@@ -47,7 +47,7 @@ SEEN_HOURS = 24
 
 DELETED_TEXT = "[This message was deleted by its author.]"
 
-_AFTER_EVERY_TIME = "~"
+AFTER_EVERY_TIME = "~"
 """Sorts behind all times: no edit that comes late brings a deleted text back."""
 
 
@@ -64,8 +64,10 @@ class DraftPart:
     """One platform message of a reply that is not yet delivered; without an id nobody knows whether it arrived."""
 
     message_id: str | None
-    is_copy: bool
-    """Whether it was begun more than once: what was sent before may stand above it."""
+    tries: int
+    """How often it was begun: after more than once, what was sent before may stand above it."""
+    begun: str
+    """When it was last, as records write it."""
 
 
 @dataclass(slots=True)
@@ -122,11 +124,9 @@ class Transcript:
             case _:
                 self._frame(record)
 
-    def remember_older(self, accepted: Iterable[UserMessage | Command]) -> None:
-        """Recognise redeliveries of these too, which stand before everything else that this view knows."""
-        sources = ((record.source, record.seq, record.ts) for record in accepted)
-        older = {(source.chat, source.message_id): (seq, ts) for source, seq, ts in sources if source}
-        self.seen = older | self.seen
+    def remember_older(self, older: Mapping[tuple[str, str], tuple[int, str]]) -> None:
+        """Recognise redeliveries of these too, as `seen` has them: they stand before all that this view knows."""
+        self.seen = {**older, **self.seen}
 
     def knows(self, chat: str, message_id: str) -> int | None:
         """Return the seq of a message or command already accepted; None for a new one."""
@@ -135,7 +135,7 @@ class Transcript:
 
     def knows_change(self, change: Edit | Delete) -> bool:
         """Tell whether an edit or deletion, or a later one of the same message, is on record already."""
-        when = change.edited_at if isinstance(change, Edit) else _AFTER_EVERY_TIME
+        when = change.edited_at if isinstance(change, Edit) else AFTER_EVERY_TIME
         return change.of in self.edited and when <= self.edited[change.of]
 
     def is_settled(self, seq: int) -> bool:
@@ -225,8 +225,10 @@ class Transcript:
     def _draft(self, record: Draft) -> None:
         parts = self.drafts.setdefault(min(record.answers, default=record.seq), {})
         before = parts.get(record.part)
-        is_copy = before is not None and (before.is_copy or record.state == "sending")
-        parts[record.part] = DraftPart(record.message_id, is_copy)
+        if record.state == "sending" or before is None:
+            parts[record.part] = DraftPart(record.message_id, before.tries + 1 if before else 1, record.ts)
+        else:
+            parts[record.part] = replace(before, message_id=record.message_id)
 
     def _deliver(self, record: Delivery) -> None:
         self.commands.pop(record.of, None)
@@ -255,12 +257,15 @@ class Transcript:
         self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
 
     def _change(self, record: Edit | Delete) -> None:
-        content, when = DELETED_TEXT, _AFTER_EVERY_TIME
+        content, when = DELETED_TEXT, AFTER_EVERY_TIME
         if isinstance(record, Edit):
             content, when = record.content, record.edited_at
         if when < self.edited.get(record.of, ""):
             return
         self.edited[record.of] = when
+        if isinstance(record, Delete):
+            self.commands.pop(record.of, None)
+            self.acted.discard(record.of)
         if record.of in self.pending:
             self._change_pending(self.pending[record.of], content, deleted=isinstance(record, Delete))
             return

@@ -63,6 +63,7 @@ class ConsoleChannel:
 
     name = "console"
     most_units: int | None = None
+    nonce_seconds = 0.0
 
     def __init__(
         self, lines: Lines, output: Output, author: Author, new_id: Callable[[], str], wrap: Wrap | None

@@ -23,6 +23,7 @@ class FakeChannel:
     """The port, in memory."""
 
     name = "fake"
+    nonce_seconds = 0.0
 
     def __init__(self, *, streams: bool = True, most_units: int | None = None) -> None:
         """Begin with an empty chat."""

@@ -15,7 +15,7 @@ from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.disk import Disk
-from agentd.transcript.store import open_store, open_store_on
+from agentd.transcript.store import SessionStore, open_store, open_store_on
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
@@ -28,12 +28,13 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class Stage:
     """One run of the daemon; `ada` is the person who writes unless another is named."""
 
-    def __init__(self, router: Router, channel: FakeChannel, provider: FakeProvider, folder: Path) -> None:
+    def __init__(self, router: Router, channel: FakeChannel, provider: FakeProvider, store: SessionStore) -> None:
         """Hold the parts that a test looks at."""
         self.router = router
         self.channel = channel
         self.provider = provider
-        self.folder = folder
+        self.store = store
+        self.folder = store.folder
         self._ids = itertools.count(1)
 
     async def post(
@@ -125,4 +126,4 @@ async def daemon(
         async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):
                 await router.recover()
-            yield Stage(router, channel, provider, folder)
+            yield Stage(router, channel, provider, store)

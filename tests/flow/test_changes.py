@@ -80,3 +80,15 @@ async def test_a_change_to_a_message_that_nobody_knows_is_accepted_and_leaves_no
         await stage.edit("nobody's", "boo")
 
         assert stage.kinds() == before
+
+
+async def test_a_deleted_command_that_waits_is_not_obeyed(tmp_path: Path) -> None:
+    provider, gate = busy()
+    async with daemon(tmp_path, provider=provider) as stage:
+        await post_behind(stage, "/retry")
+        await stage.delete("2")
+        gate.set()
+        await stage.say("three")
+
+        assert len(provider.requests) == 2
+        assert stage.prompt()[-1] == ("user", "three")

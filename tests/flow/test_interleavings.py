@@ -16,8 +16,9 @@ from agentd.providers.base import TextDelta
 from agentd.providers.errors import ProviderRefused
 from agentd.transcript.disk import Write
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import load
+from agentd.transcript.reading import load, load_ids
 from agentd.transcript.records import parse_line
+from agentd.transcript.settling import is_settled_end
 from agentd.transcript.view import fold
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import Stage, daemon
@@ -122,7 +123,10 @@ def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> N
     for kept in range(1, len(lines) + 1):
         disk, left = MemoryDisk(), b"".join(lines[:kept])
         disk.commit([Write(path, 0, left)])
-        little = load(disk, path, len(left), most_characters=0).view
+        loaded = load(disk, path, len(left), most_characters=0)
+        little = loaded.view
+        if loaded.older is not None:
+            little.remember_older(load_ids(disk, path, loaded.older))
         whole = fold(map(parse_line, lines[:kept]))
 
         assert (little.pending, little.commands, little.undelivered) == (
@@ -135,4 +139,8 @@ def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> N
         ended, all_ended = ([turn for turn in view.turns if turn.end] for view in (little, whole))
         assert ended == all_ended[len(all_ended) - len(ended) :]
         assert little.seen == whole.seen
-        assert load(disk, path, len(left), most_characters=0, with_ids=False).view.is_idle == whole.is_idle
+        for most in (1, 400, 1 << 20):
+            _, end = disk.tail(path.parent, path.name, most)
+            assert whole.is_idle or not is_settled_end(end, is_whole=len(end) == len(left))
+        if kept == len(lines):
+            assert is_settled_end(left, is_whole=True)

@@ -120,7 +120,7 @@ async def test_a_part_that_may_have_arrived_is_sent_again_with_a_mark_and_the_ot
 async def test_a_copy_stays_marked_when_it_is_completed_by_another_run() -> None:
     channel, journal = FaultyChannel(), MemoryJournal()
     await channel.send(HERE, f"{COPY_NOTE}one", "")
-    outcome = await reply_on(channel, journal, {0: Known("m0", is_copy=True)}).finish("one")
+    outcome = await reply_on(channel, journal, {0: Known("m0", tries=2)}).finish("one")
 
     assert channel.texts == [f"{COPY_NOTE}one"]
     assert outcome.state == "uncertain"
@@ -150,6 +150,45 @@ async def test_a_send_that_is_known_not_to_have_arrived_is_repeated_as_it_is() -
     assert channel.texts == ["one"]
     assert journal.lines == ["sending 0", "sent 0 m0"]
     assert outcome.state == "sent"
+
+
+class RecognisingChannel(FaultyChannel):
+    """A platform that knows a nonce again: a second send with it shows nothing new."""
+
+    nonce_seconds = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ids_by_nonce: dict[str, str] = {}
+
+    async def send(self, to: Address, text: str, nonce: str) -> str:
+        if nonce not in self._ids_by_nonce:
+            self._ids_by_nonce[nonce] = f"m{len(self.sent)}"
+            return await super().send(to, text, nonce)
+        return self._ids_by_nonce[nonce]
+
+
+async def test_where_the_nonce_is_recognised_a_lost_answer_makes_no_copy_and_the_text_is_brought_up_to_date() -> None:
+    channel, journal = RecognisingChannel(), MemoryJournal()
+    channel.sending = [Unreachable("reset by peer")]
+    reply = reply_on(channel, journal)
+    await reply.grow("one")
+    outcome = await reply.finish("one two")
+
+    assert channel.texts == ["one two"]
+    assert journal.lines == ["sending 0", "sent 0 m0"]
+    assert outcome.state == "sent"
+
+
+@pytest.mark.parametrize(("age_seconds", "texts"), [(30, ["one"]), (300, ["one", f"{COPY_NOTE}one"])])
+async def test_a_nonce_of_an_earlier_run_is_relied_on_only_while_it_is_recognised(
+    age_seconds: float, texts: list[str]
+) -> None:
+    channel = RecognisingChannel()
+    await channel.send(HERE, "one", "n-0-1")
+    await reply_on(channel, MemoryJournal(), {0: Known(None, 1, age_seconds)}).finish("one")
+
+    assert channel.texts == texts
 
 
 async def test_a_message_that_can_no_longer_be_changed_is_followed_by_a_marked_one() -> None:

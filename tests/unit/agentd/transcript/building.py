@@ -229,12 +229,20 @@ class History:
     def answer(self, *, most: int = 20) -> None:
         waiting = tuple(self.view.pending)[:most]
         if waiting:
+            self._obey_before(waiting[0])
             self.add(answer(*waiting, content=f"reply to {waiting}"))
 
     def fail(self, *, told: bool) -> None:
         waiting = tuple(self.view.pending)
         if waiting:
+            self._obey_before(waiting[0])
             self.add(failure(*waiting, told=told))
+
+    def _obey_before(self, seq: int) -> None:
+        """Answer the commands that came before a message: no turn begins before that."""
+        for of, found in list(self.view.commands.items()):
+            if of < seq and found.name != "retry":
+                self.add(Delivery(of=of, message_ids=("p",), state="sent"))
 
     def deliver(self) -> None:
         for of in (

@@ -154,6 +154,12 @@ DAMAGES = {
     "a NUL block in place of a record": Damage(lambda lines: as_bytes([*lines[:3], b"\0" * 99, *lines[4:]]), 4, "NUL"),
     "a line twice": Damage(lambda lines: as_bytes([*lines[:7], lines[6], *lines[7:]]), 8, "seq 6 stands a second"),
     "lines that are gone": Damage(lambda lines: as_bytes([*lines[:2], *lines[4:]]), 3, "seq 2 to 3, 2 are missing"),
+    "two lines swapped": Damage(
+        lambda lines: as_bytes([*lines[:6], lines[7], lines[6], *lines[8:]]), 7, "seq 7 stands where 6 comes"
+    ),
+    "a cut inside a character": Damage(
+        lambda lines: as_bytes([*lines[:6], lines[6].replace(b"text of b", "é".encode()[:1]), *lines[7:]]), 7, "record"
+    ),
     "a seq that is wrong": Damage(_change(8, b'"seq":7,', b'"seq":70,'), 8, "seq 70 stands where 7 comes"),
     "a time that is none": Damage(_change(8, b"2026-01-01T", b"2026-13-01T"), 8, "ts"),
     "a session record that is gone": Damage(lambda lines: as_bytes(lines[1:]), 1, "seq 0 is missing"),
@@ -168,6 +174,19 @@ DAMAGES = {
     "an edit of a reply": Damage(_after(Edit(of=23, content="", edited_at="")), 29, "record 23, which is a reply"),
     "a digest of other lines": Damage(_change(28, b'"digest":"', b'"digest":"0'), 28, "digest"),
     "a summary of more than there is": Damage(_after(Compaction(covers=(11, 99), digest="", summary="")), 29, "range"),
+    "a summary that leaves out the start": Damage(
+        lambda lines: as_bytes([*lines[:27], next_line(lines[:27], compaction(lines, 14, 22))]), 28, "covers starts at"
+    ),
+    "a summary of less than the one in force": Damage(
+        lambda lines: as_bytes([*lines, next_line(lines, compaction(lines, 11, 20))]), 29, "covers less than"
+    ),
+    "a summary of what waits": Damage(
+        lambda lines: as_bytes(
+            [*(more := [*lines, next_line(lines, user("f"))]), next_line(more, compaction(more, 11, 28))]
+        ),
+        30,
+        "covers message 28",
+    ),
     "a second undo": Damage(_after(Undo(of=25)), 29, "undone a second time"),
     "an undo of a message": Damage(_after(Undo(of=22)), 29, "record 22, which is a message"),
     "a reset over a waiting message": Damage(_after(user("f"), Reset(reason="new")), 30, "message 28"),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from agentd.transcript.disk import Disk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Record, SessionHeader, UserMessage, parse_line
 from agentd.transcript.store import SessionStore, open_store_on
@@ -50,3 +51,9 @@ def waiting_texts(view: Transcript) -> list[str]:
 
 async def reached(gate: Gate) -> None:
     assert await asyncio.to_thread(gate.reached.wait, 30)
+
+
+def everything(disk: Disk, path: Path) -> bytes:
+    """Return all bytes of a file."""
+    length, _ = disk.start(path)
+    return b"\n".join(reversed(list(disk.lines_backwards(path, length))))

@@ -5,12 +5,10 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,27 +25,8 @@ from agentd.transcript.disk import (
 )
 from agentd.transcript.memory_disk import MemoryDisk
 from tests.unit.agentd.transcript.building import CALM
-
-
-class Flushes:
-    """The system, whose flushes are remembered, and fail where that is told."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.failing: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def fsync(self, fd: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{fd}")).name
-        with self._lock:
-            self.names.append(name)
-            code = self.failing.pop(name, 0)
-        if code:
-            raise OSError(code, os.strerror(code))
-        os.fsync(fd)
+from tests.unit.agentd.transcript.flushes import Flushes
+from tests.unit.agentd.transcript.stores import everything
 
 
 @pytest.fixture
@@ -73,23 +52,18 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def everything(disk: Disk, path: Path) -> bytes:
-    length, _ = disk.start(path)
-    return b"\n".join(reversed(list(disk.lines_backwards(path, length))))
-
-
 def test_what_is_committed_is_there_in_its_order(disk: Disk, folder: Path) -> None:
     a, b = folder / "a.jsonl", folder / "b.jsonl"
     faults = disk.commit([Write(a, 0, b"1\n"), Write(b, 0, b"x\n")]) + disk.commit([Write(a, 2, b"2\n")])
 
     assert faults == [None, None, None]
     assert (everything(disk, a), everything(disk, b)) == (b"1\n2\n", b"x\n")
-    assert sorted(disk.files(folder)) == [a, b]
+    assert sorted(disk.names(folder)) == [a.name, b.name]
 
 
 def test_a_file_that_is_not_there_is_empty(disk: Disk, folder: Path) -> None:
     assert disk.start(folder / "a.jsonl") == (0, b"")
-    assert disk.files(folder) == []
+    assert disk.names(folder) == []
 
 
 def test_a_file_longer_than_its_writer_left_it_is_not_touched(disk: Disk, folder: Path) -> None:
@@ -223,7 +197,7 @@ def test_a_link_is_no_session_file(files: FileDisk, folder: Path, tmp_path: Path
 
     assert [fault and fault.errno for fault in faults] == [errno.ELOOP, errno.ELOOP]
     assert (target.read_bytes(), (tmp_path / "nothing").exists()) == (b"1\n", False)
-    assert files.files(folder) == []
+    assert files.names(folder) == []
     with pytest.raises(OSError, match="symbolic links"):
         files.start(link)
 
@@ -244,7 +218,7 @@ def test_a_pipe_or_a_folder_in_a_files_place_fails_at_once(files: FileDisk, fold
     faults = files.commit([Write(pipe, 0, b"1\n"), Write(inner, 0, b"1\n")])
 
     assert [fault and fault.errno for fault in faults] == [errno.ENXIO, errno.EISDIR]
-    assert files.files(folder) == []
+    assert files.names(folder) == []
     for path in (pipe, inner):
         with pytest.raises(OSError, match=r"seek|directory"):
             files.start(path)
@@ -336,3 +310,61 @@ def test_no_folder_is_made_where_a_file_stands(tmp_path: Path) -> None:
     for place in ("file", "file/sessions", "link"):
         with pytest.raises((FileExistsError, NotADirectoryError)):
             make_folder(tmp_path / place)
+
+
+def test_a_stamp_is_that_of_the_bytes_that_were_read_and_changes_with_them(disk: Disk, folder: Path) -> None:
+    path = folder / "a.jsonl"
+    disk.commit([Write(path, 0, b"12345\n")])
+    stamp, end = disk.tail(folder, path.name, 3)
+    kept = disk.stamps(folder)
+    disk.commit([Write(path, 6, b"2\n")])
+
+    assert (stamp.size, end) == (6, b"45\n")
+    assert kept == {path.name: stamp}
+    assert disk.stamps(folder) != kept
+    assert disk.tail(folder, path.name, 100).content == b"12345\n2\n"
+
+
+def test_what_an_earlier_run_left_is_flushed_once_before_it_counts(
+    files: FileDisk, folder: Path, flushes: Flushes
+) -> None:
+    """It may have been killed between writing and flushing: then the bytes can be read, and go with the power."""
+    path = folder / "a.jsonl"
+    path.write_bytes(b"1\n")
+    for _ in range(2):
+        assert files.start(path) == (2, b"1\n")
+    first = list(flushes.names)
+    files.commit([Write(path, 2, b"2\n")])
+
+    assert first == ["a.jsonl", "sessions"]
+    assert flushes.names == [*first, "a.jsonl"]
+
+
+def test_a_name_that_an_earlier_run_left_is_flushed_before_an_append_counts(
+    files: FileDisk, folder: Path, flushes: Flushes
+) -> None:
+    path = folder / "a.jsonl"
+    path.write_bytes(b"1\n")
+    flushes.failing["sessions"] = errno.EIO
+    [refused] = files.commit([Write(path, 2, b"lost\n")])
+    [taken] = files.commit([Write(path, 2, b"2\n")])
+
+    assert refused
+    assert taken is None
+    assert path.read_bytes() == b"1\n2\n"
+    assert flushes.names == ["sessions", "sessions", "a.jsonl"]
+
+
+def test_what_could_not_be_flushed_is_read_back_from_a_copy_alone(
+    files: FileDisk, folder: Path, flushes: Flushes
+) -> None:
+    """The system says once that a flush failed; the next one finds nothing to do, and the bytes are not on disk."""
+    path = folder / "a.jsonl"
+    path.write_bytes(b"1\n")
+    flushes.failing["a.jsonl"] = errno.EIO
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"Input/output|flushed"):
+            files.start(path)
+    files.set_aside(path, ".aside", "copy")
+
+    assert files.start(path) == (2, b"1\n")

@@ -33,7 +33,7 @@ from tests.unit.agentd.transcript.building import (
 from tests.unit.agentd.transcript.stores import opened, path_of, reached, texts_of, waiting_texts
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE])
 async def test_d9_a_disk_that_refuses_is_told_and_the_next_append_works(
     disk: FakeDisk, folder: Path, code: int
 ) -> None:
@@ -47,6 +47,7 @@ async def test_d9_a_disk_that_refuses_is_told_and_the_next_append_works(
         before = waiting_texts(session.view)
         [record] = await store.append(session, user("m2"))
 
+        assert disk.names(folder) == [session.path.name]
     assert before == ["text of m1"]
     assert record.seq == 2
     assert texts_of(disk, folder) == ["text of m1", "text of m2"]
@@ -151,23 +152,6 @@ async def test_a_file_that_was_moved_away_begins_anew(files: FakeDisk, folder: P
     assert b"text of m1" in (folder / "kept.old").read_bytes()
 
 
-async def test_a_changed_file_that_cannot_be_read_stays_refused_until_it_can(files: FakeDisk, folder: Path) -> None:
-    async with opened(files, folder) as store:
-        session = await store.open(KEY)
-        await store.append(session, user("m1"))
-        kept = folder / "kept.old"
-        session.path.rename(kept)
-        session.path.mkdir()
-        for _ in range(2):
-            with pytest.raises(StorageError):
-                await store.append(session, user("lost"))
-        session.path.rmdir()
-        kept.rename(session.path)
-        await store.append(session, user("m2"))
-
-    assert texts_of(files, folder) == ["text of m1", "text of m2"]
-
-
 async def test_two_stores_on_one_folder_notice_each_other_and_lose_nothing(folder: Path) -> None:
     said: list[str] = []
 
@@ -190,37 +174,16 @@ async def test_two_stores_on_one_folder_notice_each_other_and_lose_nothing(folde
         assert texts_of(FakeDisk(FileDisk(threads)), folder) == said
 
 
-async def test_a_file_under_anothers_name_is_refused(files: FakeDisk, folder: Path) -> None:
+async def test_a_file_under_anothers_name_is_no_session_of_its_own(files: FakeDisk, folder: Path) -> None:
     async with opened(files, folder) as store:
         await store.append(await store.open(KEY), user("m1"))
     shutil.copy(path_of(folder), path_of(folder, OTHER_KEY))
     async with opened(files, folder) as store:
-        with pytest.raises(StorageError, match="holds another session"):
-            await store.open(OTHER_KEY)
         with capture_logs() as logs:
             keys_found = await store.keys()
 
     assert keys_found == [KEY]
     assert [log["event"] for log in logs] == ["session_file_ignored"]
-    assert path_of(folder, OTHER_KEY).read_bytes() == path_of(folder).read_bytes()
-
-
-async def test_a_linked_session_file_is_refused(files: FakeDisk, folder: Path, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.write_bytes(as_file(numbered(SessionHeader(version=1, key=KEY))))
-    before = target.read_bytes()
-    async with opened(files, folder) as store:
-        session = await store.open(KEY)
-        path_of(folder).symlink_to(target)
-        path_of(folder, OTHER_KEY).symlink_to(tmp_path / "nothing")
-        with pytest.raises(StorageError, match="symbolic links"):
-            await store.append(session, user("m"))
-        with pytest.raises(StorageError, match="symbolic links"):
-            await store.open(OTHER_KEY)
-
-        assert await store.keys() == []
-    assert target.read_bytes() == before
-    assert not (tmp_path / "nothing").exists()
 
 
 async def test_one_file_that_cannot_be_read_does_not_hide_the_others(files: FakeDisk, folder: Path) -> None:
@@ -231,8 +194,7 @@ async def test_one_file_that_cannot_be_read_does_not_hide_the_others(files: Fake
     async with opened(files, folder) as store:
         with capture_logs() as logs:
             assert await store.keys() == [KEY]
-        with pytest.raises(StorageError, match="Input/output error"):
-            await store.open(OTHER_KEY)
+        assert await store.unfinished() == [KEY]
 
     assert [log["event"] for log in logs] == ["session_not_readable"]
 

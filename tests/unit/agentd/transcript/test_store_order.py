@@ -8,8 +8,9 @@ import pytest
 
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
-from agentd.transcript.store import BATCH_APPENDS, WAITING_APPENDS, Session, SessionStore, open_store_on
+from agentd.transcript.store import Session, SessionStore, open_store_on
 from agentd.transcript.view import fold
+from agentd.transcript.writing import BATCH_APPENDS, WAITING_APPENDS
 from tests.fakes.disk import FakeDisk, Gate
 from tests.unit.agentd.transcript.building import (
     KEY,

@@ -21,7 +21,7 @@ from agentd.transcript.records import (
     encode_line,
     parse_line,
 )
-from agentd.transcript.view import SEEN_MESSAGES, DraftPart, Transcript, fold
+from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
 from tests.unit.agentd.transcript.building import (
     CALM,
     KEY,
@@ -165,6 +165,10 @@ def test_a_retry_after_a_reset_changes_no_turn() -> None:
     assert view.turns == []
 
 
+def tries_of(view: Transcript) -> dict[int, tuple[str | None, int]]:
+    return {number: (part.message_id, part.tries) for number, part in view.drafts[0].items()}
+
+
 def test_drafts_are_known_until_their_reply_is_delivered() -> None:
     sending = Draft(answers=(0,), part=0, state="sending")
     done = Draft(answers=(0,), part=0, state="sent", message_id="p1")
@@ -172,7 +176,7 @@ def test_drafts_are_known_until_their_reply_is_delivered() -> None:
     view = view_of(user("m0"), sending, done, second)
     delivered = view_of(user("m0"), sending, done, second, answer(0), sent(4))
 
-    assert view.drafts == {0: {0: DraftPart("p1", is_copy=False), 1: DraftPart(None, is_copy=False)}}
+    assert tries_of(view) == {0: ("p1", 1), 1: (None, 1)}
     assert delivered.drafts == {}
 
 
@@ -180,9 +184,9 @@ def test_a_part_that_was_begun_twice_is_a_copy_for_good() -> None:
     sending = Draft(answers=(0,), part=0, state="sending")
     done = Draft(answers=(0,), part=0, state="sent", message_id="p1")
 
-    assert view_of(user("m0"), sending, sending).drafts[0] == {0: DraftPart(None, is_copy=True)}
-    assert view_of(user("m0"), sending, sending, done).drafts[0] == {0: DraftPart("p1", is_copy=True)}
-    assert view_of(user("m0"), sending, done, sending).drafts[0] == {0: DraftPart(None, is_copy=True)}
+    assert tries_of(view_of(user("m0"), sending, sending)) == {0: (None, 2)}
+    assert tries_of(view_of(user("m0"), sending, sending, done)) == {0: ("p1", 2)}
+    assert tries_of(view_of(user("m0"), sending, done, sending)) == {0: (None, 2)}
 
 
 def test_drafts_of_a_turn_that_others_joined_are_kept_under_its_first_message() -> None:

@@ -74,9 +74,13 @@ def test_an_edit_of_an_answered_message_changes_the_next_prompt_and_starts_no_tu
 
 
 def test_an_edit_of_an_unanswerable_thing_changes_nothing() -> None:
-    view = view_of(command("help"), edit(0, "x"), edit(77, "y"), Delete(of=0), Delete(of=77))
+    view = view_of(command("help"), edit(0, "x"), edit(77, "y"), Delete(of=77))
 
     assert (list(view.commands), view.turns, view.pending) == ([0], [], {})
+
+
+def test_a_deleted_command_waits_no_more() -> None:
+    assert view_of(command("help"), Delete(of=0)).is_idle
 
 
 def test_an_edit_older_than_the_last_is_ignored() -> None:

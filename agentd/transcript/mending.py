@@ -1,0 +1,59 @@
+"""Examining and mending one session file, and saying in lines what was found and done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentd.transcript.lines import read_lines
+from agentd.transcript.repair import Mended, repair_file
+from agentd.transcript.verify import Finding, verify
+
+__all__ = ["Outcome", "examine", "mend", "say_finding"]
+
+MOST_READS = 3
+"""A file that a daemon appends to is read again where its last record may have been half written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done to a file, in lines, and whether it is damaged still."""
+
+    lines: tuple[str, ...]
+    is_damaged: bool
+
+
+def examine(path: Path) -> list[Finding]:
+    """Examine a file, once more where it grew meanwhile: a daemon may have been in the middle of a record."""
+    found: list[Finding] = []
+    for _ in range(MOST_READS):
+        size = path.lstat().st_size
+        found = list(verify(path.stem, lambda: read_lines(path)))
+        if path.lstat().st_size == size:
+            break
+    return found
+
+
+def mend(path: Path, ts: str) -> Outcome:
+    """Repair a file if it needs it, at the time `ts`. Raises OSError."""
+    mended = repair_file(path, ts)
+    left = [finding for finding in examine(mended.path) if finding.is_damage]
+    lines = (*_done(path, mended), *(f"{say_finding(mended.path, finding)} (not repaired)" for finding in left))
+    return Outcome(lines, is_damaged=bool(left))
+
+
+def say_finding(path: Path, finding: Finding) -> str:
+    """Say what was found in a file, and where."""
+    note = "" if finding.is_damage else "note: "
+    return f"{path}:{finding.line}: {note}{finding.text}"
+
+
+def _done(path: Path, mended: Mended) -> Iterator[str]:
+    if mended.path != path:
+        yield f"{path.name}: is now {mended.path.name}, as the key in it says"
+    if mended.quarantine is not None:
+        count = sum(lost.end - lost.start for lost in mended.lost)
+        yield f"{mended.path.name}: {count} damaged bytes moved to {mended.quarantine}"
+    if mended.stand_ins:
+        yield f"{mended.path.name}: {mended.stand_ins} records stand in for those that are lost"

@@ -1,0 +1,90 @@
+"""The search for pending work: every session file that is not known to be settled, from the end of each.
+
+A session that is settled cannot get work without a write, and a write changes the file's stamp. So a file whose stamp
+is the one kept for it is not opened. Of the others the last block is read, which nearly always proves them settled;
+what cannot be proven that way is read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from agentd.transcript.disk import Disk, Stamp
+from agentd.transcript.key import SessionKey
+from agentd.transcript.reading import find_key, load
+from agentd.transcript.settling import is_settled_end
+
+__all__ = ["Searched", "read_key", "search"]
+
+TAIL_BYTES = 4 * 1024
+"""What is read of a file's end: most turns fit into it."""
+
+LONG_TAIL_BYTES = 64 * 1024
+"""What is read if that was not enough."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Searched:
+    """What a search found."""
+
+    unfinished: list[SessionKey] = field(default_factory=list)
+    settled: dict[str, Stamp] = field(default_factory=dict)
+    """Files that were read, and in which nothing is left to do."""
+    gone: frozenset[str] = frozenset()
+    """Names that were known, and have no file any more."""
+
+
+def search(disk: Disk, folder: Path, known: Mapping[str, tuple[int, int]]) -> Searched:
+    """Search the files of a folder whose stamp is not the known one. Raises OSError where there is no folder."""
+    searched = Searched()
+    if known:
+        stamps = disk.stamps(folder)
+        names = [name for name, stamp in stamps.items() if known.get(name) != stamp]
+        searched.gone = frozenset(known.keys() - stamps.keys())
+    else:
+        names = disk.names(folder)
+    for name in names:
+        try:
+            _search_file(disk, folder, name, searched)
+        except OSError as fault:
+            log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
+    return searched
+
+
+def _search_file(disk: Disk, folder: Path, name: str, searched: Searched) -> None:
+    stamp, is_settled, is_whole = _look(disk, folder, name, TAIL_BYTES)
+    if not is_settled and not is_whole:
+        stamp, is_settled, _ = _look(disk, folder, name, LONG_TAIL_BYTES)
+    if not is_settled:
+        path = folder / name
+        key = read_key(disk, path)
+        if key is None:
+            return
+        if not load(disk, path, stamp.size, most_characters=0).view.is_idle:
+            searched.unfinished.append(key)
+            return
+    searched.settled[name] = stamp
+
+
+def _look(disk: Disk, folder: Path, name: str, most: int) -> tuple[Stamp, bool, bool]:
+    """Return a file's stamp, whether so many of its last bytes prove it settled, and whether they are all of it."""
+    stamp, end = disk.tail(folder, name, most)
+    is_whole = len(end) == stamp.size
+    return stamp, is_settled_end(end, is_whole=is_whole), is_whole
+
+
+def read_key(disk: Disk, path: Path) -> SessionKey | None:
+    """Return whose file this is; None, and a word in the log, where its name is not that of its key."""
+    length, start = disk.start(path)
+    key = find_key(start, path) if length else None
+    if key is not None and path.stem == key.file_name:
+        return key
+    if length:
+        log.warning("session_file_ignored", file=path.name)
+    return None

@@ -1,0 +1,19 @@
+"""Blocking calls on threads of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from aiofiles.os import wrap
+
+__all__ = ["on"]
+
+T = TypeVar("T")
+
+
+def on(executor: Executor, blocking: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+    """Return the coroutine function that runs a blocking one on this executor."""
+    run = wrap(blocking)
+    return lambda *args, **named: run(*args, executor=executor, **named)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentd.transcript.disk import Disk, FileDisk, Write
+from tests.unit.agentd.transcript.flushes import Flushes
+from tests.unit.agentd.transcript.stores import everything
+
+
+class Power(BaseException):
+    """Goes away."""
+
+
+class Steps:
+    """The system, which ends at its nth call, or fails there."""
+
+    def __init__(self, last: int, ending: BaseException) -> None:
+        self.left = last
+        self._ending = ending
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any) -> Any:
+            self.left -= name != "close"
+            if self.left == 0 and name != "close":
+                raise self._ending
+            return getattr(os, name)(*given)
+
+        return call
+
+
+def attempt(disk: FileDisk, path: Path) -> bool | None:
+    """Set a file aside; None where that was cut short."""
+    try:
+        return disk.set_aside(path, ".aside", "copy")[1]
+    except (Power, OSError):
+        return None
+
+
+@pytest.mark.parametrize("ending", [Power(), OSError(errno.EIO, "x"), OSError(errno.ENOSPC, "x")], ids=repr)
+def test_a_file_is_whole_under_its_name_wherever_setting_it_aside_ends(folder: Path, ending: BaseException) -> None:
+    path, content = folder / "a.jsonl", b"line\n" * 40_000
+    steps = 0
+    outcomes: list[bool | None] = []
+    while True:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        path.write_bytes(content)
+        steps += 1
+        system = Steps(steps, ending)
+        with ThreadPoolExecutor(1) as threads:
+            outcomes.append(attempt(FileDisk(threads, system), path))
+        left = [name for name in os.listdir(folder) if name != path.name]
+        if system.left > 0:
+            break
+
+        assert content in [(folder / name).read_bytes() for name in (path.name, *left) if (folder / name).exists()]
+        assert outcomes[-1] is False or path.read_bytes() == content
+        assert outcomes[-1] is not None or isinstance(ending, Power) or left == []
+    assert steps > 20
+    assert left == ["a.jsonl.aside"]
+
+
+def test_nothing_counts_before_the_new_name_of_a_file_is_flushed(folder: Path) -> None:
+    a, b, flushes = folder / "a.jsonl", folder / "b.jsonl", Flushes()
+    with ThreadPoolExecutor(2) as threads:
+        files = FileDisk(threads, flushes)
+        files.commit([Write(a, 0, b"1\n"), Write(b, 0, b"1\n")])
+        flushes.failing["sessions"] = errno.EIO
+        files.set_aside(a, ".aside", "copy")
+        flushes.failing["sessions"] = errno.EIO
+        refused = files.commit([Write(a, 2, b"2\n"), Write(b, 2, b"2\n")])
+        taken = files.commit([Write(a, 2, b"3\n"), Write(b, 2, b"3\n")])
+
+    assert [fault and fault.errno for fault in refused] == [errno.EIO, errno.EIO]
+    assert taken == [None, None]
+    assert (a.read_bytes(), b.read_bytes()) == (b"1\n3\n", b"1\n3\n")
+    assert (folder / "a.jsonl.aside").read_bytes() == b"1\n"
+
+
+def test_what_is_set_aside_keeps_its_content_and_gets_a_name_of_its_own(disk: Disk, folder: Path) -> None:
+    path = folder / "a.jsonl"
+    disk.commit([Write(path, 0, b"1\n")])
+    first = disk.set_aside(path, ".aside", "copy")
+    disk.commit([Write(path, 2, b"2\n")])
+    second = disk.set_aside(path, ".aside", "rename")
+
+    assert first == (folder / "a.jsonl.aside", True)
+    assert second == (folder / "a.jsonl.aside-2", False)
+    assert (everything(disk, first[0]), everything(disk, second[0])) == (b"1\n", b"1\n2\n")
+    assert disk.start(path) == (0, b"")
+    assert disk.names(folder) == []
+    with pytest.raises(FileNotFoundError):
+        disk.set_aside(path, ".aside", "copy")
