@@ -153,8 +153,8 @@ class SessionActor:
         return record.seq
 
     async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
-        """Record an edit or a deletion once; of a message too old to be recognised, or a command, there is none."""
-        record = None if of is None else build_change(inbound, of)
+        """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
+        record = None if of is None or of in session.view.commands else build_change(inbound, of)
         if record is None or session.view.knows_change(record):
             log.info("change_ignored", session=self._key.file_name, of=of)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -232,5 +232,9 @@ class Turn:
 
     def _widen(self) -> None:
         """Take in what has come since; the newest message is the one whose trace the turn carries."""
-        self._question = next_question(self._session.view, question_size(self._settings)) or self._question
+        wider = next_question(self._session.view, question_size(self._settings))
+        if wider is not None:
+            # A message that its author took back meanwhile is settled by this turn's end, as its drafts are.
+            answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
+            self._question = replace(wider, answers=answers)
         self._joined_at = self._wiring.monotonic()

@@ -5,6 +5,7 @@ Waking costs the live part. The ids of what stands before it are read when someb
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from agentd.transcript.records import (
     Command,
     Compaction,
     Damaged,
+    Failure,
     Record,
     Reset,
     SessionHeader,
@@ -72,6 +74,7 @@ class Horizon:
         self._most_characters = most_characters
         self._characters = 0
         self._live_from: int | None = None
+        self._oldest_answered = sys.maxsize
         self._undone: set[int] = set()
         self._boundary = Boundary()
         self._numbered = True
@@ -102,12 +105,14 @@ class Horizon:
                 self._characters += len(record.content)
             case Command():
                 self.accepted += 1
-            case AssistantMessage():
-                self._characters += len(record.content)
+            case AssistantMessage() | Failure():
+                self._characters += len(record.content) if isinstance(record, AssistantMessage) else 0
+                self._oldest_answered = min(self._oldest_answered, *record.answers, record.seq)
             case Undo():
                 self._undone.add(record.of)
             case Reset() if self._live_from is None:
-                self._live_from = record.seq
+                # What came between `/new` and this belongs to the new conversation.
+                self._live_from = min(record.seq, self._oldest_answered)
             case Compaction() if self._live_from is None and record.seq not in self._undone:
                 self._live_from = record.covers[1]
             case _:

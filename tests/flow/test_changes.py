@@ -82,7 +82,7 @@ async def test_a_change_to_a_message_that_nobody_knows_is_accepted_and_leaves_no
         assert stage.kinds() == before
 
 
-async def test_a_deleted_command_that_waits_is_not_obeyed(tmp_path: Path) -> None:
+async def test_a_command_that_waits_is_obeyed_although_it_was_deleted(tmp_path: Path) -> None:
     provider, gate = busy()
     async with daemon(tmp_path, provider=provider) as stage:
         await post_behind(stage, "/retry")
@@ -90,5 +90,19 @@ async def test_a_deleted_command_that_waits_is_not_obeyed(tmp_path: Path) -> Non
         gate.set()
         await stage.say("three")
 
-        assert len(provider.requests) == 2
-        assert stage.prompt()[-1] == ("user", "three")
+        assert stage.kinds().count("delete") == 0
+        assert stage.channel.texts == ["first", "ok", "ok"]
+
+
+async def test_a_message_deleted_while_its_turn_is_widened_leaves_the_turn_its_reply(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(asyncio.Event())
+    settings = AgentSettings(collect_window_ms=60_000)
+    async with daemon(tmp_path, provider=provider, settings=settings) as stage:
+        await stage.post("one", message_id="1")
+        await provider.asked.wait()
+        await stage.delete("1")
+        await stage.say("two")
+
+        assert stage.prompt()[-1] == ("user", "two")
+        assert [r["answers"] for r in stage.records() if r.get("role") == "assistant"] == [[1, 3]]

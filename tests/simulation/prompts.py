@@ -1,0 +1,53 @@
+"""Whether each request held the turns so far, in the order in which they ended, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests.simulation.model import Asked, tokens
+
+__all__ = ["check_prompts"]
+
+LATE_RECORDS = 12
+"""What was just written may not have reached the conversation yet when it asks."""
+
+Group = tuple[str, ...]
+
+
+def check_prompts(
+    asked: Iterable[tuple[Asked, str, int]], files: dict[str, list[dict[str, Any]]], *, is_whole: bool
+) -> Iterator[str]:
+    """Yield what is wrong; `is_whole` where the context has room for everything."""
+    for request, name, written in asked:
+        records = files.get(name)
+        if records is None:
+            continue
+        earlier = [group for group in request.earlier if group]
+        if {token for group in earlier for token in group} & set(request.newest):
+            yield f"request #{request.number} holds its newest message twice"
+        starts = range(min(written, len(records)), max(written - LATE_RECORDS, 0) - 1, -1)
+        if not any(_fits(earlier, request.newest, _turns(records[:start]), is_whole=is_whole) for start in starts):
+            expected = _turns(records[:written])
+            yield f"request #{request.number} has the turns {earlier}, and {expected} had ended"
+
+
+def _fits(earlier: list[Group], newest: Group, turns: list[Group], *, is_whole: bool) -> bool:
+    if turns and turns[-1] == newest:  # a /retry asks the last turn again
+        turns = turns[:-1]
+    return earlier == (turns if is_whole else turns[len(turns) - len(earlier) :])
+
+
+def _turns(records: list[dict[str, Any]]) -> list[Group]:
+    """Return the messages of each turn since the last reset, in the order of their ends."""
+    said = {record["seq"]: tokens(record["content"]) for record in records if record.get("role") == "user"}
+    for record in records:
+        if record["type"] == "delete":
+            said[record["of"]] = ()
+    turns: list[Group] = []
+    for record in records:
+        if record["type"] == "reset":
+            turns.clear()
+        elif record["type"] == "failure" or record.get("role") == "assistant":
+            turns.append(tuple(token for seq in record["answers"] for token in said.get(seq, ())))
+    return [turn for turn in turns if turn]
