@@ -97,7 +97,7 @@ async def _live(
 ) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
     async with _open_parts(settings, channels, edges, stop, metrics) as (router, store):
-        tending = Tending(store, edges.clock)
+        tending = Tending(store, edges.clock, router.wake)
         control = open_control(settings.workspace, {"import": tending.take_in, "repair": tending.repair})
         try:
             await _converse(router, store, channels, control)

@@ -59,6 +59,11 @@ class Router:
             for key in woken:
                 tasks.create_task(self._finish(key), name=f"recovery {key.file_name}")
 
+    def wake(self, key: SessionKey) -> None:
+        """Let a session look at its file: something other than a message may have left it work to do."""
+        if key.channel in self._wiring.channels:
+            self._actor(key)
+
     async def drain(self, drain: Drain) -> None:
         """Let running turns end, for a time; what is cut then stays pending on disk."""
         for actor in self._actors.values():

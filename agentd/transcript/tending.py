@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -52,9 +52,10 @@ class _Import(msgspec.Struct):
 class Tending:
     """The commands that write session files, for a daemon that has them open."""
 
-    def __init__(self, store: SessionStore, clock: Clock) -> None:
-        """Work on the sessions of this store."""
+    def __init__(self, store: SessionStore, clock: Clock, wake: Callable[[SessionKey], None]) -> None:
+        """Work on the sessions of this store; `wake` is told whose file was mended: a message may wait again."""
         self._store = store
+        self._wake = wake
         self._clock = clock
         self._arriving: set[Path] = set()
 
@@ -91,10 +92,14 @@ class Tending:
             if not any(finding.is_damage for finding in findings):
                 return Outcome((), is_damaged=False)
             right = await asyncio.to_thread(right_path, path)
-            return await self._store.exclusive((path, right), partial(mend, path, format_time(self._clock())))
+            outcome = await self._store.exclusive((path, right), partial(mend, path, format_time(self._clock())))
+            header = await asyncio.to_thread(find_header, right)
         except FileNotFoundError:
             # It was listed, and is gone by now, or has another name: under that it is a file of its own.
             return Outcome((), is_damaged=False)
+        if header is not None:
+            self._wake(header.key)
+        return outcome
 
     async def _bring_in(self, target: Path, wanted: _Import, caller: Caller) -> None:
         if await asyncio.to_thread(os.path.lexists, target):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agentd.conversation.settings import AgentSettings
 from agentd.errors import AgentdError
 from agentd.providers.base import TextDelta
 from agentd.transcript.key import SessionKey
@@ -16,7 +17,7 @@ from agentd.transcript.records import SessionHeader, UserMessage, encode_line
 from agentd.transcript.tending import Tending
 from agentd.transcript.verify import verify
 from tests.fakes.provider import FakeProvider
-from tests.flow.stage import START, Stage, daemon
+from tests.flow.stage import START, Stage, daemon, until
 
 ADA = SessionKey("fake", "bot", "dm", None, "ada")
 
@@ -53,7 +54,9 @@ def damage(path: Path) -> list[str]:
 
 async def repair(stage: Stage) -> tuple[int, list[str]]:
     client = Client()
-    return await Tending(stage.store, lambda: START).repair({"command": "repair"}, client), client.lines
+    return await Tending(stage.store, lambda: START, stage.router.wake).repair(
+        {"command": "repair"}, client
+    ), client.lines
 
 
 async def test_a_file_is_repaired_while_a_turn_runs_and_a_message_comes_in(tmp_path: Path) -> None:
@@ -81,6 +84,19 @@ async def test_a_file_is_repaired_while_a_turn_runs_and_a_message_comes_in(tmp_p
     assert said == ["second", "third", "fourth"]
     assert len(answered) == len(set(answered)) == 4
     assert stage.channel.texts == ["ok", "so far, and done", "ok", "ok"]
+
+
+async def test_a_sleeping_session_whose_answer_was_damaged_answers_again_after_the_repair(tmp_path: Path) -> None:
+    async with daemon(tmp_path, settings=AgentSettings(idle_minutes=0.0001)) as stage:
+        stage.provider.enqueue(TextDelta("the only answer"))
+        await stage.say("first")
+        await until(lambda: stage.router.sessions_in_memory == 0)
+        spoil(stage.folder / f"{ADA.file_name}.jsonl", b'"content":"the only', b'"content":"the\x00only')
+        code, _ = await repair(stage)
+        await stage.channel.shows("ok")
+
+    assert code == 0
+    assert [record["content"] for record in stage.records() if record.get("role") == "assistant"] == ["ok"]
 
 
 async def test_the_message_of_the_running_turn_may_itself_be_what_is_damaged(tmp_path: Path) -> None:
@@ -147,7 +163,7 @@ def content_of(key: SessionKey, *texts: str) -> bytes:
 
 
 async def take_in(stage: Stage, key: SessionKey, client: Client, size: int) -> int:
-    return await bring(Tending(stage.store, lambda: START), key, client, size)
+    return await bring(Tending(stage.store, lambda: START, stage.router.wake), key, client, size)
 
 
 async def bring(tending: Tending, key: SessionKey, client: Client, size: int) -> int:
@@ -183,7 +199,7 @@ async def test_a_session_that_begins_while_its_import_comes_in_wins(tmp_path: Pa
     content, client = content_of(ADA, "an import"), Client(content_of(ADA, "an import"))
     client.gate.clear()
     async with daemon(tmp_path) as stage, asyncio.TaskGroup() as tasks:
-        tending = Tending(stage.store, lambda: START)
+        tending = Tending(stage.store, lambda: START, stage.router.wake)
         importing = tasks.create_task(refused(tending, client, len(content)), name="import")
         await asyncio.sleep(0)
         await refused(tending, Client(content), len(content))
