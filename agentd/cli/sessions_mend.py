@@ -10,14 +10,14 @@ from agentd.cli.sessions_files import find_session
 from agentd.errors import WorkspaceBusy
 from agentd.service.control_client import ask_daemon
 from agentd.transcript.clock import format_time, utc_now
-from agentd.transcript.mending import examine, mend, say_finding
+from agentd.transcript.mending import examine, mend, refused, say_finding, say_refused
 from agentd.transcript.verify import Finding
 
 __all__ = ["ask_for_repair", "repair_files", "report_findings"]
 
 
 def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
-    """Print what is to be said about each file, a line each; return how many files are damaged. Raises OSError."""
+    """Print what is to be said about each file, a line each; return how many are damaged, or cannot be read."""
     damaged: set[Path] = set()
     found = _found(files, damaged)
     if as_json:
@@ -31,10 +31,13 @@ def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
 
 
 def repair_files(files: Iterable[Path]) -> int:
-    """Repair each file that needs it and say what was done; return how many are damaged still. Raises OSError."""
+    """Repair each file that needs it and say what was done; return how many are damaged still, or were refused."""
     damaged = 0
     for path in files:
-        outcome = mend(path, format_time(utc_now()))
+        try:
+            outcome = mend(path, format_time(utc_now()))
+        except OSError as fault:
+            outcome = refused(path, fault)
         print_lines(map(clean, outcome.lines))
         damaged += outcome.is_damaged
     return damaged
@@ -54,7 +57,16 @@ def ask_for_repair(workspace: Path, key: str | None, busy: WorkspaceBusy) -> int
 
 def _found(files: Iterable[Path], damaged: set[Path]) -> Iterator[tuple[Path, Finding]]:
     for path in files:
-        for finding in examine(path):
+        for finding in _examined(path):
             if finding.is_damage:
                 damaged.add(path)
             yield path, finding
+
+
+def _examined(path: Path) -> list[Finding]:
+    try:
+        return examine(path)
+    except FileNotFoundError:  # it was listed, and is gone by now: a daemon gave it another name
+        return []
+    except OSError as fault:
+        return [Finding(0, f"cannot be read: {say_refused(path, fault)}")]

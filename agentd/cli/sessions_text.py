@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agentd.cli.screen import clean
 from agentd.transcript.lines import Line
 from agentd.transcript.records import (
+    LOST_ENDING,
     AssistantMessage,
     Command,
     Compaction,
@@ -89,7 +90,8 @@ def _entry(record: Record | Damaged | Unknown, number: int) -> _Entry | None:
             start, end = record.covers
             return _Entry(record.ts, "", f"summary of #{start} to #{end}", record.summary)
         case Failure():
-            return _Entry(record.ts, "", f"no reply ({record.reason})", record.notice)
+            what = "what was said here is lost" if record.reason == LOST_ENDING else f"no reply ({record.reason})"
+            return _Entry(record.ts, "", what, record.notice)
         case Damaged():
             return _Entry("", "", f"line {number} is damaged")
         case _:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from agentd.context.cutting import cut_to_fit
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens, may_fit
 from agentd.providers.base import PromptMessage
-from agentd.transcript.records import AssistantMessage, Failure, UserMessage
+from agentd.transcript.records import LOST_ENDING, AssistantMessage, Failure, UserMessage
 from agentd.transcript.view import Turn
 
 __all__ = ["Prompt", "build_prompt", "estimate_prompt"]
@@ -71,6 +71,8 @@ def _ending(end: AssistantMessage | Failure | None) -> str:
             return end.content + INTERRUPTED_NOTE
         case AssistantMessage():
             return end.content
+        case Failure(reason=reason) if reason == LOST_ENDING:
+            return "[What was said here is lost.]"
         case Failure():
             return f"[No reply was given: {end.reason}.]"
         case None:

@@ -27,7 +27,7 @@ from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
-from agentd.transcript.records import UserMessage
+from agentd.transcript.records import Failure, UserMessage
 from agentd.transcript.store import Session
 from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
 from channels.errors import NotAccepted, Unreachable
@@ -165,11 +165,12 @@ class SessionActor:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
         if self._stalled:
             return
-        aside, session.set_aside = session.set_aside, None
-        if aside is not None:
-            await outbox.tell(aside_text(aside.name))
         try:
-            while True:
+            if session.set_aside is not None:
+                notice = aside_text(session.set_aside.name)
+                await self._wiring.store.append(session, Failure(answers=(), reason="aside", told=True, notice=notice))
+                session.set_aside = None
+            while not self._stalled:
                 if self._turn is None:
                     await self._redeliver(session, outbox)
                 commands = [command for command in session.view.commands.values() if command.name != RETRY]
@@ -177,11 +178,11 @@ class SessionActor:
                     break
                 await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
-            if self._turn is None and not self._closing:
+            if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
                 await self._begin_turn(session, outbox, tasks)
         except (StorageError, Unreachable) as fault:
-            await self._stall(outbox, fault)
+            await self._stall(session, outbox, fault)
 
     async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
         question = next_question(session.view, question_size(self._wiring.settings))
@@ -197,14 +198,14 @@ class SessionActor:
             await outbox.deliver(outbox.reply_to(retry), retry, NOTHING_TO_RETRY)
             return
         self._turn = Turn(self._wiring, session, outbox, question)
-        tasks.create_task(self._run_turn(self._turn, outbox), name=f"turn {self._key.file_name}")
+        tasks.create_task(self._run_turn(self._turn, session, outbox), name=f"turn {self._key.file_name}")
 
-    async def _run_turn(self, turn: Turn, outbox: Outbox) -> None:
+    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox) -> None:
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
         except (StorageError, Unreachable) as fault:
-            await self._stall(outbox, fault)
+            await self._stall(session, outbox, fault)
         finally:
             self._turn = None
             turn.ended.set()
@@ -215,14 +216,14 @@ class SessionActor:
             reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
             await outbox.deliver(reply, ending.seq, closing_text(ending))
 
-    async def _stall(self, outbox: Outbox, fault: StorageError | Unreachable) -> None:
+    async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
         """Do nothing more for now: what is on disk stays pending.
 
-        A disk is tried again with the next message, or run, and the sender is told if that can be: the model would
-        have to be asked again. A platform is tried again by itself: what was to be said is on disk.
+        Where the model would have to be asked again, since the disk refused its answer, that is done with the next
+        message, or run, and the sender is told if that can be. What is on disk to be said is tried again by itself.
         """
         self._stalled = True
-        if isinstance(fault, StorageError):
+        if isinstance(fault, StorageError) and next_question(session.view, 1) is not None:
             log.error("session_stalled", session=self._key.file_name, fault=str(fault))
             self._retry_seconds = 0.0
             await outbox.tell(unsaved_text(str(fault)))

@@ -98,7 +98,9 @@ def next_question(view: Transcript, most: int) -> Question | None:
     first = min((*barriers, retry.seq if retry else view.next_seq), default=view.next_seq)
     messages = tuple(message for seq, message in view.pending.items() if seq < first)[:most]
     if messages:
-        return Question(messages, tuple(message.seq for message in messages), messages[-1].trace)
+        seqs = tuple(message.seq for message in messages)
+        # A reply that an earlier run began may name a message that its author has taken back since.
+        return Question(messages, tuple(dict.fromkeys((*view.begun_for(seqs), *seqs))), messages[-1].trace)
     if retry is not None and retry.seq == first:
         asked = view.last_ended.messages if view.last_ended else ()
         return Question(asked, (retry.seq,), retry.trace, retries=True)
@@ -106,9 +108,13 @@ def next_question(view: Transcript, most: int) -> Question | None:
 
 
 def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
-    """Return the seqs of all messages, and of `/retry`, that came before a command and have no end yet."""
+    """Return the seqs of all messages, and of `/retry`, that came before a command and have no end yet.
+
+    With them those that a reply begun for them names, of messages that their author has taken back since.
+    """
     retries = [seq for seq, waiting in view.commands.items() if waiting.name == RETRY]
-    return tuple(sorted(seq for seq in (*view.pending, *retries) if seq < command.seq))
+    seqs = [seq for seq in (*view.pending, *retries) if seq < command.seq]
+    return tuple(sorted({*view.begun_for(seqs), *seqs}))
 
 
 def is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:

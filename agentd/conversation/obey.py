@@ -62,12 +62,20 @@ async def obey(command: Command, scene: Scene) -> None:
 
 
 async def _stop(command: Command, scene: Scene) -> tuple[str, ...]:
-    """End the turn, or what an earlier run left of it; the ending's own message is the answer to the command."""
+    """End the turn, and what waits behind it or was left by an earlier run; what they say answers the command."""
+    message_ids: tuple[str, ...] = ()
     if scene.turn is not None:
         scene.turn.cut("stopped")
         await scene.turn.ended.wait()
-        return scene.turn.message_ids
+        message_ids = scene.turn.message_ids
+    # The turn's own messages are among these where its ending could not be put on disk.
     answers = waiting_before(command, scene.session.view)
+    if answers:
+        message_ids += await _settle_stopped(answers, command, scene)
+    return message_ids
+
+
+async def _settle_stopped(answers: tuple[int, ...], command: Command, scene: Scene) -> tuple[str, ...]:
     failure = Failure(answers=answers, reason="stopped", told=True, notice=STOPPED, trace=command.trace)
     return await scene.outbox.settle(scene.outbox.reply_to(*answers), failure, STOPPED)
 
@@ -81,7 +89,9 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
         await scene.turn.ended.wait()
     records: list[Record] = [Reset(reason="new", source=command.source)]
     waiting = waiting_before(command, scene.session.view)
-    if waiting:
+    if waiting and scene.session.view.begun_for(waiting):
+        await _settle_stopped(waiting, command, scene)  # what an earlier run showed of it does not go on
+    elif waiting:
         records.insert(0, Failure(answers=waiting, reason="superseded", told=False, trace=command.trace))
     await scene.wiring.store.append(scene.session, *records)
     return CUT_TEXT if waiting or scene.turn is not None else NEW_TEXT

@@ -23,6 +23,9 @@ __all__ = ["Outbox"]
 
 log = structlog.get_logger()
 
+NONCE_CHARACTERS = 16
+"""With the number of a part and of a try behind it, no more than the 25 that Discord takes for one."""
+
 DeliveryState = Literal["sent", "uncertain", "failed"]
 
 Answers = Callable[[], tuple[int, ...]]
@@ -68,11 +71,12 @@ class Outbox:
             begun.resume(journal)
             return begun
         parts = self._session.view.drafts.get(first, {})
-        seed = f"{self._session.key.file_name}/{first}"
+        # A file that was begun anew counts from 0 again: when it was begun tells its replies from those before.
+        seed = f"{self._session.key.file_name}/{self._session.view.began}/{first}"
         self._begun[first] = Reply(
             self._to,
             journal,
-            nonce=hashlib.sha256(seed.encode()).hexdigest()[:20],
+            nonce=hashlib.sha256(seed.encode()).hexdigest()[:NONCE_CHARACTERS],
             monotonic=self._wiring.monotonic,
             known={number: self._known(part) for number, part in parts.items()},
         )

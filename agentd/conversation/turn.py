@@ -220,6 +220,8 @@ class Turn:
         self.message_ids = await self._outbox.settle(self._reply, record, shown)
 
     async def _fail(self, reason: str, detail: str) -> None:
+        if reason == "superseded" and self._reply.is_visible:
+            reason = "stopped"  # what is on the screen was begun for fewer messages, and does not go on
         notice = notices.failure_text(reason, detail, self.trace)
         told = reason != "superseded"
         record = Failure(

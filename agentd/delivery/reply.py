@@ -98,7 +98,7 @@ class Reply:
         monotonic: Callable[[], float],
         known: Mapping[int, Known],
     ) -> None:
-        """Send to one place; `nonce` is this reply's alone, in every run, and `known` are its parts so far."""
+        """Send to one place; `nonce` is this reply's alone, the same in every run; `known` are its parts so far."""
         self._channel = to.channel
         self._to = to.address
         self._journal = journal
@@ -177,7 +177,7 @@ class Reply:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
         try:
-            message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}-{part.tries}")
+            message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}-{part.tries % 1000}")
         except NotSent:
             raise
         except Unreachable:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
 
 from agentd.errors import ConfigError
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 __all__ = ["Metrics", "build_metrics", "serve_metrics"]
+
+PATH = "/metrics"
 
 APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """A flush takes 2 to 4 ms on a common disk; what takes a second is a disk that people notice."""
@@ -41,6 +51,38 @@ def build_metrics() -> Metrics:
     )
 
 
+class _Silent(WSGIRequestHandler):
+    """Keeps requests out of the log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each request on a thread of its own: one that never ends keeps nobody waiting."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
+        """Bind the port, in the family of addresses that the host has first. Raises OSError, and UnicodeError."""
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family, *_, address = found[0]
+        super().__init__((str(address[0]), port), _Silent)
+        self.set_app(application)
+
+
+def _metrics_alone(metrics: WSGIApplication) -> WSGIApplication:
+    """Serve the metrics on their own path: the library's application serves them on every one."""
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == PATH:
+            return metrics(environ, start_response)
+        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"there is {PATH} here, and nothing else\n".encode()]
+
+    return serve
+
+
 @contextmanager
 def serve_metrics(metrics: Metrics, listen: str) -> Iterator[None]:
     """Serve `/metrics` on `HOST:PORT` from a thread until the end; nothing where that is empty.
@@ -52,11 +94,13 @@ def serve_metrics(metrics: Metrics, listen: str) -> Iterator[None]:
         return
     host, _, port = listen.rpartition(":")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"), metrics.registry)
+        server = _Server(host.strip("[]"), int(port), _metrics_alone(make_wsgi_app(metrics.registry)))
     except (OSError, UnicodeError) as fault:
         reason = getattr(fault, "strerror", None) or fault
         sentence = f"service.metrics_listen: {listen} cannot be used ({reason}): set another address or port"
         raise ConfigError(sentence) from fault
+    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     log.info("metrics_served", host=host, port=server.server_port)
     try:
         yield

@@ -121,14 +121,10 @@ def _open(path: Path, version: str, clock: Callable[[], datetime]) -> sqlite3.Co
             aside = _set_aside(path, clock())
             log.error("state_set_aside", to=aside.name, fault=str(fault))
             connection = _connect(path)
+        return _begin_run(connection, version, clock())
     except (OSError, sqlite3.Error, _NotOurs) as fault:
         log.error("state_not_usable", path=str(path), fault=str(fault), advice="check its owner, mode and disk")
-        connection = _prepare(sqlite3.connect(":memory:", isolation_level=None))
-    try:
-        _begin_run(connection, version, clock())
-    except sqlite3.Error as fault:
-        log.error("state_not_usable", path=str(path), fault=str(fault), advice="check the disk")
-    return connection
+        return _begin_run(_prepare(sqlite3.connect(":memory:", isolation_level=None)), version, clock())
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -181,7 +177,17 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _begin_run(connection: sqlite3.Connection, version: str, now: datetime) -> None:
+def _begin_run(connection: sqlite3.Connection, version: str, now: datetime) -> sqlite3.Connection:
+    """Record the run, and forget what another version found; close the database where that fails."""
+    try:
+        _record_run(connection, version, now)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _record_run(connection: sqlite3.Connection, version: str, now: datetime) -> None:
     last = connection.execute("SELECT version, began, recovered FROM run ORDER BY number DESC LIMIT 1").fetchone()
     last_version, began, recovered = last or (version, None, None)
     log.info("state_opened", last_run_began=began, last_run_recovered=recovered)

@@ -101,6 +101,8 @@ class Mender:
         try:
             return self._read_now(key, path), None  # somebody else mended it meanwhile
         except (OSError, WrongKey) as fault:
+            if not is_of_one_file(fault):
+                raise
             aside, copied = self._replace_now(
                 path, fault, "rename" if isinstance(fault, WrongKey) else "copy or rename"
             )

@@ -7,7 +7,7 @@ be read counts as accepted. Reading walks backwards from the end, so that its co
 length.
 
 A file that is set aside keeps its bytes under another name. Its copy takes its place in one step, so that no crash
-can leave a session without its history.
+can leave a session without its history; no copy has a good name before it is whole.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+from agentd.transcript.faults import FileChanged, is_of_one_file
+
 __all__ = [
     "START_BYTES",
     "Aside",
     "Disk",
-    "FileChanged",
     "FileDisk",
     "Stamp",
     "System",
@@ -46,10 +47,6 @@ START_BYTES = 64 * 1024
 
 _SESSION_FILE = os.O_NOFOLLOW | os.O_NONBLOCK
 """Links are no session files; a pipe, which is none either, must not make a thread wait for its other end."""
-
-
-class FileChanged(OSError):
-    """The file is not as long as its only writer left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +237,11 @@ class FileDisk:
         Where the folder cannot be flushed, the next commit begins with that.
         """
         with self._os.scandir(path.parent) as entries:
-            aside = path.with_name(free_name(path.name + suffix, {entry.name for entry in entries}))
-        fresh = path.with_name(f"{path.name}.fresh")
+            taken = {entry.name for entry in entries}
+        aside, fresh = path.with_name(free_name(path.name + suffix, taken)), path.with_name(f"{path.name}.fresh")
+        if fresh.name in taken:
+            with suppress(OSError):
+                self._os.unlink(fresh)  # half a copy, of a run that was killed
         copied = how != "rename" and self._can_be_read(path, or_raise=how == "copy")
         if copied:
             self._copy(path, aside, fresh)
@@ -257,21 +257,22 @@ class FileDisk:
         try:
             for _ in self._blocks(path):
                 pass
-        except OSError:
-            if or_raise:
+        except OSError as fault:
+            # What is as true of the next file says nothing of this one: its history is not left behind for that.
+            if or_raise or not is_of_one_file(fault):
                 raise
             return False
         return True
 
     def _copy(self, path: Path, aside: Path, fresh: Path) -> None:
-        """Write the bytes of a file to both of these, flushed, and put the second in its place."""
+        """Put a copy of a file beside it, and another in its place; each is made, and flushed, as `fresh`."""
         try:
-            for target in (aside, fresh):
-                with _opened(self._os, target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _SESSION_FILE) as fd:
+            for target in (aside, path):
+                with _opened(self._os, fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SESSION_FILE) as fd:
                     for block in self._blocks(path):
                         self._write_all(fd, block)
                     self._os.fsync(fd)
-            self._os.rename(fresh, path)
+                self._os.rename(fresh, target)
         except OSError:
             for target in (aside, fresh):
                 with suppress(OSError):

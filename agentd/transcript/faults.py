@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileChanged
 
-__all__ = ["WrongKey", "fault_sentence", "is_of_one_file"]
+__all__ = ["FileChanged", "WrongKey", "fault_sentence", "is_of_one_file"]
 
 _OF_ONE_FILE = frozenset(
     {
@@ -22,6 +21,10 @@ _OF_ONE_FILE = frozenset(
     }
 )
 """Everything else (ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, ENOMEM ...) is as true of the next file."""
+
+
+class FileChanged(OSError):
+    """The file is not as long as its only writer left it."""
 
 
 class WrongKey(StorageError):

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agentd.transcript.disk import START_BYTES, Aside, FileChanged, Stamp, Tail, Write, free_name
+from agentd.transcript.disk import START_BYTES, Aside, Stamp, Tail, Write, free_name
+from agentd.transcript.faults import FileChanged
 
 __all__ = ["MemoryDisk"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from agentd.transcript.lines import read_lines
 from agentd.transcript.repair import Mended, repair_file
 from agentd.transcript.verify import Finding, verify
 
-__all__ = ["Outcome", "examine", "mend", "say_finding"]
+__all__ = ["Outcome", "examine", "mend", "refused", "say_finding", "say_refused"]
 
 MOST_READS = 3
 """A file that a daemon appends to is read again where its last record may have been half written."""
@@ -43,10 +44,23 @@ def mend(path: Path, ts: str) -> Outcome:
     return Outcome(lines, is_damaged=bool(left))
 
 
+def refused(path: Path, fault: OSError) -> Outcome:
+    """Say that nothing more could be done for a file, which is as good as damaged, and go on to the next."""
+    return Outcome((f"{path}: {say_refused(path, fault)} (not repaired)",), is_damaged=True)
+
+
+def say_refused(path: Path, fault: OSError) -> str:
+    """Say why a file cannot be examined or mended, and which other file that is about, if it is another."""
+    about = os.fsdecode(fault.filename) if fault.filename else str(path)
+    reason = fault.strerror or str(fault)
+    return reason if about == str(path) else f"{about}: {reason}"
+
+
 def say_finding(path: Path, finding: Finding) -> str:
     """Say what was found in a file, and where."""
     note = "" if finding.is_damage else "note: "
-    return f"{path}:{finding.line}: {note}{finding.text}"
+    place = f"{path}:{finding.line}" if finding.line else str(path)
+    return f"{place}: {note}{finding.text}"
 
 
 def _done(path: Path, mended: Mended) -> Iterator[str]:
@@ -57,3 +71,5 @@ def _done(path: Path, mended: Mended) -> Iterator[str]:
         yield f"{mended.path.name}: {count} damaged bytes moved to {mended.quarantine}"
     if mended.stand_ins:
         yield f"{mended.path.name}: {mended.stand_ins} records stand in for those that are lost"
+    if mended.settled:
+        yield f"{mended.path.name}: {mended.settled} records count as settled, since a later turn was delivered"

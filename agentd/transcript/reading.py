@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
 from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.disk import Disk
+from agentd.transcript.faults import is_of_one_file
 from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.records import (
     UNNUMBERED,
@@ -31,7 +34,9 @@ from agentd.transcript.records import (
 from agentd.transcript.settling import Boundary
 from agentd.transcript.view import SEEN_HOURS, SEEN_MESSAGES, Transcript, fold
 
-__all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "Older", "find_key", "load", "load_ids"]
+__all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "Older", "find_key", "load", "load_ids", "parse_header"]
+
+log = structlog.get_logger()
 
 _SOURCE = b'"source"'
 """What every line holds that has an id."""
@@ -141,21 +146,29 @@ def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARAC
     return Loaded(view, length, ends_in_newline, older)
 
 
-def load_ids(disk: Disk, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
+def load_ids(
+    disk: Disk, path: Path, older: Older, *, spares_fault: bool = False
+) -> dict[tuple[str, str], tuple[int, str]]:
     """Read on where `load` ended; return what `Transcript.seen` holds of the messages and commands there.
 
-    Those are the last `SEEN_MESSAGES`, and those of the last `SEEN_HOURS`, at least.
+    Those are the last `SEEN_MESSAGES`, and those of the last `SEEN_HOURS`, at least. With `spares_fault` a fault of
+    this file alone is logged, and ends the reading: what stands before it will not be recognised.
     """
     found: list[tuple[tuple[str, str], tuple[int, str]]] = []
     horizon = _hours_before(older.newest, SEEN_HOURS)
-    for line in disk.lines_backwards(path, older.end):
-        if _SOURCE not in line:
-            continue
-        record = parse_line(line)
-        if isinstance(record, UserMessage | Command) and (source := record.source):
-            found.append(((source.chat, source.message_id), (record.seq, record.ts)))
-            if older.accepted + len(found) >= SEEN_MESSAGES and _is_before(record.ts, horizon):
-                break
+    try:
+        for line in disk.lines_backwards(path, older.end):
+            if _SOURCE not in line:
+                continue
+            record = parse_line(line)
+            if isinstance(record, UserMessage | Command) and (source := record.source):
+                found.append(((source.chat, source.message_id), (record.seq, record.ts)))
+                if older.accepted + len(found) >= SEEN_MESSAGES and _is_before(record.ts, horizon):
+                    break
+    except OSError as fault:
+        if not (spares_fault and is_of_one_file(fault)):
+            raise
+        log.error("older_messages_not_readable", session=path.stem, fault=str(fault), read=len(found))
     return dict(reversed(found))
 
 
@@ -176,11 +189,13 @@ def _is_before(ts: str, horizon: str) -> bool:
     return bool(here and there and here < there)
 
 
+def parse_header(start: bytes) -> SessionHeader | None:
+    """Return the header in the first bytes of a file: its first line, or the first after one that a crash cut."""
+    records = map(parse_line, start.split(b"\n"))
+    return next((record for record in records if isinstance(record, SessionHeader)), None)
+
+
 def find_key(start: bytes, path: Path) -> SessionKey | None:
     """Return whose file this is: the key inside decides; a file that the seed wrote has only its name."""
-    # The header is the first line, or the first after one that a crash cut.
-    for line in start.split(b"\n"):
-        record = parse_line(line)
-        if isinstance(record, SessionHeader):
-            return record.key
-    return parse_file_name(path.stem)
+    header = parse_header(start)
+    return header.key if header else parse_file_name(path.stem)

@@ -16,6 +16,7 @@ from agentd.transcript.key import SessionKey
 
 __all__ = [
     "FORMAT_VERSION",
+    "LOST_ENDING",
     "AssistantMessage",
     "Author",
     "Command",
@@ -43,6 +44,8 @@ __all__ = [
 FORMAT_VERSION: Final = 1
 
 UNNUMBERED: Final = -1
+
+LOST_ENDING: Final = "lost"
 
 Seq = Annotated[int, msgspec.Meta(ge=UNNUMBERED, le=2**53)]
 """A larger one, which no file reaches, is damage: the records after it would have to be numbered from there."""
@@ -141,7 +144,10 @@ class Delivery(_Record, frozen=True, kw_only=True, tag_field="type", tag="delive
 
 
 class Failure(_Record, frozen=True, kw_only=True, tag_field="type", tag="failure"):
-    """A turn that ended without a reply; `told` says whether its sender gets a notice, `notice` what it says."""
+    """A turn that ended without a reply; `told` says whether its sender gets a notice, `notice` what it says.
+
+    With the reason `LOST_ENDING` it was written by a repair, in place of a record that may have been the reply.
+    """
 
     answers: tuple[int, ...]
     reason: str

@@ -3,8 +3,11 @@
 Nothing is dropped and as little as possible is said that nobody knows. A record `erased` stands for each seq that no
 line has any more, with the time of the record before it: seqs stay without gaps, what names the lost record names
 something, and nobody takes a later record for it. A `session` record that is lost is written anew where the file's
-name holds the key. Nothing else is made up: a message whose answer is lost is pending again. A file whose key encodes
-to another name gets that name if it is free: the key inside decides.
+name holds the key. A message whose end is lost is pending again, unless a later turn was delivered: then it was
+settled before (`settling`), nobody would look for it again, and its person has what was said. Such a message gets an
+end that says so, `failure` for the reason "lost", in place of the first lost record after it; what had a `delivery`
+gets one at the end of the file, `uncertain`. Nothing else is made up. A file whose key encodes to another name gets
+that name if it is free: the key inside decides.
 
 The steps are called one by one. The quarantine is on disk before the new file is, and the new file takes the old
 one's name in one move: a crash in between leaves the old file or the new one, and at worst bytes that stand in the
@@ -16,15 +19,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from agentd.transcript.key import parse_file_name
 from agentd.transcript.lines import read_blocks, read_lines
 from agentd.transcript.reading import find_key
-from agentd.transcript.records import FORMAT_VERSION, Erased, SessionHeader, encode_line
+from agentd.transcript.records import (
+    FORMAT_VERSION,
+    LOST_ENDING,
+    UNNUMBERED,
+    Delivery,
+    Erased,
+    Failure,
+    Record,
+    SessionHeader,
+    encode_line,
+)
 from agentd.transcript.verify import Examination, Verdict, find_ranges
 
 __all__ = [
@@ -74,6 +90,12 @@ class Plan:
 
     length: int
     steps: tuple[Lost | Standin, ...]
+    ended: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Which messages the record ends that stands in for this seq."""
+    closing: tuple[Record, ...] = ()
+    """What is written after the last line."""
+    is_open: bool = False
+    """Whether that line stays, and has no newline."""
 
     @property
     def lost(self) -> tuple[Lost, ...]:
@@ -85,14 +107,20 @@ class Plan:
         """Return how many records stand in for those that no line has."""
         return sum(len(step.seqs) for step in self.steps if isinstance(step, Standin))
 
+    @property
+    def settled(self) -> int:
+        """Return how many records are settled here, because a later turn proves that they were."""
+        return sum(map(len, self.ended.values())) + sum(len(_settles(record)) for record in self.closing)
+
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What a repair did: where the file is now, what left it for the quarantine, how many records stand in."""
+    """What a repair did: where the file is now, what left it, how many records stand in, and how many are settled."""
 
     path: Path
     lost: tuple[Lost, ...] = ()
     stand_ins: int = 0
+    settled: int = 0
     quarantine: Path | None = None
 
 
@@ -100,11 +128,15 @@ def plan_repair(path: Path, now: str) -> Plan:
     """Judge a file; a plan without steps changes nothing. Raises OSError."""
     examination = Examination(path.stem, find_ranges(read_lines(path)))
     steps: list[Lost | Standin] = []
-    length = 0
+    length, is_open = 0, False
     for verdict in examination.verdicts(read_lines(path)):
-        length = verdict.line.end
+        length, is_open = verdict.line.end, verdict.good_from is not None and not verdict.line.has_newline
         steps += _steps(verdict, now)
-    return Plan(length, tuple(steps))
+    if not steps:
+        return Plan(length, ())
+    ended, left = _ended(examination.unended, [step.seqs for step in steps if isinstance(step, Standin)])
+    closing = _numbered((*_endings(left), *map(_receipt, examination.unconfirmed)), examination.next_seq, now)
+    return Plan(length, tuple(steps), ended, closing, is_open)
 
 
 def set_aside(path: Path, plan: Plan, now: str) -> Path:
@@ -135,8 +167,12 @@ def write_mended(path: Path, plan: Plan) -> Path:
             done = step.end if isinstance(step, Lost) else start
             if isinstance(step, Standin):
                 for seq in step.seqs:
-                    _write_all(fd, _stand_in(path.stem, seq, step.ts))
+                    _write_all(fd, encode_line(_stand_in(path.stem, seq, step.ts, plan.ended.get(seq, ()))))
         _copy(path, fd, done, plan.length)
+        if plan.is_open and plan.closing:
+            _write_all(fd, b"\n")
+        for record in plan.closing:
+            _write_all(fd, encode_line(record))
     return mended
 
 
@@ -174,7 +210,13 @@ def repair_file(path: Path, now: str) -> Mended:
             break
         quarantine = set_aside(mended.path, plan, now) if plan.lost else mended.quarantine
         put_in_place(write_mended(mended.path, plan), mended.path)
-        mended = Mended(mended.path, mended.lost + plan.lost, mended.stand_ins + plan.stand_ins, quarantine)
+        mended = Mended(
+            mended.path,
+            mended.lost + plan.lost,
+            mended.stand_ins + plan.stand_ins,
+            mended.settled + plan.settled,
+            quarantine,
+        )
     return mended
 
 
@@ -203,9 +245,40 @@ def _steps(verdict: Verdict, now: str) -> Iterator[Lost | Standin]:
         yield Lost(line.offset, end, line.number, "; ".join(f.text for f in verdict.findings if f.is_damage))
 
 
-def _stand_in(name: str, seq: int, ts: str) -> bytes:
+def _ended(messages: Sequence[int], lost: Sequence[range]) -> tuple[dict[int, list[int]], list[int]]:
+    """Return for each place of a lost record which messages end there, and the messages after which none is lost."""
+    places = [seqs.start for seqs in lost]
+    ended: dict[int, list[int]] = {}
+    left: list[int] = []
+    for message in messages:
+        later = bisect_right(places, message)
+        (ended.setdefault(places[later], []) if later < len(places) else left).append(message)
+    return ended, left
+
+
+def _stand_in(name: str, seq: int, ts: str, ended: Sequence[int]) -> Record:
     key = parse_file_name(name) if seq == 0 else None
-    return encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=ts) if key else Erased(seq=seq, ts=ts))
+    if key is not None:
+        return SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=ts)
+    return next(_endings(ended, seq, ts), Erased(seq=seq, ts=ts))
+
+
+def _endings(messages: Sequence[int], seq: int = UNNUMBERED, ts: str = "") -> Iterator[Failure]:
+    """Yield what ends these messages, if there are any; their people are told nothing: they were, in their time."""
+    if messages:
+        yield Failure(answers=tuple(messages), reason=LOST_ENDING, told=False, seq=seq, ts=ts)
+
+
+def _receipt(of: int) -> Delivery:
+    return Delivery(of=of, state="uncertain")
+
+
+def _settles(record: Record) -> Sequence[int]:
+    return record.answers if isinstance(record, Failure) else (record.seq,)
+
+
+def _numbered(records: Sequence[Record], begin: int, ts: str) -> tuple[Record, ...]:
+    return tuple(msgspec.structs.replace(record, seq=seq, ts=ts) for seq, record in enumerate(records, start=begin))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What each record may say, given those before it: a pure state, a record at a time, without I/O.
 
-A record that stands for a lost one (`erased`) may have been anything: naming it is no fault, and what a lost record
-may have settled is not held against those after it.
+A record that stands for a lost one (`erased`, or a `failure` that says so) may have been anything: naming it is no
+fault, and what a lost record may have settled is not held against those after it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import IntEnum, IntFlag
 
 from agentd.transcript.coverage import Coverage
 from agentd.transcript.records import (
+    LOST_ENDING,
     AssistantMessage,
     Command,
     Compaction,
@@ -70,9 +71,12 @@ class Rules:
     """Messages and commands without an end: seq to line number."""
     undelivered: dict[int, int] = field(default_factory=dict)
     """Replies and notices that no delivery names."""
+    settled_before: int = 0
+    """A turn for the message with this seq was delivered: all before it was settled by then (see `settling`)."""
     _kinds: bytearray = field(default_factory=bytearray)
     _marks: bytearray = field(default_factory=bytearray)
     _commands: dict[int, Command] = field(default_factory=dict)
+    _firsts: dict[int, int] = field(default_factory=dict)
     _begun: set[tuple[int, int]] = field(default_factory=set)
     _in_force: list[tuple[int, int]] = field(default_factory=list)
     _first_user: int | None = None
@@ -105,8 +109,9 @@ class Rules:
                 self._end(record, line_number)
             case Delivery():
                 self._mark(record.of, _Mark.DELIVERED)
-                self.undelivered.pop(record.of, None)
                 self._settle(record.of)
+                if self.undelivered.pop(record.of, None) is not None:
+                    self.settled_before = max(self.settled_before, self._firsts.pop(record.of, 0))
             case Draft() if record.state == "sending":
                 self._begun.add((min(record.answers), record.part))
             case Delete():
@@ -115,6 +120,17 @@ class Rules:
                 self._last_lost = record.seq
             case _:
                 self._frame(record)
+
+    @property
+    def unended(self) -> list[int]:
+        """Return the messages that no record ends, though a later turn proves that something did."""
+        return [seq for seq in self.pending if seq < self.settled_before and self._kind(seq) == _Kind.USER]
+
+    @property
+    def unconfirmed(self) -> list[int]:
+        """Return the commands, replies and notices that no delivery names, though a later turn proves that one did."""
+        waiting = (seq for seq in self.pending if self._kind(seq) != _Kind.USER)
+        return sorted(seq for seq in (*waiting, *self.undelivered) if seq < self.settled_before)
 
     def _faults(self, record: Record | Unknown) -> Iterator[str]:
         match record:
@@ -213,6 +229,11 @@ class Rules:
             self._settle(seq)
         if record.answers if isinstance(record, AssistantMessage) else record.told:
             self.undelivered[record.seq] = line_number
+            first = min(record.answers, default=0)
+            if self._kind(first) == _Kind.USER:
+                self._firsts[record.seq] = first
+        if _kind(record) == _Kind.LOST:
+            self._last_lost = record.seq
 
     def _frame(self, record: Record | Unknown) -> None:
         match record:
@@ -256,6 +277,8 @@ def _kind(record: Record | Unknown) -> _Kind:
             return _Kind.COMMAND
         case AssistantMessage():
             return _Kind.REPLY
+        case Failure(reason=reason) if reason == LOST_ENDING:
+            return _Kind.LOST
         case Failure():
             return _Kind.FAILURE
         case Compaction():

@@ -3,6 +3,9 @@
 A session that is settled cannot get work without a write, and a write changes the file's stamp. So a file whose stamp
 is the one kept for it is not opened. Of the others the last block is read, which nearly always proves them settled;
 what cannot be proven that way is read back.
+
+What cannot be read, when it is tried twice, may have work left: it counts as unfinished where its name tells whose it
+is, so that its session is opened, and what can be done about the file is done then.
 """
 
 from __future__ import annotations
@@ -14,11 +17,11 @@ from pathlib import Path
 import structlog
 
 from agentd.transcript.disk import Disk, Stamp
-from agentd.transcript.key import SessionKey
+from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.reading import find_key, load
 from agentd.transcript.settling import is_settled_end
 
-__all__ = ["Searched", "read_key", "search"]
+__all__ = ["Searched", "search"]
 
 TAIL_BYTES = 4 * 1024
 """What is read of a file's end: most turns fit into it."""
@@ -52,9 +55,20 @@ def search(disk: Disk, folder: Path, known: Mapping[str, tuple[int, int]]) -> Se
     for name in names:
         try:
             _search_file(disk, folder, name, searched)
-        except OSError as fault:
-            log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
+        except OSError:
+            _search_again(disk, folder, name, searched)
     return searched
+
+
+def _search_again(disk: Disk, folder: Path, name: str, searched: Searched) -> None:
+    """Search a file that could not be read a moment ago."""
+    try:
+        _search_file(disk, folder, name, searched)
+    except OSError as fault:
+        log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
+        key = parse_file_name(Path(name).stem)
+        if key is not None:
+            searched.unfinished.append(key)
 
 
 def _search_file(disk: Disk, folder: Path, name: str, searched: Searched) -> None:
@@ -63,7 +77,7 @@ def _search_file(disk: Disk, folder: Path, name: str, searched: Searched) -> Non
         stamp, is_settled, _ = _look(disk, folder, name, LONG_TAIL_BYTES)
     if not is_settled:
         path = folder / name
-        key = read_key(disk, path)
+        key = _read_key(disk, path)
         if key is None:
             return
         if not load(disk, path, stamp.size, most_characters=0).view.is_idle:
@@ -79,12 +93,15 @@ def _look(disk: Disk, folder: Path, name: str, most: int) -> tuple[Stamp, bool, 
     return stamp, is_settled_end(end, is_whole=is_whole), is_whole
 
 
-def read_key(disk: Disk, path: Path) -> SessionKey | None:
-    """Return whose file this is; None, and a word in the log, where its name is not that of its key."""
+def _read_key(disk: Disk, path: Path) -> SessionKey | None:
+    """Return whose file this is; None, and a word in the log, where that is not known, or its name is another's."""
     length, start = disk.start(path)
-    key = find_key(start, path) if length else None
-    if key is not None and path.stem == key.file_name:
-        return key
-    if length:
-        log.warning("session_file_ignored", file=path.name)
-    return None
+    if not length:
+        return None
+    key = find_key(start, path)
+    if key is None:
+        log.error("session_not_known", file=path.name, advice="its header is lost: see agentd sessions verify")
+    elif path.stem != key.file_name:
+        log.warning("session_file_ignored", file=path.name, belongs_to=f"{key.file_name}.jsonl")
+        return None
+    return key

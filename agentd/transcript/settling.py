@@ -4,6 +4,9 @@ All that is unsettled stands behind a boundary. A turn takes the oldest messages
 them, and is delivered before the next one begins: so what came before the first message of a delivered turn is
 settled. A turn for a command alone (`/retry`) is no boundary: what it answers stands before it. Nor is an ending that
 nobody is told: `/new` may write one while the reply before it still waits for a platform that cannot be reached.
+
+Where a record before a boundary is damaged, what it settled waits again, and is not looked for. It was settled all the
+same, which is what a repair puts on record.
 """
 
 from __future__ import annotations

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-import structlog
 from aiofiles.os import wrap
 
 from agentd.errors import StorageError
 from agentd.transcript.asides import Mender
 from agentd.transcript.clock import Clock
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
-from agentd.transcript.faults import WrongKey, fault_sentence
+from agentd.transcript.faults import FileChanged, WrongKey, fault_sentence
 from agentd.transcript.key import SessionKey
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids
+from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids, parse_header
 from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
-from agentd.transcript.searching import Searched, read_key, search
+from agentd.transcript.searching import Searched, search
 from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript
 from agentd.transcript.writing import Observe, Session, Writer
@@ -32,8 +31,6 @@ from agentd.transcript.writing import Observe, Session, Writer
 __all__ = ["Recall", "Session", "SessionStore", "open_store", "open_store_on"]
 
 READER_THREADS = 2
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -74,11 +71,11 @@ class SessionStore:
         self._marks = recall.marks
         self._disk = disk
         self._mender = Mender(disk, clock, threads.writer, self._read_now)
-        self._writer = Writer(on(threads.writer, disk.commit), self._mender, clock, observe)
+        self._commit = on(threads.writer, disk.commit)
+        self._writer = Writer(self._commit, self._mender, clock, observe)
         self._writing = threads.writer
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
-        self._keys = on(threads.readers, self._keys_now)
         self._search = on(threads.readers, self._search_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
@@ -112,11 +109,16 @@ class SessionStore:
     async def read_ids(self, session: Session) -> None:
         """Read the ids of older messages, if that was not done: before this, its view knows the live part's only.
 
-        Raises StorageError where they cannot be read.
+        Where a part of this file alone cannot be read, the session goes on: it may take a message from before that
+        part, should it come again, for a new one. Raises StorageError where the fault is of more than this file, or
+        the file is gone.
         """
         while (older := session.older) is not None:
             try:
                 found = await self._ids(session.path, older)
+            except FileNotFoundError:
+                await self.append(session)  # refused: this is not the file that was written, and it is read anew
+                continue
             except OSError as fault:
                 raise StorageError(fault_sentence(fault)) from fault
             # Unless the file was read anew meanwhile: then what is older is another matter.
@@ -124,16 +126,10 @@ class SessionStore:
                 session.view.remember_older(found)
                 session.older = None
 
-    async def keys(self) -> list[SessionKey]:
-        """Return the key of every session that has a file. Raises StorageError where the folder cannot be read."""
-        try:
-            return await self._keys()
-        except OSError as fault:
-            raise StorageError(fault_sentence(fault)) from fault
-
     async def unfinished(self) -> list[SessionKey]:
         """Return the key of every session with something pending or undelivered, from the end of each file.
 
+        One whose file cannot be read is among them: it may have such work, and opening it does what can be done.
         Files that were settled when they were last searched, and have not changed since, are not read. Raises
         StorageError where the folder cannot be read.
         """
@@ -188,24 +184,28 @@ class SessionStore:
             for path in sorted(set(paths)):
                 await stack.enter_async_context(self._lock(path))
             sessions = [session for path in set(paths) if (session := self._sessions.get(path)) is not None]
-            spoiled = [Write(s.path, s.length, b"", cut_first=True) for s in sessions if s.cut_first]
-            done = asyncio.get_running_loop().run_in_executor(self._writing, self._change_now, spoiled, job)
-            await asyncio.wait([done])
+            done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            fault = await self._cut(sessions)
+            if fault is not None:
+                done.set_exception(fault)
+            else:
+                done = asyncio.get_running_loop().run_in_executor(self._writing, job)
+                await asyncio.wait([done])
+                for session in sessions:
+                    session.is_unread = True
+                    await self._mender.reread(session)
+                    session.changed.set()
             done.exception()  # looked at, even where the caller is gone
-            for session in sessions:
-                view = session.view
-                await self._mender.reread(session)
-                if session.view is view:
-                    session.length = -1  # no file is so long: the next append finds that out, and reads it again
-                session.changed.set()
             return done
 
-    def _change_now(self, spoiled: list[Write], job: Callable[[], T]) -> T:
-        """Take away what failed appends left, which would count as records, and do the job."""
-        for fault in self._disk.commit(spoiled) if spoiled else ():
-            if fault is not None:
-                raise fault
-        return job()
+    async def _cut(self, sessions: Collection[Session]) -> OSError | None:
+        """Take away what failed appends left, which would count as records; return why that failed."""
+        for session in [session for session in sessions if session.cut_first]:
+            [fault] = await self._commit([Write(session.path, session.length, b"", cut_first=True)])
+            if fault is not None and not isinstance(fault, FileChanged):
+                return fault
+            session.cut_first = False
+        return None
 
     def _lock(self, path: Path) -> asyncio.Lock:
         """Return what is held while a file is read to be opened, or changed by other means than appending."""
@@ -218,23 +218,18 @@ class SessionStore:
         if find_key(start, path) not in (None, key):
             raise WrongKey(f"{path.name} holds another session: move it away, or give it its own name back")
         loaded = load(self._disk, path, length, self._most_characters)
-        loaded.view.key = key
+        header = parse_header(start)
+        loaded.view.key, loaded.view.began = key, header.ts if header else ""
         return loaded
 
     def _ids_now(self, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
-        return load_ids(self._disk, path, older)
+        try:
+            return load_ids(self._disk, path, older)
+        except OSError:
+            return load_ids(self._disk, path, older, spares_fault=True)
 
     def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
         return search(self._disk, self.folder, known)
-
-    def _keys_now(self) -> list[SessionKey]:
-        found = []
-        for name in self._disk.names(self.folder):
-            try:
-                found.append(read_key(self._disk, self.folder / name))
-            except OSError as fault:
-                log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
-        return [key for key in found if key is not None]
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from agentd.errors import AgentdError
 from agentd.transcript.clock import Clock, format_time
 from agentd.transcript.importing import create_unfinished, find_header, give_name, taken_text
 from agentd.transcript.key import SessionKey
-from agentd.transcript.mending import Outcome, examine, mend
+from agentd.transcript.mending import Outcome, examine, mend, refused
 from agentd.transcript.repair import right_path
 from agentd.transcript.store import SessionStore
 
@@ -60,7 +60,7 @@ class Tending:
         self._arriving: set[Path] = set()
 
     async def repair(self, request: Mapping[str, object], caller: Caller) -> int:
-        """Repair one file or all, one after the other, and return 1 where damage is left."""
+        """Repair one file or all, one after the other, and return 1 where damage is left, or a file was refused."""
         wanted = msgspec.convert(request, _Repair).name
         files = await asyncio.to_thread(_session_files, self._store.folder)
         damaged = 0
@@ -87,19 +87,30 @@ class Tending:
         return 0
 
     async def _mend(self, path: Path) -> Outcome:
+        right: Path | None = None
         try:
             findings = await asyncio.to_thread(examine, path)
             if not any(finding.is_damage for finding in findings):
                 return Outcome((), is_damaged=False)
             right = await asyncio.to_thread(right_path, path)
             outcome = await self._store.exclusive((path, right), partial(mend, path, format_time(self._clock())))
-            header = await asyncio.to_thread(find_header, right)
         except FileNotFoundError:
             # It was listed, and is gone by now, or has another name: under that it is a file of its own.
-            return Outcome((), is_damaged=False)
+            outcome = Outcome((), is_damaged=False)
+        except OSError as fault:
+            outcome = refused(path, fault)
+        if right is not None:
+            await self._wake_up(right)
+        return outcome
+
+    async def _wake_up(self, path: Path) -> None:
+        """Let a file's session see what it holds now, also where the repair of it was broken off."""
+        try:
+            header = await asyncio.to_thread(find_header, path)
+        except OSError:
+            return
         if header is not None:
             self._wake(header.key)
-        return outcome
 
     async def _bring_in(self, target: Path, wanted: _Import, caller: Caller) -> None:
         if await asyncio.to_thread(os.path.lexists, target):

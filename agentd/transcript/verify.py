@@ -49,7 +49,7 @@ _NONE = range(0)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one line; a note is worth knowing and no damage."""
+    """One sentence about one line, or with line 0 about the file; a note is worth knowing and no damage."""
 
     line: int
     text: str
@@ -98,12 +98,34 @@ class Examination:
         while ahead:
             yield self._judge(ahead.pop(0), ahead)
 
+    @property
+    def next_seq(self) -> int:
+        """Return the seq that the next record gets."""
+        return self._next_seq
+
+    @property
+    def unended(self) -> list[int]:
+        """Return, after the last line, the messages whose end is lost: a later turn proves that they had one."""
+        return self._rules.unended
+
+    @property
+    def unconfirmed(self) -> list[int]:
+        """Return, after the last line, the commands, replies and notices whose delivery is lost in the same way."""
+        return self._rules.unconfirmed
+
     def closing_notes(self) -> Iterator[Finding]:
         """Say, after the last line, what waits."""
         for seq, line in self._rules.pending.items():
-            yield Finding(line, f"record {seq} is pending: the next run answers it, or says why not", is_damage=False)
+            found = self._found(seq, "answers it, or says why not")
+            yield Finding(line, f"record {seq} is pending: {found}", is_damage=False)
         for seq, line in self._rules.undelivered.items():
-            yield Finding(line, f"record {seq} has no delivery: the next run completes it", is_damage=False)
+            yield Finding(line, f"record {seq} has no delivery: {self._found(seq, 'completes it')}", is_damage=False)
+
+    def _found(self, seq: int, done: str) -> str:
+        """Say what the next run does about what waits."""
+        if seq < self._rules.settled_before:
+            return "a later turn was delivered, so that the next run does not look for it"
+        return f"the next run {done}"
 
     def _judge(self, read: _Read, ahead: Sequence[_Read]) -> Verdict:
         line = read.line

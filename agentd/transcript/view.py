@@ -75,6 +75,8 @@ class Transcript:
     """One session as it stands after its records so far; `apply` is its only change."""
 
     key: SessionKey | None = None
+    began: str = ""
+    """When the file was begun, as its header has it."""
     next_seq: int = 0
     damaged_lines: int = 0
     is_cut: bool = False
@@ -88,12 +90,14 @@ class Transcript:
     drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
     """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
-    edited: dict[int, str] = field(default_factory=dict)
-    """Messages that were edited or deleted, and when last: an older edit that comes late is ignored."""
+    edited: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Messages that were edited or deleted, when last, and to what: an older edit that comes late is ignored."""
     seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """(chat, platform's message id) to (seq, ts), oldest first, across resets."""
     _unended: set[int] = field(default_factory=set)
     """Messages of the turns whose end is None: an end may still name them."""
+    _begun_answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Of replies that are begun and not ended: what they answer, by the first seq."""
     _reset_at: int = UNNUMBERED
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
@@ -135,8 +139,14 @@ class Transcript:
 
     def knows_change(self, change: Edit | Delete) -> bool:
         """Tell whether an edit or deletion, or a later one of the same message, is on record already."""
-        when = change.edited_at if isinstance(change, Edit) else AFTER_EVERY_TIME
-        return change.of in self.edited and when <= self.edited[change.of]
+        when, content = _change(change)
+        known = self.edited.get(change.of)
+        return known is not None and (when < known[0] or (when, content) == known)
+
+    def begun_for(self, seqs: Iterable[int]) -> tuple[int, ...]:
+        """Return what the reply answers that is begun, but not ended, for any of these; none where there is none."""
+        wanted = set(seqs)
+        return next((answers for answers in self._begun_answers.values() if not wanted.isdisjoint(answers)), ())
 
     def is_settled(self, seq: int) -> bool:
         """Tell whether a message or command was answered, or its sender told, as far as the platform confirmed."""
@@ -195,6 +205,7 @@ class Transcript:
             self.undelivered[end.seq] = end
         else:
             self.drafts.pop(min(end.answers, default=end.seq), None)
+        self._begun_answers.pop(min(end.answers, default=end.seq), None)
 
     def _repeat(self, end: AssistantMessage) -> None:
         """Let the answer to `/retry` take the place of the last one; a deleted message may stand behind that turn."""
@@ -223,7 +234,9 @@ class Transcript:
         return tuple(found[seq] for seq in dict.fromkeys(seqs) if seq in found)
 
     def _draft(self, record: Draft) -> None:
-        parts = self.drafts.setdefault(min(record.answers, default=record.seq), {})
+        first = min(record.answers, default=record.seq)
+        self._begun_answers[first] = record.answers
+        parts = self.drafts.setdefault(first, {})
         before = parts.get(record.part)
         if record.state == "sending" or before is None:
             parts[record.part] = DraftPart(record.message_id, before.tries + 1 if before else 1, record.ts)
@@ -234,12 +247,14 @@ class Transcript:
         self.commands.pop(record.of, None)
         self.acted.discard(record.of)
         end = self.undelivered.pop(record.of, None)
-        self.drafts.pop(min(end.answers, default=end.seq) if end else record.of, None)
+        first = min(end.answers, default=end.seq) if end else record.of
+        self.drafts.pop(first, None)
+        self._begun_answers.pop(first, None)
 
     def _frame(self, record: Record | Unknown) -> None:
         match record:
             case SessionHeader():
-                self.key = record.key
+                self.key, self.began = record.key, record.ts
             case Compaction() if record.covers[1] > self._reset_at:
                 # Else a reset came while the summary was made: what it covers is no part of this conversation.
                 self.compactions.append(record)
@@ -257,12 +272,10 @@ class Transcript:
         self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
 
     def _change(self, record: Edit | Delete) -> None:
-        content, when = DELETED_TEXT, AFTER_EVERY_TIME
-        if isinstance(record, Edit):
-            content, when = record.content, record.edited_at
-        if when < self.edited.get(record.of, ""):
+        when, content = _change(record)
+        if record.of in self.edited and when < self.edited[record.of][0]:
             return
-        self.edited[record.of] = when
+        self.edited[record.of] = when, content
         if isinstance(record, Delete):
             self.commands.pop(record.of, None)
             self.acted.discard(record.of)
@@ -291,6 +304,13 @@ def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
     for record in records:
         transcript.apply(record)
     return transcript
+
+
+def _change(record: Edit | Delete) -> tuple[str, str]:
+    """Return when a message was changed, and to what text."""
+    if isinstance(record, Edit):
+        return record.edited_at, record.content
+    return AFTER_EVERY_TIME, DELETED_TEXT
 
 
 def _edited(turn: Turn, seq: int, content: str) -> Iterator[UserMessage]:

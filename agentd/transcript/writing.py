@@ -20,8 +20,8 @@ import structlog
 
 from agentd.errors import StorageError
 from agentd.transcript.clock import Clock, format_time
-from agentd.transcript.disk import FileChanged, Write
-from agentd.transcript.faults import fault_sentence
+from agentd.transcript.disk import Write
+from agentd.transcript.faults import FileChanged, fault_sentence
 from agentd.transcript.key import SessionKey
 from agentd.transcript.reading import Loaded, Older
 from agentd.transcript.records import FORMAT_VERSION, Command, Record, SessionHeader, Undo, UserMessage, encode_line
@@ -53,6 +53,8 @@ class Session:
     """The last line has no newline: it is closed before anything follows."""
     cut_first: bool = False
     """A failed write may have left bytes after `length`."""
+    is_unread: bool = False
+    """The file was changed, and could not be read since: nothing is appended before it is."""
     older: Older | None = None
     """What was not read of the file; its ids may be needed yet."""
     set_aside: Path | None = None
@@ -64,6 +66,7 @@ class Session:
         """Become what was read back."""
         self.view, self.older = loaded.view, loaded.older
         self.length, self.torn = loaded.length, not loaded.ends_in_newline
+        self.is_unread = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +201,15 @@ class Writer:
             by_path.setdefault(append.session.path, []).append(append)
         now = format_time(self._clock())
         jobs = [job for job in (_Job(appends, now) for appends in by_path.values()) if job.appends]
-        faults = await self._commit([job.write for job in jobs])
-        ended = list(zip(jobs, faults, strict=True))
+        unread = [job for job in jobs if job.session.is_unread]
+        known = [job for job in jobs if not job.session.is_unread]
+        faults = await self._commit([job.write for job in known])
+        ended = list(zip(known, faults, strict=True))
         # Those that are on disk first: what is to be done about a fault may take its time.
         for job, fault in sorted(ended, key=lambda pair: pair[1] is not None):
             await self._end(job, fault)
+        for job in unread:
+            await self._refuse(job)
 
     async def _end(self, job: _Job, fault: OSError | None) -> None:
         if fault is not None and await self._care.mend(job.session, fault, begins=job.begins):
@@ -217,6 +224,12 @@ class Writer:
             # What the compaction covered is in force again, and may stand before what was read of the file.
             await self._care.reread(job.session)
         job.succeed()
+
+    async def _refuse(self, job: _Job) -> None:
+        """Read the file first: what was to be appended may name records that it does not have."""
+        await self._care.reread(job.session)
+        outcome = "cannot be read; check the disk" if job.session.is_unread else "was read again just now"
+        job.fail(StorageError(f"the session's file was changed, and {outcome}"))
 
     async def _fail(self, job: _Job, fault: OSError) -> None:
         session = job.session

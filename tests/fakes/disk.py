@@ -47,6 +47,7 @@ class FakeDisk:
         self._disk = disk
         self._faults: dict[Path, _Fault] = {}
         self._start_faults: dict[Path, int] = {}
+        self._reading_faults: dict[Path, list[int]] = {}
         self._aside_code = 0
         self._bug: Exception | None = None
         self._commit_gate: Gate | None = None
@@ -60,6 +61,10 @@ class FakeDisk:
     def fail_start(self, path: Path, code: int) -> None:
         """Let a file be one that cannot be read."""
         self._start_faults[path] = code
+
+    def fail_reading(self, path: Path, *codes: int) -> None:
+        """Let the next readings of a file fail, each with its code; those after them go well."""
+        self._reading_faults[path] = list(codes)
 
     def fail_next_aside(self, code: int) -> None:
         """Let the next file that is to be set aside stay where it is."""
@@ -151,8 +156,9 @@ class FakeDisk:
         return aside, copied
 
     def _fail_reading(self, path: Path) -> None:
-        if path in self._start_faults:
-            code = self._start_faults[path]
+        once = self._reading_faults.get(path)
+        code = once.pop(0) if once else self._start_faults.get(path)
+        if code:
             raise OSError(code, os.strerror(code), path.name)
 
     def _spoil(self, write: Write) -> OSError:

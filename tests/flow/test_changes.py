@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
+from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import Stage, daemon
 
@@ -106,3 +107,31 @@ async def test_a_message_deleted_while_its_turn_is_widened_leaves_the_turn_its_r
 
         assert stage.prompt()[-1] == ("user", "two")
         assert [r["answers"] for r in stage.records() if r.get("role") == "assistant"] == [[1, 3]]
+
+
+async def test_two_edits_with_the_same_time_both_count(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        await stage.say("one", message_id="1")
+        await stage.edit("1", "two")
+        await stage.edit("1", "three")
+        await stage.edit("1", "three")
+
+        assert [r["content"] for r in stage.records() if r["type"] == "edit"] == ["two", "three"]
+
+
+async def test_a_reply_begun_for_a_message_that_is_deleted_before_a_restart_becomes_that_of_the_others(
+    tmp_path: Path,
+) -> None:
+    provider, channel = FakeProvider(), FakeChannel()
+    provider.enqueue(asyncio.Event())
+    provider.enqueue(TextDelta("partial text"), asyncio.Event())
+    settings = AgentSettings(collect_window_ms=60_000)
+    async with daemon(tmp_path, provider=provider, channel=channel, settings=settings, drain_seconds=0.01) as stage:
+        await stage.post("one", message_id="1")
+        await provider.asked.wait()
+        await stage.post("two", message_id="2")
+        await channel.shows("partial")
+        await stage.delete("1")
+    async with daemon(tmp_path, channel=channel) as stage:
+        assert channel.texts == ["ok"]
+        assert stage.prompt()[-1] == ("user", "two")

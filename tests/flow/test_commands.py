@@ -241,3 +241,32 @@ async def test_new_works_when_the_provider_is_broken(tmp_path: Path) -> None:
         await stage.say("two")
 
         assert stage.prompt()[1:] == [("user", "two")]
+
+
+async def test_stop_ends_what_waits_behind_the_running_turn_too(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("first"), asyncio.Event())
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.post("one")
+        await stage.channel.shows("first")
+        await stage.post("two")
+        await stage.say("/stop")
+        await stage.say("three")
+
+        assert stage.channel.texts == ["first\n[stopped]", "Stopped.", "ok"]
+        assert stage.prompt()[-1] == ("user", "three")
+
+
+async def test_a_reply_that_was_visible_and_is_overtaken_by_new_says_that_it_is_stopped(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("half of it"), asyncio.Event())
+    provider.enqueue(asyncio.Event())
+    async with daemon(tmp_path, provider=provider, settings=AgentSettings(when_busy="interrupt")) as stage:
+        await stage.post("one")
+        await stage.channel.shows("half")
+        provider.asked.clear()
+        await stage.post("two")
+        await provider.asked.wait()
+        await stage.say("/new")
+
+        assert stage.channel.texts[0] == "Stopped."

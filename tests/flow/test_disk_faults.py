@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentd.conversation.settings import AgentSettings
+from agentd.providers.base import TextDelta
 from agentd.transcript.disk import FileDisk, Write
 from channels.errors import NotAccepted
 from tests.fakes.disk import FakeDisk
@@ -60,7 +61,7 @@ async def test_a_message_that_cannot_be_written_is_not_accepted_and_the_next_is(
         assert stage.channel.texts == ["ok"]
 
 
-@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"', b'"assistant"', b'"delivery"'])
+@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"', b'"assistant"'])
 async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(
     tmp_path: Path, disk: FileDisk, record: bytes
 ) -> None:
@@ -118,3 +119,40 @@ async def refusal(stage: Stage, text: str) -> bool:
     except NotAccepted:
         return True
     return False
+
+
+async def test_a_stop_whose_turn_could_not_be_put_on_disk_stops_it_all_the_same(tmp_path: Path, disk: FileDisk) -> None:
+    async with full_at(tmp_path, disk, b'"reason":"stopped"') as stage:
+        stage.provider.enqueue(asyncio.Event())
+        await stage.post("one")
+        await stage.provider.asked.wait()
+        await stage.say("/stop")
+
+        assert len(stage.provider.requests) == 1
+        assert [r["reason"] for r in stage.records() if r["type"] == "failure"] == ["stopped"]
+
+
+async def test_a_turn_that_could_not_be_put_on_disk_while_a_command_is_obeyed_is_not_made_again_at_once(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    async with full_at(tmp_path, disk, b'"role":"assistant"') as stage:
+        gate = asyncio.Event()
+        stage.provider.enqueue(gate, TextDelta("an answer"))
+        await stage.post("one")
+        await stage.provider.asked.wait()
+        gate.set()
+        await stage.say("/status")
+        await until(lambda: any("I cannot answer now" in text for text in stage.channel.texts))
+
+        assert len(stage.provider.requests) == 1
+
+
+async def test_an_answer_whose_delivery_could_not_be_recorded_is_not_said_to_be_missing(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    async with full_at(tmp_path, disk, b'"type":"delivery"') as stage:
+        await stage.post("one")
+        await until(lambda: stage.kinds()[-1:] == ["delivery"])
+
+        assert stage.channel.texts == ["ok"]
+        assert stage.records()[-1]["state"] == "sent"

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from agentd.cli.sessions_mend import repair_files, report_findings
 from agentd.service.workspace import hold_workspace
 from agentd.transcript.key import SessionKey
+from agentd.transcript.records import SessionHeader
 from tests.flow.ledger import Workspace, said, snapshot
 from tests.flow.process import talk, write_config
 from tests.platforms.openai_server import OpenAIServer
+from tests.unit.agentd.transcript.building import KEY, answer, as_file, numbered, sent, user
 from tests.unit.agentd.transcript.damage import NAME, as_bytes, whole
+
+HEADER = SessionHeader(version=1, key=KEY)
 
 
 @pytest.fixture
@@ -111,6 +116,56 @@ def test_verify_names_file_and_line_and_repair_makes_it_clean(workspace: Workspa
     assert [found for found in workspace.read("verify") if found["damage"]] == []
     assert b"garbage" in path.with_name(f"{path.name}.quarantine").read_bytes()
     assert workspace.run("repair") == ""
+
+
+def test_where_a_lost_answer_stood_the_conversation_says_so_after_the_repair(workspace: Workspace) -> None:
+    records = numbered(HEADER, user("a"), answer(1), sent(2), user("b"), answer(4), sent(5))
+    lines = as_file(records).splitlines()
+    workspace.put(as_bytes([*lines[:2], b"garbage", *lines[3:]]))
+    printed = workspace.run("repair").splitlines()
+    shown = workspace.run("show", NAME).splitlines()
+
+    assert printed[-1] == f"{NAME}.jsonl: 1 records count as settled, since a later turn was delivered"
+    assert [line.strip() for line in shown if "#" not in line] == [
+        "text of a",
+        "2026-01-01 12:00:01  -- what was said here is lost",
+        "text of b",
+        "a reply",
+    ]
+    assert workspace.run("verify") == ""
+
+
+def test_a_file_that_cannot_be_repaired_is_named_and_those_after_it_are_repaired(workspace: Workspace) -> None:
+    keys = [SessionKey("fake", "bot", chat) for chat in ("a", "b", "c")]
+    paths = [workspace.put(said("one", key=key) + b"garbage\n", key.file_name) for key in keys]
+    quarantine = paths[1].with_name(f"{paths[1].name}.quarantine")
+    quarantine.symlink_to(workspace.config)
+    lines = workspace.run("repair", expect=1).splitlines()
+
+    assert len(lines) == 3
+    assert lines[1] == f"{paths[1]}: {quarantine}: Too many levels of symbolic links (not repaired)"
+    assert [found["file"] for found in workspace.read("verify", expect=1) if found["damage"]] == [str(paths[1])]
+
+
+def test_a_file_that_cannot_be_read_hides_no_damage_of_those_after_it(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, last = workspace.put(said("one") + b"garbage\n", "a"), workspace.put(said("one") + b"garbage\n", "z")
+    unreadable, gone = workspace.sessions / "folder.jsonl", workspace.sessions / "gone.jsonl"
+    unreadable.mkdir()
+    count = report_findings([first, gone, unreadable, last], as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    report_findings([unreadable], as_json=True)
+
+    assert count == 3
+    assert lines.index(f"{unreadable}: cannot be read: not a plain file") > 0
+    assert any(line.startswith(f"{last}:4: not a record") for line in lines)
+    assert not any(line.startswith(str(gone)) for line in lines)
+    assert json.loads(capsys.readouterr().out) == [
+        {"file": str(unreadable), "line": 0, "damage": True, "text": "cannot be read: not a plain file"}
+    ]
+    assert repair_files([unreadable]) == 1
+    assert capsys.readouterr().out == f"{unreadable}: not a plain file (not repaired)\n"
 
 
 def test_a_note_is_no_damage(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from agentd.providers.base import TextDelta
 from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import read_lines
 from agentd.transcript.records import SessionHeader, UserMessage, encode_line
+from agentd.transcript.repair import repair_file
 from agentd.transcript.tending import Tending
 from agentd.transcript.verify import verify
 from tests.fakes.provider import FakeProvider
@@ -50,6 +51,11 @@ def spoil(path: Path, old: bytes, new: bytes) -> None:
 
 def damage(path: Path) -> list[str]:
     return [found.text for found in verify(path.stem, lambda: read_lines(path)) if found.is_damage]
+
+
+def said_of(path: Path) -> list[str]:
+    """Return all that verify says, notes of what waits too."""
+    return [found.text for found in verify(path.stem, lambda: read_lines(path))]
 
 
 async def repair(stage: Stage) -> tuple[int, list[str]]:
@@ -128,6 +134,75 @@ async def test_a_message_whose_answer_was_lost_is_answered_at_once_where_its_ses
     assert [record["content"] for record in stage.records() if record.get("role") == "user"] == ["first", "second"]
     answered = [seq for record in stage.records() if record.get("role") == "assistant" for seq in record["answers"]]
     assert len(answered) == len(set(answered)) == 2
+
+
+async def test_an_earlier_turn_whose_answer_was_lost_is_not_answered_again_by_the_next_run(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("the first answer"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("first")
+        await stage.say("second")
+        path = stage.folder / f"{ADA.file_name}.jsonl"
+    spoil(path, b'"content":"the first', b'"content":"the\x00first')
+    before = said_of(path)
+    repair_file(path, "2026-01-01T12:00:00.000Z")
+    after, asked = said_of(path), len(provider.requests)
+    async with daemon(tmp_path, channel=stage.channel, provider=provider) as stage:
+        pass
+    unasked = len(provider.requests) - asked
+    async with daemon(tmp_path, channel=stage.channel, provider=provider) as stage:
+        await stage.say("third")
+
+    assert any("the next run does not look for it" in text for text in before)
+    assert after == []
+    assert unasked == 0
+    assert stage.channel.texts == ["the first answer", "ok", "ok"]
+    assert [text for _, text in stage.prompt()[1:]] == [
+        "first",
+        "[What was said here is lost.]",
+        "second",
+        "ok",
+        "third",
+    ]
+    assert said_of(path) == []
+
+
+async def test_nothing_waits_after_a_repair_beside_the_daemon_of_what_stands_before_a_reset(tmp_path: Path) -> None:
+    provider = FakeProvider()
+    provider.enqueue(TextDelta("the first answer"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        for text in ("first", "/new", "second"):
+            await stage.say(text)
+        path = stage.folder / f"{ADA.file_name}.jsonl"
+        spoil(path, b'"content":"the first', b'"content":"the\x00first')
+        code, lines = await repair(stage)
+        after = said_of(path)
+        await stage.say("third")
+
+    assert code == 0
+    assert lines[-1] == f"{path.name}: 1 records count as settled, since a later turn was delivered"
+    assert after == said_of(path) == []
+    assert [text for role, text in stage.prompt() if role == "user"] == ["second", "third"]
+    assert stage.channel.texts[0] == "the first answer"
+    assert len(provider.requests) == 3
+
+
+async def test_a_file_that_cannot_be_repaired_is_named_and_those_after_it_are_repaired(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        for sender in ("ada", "bob", "cyd"):
+            await stage.say("hello", sender=sender)
+        paths = sorted(stage.folder.iterdir())
+        for path in paths:
+            path.write_bytes(path.read_bytes() + b"garbage\n")
+        quarantine = paths[0].with_name(f"{paths[0].name}.quarantine")
+        quarantine.symlink_to(tmp_path / "elsewhere")
+        code, lines = await repair(stage)
+        await stage.say("more", sender="ada")
+
+    assert code == 1
+    assert lines[0] == f"{paths[0]}: {quarantine}: Too many levels of symbolic links (not repaired)"
+    assert [len(damage(path)) for path in paths] == [1, 0, 0]
+    assert len(stage.channel.texts) == 4
 
 
 async def test_a_message_that_comes_again_is_known_after_a_repair(tmp_path: Path) -> None:

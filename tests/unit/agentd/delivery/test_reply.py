@@ -185,7 +185,9 @@ async def test_a_nonce_of_an_earlier_run_is_relied_on_only_while_it_is_recognise
     age_seconds: float, texts: list[str]
 ) -> None:
     channel = RecognisingChannel()
-    await channel.send(HERE, "one", "n-0-1")
+    channel.sending = [Unreachable("killed before the answer came")]
+    with pytest.raises(Unreachable):
+        await reply_on(channel, MemoryJournal()).finish("one")
     await reply_on(channel, MemoryJournal(), {0: Known(None, 1, age_seconds)}).finish("one")
 
     assert channel.texts == texts

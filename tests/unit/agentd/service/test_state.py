@@ -81,6 +81,25 @@ async def test_what_another_version_found_settled_is_forgotten(tmp_path: Path) -
         assert await state.settled() == {}
 
 
+async def test_nor_is_it_used_where_it_cannot_be_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentd.service.state.BUSY_SECONDS", 0.01)
+    async with opened(tmp_path, "1") as state:
+        await state.keep(FOUND, ())
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with capture_logs() as logs:
+            async with opened(tmp_path, "2") as state:
+                found = await state.settled()
+                other.execute("ROLLBACK")
+                await state.keep({"c.jsonl": (1, 1)}, ())
+                kept = await state.settled()
+    async with opened(tmp_path, "1") as state:
+        untouched = await state.settled()
+
+    assert (found, kept, untouched) == ({}, {"c.jsonl": (1, 1)}, FOUND)
+    assert [log["fault"] for log in logs if log["event"] == "state_not_usable"] == ["database is locked"]
+
+
 async def test_its_files_are_private(tmp_path: Path) -> None:
     mask = os.umask(0)
     try:

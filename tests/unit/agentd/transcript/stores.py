@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agentd.transcript.disk import Disk
 from agentd.transcript.key import SessionKey
+from agentd.transcript.reading import find_key
 from agentd.transcript.records import Record, SessionHeader, UserMessage, parse_line
 from agentd.transcript.store import SessionStore, open_store_on
 from agentd.transcript.view import Transcript
@@ -43,6 +44,11 @@ def records_of(disk: FakeDisk, folder: Path, key: SessionKey = KEY) -> list[Reco
 
 def texts_of(disk: FakeDisk, folder: Path, key: SessionKey = KEY) -> list[str]:
     return [record.content for record in records_of(disk, folder, key) if isinstance(record, UserMessage)]
+
+
+def keys_of(disk: Disk, folder: Path) -> list[SessionKey | None]:
+    """Return whose files there are."""
+    return [find_key(disk.start(folder / name)[1], folder / name) for name in disk.names(folder)]
 
 
 def waiting_texts(view: Transcript) -> list[str]:

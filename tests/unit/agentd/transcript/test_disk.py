@@ -18,11 +18,11 @@ from agentd.transcript.disk import (
     READ_BLOCK_BYTES,
     START_BYTES,
     Disk,
-    FileChanged,
     FileDisk,
     Write,
     make_folder,
 )
+from agentd.transcript.faults import FileChanged
 from agentd.transcript.memory_disk import MemoryDisk
 from tests.unit.agentd.transcript.building import CALM
 from tests.unit.agentd.transcript.flushes import Flushes

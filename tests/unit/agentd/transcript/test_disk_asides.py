@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,19 @@ class Steps:
         return call
 
 
+class NoReading:
+    """The system, which reads no bytes for this reason."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def pread(self, fd: int, length: int, offset: int) -> bytes:
+        raise OSError(self._code, os.strerror(self._code))
+
+
 def attempt(disk: FileDisk, path: Path) -> bool | None:
     """Set a file aside; None where that was cut short."""
     try:
@@ -65,6 +79,60 @@ def test_a_file_is_whole_under_its_name_wherever_setting_it_aside_ends(folder: P
         assert outcomes[-1] is not None or isinstance(ending, Power) or left == []
     assert steps > 20
     assert left == ["a.jsonl.aside"]
+
+
+def test_a_copy_has_a_good_name_only_when_it_is_whole_and_the_next_one_takes_away_what_was_left(folder: Path) -> None:
+    path, content, steps = folder / "a.jsonl", b"line\n" * 40_000, 0
+    ended = False
+    while not ended:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        path.write_bytes(content)
+        steps += 1
+        with ThreadPoolExecutor(1) as threads:
+            ended = attempt(FileDisk(threads, Steps(steps, Power())), path) is not None
+            whole = {name: (folder / name).read_bytes() == content for name in os.listdir(folder)}
+            FileDisk(threads).set_aside(path, ".aside", "copy")
+
+        assert all(whole[name] for name in whole if name != "a.jsonl.fresh")
+        assert not (folder / "a.jsonl.fresh").exists()
+    assert steps > 20
+
+
+def test_copies_are_private_whatever_the_file_was_and_an_earlier_run_left(folder: Path) -> None:
+    path, fresh = folder / "a.jsonl", folder / "a.jsonl.fresh"
+    mask = os.umask(0)
+    try:
+        for each in (path, fresh):
+            each.write_bytes(b"1\n")
+            each.chmod(0o666)
+        with ThreadPoolExecutor(1) as threads:
+            aside, copied = FileDisk(threads).set_aside(path, ".aside", "copy or rename")
+    finally:
+        os.umask(mask)
+
+    assert copied
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, aside)] == [0o600, 0o600]
+    assert sorted(os.listdir(folder)) == [path.name, aside.name]
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_file_that_only_cannot_be_read_now_stays_where_it_is(folder: Path, code: int) -> None:
+    path = folder / "a.jsonl"
+    path.write_bytes(b"1\n")
+    with ThreadPoolExecutor(1) as threads, pytest.raises(OSError, match=os.strerror(code)):
+        FileDisk(threads, NoReading(code)).set_aside(path, ".aside", "copy or rename")
+
+    assert os.listdir(folder) == [path.name]
+
+
+def test_a_file_that_cannot_be_read_for_its_own_sake_is_renamed(folder: Path) -> None:
+    path = folder / "a.jsonl"
+    path.write_bytes(b"1\n")
+    with ThreadPoolExecutor(1) as threads:
+        aside, copied = FileDisk(threads, NoReading(errno.EIO)).set_aside(path, ".aside", "copy or rename")
+
+    assert (os.listdir(folder), copied) == ([aside.name], False)
 
 
 def test_nothing_counts_before_the_new_name_of_a_file_is_flushed(folder: Path) -> None:

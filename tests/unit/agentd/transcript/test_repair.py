@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.transcript.lines import cut_lines
-from agentd.transcript.records import Erased, SessionHeader, parse_line
+from agentd.transcript.records import Delivery, Erased, Failure, SessionHeader, parse_line
 from agentd.transcript.repair import (
     plan_repair,
     put_in_place,
@@ -47,7 +47,12 @@ def entries(quarantine: Path) -> list[tuple[dict[str, Any], bytes]]:
 
 
 def is_stand_in(line: bytes) -> bool:
-    return isinstance(parse_line(line), Erased | SessionHeader)
+    """Tell whether a repair may have written this: in place of a record, or to say that something was settled."""
+    match parse_line(line):
+        case Failure(reason="lost") | Delivery(state="uncertain", message_ids=()):
+            return True
+        case record:
+            return isinstance(record, Erased | SessionHeader)
 
 
 def kept_lines(before: bytes, after: bytes) -> list[bytes]:

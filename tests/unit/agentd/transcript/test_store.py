@@ -31,7 +31,7 @@ from tests.unit.agentd.transcript.building import (
     start_clock,
     user,
 )
-from tests.unit.agentd.transcript.stores import opened, path_of, records_of, texts_of, waiting_texts
+from tests.unit.agentd.transcript.stores import keys_of, opened, path_of, records_of, texts_of, waiting_texts
 
 
 async def test_an_append_and_a_later_run_give_the_same_session(disk: FakeDisk, folder: Path) -> None:
@@ -66,16 +66,16 @@ async def test_a_session_that_was_never_written_is_empty_and_makes_no_file(disk:
         session = await store.open(KEY)
 
         assert session.view == Transcript(key=KEY)
-        assert await store.keys() == []
+        assert keys_of(disk, folder) == []
 
 
-async def test_the_keys_of_all_sessions_are_listed(disk: FakeDisk, folder: Path) -> None:
+async def test_each_session_has_a_file_that_holds_its_key(disk: FakeDisk, folder: Path) -> None:
     wanted = [KEY, OTHER_KEY, SessionKey("c", "a/b", "x:y", "", "%"), SessionKey("c", "a", "x" * 500, "..", "\x00/")]
     async with opened(disk, folder) as store:
         for key in wanted:
             await store.append(await store.open(key), user("m"))
 
-        assert set(await store.keys()) == set(wanted)
+        assert set(keys_of(disk, folder)) == set(wanted)
 
 
 @settings(CALM, max_examples=50)
@@ -85,7 +85,7 @@ async def test_any_key_is_a_session_of_its_own(key: SessionKey) -> None:
     async with opened(disk, folder) as store:
         await store.append(await store.open(key), user("m"))
 
-        assert await store.keys() == [key]
+        assert keys_of(disk, folder) == [key]
         assert waiting_texts((await store.open(key)).view) == ["text of m"]
 
 
@@ -95,7 +95,7 @@ async def test_hostile_keys_stay_inside_the_folder(files: FakeDisk, folder: Path
         for chat, sender in itertools.product(parts, [None, *parts]):
             await store.append(await store.open(SessionKey("c", "a", chat, None, sender)), user("m"))
 
-        assert len(await store.keys()) == len(parts) * (len(parts) + 1)
+        assert len(keys_of(files, folder)) == len(parts) * (len(parts) + 1)
     assert len(os.listdir(folder)) == len(parts) * (len(parts) + 1)
     assert os.listdir(folder.parent) == [folder.name]
 
@@ -106,7 +106,7 @@ async def test_a_key_that_is_no_unicode_is_refused_and_the_others_go_on(disk: Fa
             await store.open(SessionKey("c", "a", "\ud800"))
         await store.append(await store.open(KEY), user("m"))
 
-        assert await store.keys() == [KEY]
+        assert keys_of(disk, folder) == [KEY]
 
 
 async def test_whoever_opens_a_session_twice_has_one(disk: FakeDisk, folder: Path) -> None:
@@ -180,7 +180,7 @@ async def test_a_file_of_the_seed_goes_on_under_its_own_name(files: FakeDisk, fo
         session = await store.open(KEY)
         [record] = await store.append(session, user("m"))
 
-        assert await store.keys() == [KEY]
+        assert keys_of(files, folder) == [KEY]
     assert record.seq == 2
     assert [len(session.view.turns), len(session.view.pending)] == [1, 1]
 
@@ -203,7 +203,7 @@ async def test_a_store_that_may_not_persist_leaves_nothing_behind(tmp_path: Path
         session = await store.open(KEY)
         await store.append(session, user("m"))
 
-        assert await store.keys() == [KEY]
+        assert await store.unfinished() == [KEY]
         assert await store.open(KEY) is session
     assert os.listdir(tmp_path) == []
 

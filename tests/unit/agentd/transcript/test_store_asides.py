@@ -15,7 +15,7 @@ from agentd.transcript.view import Transcript
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import daemon
 from tests.unit.agentd.transcript.building import KEY, OTHER_KEY, answer, sent, user
-from tests.unit.agentd.transcript.stores import opened, path_of, records_of, texts_of, waiting_texts
+from tests.unit.agentd.transcript.stores import keys_of, opened, path_of, records_of, texts_of, waiting_texts
 
 ASIDE = f"{KEY.file_name}.jsonl.aside-20260101T120000Z"
 OF_ONE_FILE = [errno.EIO, errno.EACCES, errno.EPERM]
@@ -38,7 +38,7 @@ async def test_an_append_that_one_file_refuses_goes_on_in_its_copy(files: FakeDi
 
         assert (record.seq, session.set_aside) == (2, None)
         assert waiting_texts(session.view) == ["text of m1", "text of m2"]
-        assert await store.keys() == await store.unfinished() == [KEY]
+        assert await store.unfinished() == [KEY]
     assert texts_of(files, folder) == ["text of m1", "text of m2"]
     assert session.path.read_bytes().startswith(before)
     assert session.path.stat().st_ino != inode
@@ -183,7 +183,7 @@ async def test_what_is_no_file_of_the_session_is_set_aside_when_it_is_opened(
 
         assert empty
         assert session.set_aside == folder / ASIDE
-        assert set(await store.keys()) == {KEY, OTHER_KEY}
+        assert set(keys_of(files, folder)) == {KEY, OTHER_KEY}
     assert others(folder) == [ASIDE]
     assert texts_of(files, folder) == ["text of m1"]
     assert path_of(folder, OTHER_KEY).read_bytes() == before
@@ -226,6 +226,21 @@ async def test_a_fault_of_more_than_one_file_sets_none_aside(files: FakeDisk, fo
             await store.open(KEY)
 
     assert others(folder) == []
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM])
+async def test_nor_does_one_that_comes_when_it_is_tried_again(files: FakeDisk, folder: Path, code: int) -> None:
+    async with opened(files, folder) as store:
+        await store.append(await store.open(KEY), user("m1"))
+    files.fail_reading(path_of(folder), errno.EIO, code)
+    async with opened(files, folder) as store:
+        with pytest.raises(StorageError):
+            await store.open(KEY)
+        left = others(folder)
+        session = await store.open(KEY)
+
+        assert waiting_texts(session.view) == ["text of m1"]
+    assert left == []
 
 
 async def test_who_opens_a_broken_file_at_the_same_time_gets_one_fresh_session(files: FakeDisk, folder: Path) -> None:

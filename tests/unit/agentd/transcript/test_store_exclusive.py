@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from functools import partial
 from pathlib import Path
 
@@ -182,6 +183,48 @@ async def test_a_file_that_cannot_be_read_after_a_job_is_never_written_over(file
         await store.append(session, user("b"))
 
     assert texts_of(files, folder) == ["text of a", "text of b"]
+
+
+async def test_an_append_after_a_failed_one_and_a_job_waits_until_the_file_can_be_read(
+    files: FakeDisk, folder: Path
+) -> None:
+    """What the failed one left is gone by then: nothing is to be cut, and the file is not at fault."""
+    async with opened(files, folder) as store:
+        session = await store.open(KEY)
+        await store.append(session, user("a"))
+        files.fail_next(path_of(folder), errno.ENOSPC, leaves=10)
+        with pytest.raises(StorageError):
+            await store.append(session, user("b"))
+        await store.exclusive((path_of(folder),), partial(files.fail_start, path_of(folder), errno.EMFILE))
+        for _ in range(2):
+            with pytest.raises(StorageError, match="changed, and cannot be read"):
+                await store.append(session, user("b"))
+        files.heal()
+        with pytest.raises(StorageError, match="changed, and was read again"):
+            await store.append(session, user("b"))
+        await store.append(session, user("c"))
+
+    assert texts_of(files, folder) == ["text of a", "text of c"]
+    assert os.listdir(folder) == [path_of(folder).name]
+
+
+async def test_where_the_rest_of_a_failed_append_cannot_be_cut_no_job_begins_and_it_is_no_record(
+    files: FakeDisk, folder: Path
+) -> None:
+    done: list[bool] = []
+    async with opened(files, folder) as store:
+        session = await store.open(KEY)
+        await store.append(session, user("a"))
+        files.fail_next(path_of(folder), errno.ENOSPC, leaves=10_000, times=2)
+        with pytest.raises(StorageError):
+            await store.append(session, user("b"))
+        with pytest.raises(OSError, match="No space left"):
+            await store.exclusive((path_of(folder),), partial(done.append, True))
+        waiting = waiting_texts(session.view)
+        await store.append(session, user("c"))
+
+    assert (done, waiting) == ([], ["text of a"])
+    assert texts_of(files, folder) == ["text of a", "text of c"]
 
 
 async def test_only_an_append_that_is_durable_is_measured_its_waiting_included(folder: Path) -> None:

@@ -30,7 +30,7 @@ from tests.unit.agentd.transcript.building import (
     start_clock,
     user,
 )
-from tests.unit.agentd.transcript.stores import opened, path_of, reached, texts_of, waiting_texts
+from tests.unit.agentd.transcript.stores import keys_of, opened, path_of, reached, texts_of, waiting_texts
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE])
@@ -59,10 +59,10 @@ async def test_the_first_append_of_a_session_may_fail_too(disk: FakeDisk, folder
         disk.fail_next(session.path, errno.ENOSPC)
         with pytest.raises(StorageError, match="free some space"):
             await store.append(session, user("lost"))
-        empty = (session.view == Transcript(key=KEY), await store.keys())
+        empty = (session.view == Transcript(key=KEY), await store.unfinished())
         await store.append(session, user("m1"))
 
-        assert await store.keys() == [KEY]
+        assert keys_of(disk, folder) == [KEY]
     assert empty == (True, [])
     assert texts_of(disk, folder) == ["text of m1"]
 
@@ -118,7 +118,7 @@ async def test_one_file_that_fails_in_a_batch_does_not_fail_the_others(disk: Fak
             disk.fail_next(sessions[2].path, errno.EIO)
             gate.opened.set()
 
-        assert len(await store.keys()) == 5
+        assert len(keys_of(disk, folder)) == 5
     assert outcomes == {"0": "kept", "1": "kept", "2": "failed", "3": "kept", "4": "kept"}
     assert len(disk.commits[-1]) == 5
 
@@ -180,7 +180,7 @@ async def test_a_file_under_anothers_name_is_no_session_of_its_own(files: FakeDi
     shutil.copy(path_of(folder), path_of(folder, OTHER_KEY))
     async with opened(files, folder) as store:
         with capture_logs() as logs:
-            keys_found = await store.keys()
+            keys_found = await store.unfinished()
 
     assert keys_found == [KEY]
     assert [log["event"] for log in logs] == ["session_file_ignored"]
@@ -193,10 +193,10 @@ async def test_one_file_that_cannot_be_read_does_not_hide_the_others(files: Fake
     files.fail_start(path_of(folder, OTHER_KEY), errno.EIO)
     async with opened(files, folder) as store:
         with capture_logs() as logs:
-            assert await store.keys() == [KEY]
-        assert await store.unfinished() == [KEY]
+            found = await store.unfinished()
 
-    assert [log["event"] for log in logs] == ["session_not_readable"]
+    assert set(found) == {KEY, OTHER_KEY}
+    assert [(log["event"], log["log_level"]) for log in logs] == [("session_not_readable", "error")]
 
 
 async def test_a_folder_that_is_gone_is_told(files: FakeDisk, folder: Path) -> None:
@@ -204,7 +204,7 @@ async def test_a_folder_that_is_gone_is_told(files: FakeDisk, folder: Path) -> N
         session = await store.open(KEY)
         os.rmdir(folder)
         with pytest.raises(StorageError):
-            await store.keys()
+            await store.unfinished()
         with pytest.raises(StorageError):
             await store.append(session, user("lost"))
         os.mkdir(folder)
@@ -233,7 +233,7 @@ async def test_text_that_is_no_unicode_fails_its_own_append_alone(disk: FakeDisk
             gate.opened.set()
         await refused(store, session)
 
-        assert await store.keys() == [KEY]
+        assert keys_of(disk, folder) == [KEY]
     assert texts_of(disk, folder) == ["text of m1", "text of m2", "text of m3"]
     assert waiting_texts(session.view) == texts_of(disk, folder)
 

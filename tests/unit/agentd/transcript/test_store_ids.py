@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
 from agentd.transcript.records import Record, SessionHeader, Undo, UserMessage, encode_line
@@ -13,7 +16,7 @@ from agentd.transcript.view import SEEN_MESSAGES
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import daemon
 from tests.unit.agentd.transcript.building import KEY, START, History, as_file, put, source, user
-from tests.unit.agentd.transcript.stores import opened, path_of, reached
+from tests.unit.agentd.transcript.stores import opened, path_of, reached, texts_of
 
 OLD = 100
 """Messages that came before the reset."""
@@ -128,18 +131,81 @@ async def test_a_file_that_somebody_else_changed_loses_no_ids(files: FakeDisk, f
         assert session.view.knows("chat", "foreign") == len(history.records)
 
 
-async def test_a_fault_while_ids_are_read_is_told_and_they_are_read_the_next_time(disk: FakeDisk, folder: Path) -> None:
+async def test_a_fault_of_more_than_the_file_is_told_and_ids_are_read_the_next_time(
+    disk: FakeDisk, folder: Path
+) -> None:
     history = past()
     put(disk, path_of(folder), as_file(history.records))
     async with opened(disk, folder) as store:
         session = await store.open(KEY)
-        disk.fail_start(session.path, errno.EIO)
-        with pytest.raises(StorageError, match="Input/output error"):
+        disk.fail_start(session.path, errno.EMFILE)
+        with pytest.raises(StorageError, match="Too many open files"):
             await store.read_ids(session)
         disk.heal()
         await store.read_ids(session)
 
         assert session.view.knows("chat", "m1") == 1
+
+
+async def test_a_fault_that_passes_costs_no_id(disk: FakeDisk, folder: Path) -> None:
+    history = past()
+    put(disk, path_of(folder), as_file(history.records))
+    async with opened(disk, folder) as store:
+        session = await store.open(KEY)
+        disk.fail_reading(session.path, errno.EIO)
+        await store.read_ids(session)
+
+        assert session.view.seen == history.view.seen
+
+
+class BadBlock(FakeDisk):
+    """A disk on which nothing can be read that stands before this byte."""
+
+    end = 0
+
+    def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
+        """Yield the lines after it."""
+        for line in super().lines_backwards(path, end):
+            if end - len(line) < self.end:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path.name)
+            end -= len(line) + 1
+            yield line
+
+
+async def test_a_block_that_cannot_be_read_costs_the_ids_in_it_and_before_it_and_no_more(
+    files: FakeDisk, folder: Path
+) -> None:
+    history = past()
+    half = len(as_file(history.records[: OLD + 1]))
+    put(files, path_of(folder), as_file(history.records))
+    disk = BadBlock(files)
+    disk.end = half
+    async with opened(disk, folder) as store:
+        session = await store.open(KEY)
+        with capture_logs() as logs:
+            for _ in range(2):
+                await store.read_ids(session)
+        await store.append(session, user("new"))
+        known = {seq for seq, _ in history.view.seen.values() if seq > OLD + 1}
+
+        assert {seq for seq, _ in session.view.seen.values()} == {*known, len(history.records)}
+        assert [(log["event"], log["log_level"]) for log in logs] == [("older_messages_not_readable", "error")]
+        assert known
+
+
+async def test_a_session_whose_file_was_moved_away_before_ids_were_read_begins_anew(
+    files: FakeDisk, folder: Path
+) -> None:
+    put(files, path_of(folder), as_file(past().records))
+    async with opened(files, folder) as store:
+        session = await store.open(KEY)
+        session.path.rename(folder / "moved")
+        with pytest.raises(StorageError, match="changed by somebody else"):
+            await store.read_ids(session)
+        await store.read_ids(session)
+        await store.append(session, user("m1"))
+
+    assert texts_of(files, folder) == ["text of m1"]
 
 
 def written_at(moments: list[datetime], zone: timezone) -> bytes:

@@ -1,0 +1,171 @@
+"""The matrix: each scenario, killed at each step that it passes, started again, and judged.
+
+    python -m tests.crash.matrix
+
+prints the two tables that docs/durability.md holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.crash.judge import Verdict, judge
+from tests.crash.nursery import Nursery, open_nursery
+from tests.crash.scenarios import SCENARIOS, Scenario
+from tests.crash.world import DaemonFailed, Kill, World, open_world
+
+LIMIT_SECONDS = 20
+"""What is not settled after so long is lost."""
+
+AT_ONCE = 2
+"""Rows that run side by side."""
+
+ONCE = "once"
+BESIDE = "once, and a marked copy"
+ALONE = "marked as a copy; the first had not arrived"
+
+_MAY_BE_UNCERTAIN = re.compile(r"after sending|(before|after) (send|update) |effect \| reply|(before|within) sent")
+"""From the record that a message is being sent, to the one that it was. Beside an update that is taken in, and a
+confirmation that is held back, a reply goes on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scenario, killed at one place."""
+
+    scenario: Scenario
+    kill: Kill
+    verdict: Verdict
+    was_killed: bool
+    exit_code: int
+    verify_code: int
+    log: str
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is wrong, in sentences."""
+        verdict = self.verdict
+        found = [*verdict.faults, *(f"lost: {text}" for text in verdict.lost)]
+        found += [f"double: {text}" for text in verdict.doubles]
+        if not self.was_killed:
+            found.append("the step was not reached")
+        if verdict.uncertain and not self.scenario.before and not _MAY_BE_UNCERTAIN.match(self.kill.at):
+            found.append("uncertain, though everything was known")
+        if self.exit_code:
+            found.append(f"exit code {self.exit_code}")
+        if self.verify_code != (1 if verdict.torn else 0):
+            found.append(f"verify ends with {self.verify_code}")
+        return found
+
+    @property
+    def outcome(self) -> str:
+        """Say in a few words how it went."""
+        if self.faults:
+            return "; ".join(self.faults)
+        if not self.verdict.uncertain:
+            return ONCE
+        return BESIDE if self.verdict.originals else ALONE
+
+
+async def run_rows(scenario: Scenario, nursery: Nursery, folder: Path) -> list[Row]:
+    """Run a scenario unkilled to learn its steps, then once for each of them."""
+    world, row = await run_row(scenario, (), nursery, folder / "0")
+    assert not row.faults, f"{scenario.name}, not killed: {row.outcome}"
+    kills = list(find_kills(world))
+    rows: list[Row | None] = [None] * len(kills)
+    waiting = iter(enumerate(kills))
+
+    async def work() -> None:
+        for index, kill in waiting:
+            _, rows[index] = await run_row(scenario, (kill,), nursery, folder / str(index + 1))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(AT_ONCE):
+            tasks.create_task(work(), name=f"rows {number}")
+    return [row for row in rows if row is not None]
+
+
+async def run_row(scenario: Scenario, kills: tuple[Kill, ...], nursery: Nursery, folder: Path) -> tuple[World, Row]:
+    """Run a scenario, kill it, start it again, and judge."""
+    kills = (*scenario.before, *kills)
+    async with open_world(folder, nursery, scenario.staging, kills) as world:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(world.keep_running(), name="daemon")
+            with suppress(TimeoutError, DaemonFailed):
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    await scenario.play(world)
+                    await world.finish()
+            exit_code = await world.stop()
+        verify_code = await nursery.run(folder / "verify", "--config", str(world.config), "sessions", "verify")
+    row = Row(
+        scenario=scenario,
+        kill=kills[-1] if kills else Kill("nowhere"),
+        verdict=judge(world),
+        was_killed=len(world.left) == len(kills),
+        exit_code=exit_code,
+        verify_code=verify_code,
+        log=(folder / "log").read_text("utf-8"),
+    )
+    return world, row
+
+
+def find_kills(world: World) -> Iterator[Kill]:
+    """Yield every place at which the last run of an unkilled scenario can be killed, in the order of passing."""
+    for step in world.runs[-1].steps:
+        yield Kill(step)
+        called = re.fullmatch(r"before (send|edit|delete) (\d+)", step)
+        if called:
+            yield Kill.inside(called[1], int(called[2]))
+    for number in range(1, world.confirmed + 1):
+        yield Kill.inside("confirmation", number)
+    for number in range(1, world.asked + 1):
+        yield Kill.inside("request", number)
+
+
+def as_table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield "| row | scenario | killed | lost | unmarked doubles | outcome |"
+    yield "|---:|---|---|---:|---:|---|"
+    for number, row in enumerate(rows, 1):
+        found = row.verdict
+        cells = (row.scenario.name, row.kill.at.replace("|", "to"), len(found.lost), len(found.doubles), row.outcome)
+        yield f"| {number} | {' | '.join(map(str, cells))} |"
+
+
+def as_summary(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of a Markdown table with a row for each scenario."""
+    yield "| scenario | kill points | lost | unmarked doubles | answered once | copy beside the first | copy alone |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for scenario in dict.fromkeys(row.scenario for row in rows):
+        of = [row for row in rows if row.scenario is scenario]
+        lost, doubles = sum(len(row.verdict.lost) for row in of), sum(len(row.verdict.doubles) for row in of)
+        ways = Counter(row.outcome for row in of)
+        counts = (len(of), lost, doubles, ways[ONCE], ways[BESIDE], ways[ALONE])
+        yield f"| {scenario.name} | {' | '.join(map(str, counts))} |"
+
+
+async def _print_all(names: Sequence[str]) -> int:
+    chosen = [scenario for scenario in SCENARIOS if not names or scenario.name in names]
+    rows: list[Row] = []
+    with TemporaryDirectory() as folder:
+        async with open_nursery() as nursery:
+            for number, scenario in enumerate(chosen):
+                rows += await run_rows(scenario, nursery, Path(folder) / str(number))
+    sys.stdout.writelines(f"{line}\n" for line in (*as_summary(rows), "", *as_table(rows)))
+    bad = [row for row in rows if row.faults]
+    for row in bad:
+        sys.stderr.write(f"== {row.scenario.name}, {row.kill.at}: {row.outcome}\n{row.log}\n")
+    sys.stderr.write(f"{len(rows)} rows, {len(bad)} of them bad\n")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_print_all(sys.argv[1:])))

@@ -1,0 +1,90 @@
+"""The daemon as it is, between a platform, a disk and a clock of the test's choice: what the test kills.
+
+    python -m tests.crash.target --config CONFIG [--kill-at STEP] [--most-units UNITS]
+
+runs until SIGTERM, or until it kills itself at a step (`steps.py`); the steps go to stderr, among the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from agentd.app import Edges, serve
+from agentd.errors import AgentdError
+from agentd.log import configure_log
+from agentd.settings import Settings, load_settings
+from agentd.transcript.clock import utc_now
+from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
+from channels.base import Channel
+from tests.crash.faults import Fault, with_faults
+from tests.crash.standin import StandinChannel
+from tests.crash.steps import SteppingChannel, Steps, with_steps
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is different from an ordinary run."""
+
+    config: str
+    kill_at: str | None = None
+    most_units: int | None = None
+    clock_shift_seconds: float = 0
+    faults: tuple[Fault, ...] = ()
+
+
+def run(plan: Plan, announce: Callable[[str], None]) -> int:
+    """Serve until the end, and return the exit code."""
+    settings = load_settings(Path(plan.config), os.environ)
+    configure_log(settings.log, sys.stderr)
+    code = 0
+    try:
+        asyncio.run(serve(settings, ("telegram",), build_edges(plan, settings, Steps(announce, plan.kill_at))))
+    except* AgentdError as faults:
+        for fault in faults.exceptions:
+            sys.stderr.write(f"agentd: {fault}\n")
+            code = fault.exit_code if isinstance(fault, AgentdError) else 1
+    return code
+
+
+def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
+    """Put the stand-in, the stepping disk and the plan's clock at the daemon's edges."""
+    telegram = settings.channels_config.telegram
+
+    def build_channels(names: tuple[str, ...], new_id: Callable[[], str]) -> Mapping[str, Channel]:
+        del names, new_id
+        channel = StandinChannel(telegram.api_base_url, telegram.token.get_secret_value(), plan.most_units)
+        return {channel.name: SteppingChannel(channel, steps)}
+
+    def wrap_disk(disk: Disk) -> Disk:
+        if plan.faults:
+            flushers = ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush")
+            disk = FileDisk(flushers, with_faults(plan.faults, settings.workspace / "sessions", steps))
+        return with_steps(disk, steps)
+
+    def clock() -> datetime:
+        return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
+
+    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock)
+
+
+def main() -> None:
+    """Run by hand."""
+    parser = argparse.ArgumentParser(description="The daemon, killed where you like.")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--kill-at", metavar="STEP")
+    parser.add_argument("--most-units", type=int)
+    options = parser.parse_args()
+    plan = Plan(config=options.config, kill_at=options.kill_at, most_units=options.most_units)
+    sys.exit(run(plan, lambda step: print(f"step: {step}", file=sys.stderr, flush=True)))  # noqa: T201 - its output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""One conversation whose daemon is killed fifty times, at moments that nobody chose."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.judge import judge
+from tests.crash.nursery import open_nursery
+from tests.crash.scenarios import UNITS, WORDS
+from tests.crash.world import Staging, World, open_world
+
+KILLS = 50
+LONGEST_SECONDS = 0.04
+"""From a start's first sign of life, or from the order to start, to the kill: a turn takes about as long."""
+
+FEWEST_STEPS = 10
+"""So many different steps are the last before a kill, at least; it is three times as many where nothing else runs."""
+
+
+async def live_on(world: World, chance: random.Random) -> None:
+    """Write, and be killed; then let everything come to its end."""
+    edited: set[int] = set()
+    for number in range(KILLS):
+        world.model.words = chance.choice([0, WORDS])
+        plain = [message_id for message_id, text in world.posted.messages.items() if text[0] != "/"]
+        what = chance.random()
+        if what < 0.1 and plain and plain[-1] not in edited:
+            edited.add(plain[-1])
+            world.post_edit(plain[-1], f"message {number}, which was another one")
+        else:
+            world.post("/new" if what < 0.2 else "/retry" if what < 0.3 else f"message {number}")
+        if chance.random() < 0.8:
+            await world.until(world.is_alive)
+        await asyncio.sleep(chance.uniform(0, LONGEST_SECONDS))  # the moment is what is tried
+        world.runs[-1].kill()
+        await world.until_killed(number + 1)
+    await world.finish()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", range(4))
+async def test_after_fifty_kills_each_message_has_one_end_and_each_reply_is_shown_once(
+    seed: int, tmp_path: Path
+) -> None:
+    async with (
+        open_nursery() as nursery,
+        open_world(tmp_path, nursery, Staging(most_units=UNITS)) as world,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(world.keep_running(), name="daemon")
+        async with asyncio.timeout(300):
+            await world.until(lambda: bool(world.runs))
+            await live_on(world, random.Random(seed))  # noqa: S311 - the same kills each time, as far as that goes
+        exit_code = await world.stop()
+    verdict = judge(world)
+
+    assert (verdict.faults, verdict.lost, verdict.doubles) == ([], [], [])
+    assert exit_code == 0
+    assert len(world.left) == KILLS
+    assert len({run.steps[-1] for run in world.runs if run.steps}) >= FEWEST_STEPS
