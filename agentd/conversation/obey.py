@@ -45,7 +45,9 @@ async def obey(command: Command, scene: Scene) -> None:
     log.info("command_obeyed", session=scene.session.key.file_name, name=command.name, trace=command.trace)
     match command.name:
         case "stop" if scene.turn is not None or waiting_before(command, scene.session.view):
-            await scene.outbox.receipt(command.seq, await _stop(command, scene))
+            message_ids = await _stop(command, scene)
+            if message_ids is not None:
+                await scene.outbox.receipt(command.seq, message_ids)
             return
         case "stop":
             text = "There is no reply to stop."
@@ -61,8 +63,11 @@ async def obey(command: Command, scene: Scene) -> None:
     await scene.outbox.deliver(reply, command.seq, text)
 
 
-async def _stop(command: Command, scene: Scene) -> tuple[str, ...]:
-    """End the turn, and what waits behind it or was left by an earlier run; what they say answers the command."""
+async def _stop(command: Command, scene: Scene) -> tuple[str, ...] | None:
+    """End the turn, and what waits behind it or was left by an earlier run; what they say answers the command.
+
+    None: not yet, since the reply that it cut has to be shown before what waits behind it is ended.
+    """
     message_ids: tuple[str, ...] = ()
     if scene.turn is not None:
         scene.turn.cut("stopped")
@@ -70,6 +75,8 @@ async def _stop(command: Command, scene: Scene) -> tuple[str, ...]:
         message_ids = scene.turn.message_ids
     # The turn's own messages are among these where its ending could not be put on disk.
     answers = waiting_before(command, scene.session.view)
+    if answers and scene.session.view.undelivered:
+        return None
     if answers:
         message_ids += await _settle_stopped(answers, command, scene)
     return message_ids

@@ -270,3 +270,22 @@ async def test_a_reply_that_was_visible_and_is_overtaken_by_new_says_that_it_is_
         await stage.say("/new")
 
         assert stage.channel.texts[0] == "Stopped."
+
+
+async def test_a_stop_waits_until_the_reply_that_it_cut_can_be_shown_before_it_ends_what_waits(tmp_path: Path) -> None:
+    provider, channel = FakeProvider(), OneBlip()
+    provider.enqueue(TextDelta("Half an answer"), asyncio.Event())
+    async with daemon(tmp_path, provider=provider, channel=channel) as stage:
+        await stage.post("one")
+        await channel.shows("Half")
+        await stage.post("two")
+        channel.blip = True
+        await stage.post("/stop")
+        await channel.shows("Stopped.")
+        await stage.say("three")
+        records = stage.records()
+
+    ends = [r["seq"] for r in records if r.get("role") == "assistant" or r["type"] == "failure"]
+    delivered = [r["of"] for r in records if r["type"] == "delivery" and r["of"] in ends]
+    assert delivered == ends
+    assert channel.texts == ["Half an answer\n[This reply was cut short.]", "Stopped.", "ok"]
