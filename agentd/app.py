@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,8 +19,10 @@ from importlib.metadata import version
 import structlog
 
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
+from agentd.conversation.commands import COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
+from agentd.delivery.governor import Governor
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
@@ -38,6 +40,8 @@ from agentd.transcript.tending import Tending
 from channels.base import Channel
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
+from channels.settings import ChannelsSettings
+from channels.tools import Tools
 
 __all__ = ["Edges", "serve"]
 
@@ -63,7 +67,7 @@ class Stop:
 class Edges:
     """Where the daemon meets the world; a test of the whole process puts its own there."""
 
-    build_channels: Callable[[tuple[str, ...], Callable[[], str]], Mapping[str, Channel]] = build_channels
+    build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
     clock: Clock = utc_now
 
@@ -82,7 +86,7 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
-    channels = _build_channels(channel_names, edges)
+    channels = _build_channels(channel_names, settings.channels_config, edges)
     metrics = build_metrics()
     with hold_workspace(settings.workspace), serve_metrics(metrics, settings.service.metrics_listen):
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
@@ -153,6 +157,7 @@ def _wire(
         store=store,
         provider=provider,
         channels=channels,
+        paces={name: Governor(channel.rates, time.monotonic) for name, channel in channels.items()},
         max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
@@ -191,9 +196,9 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _build_channels(names: tuple[str, ...], edges: Edges) -> Mapping[str, Channel]:
+def _build_channels(names: Sequence[str], settings: ChannelsSettings, edges: Edges) -> Mapping[str, Channel]:
     try:
-        return edges.build_channels(names, _new_id)
+        return edges.build_channels(names, settings, Tools(_new_id, time.monotonic, COMMANDS))
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
 

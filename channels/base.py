@@ -6,22 +6,29 @@ Only then does the channel tell its platform so (an offset, an ack): what `accep
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from channels.health import Health
+from channels.markup.rich import Dialect, RichText
+from channels.pacing import Rates
+
 __all__ = [
     "Accept",
     "Address",
-    "Attachment",
     "Author",
     "Channel",
+    "FromPerson",
     "Inbound",
     "InboundDelete",
     "InboundEdit",
     "InboundMessage",
+    "InboundMove",
     "Receipt",
+    "RemoteFile",
+    "Screen",
 ]
 
 
@@ -37,20 +44,22 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote, by the platform's stable id; the name is for people only."""
+    """Who wrote, by the platform's stable id; the names are for people only."""
 
     id: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that came with a message, already stored beside the session."""
+class RemoteFile:
+    """A file that came with a message and is still with the platform; `ref` is what `fetch` needs."""
 
     name: str
     media_type: str
     size_bytes: int
-    path: str
+    ref: str
+    unread: str = ""
+    """Why nothing of it can be used, as a plain sentence for its sender; such a file is not fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,11 @@ class InboundMessage:
     message_id: str
     sent_at: datetime
     text: str
-    attachments: tuple[Attachment, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+    album: str | None = None
+    """What the parts of one album have in common: they are one question."""
+    goes_on: bool = False
+    """Whether more of the same is about to come: a part of an album, or of a text that was too long for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,17 @@ class InboundDelete:
     deleted_at: datetime
 
 
-Inbound = InboundMessage | InboundEdit | InboundDelete
+@dataclass(frozen=True, slots=True)
+class InboundMove:
+    """The platform gave the chat at `address` another id: its conversations go on there."""
+
+    address: Address
+    to_chat: str
+
+
+FromPerson = InboundMessage | InboundEdit | InboundDelete
+
+Inbound = FromPerson | InboundMove
 
 
 class Receipt(Protocol):
@@ -101,29 +124,45 @@ Accept = Callable[[Inbound], Awaitable[Receipt]]
 """Puts what came in on disk. Raises `channels.errors.NotAccepted` where that failed: offer it again later."""
 
 
-class Channel(Protocol):
-    """One platform connection. Sending raises the classes of `channels.errors` and nothing else."""
+class Screen(Protocol):
+    """What people see of the daemon. Its methods raise the classes of `channels.errors` and nothing else."""
 
-    name: str
     streams: bool
     """Whether a reply may grow on the person's screen by edits."""
-    most_units: int | None
-    """UTF-16 code units that one platform message takes; None where there is no limit."""
+    dialect: Dialect
     nonce_seconds: float
     """How long a second send with the same nonce shows nothing new and returns the first one's id; 0: never."""
+    typing_seconds: float
+    """How long the sign that a reply is being made stays; 0: there is none."""
 
-    async def run(self, accept: Accept) -> None:
-        """Receive until the platform has no more to say (a console at its end of input); cancel to stop."""
-        ...
-
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send one platform message and return its id; `nonce` lets the platform drop a second copy."""
         ...
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Replace the text of a message sent before."""
         ...
 
     async def delete(self, to: Address, message_id: str) -> None:
         """Remove a message sent before; one that is gone already is no fault."""
+        ...
+
+    async def show_typing(self, to: Address) -> None:
+        """Show that a reply is being made."""
+        ...
+
+
+class Channel(Screen, Protocol):
+    """One platform connection."""
+
+    name: str
+    rates: Rates
+    health: Health
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until the platform has no more to say (a console at its end of input); cancel to stop."""
+        ...
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
         ...

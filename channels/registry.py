@@ -1,23 +1,35 @@
-"""Which channels there are: the only place that sees them all."""
+"""Which channels there are: the only place that sees them all.
+
+A platform's library is imported with the first channel that needs it: it costs time and memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from channels.base import Channel
-from channels.console import open_console
 from channels.errors import ChannelUnavailable
+from channels.settings import ChannelsSettings
+from channels.tools import Tools
 
 __all__ = ["build_channels"]
 
-_BUILDERS: dict[str, Callable[[Callable[[], str]], Channel]] = {"console": open_console}
 
-
-def build_channels(names: tuple[str, ...], new_id: Callable[[], str]) -> dict[str, Channel]:
+def build_channels(names: Sequence[str], settings: ChannelsSettings, tools: Tools) -> dict[str, Channel]:
     """Return the channels of these names, not yet connected. Raises ChannelUnavailable for one that is not built."""
     missing = [name for name in names if name not in _BUILDERS]
     if missing:
         raise ChannelUnavailable(
             f"channels_config.{missing[0]}: this version does not speak {missing[0]} yet: remove its token"
         )
-    return {name: _BUILDERS[name](new_id) for name in names}
+    return {name: _BUILDERS[name](settings, tools) for name in names}
+
+
+def _build_console(settings: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.console import open_console
+
+    del settings
+    return open_console(tools)
+
+
+_BUILDERS: dict[str, Callable[[ChannelsSettings, Tools], Channel]] = {"console": _build_console}

@@ -29,7 +29,7 @@ from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Failure, UserMessage
 from agentd.transcript.store import Session
-from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
+from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
 __all__ = ["SessionActor"]
@@ -71,7 +71,7 @@ class SessionActor:
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
 
-    async def accept(self, inbound: Inbound) -> _Receipt:
+    async def accept(self, inbound: FromPerson) -> _Receipt:
         """Put what came in on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
         self._arriving += 1
         try:

@@ -13,7 +13,7 @@ from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Command, Delete, Edit, Failure, FileAttachment, Source, UserMessage
 from agentd.transcript.view import Transcript
 from agentd.transcript.view import Turn as PastTurn
-from channels.base import Inbound, InboundDelete, InboundEdit, InboundMessage
+from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 
 __all__ = [
     "RETRY",
@@ -34,23 +34,21 @@ BARRIERS = frozenset({"new", "stop"})
 """Commands that end what came before them, and nothing that came after."""
 
 
-def session_key(inbound: Inbound, scope: str) -> SessionKey:
+def session_key(inbound: FromPerson, scope: str) -> SessionKey:
     """Return whose conversation a message belongs to: its sender's in this chat, or the whole chat's."""
     to = inbound.address
     sender = inbound.author.id if scope == "sender" else None
     return SessionKey(to.channel, to.account, to.chat, to.thread, sender)
 
 
-def build_record(inbound: InboundMessage, trace: str) -> UserMessage | Command:
+def build_record(
+    inbound: InboundMessage, trace: str, attachments: tuple[FileAttachment, ...] = ()
+) -> UserMessage | Command:
     """Return the record of a message, or of the command that it is."""
     source = _source(inbound, inbound.sent_at)
     command = parse_command(inbound.text)
     if command is not None:
         return Command(name=command.name, args=command.args, source=source, trace=trace)
-    attachments = tuple(
-        FileAttachment(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, path=file.path)
-        for file in inbound.attachments
-    )
     return UserMessage(content=inbound.text, source=source, attachments=attachments, trace=trace)
 
 
@@ -63,7 +61,7 @@ def build_change(inbound: InboundEdit | InboundDelete, of: int) -> Edit | Delete
     return Delete(of=of, edited_at=format_time(when), source=source)
 
 
-def _source(inbound: Inbound, when: datetime) -> Source:
+def _source(inbound: FromPerson, when: datetime) -> Source:
     return Source(
         chat=inbound.address.chat,
         message_id=inbound.message_id,

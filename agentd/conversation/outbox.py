@@ -18,6 +18,7 @@ from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import SendFailed, Unreachable
+from channels.markup.rich import plain
 
 __all__ = ["Outbox"]
 
@@ -58,7 +59,7 @@ class Outbox:
         key = session.key
         channel = wiring.channels[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
-        self._to = Destination(channel, address, grows=channel.streams and wiring.streams)
+        self._to = Destination(channel, address, wiring.paces[key.channel], grows=channel.streams and wiring.streams)
         self._begun: dict[int, Reply] = {}
         """Replies not yet delivered, by the first seq that they answer."""
 
@@ -121,6 +122,6 @@ class Outbox:
     async def tell(self, text: str) -> None:
         """Say something that cannot be recorded now, such as that the disk is full."""
         try:
-            await self._to.channel.send(self._to.address, text, self._wiring.new_id())
+            await self._to.screen.send(self._to.address, plain(text), self._wiring.new_id())
         except (SendFailed, Unreachable) as fault:
             log.warning("notice_not_delivered", fault=str(fault))

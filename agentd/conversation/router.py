@@ -14,7 +14,7 @@ from agentd.conversation.intake import session_key
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
-from channels.base import Inbound, Receipt
+from channels.base import Inbound, InboundMove, Receipt
 
 __all__ = ["Drain", "Router", "open_router"]
 
@@ -27,6 +27,13 @@ class Drain:
 
     seconds: float
     insisted: asyncio.Future[None]
+
+
+class _Taken:
+    """The receipt of what nobody waits for."""
+
+    async def settled(self) -> None:
+        """Return."""
 
 
 class Router:
@@ -47,6 +54,8 @@ class Router:
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
+        if isinstance(inbound, InboundMove):
+            return _Taken()
         return await self._actor(session_key(inbound, self._scope)).accept(inbound)
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agentd.conversation.settings import AgentSettings
+from agentd.delivery.governor import Pace
 from agentd.providers.base import Provider
 from agentd.transcript.clock import Clock
 from agentd.transcript.store import SessionStore
@@ -23,6 +24,8 @@ class Wiring:
     store: SessionStore
     provider: Provider
     channels: Mapping[str, Channel]
+    paces: Mapping[str, Pace]
+    """How often each channel may be called."""
     max_output_tokens: int
     temperature: float
     streams: bool

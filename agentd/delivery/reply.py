@@ -5,25 +5,32 @@ the platform is called (`sending`) and after it answered (`sent`). A part that i
 was only `sending` may or may not have arrived. Where the platform still recognises its nonce it is sent again, and
 then edited, since what stands there may be older; elsewhere that is another try, marked as a copy, and the outcome is
 `uncertain`. Parts that the finished text does not fill are removed.
+
+What is shown of a reply while it grows is made only where the rate budget has room to spare; its end waits for room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import inf
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
-from agentd.delivery.splitting import cut_piece
-from channels.base import Address, Channel
-from channels.errors import NotSent, SendFailed, Unreachable
+from agentd.delivery.governor import Pace
+from channels.base import Address, Screen
+from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
+from channels.markup.cutting import cut_piece
+from channels.markup.rich import RichText, plain
 
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
 COPY_NOTE = "[Sent again: I could not tell whether this had arrived.]\n"
 
-EDIT_PAUSE_SECONDS = 0.05
-"""The least time between two edits of one message while it grows; the final is never held back."""
+T = TypeVar("T")
+
+Room = Callable[[], Awaitable[None]]
+"""Returns when the rate budget has room for a call, and takes it."""
 
 
 class Journal(Protocol):
@@ -60,11 +67,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a reply goes, and whether it may be seen growing there."""
+    """Where a reply goes, how often it may call there, and whether it may be seen growing."""
 
-    channel: Channel
+    screen: Screen
     address: Address
+    pace: Pace
     grows: bool
+
+
+class _NotNow(Exception):
+    """There is no room for a draft."""
 
 
 @dataclass(slots=True)
@@ -74,7 +86,7 @@ class _Part:
     tries: int = 1
     begun_at: float = -inf
     message_id: str | None = None
-    shown: str | None = None
+    shown: RichText | None = None
     """What this run put there; None: not known."""
     is_begun: bool = False
     is_recorded: bool = False
@@ -99,8 +111,9 @@ class Reply:
         known: Mapping[int, Known],
     ) -> None:
         """Send to one place; `nonce` is this reply's alone, the same in every run; `known` are its parts so far."""
-        self._channel = to.channel
+        self._screen = to.screen
         self._to = to.address
+        self._pace = to.pace
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
@@ -118,12 +131,11 @@ class Reply:
         self._grows = to.grows
         self._growing = False
         self.resume(journal)
-        self._next_edit = 0.0
 
     @property
     def is_visible(self) -> bool:
         """Tell whether this run has shown the person anything of the reply."""
-        return any(part.shown for part in self._parts.values())
+        return any(part.shown is not None for part in self._parts.values())
 
     def resume(self, journal: Journal) -> None:
         """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
@@ -131,14 +143,15 @@ class Reply:
         self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
     async def grow(self, text: str) -> None:
-        """Show what there is so far, if this reply grows and enough time has passed."""
-        if not self._growing or not text.strip() or self._monotonic() < self._next_edit:
+        """Show what there is so far, if this reply grows and there is room for that."""
+        if not self._growing or not text.strip():
             return
         try:
-            await self._show(text)
+            await self._show(text, self._draft)
+        except _NotNow:
+            return
         except (SendFailed, Unreachable):
             self._growing = False
-        self._next_edit = self._monotonic() + EDIT_PAUSE_SECONDS
 
     async def finish(self, text: str) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
@@ -147,37 +160,57 @@ class Reply:
         """
         self._growing = False
         try:
-            count = await self._show(text, is_final=True)
+            count = await self._show(text, self._must)
         except SendFailed as fault:
             return Outcome("failed", self._message_ids(), str(fault))
         await self._remove_from(count)
         is_uncertain = any(part.is_copy or part.in_doubt for part in self._parts.values())
         return Outcome("uncertain" if is_uncertain else "sent", self._message_ids())
 
-    async def _show(self, text: str, *, is_final: bool = False) -> int:
+    async def _show(self, text: str, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
-        number, rest = 0, text
-        while number == 0 or rest.strip():
+        number, rest = 0, self._screen.dialect.render(text)
+        while number == 0 or rest.text.strip():
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
                 part = self._parts[number] = _Part(part.tries + 1)
-            piece, left = cut_piece(COPY_NOTE + rest if part.is_copy else rest, self._channel.most_units)
+            piece, left = cut_piece(plain(COPY_NOTE) + rest if part.is_copy else rest, self._screen.dialect)
             if part.message_id is None:
-                part.message_id = await self._send(number, part, piece)
-            if not await self._edit(number, part, piece, part.message_id, is_final=is_final):
+                part.message_id = await self._send(number, part, piece, room)
+            if not await self._edit(number, part, piece, part.message_id, room):
                 continue
             number, rest = number + 1, left
         return number
 
-    def _is_recognised(self, part: _Part) -> bool:
-        return self._monotonic() - part.begun_at < self._channel.nonce_seconds
+    async def _must(self) -> None:
+        """Wait for room."""
+        await self._pace.turn(self._to.chat)
 
-    async def _send(self, number: int, part: _Part, piece: str) -> str:
+    async def _draft(self) -> None:
+        """Raise _NotNow where there is no room to spare."""
+        if not self._pace.may_draft(self._to.chat):
+            raise _NotNow
+
+    async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the platform; it is left alone as long as it asks for, and then called again."""
+        while True:
+            try:
+                return await call()
+            except RateLimited as fault:
+                self._pace.rest(self._to.chat, fault.retry_after_seconds)
+            await room()
+
+    def _is_recognised(self, part: _Part) -> bool:
+        return self._monotonic() - part.begun_at < self._screen.nonce_seconds
+
+    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> str:
+        await room()
         if not part.is_begun:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
+        nonce = f"{self._nonce}-{number}-{part.tries % 1000}"
         try:
-            message_id = await self._channel.send(self._to, piece, f"{self._nonce}-{number}-{part.tries % 1000}")
+            message_id = await self._call(room, lambda: self._screen.send(self._to, piece, nonce))
         except NotSent:
             raise
         except Unreachable:
@@ -187,17 +220,18 @@ class Reply:
         part.in_doubt = False
         return message_id
 
-    async def _edit(self, number: int, part: _Part, piece: str, message_id: str, *, is_final: bool) -> bool:
+    async def _edit(self, number: int, part: _Part, piece: RichText, message_id: str, room: Room) -> bool:
         """Record what was sent, and bring it up to date; False where that is refused, and another must be sent."""
         if not part.is_recorded:
             await self._journal.sent(number, message_id)
             part.is_recorded = True
         if piece == part.shown:
             return True
+        await room()
         try:
-            await self._channel.edit(self._to, message_id, piece)
+            await self._call(room, lambda: self._screen.edit(self._to, message_id, piece))
         except SendFailed:
-            if not is_final:
+            if self._growing:
                 raise
             # Deleted, or too old: what stands there is at best a part of this, so that what follows is marked.
             self._parts[number] = _Part(part.tries + 1)
@@ -212,7 +246,8 @@ class Reply:
             if message_id is None:
                 continue
             try:
-                await self._channel.delete(self._to, message_id)
+                await self._must()
+                await self._call(self._must, partial(self._screen.delete, self._to, message_id))
             except SendFailed:
                 continue
             del self._parts[number]

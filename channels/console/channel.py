@@ -11,18 +11,22 @@ import getpass
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
-from channels.base import Accept, Address, Author, InboundMessage
+from channels.base import Accept, Address, Author, InboundMessage, RemoteFile
 from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines, quiet_controls
 from channels.console.output import Output, is_closed
 from channels.console.text import printable
-from channels.errors import ChannelFailed, NotAccepted, Unreachable
+from channels.errors import ChannelFailed, FetchFailed, NotAccepted, Unreachable
+from channels.health import Health
+from channels.markup.rich import PLAIN, RichText
+from channels.pacing import UNPACED
+from channels.tools import Tools
 
 __all__ = ["ConsoleChannel", "open_console"]
 
@@ -62,13 +66,13 @@ class ConsoleChannel:
     """One person at a terminal, or a script at a pipe."""
 
     name = "console"
-    most_units: int | None = None
+    rates = UNPACED
+    dialect = PLAIN
     nonce_seconds = 0.0
+    typing_seconds = 0.0
 
-    def __init__(
-        self, lines: Lines, output: Output, author: Author, new_id: Callable[[], str], wrap: Wrap | None
-    ) -> None:
-        """Read messages from `lines` and write answers to `output`; `new_id` gives ids that never repeat.
+    def __init__(self, lines: Lines, output: Output, author: Author, tools: Tools, wrap: Wrap | None) -> None:
+        """Read messages from `lines` and write answers to `output`.
 
         `wrap` is how a terminal breaks lines; None is a pipe, which is given the text as it is.
         """
@@ -76,8 +80,9 @@ class ConsoleChannel:
         self._lines = lines
         self._output = output
         self._author = author
-        self._new_id = new_id
-        self._run = new_id()
+        self.health = Health(tools.monotonic)
+        self._new_id = tools.new_id
+        self._run = tools.new_id()
         self._wrap = wrap
         self._shown: dict[str, str] = {}
         self._open_line = False
@@ -116,32 +121,39 @@ class ConsoleChannel:
             else:
                 await self._say(EMPTY)
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Write a message; on a terminal it stays open for `edit` to grow until the next one."""
         del to, nonce
         message_id = f"{self._run}.{self._new_id()}"
-        self._shown = {message_id: text}
-        await self._write(text, begins=True)
+        self._shown = {message_id: text.text}
+        await self._write(text.text, begins=True)
         return message_id
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Write what is new of a message; a text that does not continue what stands there is written whole.
 
         What an earlier run wrote cannot be changed: it is written again, and says so.
         """
         del to
-        if not message_id.startswith(f"{self._run}."):
-            text = f"{AGAIN}\n{text}"
+        whole = text.text if message_id.startswith(f"{self._run}.") else f"{AGAIN}\n{text.text}"
         shown = self._shown.get(message_id)
-        self._shown = {message_id: text}
-        if shown is not None and text.startswith(shown):
-            await self._write(text.removeprefix(shown), begins=False)
+        self._shown = {message_id: whole}
+        if shown is not None and whole.startswith(shown):
+            await self._write(whole.removeprefix(shown), begins=False)
         else:
-            await self._write(text, begins=True)
+            await self._write(whole, begins=True)
 
     async def delete(self, to: Address, message_id: str) -> None:
         """Do nothing: what is written stays written, and a reply without a limit has no second part."""
         del to, message_id
+
+    async def show_typing(self, to: Address) -> None:
+        """Do nothing: whoever waits at a terminal sees that."""
+        del to
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Refuse: no files come by a terminal."""
+        raise FetchFailed(f"{file.name} cannot be had from a terminal")
 
     async def _converse(self, text: str, accept: Accept, interrupted: asyncio.Event) -> None:
         interrupted.clear()
@@ -231,17 +243,17 @@ class ConsoleChannel:
             yield interrupted
 
 
-def open_console(new_id: Callable[[], str]) -> ConsoleChannel:
+def open_console(tools: Tools) -> ConsoleChannel:
     """Talk on this process's standard streams: a chat if both are a terminal, else a line at a time."""
     name = _user_name()
     author = Author(name, name)
     output = Output(sys.stdout.fileno())
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return ConsoleChannel(PipeLines(sys.stdin.fileno()), output, author, new_id, None)
+        return ConsoleChannel(PipeLines(sys.stdin.fileno()), output, author, tools, None)
     from channels.console.wrap import WordWrap
 
     wrap = WordWrap(min(shutil.get_terminal_size().columns, MOST_COLUMNS))
-    return ConsoleChannel(TerminalLines(), output, author, new_id, wrap)
+    return ConsoleChannel(TerminalLines(), output, author, tools, wrap)
 
 
 def _user_name() -> str:

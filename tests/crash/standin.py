@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from channels.base import Accept, Address, Author, Inbound, InboundEdit, InboundMessage
-from channels.errors import NotAccepted, NotSent, SendFailed, Unreachable
+from channels.base import Accept, Address, Author, Inbound, InboundEdit, InboundMessage, RemoteFile
+from channels.errors import FetchFailed, NotAccepted, NotSent, SendFailed, Unreachable
+from channels.health import Health
+from channels.markup.rich import Dialect, RichText, plain
+from channels.pacing import UNPACED
 
 POLL_SECONDS = 20
 TIMEOUT_SECONDS = 30
@@ -24,11 +28,14 @@ class StandinChannel:
 
     name = "telegram"
     streams = True
+    nonce_seconds = 0.0
+    typing_seconds = 0.0
+    rates = UNPACED
 
     def __init__(self, base_url: str, token: str, most_units: int | None) -> None:
         """Speak to one server. Nothing closes the connections: replies are sent before and after `run`."""
-        self.most_units = most_units
-        self.nonce_seconds = 0.0
+        self.dialect = Dialect(plain, most_units=most_units)
+        self.health = Health(time.monotonic)
         # Nothing is encrypted on this machine: without authorities, which take a third of the whole start to load.
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._client = httpx.AsyncClient(base_url=f"{base_url}/bot{token}", timeout=TIMEOUT_SECONDS, verify=nobody)
@@ -44,16 +51,16 @@ class StandinChannel:
             except (NotAccepted, Unreachable):
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send a message."""
         del nonce  # the Bot API knows no such thing
-        sent = await self._call("sendMessage", chat_id=to.chat, text=text)
+        sent = await self._call("sendMessage", chat_id=to.chat, text=text.text)
         return str(sent["message_id"])
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Change a message; one that says this already is no fault."""
         try:
-            await self._call("editMessageText", chat_id=to.chat, message_id=message_id, text=text)
+            await self._call("editMessageText", chat_id=to.chat, message_id=message_id, text=text.text)
         except SendFailed as fault:
             if "message is not modified" not in str(fault):
                 raise
@@ -65,6 +72,14 @@ class StandinChannel:
         except SendFailed as fault:
             if "message to delete not found" not in str(fault):
                 raise
+
+    async def show_typing(self, to: Address) -> None:
+        """Show nothing."""
+        del to
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Refuse."""
+        raise FetchFailed(file.name)
 
     async def _call(self, method: str, **params: object) -> Any:
         try:

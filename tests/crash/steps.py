@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from agentd.transcript.disk import Disk, Write
-from channels.base import Accept, Address, Channel, Inbound, Receipt
+from channels.base import Accept, Address, Channel, Inbound, Receipt, RemoteFile
+from channels.markup.rich import RichText
 
 
 class Steps:
@@ -90,8 +91,11 @@ class SteppingChannel:
         """Pass on to `channel`."""
         self.name = channel.name
         self.streams = channel.streams
-        self.most_units = channel.most_units
+        self.dialect = channel.dialect
         self.nonce_seconds = channel.nonce_seconds
+        self.typing_seconds = channel.typing_seconds
+        self.rates = channel.rates
+        self.health = channel.health
         self._channel = channel
         self._steps = steps
         self._calls: Counter[str] = Counter()
@@ -107,14 +111,14 @@ class SteppingChannel:
 
         await self._channel.run(step)
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send."""
         called = self._begin("send")
         message_id = await self._channel.send(to, text, nonce)
         self._steps.pass_by(f"after {called}")
         return message_id
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Edit."""
         called = self._begin("edit")
         await self._channel.edit(to, message_id, text)
@@ -125,6 +129,14 @@ class SteppingChannel:
         called = self._begin("delete")
         await self._channel.delete(to, message_id)
         self._steps.pass_by(f"after {called}")
+
+    async def show_typing(self, to: Address) -> None:
+        """Show that a reply is being made: nothing that a kill could spoil."""
+        await self._channel.show_typing(to)
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Fetch a file."""
+        return self._channel.fetch(file)
 
     def _begin(self, call: str) -> str:
         self._calls[call] += 1

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ from agentd.settings import Settings, load_settings
 from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
 from channels.base import Channel
+from channels.settings import ChannelsSettings
+from channels.tools import Tools
 from tests.crash.faults import Fault, with_faults
 from tests.crash.standin import StandinChannel
 from tests.crash.steps import SteppingChannel, Steps, with_steps
@@ -58,8 +60,8 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     """Put the stand-in, the stepping disk and the plan's clock at the daemon's edges."""
     telegram = settings.channels_config.telegram
 
-    def build_channels(names: tuple[str, ...], new_id: Callable[[], str]) -> Mapping[str, Channel]:
-        del names, new_id
+    def build_channels(names: Sequence[str], section: ChannelsSettings, tools: Tools) -> Mapping[str, Channel]:
+        del names, section, tools
         channel = StandinChannel(telegram.api_base_url, telegram.token.get_secret_value(), plan.most_units)
         return {channel.name: SteppingChannel(channel, steps)}
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from channels.base import Accept, Address
-from channels.errors import SendFailed, Unreachable
+from channels.base import Accept, Address, RemoteFile
+from channels.errors import FetchFailed, SendFailed, Unreachable
+from channels.health import Health
+from channels.markup.rich import Dialect, RichText, plain
+from channels.pacing import UNPACED
 
 
 @dataclass(slots=True)
@@ -24,11 +29,16 @@ class FakeChannel:
 
     name = "fake"
     nonce_seconds = 0.0
+    typing_seconds = 0.0
+    rates = UNPACED
 
     def __init__(self, *, streams: bool = True, most_units: int | None = None) -> None:
         """Begin with an empty chat."""
         self.streams = streams
-        self.most_units = most_units
+        self.dialect = Dialect(plain, most_units=most_units)
+        self.health = Health(time.monotonic)
+        self.files: dict[str, bytes] = {}
+        """What `fetch` gives, by `ref`."""
         self.sent: list[Sent] = []
         self._ids = itertools.count()
         self.refuses = False
@@ -44,21 +54,21 @@ class FakeChannel:
         """Receive nothing: tests hand their messages to the router."""
         del accept
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Keep a message."""
         del to, nonce
         self._check()
-        self.sent.append(Sent(f"m{next(self._ids)}", text))
+        self.sent.append(Sent(f"m{next(self._ids)}", text.text))
         self.changed.set()
         return self.sent[-1].message_id
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Change a message, also one of an earlier run."""
         del to
         self._check()
         for sent in self.sent:
             if sent.message_id == message_id:
-                sent.text, sent.edits = text, sent.edits + 1
+                sent.text, sent.edits = text.text, sent.edits + 1
         self.changed.set()
 
     async def delete(self, to: Address, message_id: str) -> None:
@@ -67,6 +77,17 @@ class FakeChannel:
         self._check()
         self.sent = [sent for sent in self.sent if sent.message_id != message_id]
         self.changed.set()
+
+    async def show_typing(self, to: Address) -> None:
+        """Show nothing."""
+        del to
+
+    async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Yield a file that the test has put there."""
+        self._check()
+        if file.ref not in self.files:
+            raise FetchFailed(f"{file.name} is gone")
+        yield self.files[file.ref]
 
     async def shows(self, text: str) -> None:
         """Wait until some message contains this."""

@@ -14,6 +14,7 @@ from typing import Any
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
+from agentd.delivery.governor import Governor
 from agentd.transcript.disk import Disk
 from agentd.transcript.store import SessionStore, open_store, open_store_on
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
@@ -114,6 +115,7 @@ async def daemon(
             store=store,
             provider=provider,
             channels={"fake": channel},
+            paces={"fake": Governor(channel.rates, loop.time)},
             max_output_tokens=1024,
             temperature=0.7,
             streams=True,

@@ -13,6 +13,7 @@ from agentd.providers.base import TextDelta
 from agentd.providers.errors import ProviderRefused
 from channels.base import Address
 from channels.errors import Unreachable
+from channels.markup.rich import RichText
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import daemon
@@ -130,9 +131,9 @@ class SlowToHelp(FakeChannel):
         super().__init__()
         self.entered, self.gate = asyncio.Event(), asyncio.Event()
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Wait before sending a list of commands."""
-        if text.startswith("/new"):
+        if text.text.startswith("/new"):
             self.entered.set()
             await self.gate.wait()
         return await super().send(to, text, nonce)
@@ -162,7 +163,7 @@ class OneBlip(FakeChannel):
 
     blip = False
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Refuse once."""
         if self.blip:
             self.blip = False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-from channels.base import Inbound, InboundEdit, InboundMessage
+from channels.base import FromPerson, InboundEdit, InboundMessage
 
 __all__ = ["CALM", "Fate", "Manners", "Platform", "Shown", "Update", "units"]
 
@@ -45,7 +45,7 @@ class Update:
     """Something that a person did, until the platform knows that the daemon has it."""
 
     number: int
-    inbound: Inbound
+    inbound: FromPerson
     changes: Update | None = None
     """The message that this edits or takes back."""
     was_taken: bool = False
@@ -103,7 +103,7 @@ class Platform:
         """Have nobody who listens."""
         self.listener = _nobody
 
-    def post(self, inbound: Inbound, changes: Update | None = None) -> Update:
+    def post(self, inbound: FromPerson, changes: Update | None = None) -> Update:
         """Take what a person did, and offer it if somebody listens."""
         update = Update(len(self.updates) + 1, inbound, changes)
         self.updates.append(update)

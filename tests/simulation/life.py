@@ -15,6 +15,7 @@ import structlog
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
+from agentd.delivery.governor import Governor
 from agentd.errors import StorageError
 from agentd.transcript.disk import FileDisk
 from agentd.transcript.store import SessionStore, open_store_on
@@ -165,6 +166,7 @@ class Life:
             store=store,
             provider=model,
             channels={CHANNEL: line},
+            paces={CHANNEL: Governor(line.rates, self._loop.time)},
             max_output_tokens=300,
             temperature=0.7,
             streams=script.streams,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
-from channels.base import Accept, Address, Receipt
-from channels.errors import NotAccepted, NotSent, SendFailed, Unreachable
+from channels.base import Accept, Address, Receipt, RemoteFile
+from channels.errors import FetchFailed, NotAccepted, NotSent, SendFailed, Unreachable
+from channels.health import Health
+from channels.markup.rich import Dialect, RichText, plain
+from channels.pacing import UNPACED
 from tests.simulation.chat import Fate, Platform, Shown, Update, units
 from tests.simulation.system import Process
 from tests.simulation.watch import UNSAVED, Watch
@@ -22,11 +25,14 @@ class Line:
     """One connection to the platform."""
 
     name = CHANNEL
+    rates = UNPACED
+    typing_seconds = 0.0
 
     def __init__(self, platform: Platform, process: Process, watch: Watch, life: int, chats: Iterable[str]) -> None:
         """Connect; `life` marks what this process shows."""
         self.streams = platform.manners.streams
-        self.most_units = platform.manners.most_units
+        self.dialect = Dialect(plain, most_units=platform.manners.most_units)
+        self.health = Health(asyncio.get_running_loop().time)
         self.nonce_seconds = platform.manners.nonce_seconds
         self.unsettled = 0
         """Receipts that somebody still waits for."""
@@ -64,8 +70,23 @@ class Line:
         for chat in self._news:
             tasks.create_task(self._poll(chat, accept, tasks), name=f"poll {chat}")
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Show a message, or not, and say so, or not."""
+        return await self._send(to, text.text, nonce)
+
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
+        """Change a message that stands there."""
+        await self._edit(to, message_id, text.text)
+
+    async def show_typing(self, to: Address) -> None:
+        """Show nothing."""
+        del to
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Refuse: nobody here sends files."""
+        raise FetchFailed(file.name)
+
+    async def _send(self, to: Address, text: str, nonce: str) -> str:
         self._process.step("send")
         self._process.note("send", to.chat, repr(text))
         fate = self._platform.fate()
@@ -76,8 +97,7 @@ class Line:
         self._process.note("sent", shown.message_id)
         return shown.message_id
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
-        """Change a message that stands there."""
+    async def _edit(self, to: Address, message_id: str, text: str) -> None:
         self._process.step("edit")
         self._process.note("edit", to.chat, message_id, repr(text))
         fate = self._platform.fate()
@@ -109,9 +129,10 @@ class Line:
             self._platform.refused.add(to.chat)
             self._process.note("fault", "refused")
             raise SendFailed("the platform refuses")
-        if self.most_units is not None and units(text) > self.most_units and not text.startswith(UNSAVED):
+        most_units = self.dialect.most_units
+        if most_units is not None and units(text) > most_units and not text.startswith(UNSAVED):
             self._platform.refused.add(to.chat)
-            self._watch.fail(f"a text of {units(text)} units was sent, and {self.most_units} fit")
+            self._watch.fail(f"a text of {units(text)} units was sent, and {most_units} fit")
             raise SendFailed("too long")
         if fate == "request lost":
             await asyncio.sleep(TIMEOUT_SECONDS)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from agentd.providers.base import CompletionRequest
-from channels.base import Address, Author, Inbound, InboundDelete, InboundEdit, InboundMessage
+from channels.base import Address, Author, FromPerson, InboundDelete, InboundEdit, InboundMessage
 from tests.simulation.chat import Platform, Update
 from tests.simulation.dice import dice
 from tests.simulation.disk import Storage
@@ -130,7 +130,7 @@ class World:
         token = f"«p{deed.who + 1}.{len(said) + 1}» "
         text = deed.text if deed.text.startswith("/") and deed.text[1:4] != "etc" else token + deed.text
         where, who = self._at(deed)
-        inbound: Inbound = InboundMessage(where, who, f"u{next(self._ids)}", self._time(), text)
+        inbound: FromPerson = InboundMessage(where, who, f"u{next(self._ids)}", self._time(), text)
         self.note("person", who.id, repr(text))
         said.append(self.platform.post(inbound))
 
@@ -142,7 +142,7 @@ class World:
         number = len(said) - 1 - int(deed.amount**3 * len(said))
         message, (where, who) = said[number], self._at(deed)
         text = f"«p{deed.who + 1}.{number + 1}v{next(self._revisions)}» {deed.text}"
-        inbound: Inbound = InboundEdit(where, who, message.inbound.message_id, self._time(), text)
+        inbound: FromPerson = InboundEdit(where, who, message.inbound.message_id, self._time(), text)
         if deed.kind == "delete":
             inbound = InboundDelete(where, who, message.inbound.message_id, self._time())
         self.note("person", who.id, deed.kind, message.inbound.message_id, repr(text) if deed.kind == "edit" else "")

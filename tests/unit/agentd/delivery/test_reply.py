@@ -9,6 +9,7 @@ import pytest
 from agentd.delivery.reply import COPY_NOTE, Destination, Known, Reply
 from channels.base import Address
 from channels.errors import NotSent, SendFailed, Unreachable
+from channels.markup.rich import RichText, plain
 from tests.fakes.channel import FakeChannel
 
 HERE = Address("fake", "bot", "dm")
@@ -36,7 +37,7 @@ class FaultyChannel(FakeChannel):
         self.editing: list[Exception | None] = []
         self.nonces: list[str] = []
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         self.nonces.append(nonce)
         fault = self.sending.pop(0) if self.sending else None
         if fault is not None and not isinstance(fault, Unreachable):
@@ -48,11 +49,25 @@ class FaultyChannel(FakeChannel):
             raise fault
         return message_id
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         fault = self.editing.pop(0) if self.editing else None
         if fault is not None:
             raise fault
         await super().edit(to, message_id, text)
+
+
+class Unpaced:
+    """A budget without end."""
+
+    async def turn(self, chat: str) -> None:
+        del chat
+
+    def may_draft(self, chat: str) -> bool:
+        del chat
+        return True
+
+    def rest(self, chat: str, seconds: float) -> None:
+        raise AssertionError(f"nobody asked to leave {chat} alone for {seconds} s")
 
 
 def reply_on(
@@ -60,7 +75,11 @@ def reply_on(
 ) -> Reply:
     ticks = iter(range(1_000))
     return Reply(
-        Destination(channel, HERE, grows), journal, nonce="n", monotonic=lambda: float(next(ticks)), known=known or {}
+        Destination(channel, HERE, Unpaced(), grows),
+        journal,
+        nonce="n",
+        monotonic=lambda: float(next(ticks)),
+        known=known or {},
     )
 
 
@@ -97,7 +116,7 @@ async def test_the_parts_that_a_shorter_text_leaves_over_are_removed() -> None:
 
 async def test_parts_of_an_earlier_run_are_completed_by_edits_and_followed_by_the_missing_ones() -> None:
     channel, journal = FaultyChannel(most_units=10), MemoryJournal()
-    await channel.send(HERE, "one", "")
+    await channel.send(HERE, plain("one"), "")
     outcome = await reply_on(channel, journal, {0: Known("m0")}).finish("one two three")
 
     assert channel.texts == ["one two", "three"]
@@ -107,7 +126,7 @@ async def test_parts_of_an_earlier_run_are_completed_by_edits_and_followed_by_th
 
 async def test_a_part_that_may_have_arrived_is_sent_again_with_a_mark_and_the_others_are_not() -> None:
     channel, journal = FaultyChannel(most_units=100), MemoryJournal()
-    await channel.send(HERE, "x" * 90, "")
+    await channel.send(HERE, plain("x" * 90), "")
     text = "x" * 100 + "y" * 40
     outcome = await reply_on(channel, journal, {0: Known("m0"), 1: Known(None)}).finish(text)
 
@@ -119,7 +138,7 @@ async def test_a_part_that_may_have_arrived_is_sent_again_with_a_mark_and_the_ot
 
 async def test_a_copy_stays_marked_when_it_is_completed_by_another_run() -> None:
     channel, journal = FaultyChannel(), MemoryJournal()
-    await channel.send(HERE, f"{COPY_NOTE}one", "")
+    await channel.send(HERE, plain(f"{COPY_NOTE}one"), "")
     outcome = await reply_on(channel, journal, {0: Known("m0", tries=2)}).finish("one")
 
     assert channel.texts == [f"{COPY_NOTE}one"]
@@ -161,7 +180,7 @@ class RecognisingChannel(FaultyChannel):
         super().__init__()
         self._ids_by_nonce: dict[str, str] = {}
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         if nonce not in self._ids_by_nonce:
             self._ids_by_nonce[nonce] = f"m{len(self.sent)}"
             return await super().send(to, text, nonce)
@@ -195,7 +214,7 @@ async def test_a_nonce_of_an_earlier_run_is_relied_on_only_while_it_is_recognise
 
 async def test_a_message_that_can_no_longer_be_changed_is_followed_by_a_marked_one() -> None:
     channel, journal = FaultyChannel(), MemoryJournal()
-    await channel.send(HERE, "half of", "")
+    await channel.send(HERE, plain("half of"), "")
     channel.editing = [SendFailed("too old to be edited")]
     outcome = await reply_on(channel, journal, {0: Known("m0")}).finish("half of it")
 

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentd.delivery.splitting import cut_piece
+from channels.markup.cutting import cut_piece
+from channels.markup.rich import PLAIN, Dialect, RichText, plain, utf16_units
 
 
 def pieces_of(text: str, most_units: int) -> list[str]:
-    pieces, rest = [], text
-    while rest:
-        piece, rest = cut_piece(rest, most_units)
-        pieces.append(piece)
+    dialect = Dialect(plain, utf16_units, most_units)
+    pieces, rest = [], plain(text)
+    while rest.text:
+        piece, rest = cut_piece(rest, dialect)
+        pieces.append(piece.text)
     return pieces
 
 
@@ -43,7 +45,7 @@ def test_a_text_is_cut_where_it_reads_best(text: str, pieces: list[str]) -> None
 
 
 def test_without_a_limit_nothing_is_cut() -> None:
-    assert cut_piece("x" * 100_000, None) == ("x" * 100_000, "")
+    assert cut_piece(plain("x" * 100_000), PLAIN) == (plain("x" * 100_000), RichText(""))
 
 
 TEXTS = st.text(st.sampled_from("ab \n😀é天"), max_size=120) | st.text(max_size=60)

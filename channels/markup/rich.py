@@ -1,0 +1,66 @@
+"""Text with marks: what Markdown becomes before a platform shows it, and the value that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["PLAIN", "Dialect", "Kind", "RichText", "Span", "plain", "utf16_units"]
+
+Kind = Literal["bold", "italic", "strike", "spoiler", "code", "pre", "link", "quote"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A mark on the characters from `start` up to `end`; `detail` is a link's address or a code block's language."""
+
+    start: int
+    end: int
+    kind: Kind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RichText:
+    """The text as people read it, and its marks, which may lie within each other; positions count characters."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+    def __add__(self, after: RichText) -> RichText:
+        """Return both, one behind the other."""
+        moved = (
+            replace(span, start=span.start + len(self.text), end=span.end + len(self.text)) for span in after.spans
+        )
+        return RichText(self.text + after.text, (*self.spans, *moved))
+
+    def between(self, start: int, end: int) -> RichText:
+        """Return a part, with what of the marks lies in it."""
+        inside = (span for span in self.spans if span.start < end and span.end > start)
+        cut = (replace(span, start=max(span.start, start) - start, end=min(span.end, end) - start) for span in inside)
+        return RichText(self.text[start:end], tuple(cut))
+
+
+def plain(text: str) -> RichText:
+    """Return the text as it is, without marks."""
+    return RichText(text)
+
+
+def utf16_units(rich: RichText) -> int:
+    """Return the length of the text as most platforms count it."""
+    return len(rich.text) if rich.text.isascii() else len(rich.text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a platform makes of the Markdown of a reply, and how much of it one of its messages takes."""
+
+    render: Callable[[str], RichText]
+    units: Callable[[RichText], int] = utf16_units
+    """The size of a text as the platform counts it; a longer text is no smaller."""
+    most_units: int | None = None
+
+
+PLAIN = Dialect(plain)
+"""A platform without marks and without a limit."""
