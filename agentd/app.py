@@ -34,6 +34,7 @@ from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
+from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.store import Recall, SessionStore, open_store
 from agentd.transcript.tending import Tending
@@ -155,6 +156,7 @@ def _wire(
     return Wiring(
         settings=settings.agent,
         store=store,
+        enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
         provider=provider,
         channels=channels,
         paces={name: Governor(channel.rates, time.monotonic) for name, channel in channels.items()},

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from agentd.context.cutting import cut_to_fit
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens, may_fit
 from agentd.providers.base import PromptMessage
-from agentd.transcript.records import LOST_ENDING, AssistantMessage, Failure, UserMessage
+from agentd.transcript.records import LOST_ENDING, AssistantMessage, Failure, FileAttachment, UserMessage
 from agentd.transcript.view import Turn
 
 __all__ = ["Prompt", "build_prompt", "estimate_prompt"]
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
+CUT_FILE_NOTE = ", of which only the beginning stands here"
+MOST_NAME_CHARACTERS = 100
+
+_NO_BRACKETS = str.maketrans("[]", "()")
+
 INTERRUPTED_NOTE = "\n[This reply was cut short.]"
 
 
@@ -62,7 +67,22 @@ def _pair(turn: Turn) -> tuple[PromptMessage, PromptMessage]:
 
 
 def _joined(messages: Sequence[UserMessage]) -> str:
-    return "\n\n".join(message.content for message in messages)
+    return "\n\n".join(
+        part for message in messages for part in (message.content, *map(_enclosed, message.attachments)) if part
+    )
+
+
+def _enclosed(file: FileAttachment) -> str:
+    """Say what came with a message; a name is its sender's word for it, and stays on its line."""
+    name = " ".join(file.name.translate(_NO_BRACKETS).split())[:MOST_NAME_CHARACTERS]
+    if file.excerpt:
+        more = "" if len(file.excerpt.encode()) >= file.size_bytes else CUT_FILE_NOTE
+        return f"[File {name}:]\n{file.excerpt}\n[End of {name}{more}.]"
+    if file.unread:
+        return f"[{name} ({file.media_type}) came with this message; it cannot be read here.]"
+    if file.media_type.startswith("image/"):
+        return f"[Image {name}.]"
+    return f"[File {name} ({file.media_type}, {file.size_bytes} bytes); its content cannot be read here.]"
 
 
 def _ending(end: AssistantMessage | Failure | None) -> str:

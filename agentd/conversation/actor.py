@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agentd.conversation.enclosing import take_files
 from agentd.conversation.intake import (
     RETRY,
     build_change,
@@ -19,10 +20,14 @@ from agentd.conversation.intake import (
     is_stale,
     next_question,
     settle_stale,
+    settle_unread,
+    stale_question,
+    unread_files,
 )
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.quiet import BACKLOG_SECONDS, PART_SECONDS, Quiet
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -70,6 +75,7 @@ class SessionActor:
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
+        self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
         """Put what came in on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
@@ -84,7 +90,7 @@ class SessionActor:
                 elif seq is None:
                     seq = await self._append_inbound(session, inbound)
         except StorageError as fault:
-            raise NotAccepted(f"I could not take your message: {fault}. After that, send it again.") from fault
+            raise NotAccepted(f"I could not take your message: {fault}.") from fault
         finally:
             self._arriving -= 1
             self._bell.set()
@@ -145,12 +151,25 @@ class SessionActor:
 
     async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
         trace = self._wiring.new_id()
-        [record] = await self._wiring.store.append(session, build_record(inbound, trace))
+        channel = self._wiring.channels[self._key.channel]
+        attachments = await take_files(inbound, self._key, channel, self._wiring.enclosures)
+        [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
         self._stalled = False
-        if isinstance(record, UserMessage) and self._turn is not None and self._turn.takes(record.seq):
-            self._turn.cut("joined")
+        if isinstance(record, UserMessage):
+            self._expect_more(inbound)
+            if self._turn is not None and self._turn.takes(record.seq):
+                self._turn.cut("joined")
         return record.seq
+
+    def _expect_more(self, inbound: InboundMessage) -> None:
+        """Let the next turn wait for what this message says is about to come; never for anything else."""
+        if inbound.goes_on:
+            self._quiet.expect(PART_SECONDS)
+        elif is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes):
+            self._quiet.expect(BACKLOG_SECONDS)
+        else:
+            self._quiet.end()
 
     async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
         """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
@@ -186,27 +205,31 @@ class SessionActor:
 
     async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
         question = next_question(session.view, question_size(self._wiring.settings))
-        if question is None:
+        if question is None or self._quiet.left_seconds > 0:
             return
         limit = self._wiring.stale_after_minutes
-        asked = [session.view.commands[seq] for seq in question.answers] if question.retries else question.messages
-        if all(is_stale(message, self._wiring.clock(), limit) for message in asked):
-            await settle_stale(question, limit, outbox)
-            return
-        if not question.messages:
+        stale = stale_question(session.view, question, self._wiring.clock(), limit)
+        if stale is not None:
+            await settle_stale(stale, limit, outbox)
+        elif not question.messages:
             [retry] = question.answers
             await outbox.deliver(outbox.reply_to(retry), retry, NOTHING_TO_RETRY)
-            return
-        self._turn = Turn(self._wiring, session, outbox, question)
-        tasks.create_task(self._run_turn(self._turn, session, outbox), name=f"turn {self._key.file_name}")
+        elif why := unread_files(question):
+            await settle_unread(question, why, outbox)
+        else:
+            self._turn = Turn(self._wiring, session, outbox, question, self._quiet)
+            typing = tasks.create_task(self._turn.keep_typing(), name=f"typing {self._key.file_name}")
+            running = self._run_turn(self._turn, session, outbox, typing)
+            tasks.create_task(running, name=f"turn {self._key.file_name}")
 
-    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox) -> None:
+    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox, typing: asyncio.Task[None]) -> None:
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
         except (StorageError, Unreachable) as fault:
             await self._stall(session, outbox, fault)
         finally:
+            typing.cancel()
             self._turn = None
             turn.ended.set()
             self._bell.set()
@@ -237,14 +260,15 @@ class SessionActor:
         """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""
         retries = self._stalled and self._retry_seconds > 0
         idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(session) else None
+        wait_seconds = self._retry_seconds if retries else self._quiet.left_seconds or idle_seconds
         try:
-            async with asyncio.timeout(self._retry_seconds if retries else idle_seconds):
+            async with asyncio.timeout(wait_seconds):
                 await self._bell.wait()
         except TimeoutError:
             if retries:
                 self._stalled = False
                 return False
-            return self._may_sleep(session)
+            return wait_seconds == idle_seconds and self._may_sleep(session)
         return False
 
     def _may_sleep(self, session: Session) -> bool:

@@ -9,7 +9,7 @@ from agentd.context.prompt import estimate_prompt
 from agentd.providers.base import PromptMessage
 from agentd.transcript.view import Transcript
 
-__all__ = ["COMMANDS", "ParsedCommand", "help_text", "parse_command", "status_text", "unknown_text"]
+__all__ = ["COMMANDS", "ParsedCommand", "help_text", "parse_command", "start_text", "status_text", "unknown_text"]
 
 COMMANDS = {
     "new": "start a new conversation; what was said stays on disk",
@@ -40,6 +40,11 @@ def help_text() -> str:
     """List the commands, one a line."""
     width = max(map(len, COMMANDS))
     return "\n".join(f"/{name:<{width}}  {does}" for name, does in COMMANDS.items())
+
+
+def start_text() -> str:
+    """Greet somebody who has just found the bot."""
+    return f"Write a message, and I answer. There are commands too:\n{help_text()}"
 
 
 def unknown_text(name: str) -> str:

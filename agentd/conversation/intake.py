@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
+
+from msgspec import UNSET
 
 from agentd.conversation.commands import parse_command
 from agentd.conversation.notices import stale_retry_text, stale_text
@@ -24,6 +28,9 @@ __all__ = [
     "next_question",
     "session_key",
     "settle_stale",
+    "settle_unread",
+    "stale_question",
+    "unread_files",
     "waiting_before",
 ]
 
@@ -49,7 +56,14 @@ def build_record(
     command = parse_command(inbound.text)
     if command is not None:
         return Command(name=command.name, args=command.args, source=source, trace=trace)
-    return UserMessage(content=inbound.text, source=source, attachments=attachments, trace=trace)
+    return UserMessage(
+        content=inbound.text,
+        source=source,
+        attachments=attachments,
+        album=inbound.album or UNSET,
+        goes_on=inbound.goes_on or UNSET,
+        trace=trace,
+    )
 
 
 def build_change(inbound: InboundEdit | InboundDelete, of: int) -> Edit | Delete:
@@ -94,15 +108,54 @@ def next_question(view: Transcript, most: int) -> Question | None:
     barriers = [seq for seq, command in view.commands.items() if command.name in BARRIERS and seq not in view.acted]
     retry = next((command for command in view.commands.values() if command.name == RETRY), None)
     first = min((*barriers, retry.seq if retry else view.next_seq), default=view.next_seq)
-    messages = tuple(message for seq, message in view.pending.items() if seq < first)[:most]
+    messages = _asked_together([message for seq, message in view.pending.items() if seq < first], most)
     if messages:
-        seqs = tuple(message.seq for message in messages)
-        # A reply that an earlier run began may name a message that its author has taken back since.
-        return Question(messages, tuple(dict.fromkeys((*view.begun_for(seqs), *seqs))), messages[-1].trace)
+        return _build_question(messages, view)
     if retry is not None and retry.seq == first:
         asked = view.last_ended.messages if view.last_ended else ()
         return Question(asked, (retry.seq,), retry.trace, retries=True)
     return None
+
+
+def stale_question(view: Transcript, question: Question, now: datetime, limit_minutes: float) -> Question | None:
+    """Return all that waits too long already, if that is true of all of this question; else None."""
+    if question.retries:
+        command = view.commands[question.answers[0]]
+        return question if _is_stale(command, now, limit_minutes) else None
+    if not all(_is_stale(message, now, limit_minutes) for message in question.messages):
+        return None
+    first = question.messages[0].seq
+    waiting = (message for seq, message in view.pending.items() if seq >= first)
+    return _build_question(tuple(takewhile(lambda message: _is_stale(message, now, limit_minutes), waiting)), view)
+
+
+def _build_question(messages: tuple[UserMessage, ...], view: Transcript) -> Question:
+    seqs = tuple(message.seq for message in messages)
+    # A reply that an earlier run began may name a message that its author has taken back since.
+    return Question(messages, tuple(dict.fromkeys((*view.begun_for(seqs), *seqs))), messages[-1].trace)
+
+
+def _asked_together(waiting: Sequence[UserMessage], most: int) -> tuple[UserMessage, ...]:
+    """Return the first messages, of one author: so many, and what else belongs to the last of them."""
+    taken: list[UserMessage] = []
+    for message in waiting:
+        if taken and _author(message) != _author(taken[0]):
+            break
+        if len(taken) >= most and not _continues(message, taken[-1]):
+            break
+        taken.append(message)
+    return tuple(taken)
+
+
+def _continues(message: UserMessage, before: UserMessage) -> bool:
+    """Tell whether a message is a further part of the album, or of the paste, that the one before is a part of."""
+    if before.album is not UNSET:
+        return message.album == before.album
+    return before.goes_on is True
+
+
+def _author(message: UserMessage) -> str | None:
+    return message.source.author.id if message.source else None
 
 
 def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
@@ -115,10 +168,30 @@ def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
     return tuple(sorted({*view.begun_for(seqs), *seqs}))
 
 
-def is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:
+def is_stale(inbound: InboundMessage, now: datetime, limit_minutes: float) -> bool:
+    """Tell whether what comes in was sent too long ago to be answered unasked."""
+    return (now - inbound.sent_at).total_seconds() > limit_minutes * 60
+
+
+def _is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:
     """Tell whether a message, or `/retry`, was sent too long ago, by its platform's clock, to be answered unasked."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
     return sent_at is not None and (now - sent_at).total_seconds() > limit_minutes * 60
+
+
+def unread_files(question: Question) -> tuple[str, ...]:
+    """Return why nothing of a question can be used; nothing where there is something to answer."""
+    if question.retries or any(message.content.strip() for message in question.messages):
+        return ()
+    files = [file for message in question.messages for file in message.attachments]
+    return tuple(dict.fromkeys(file.unread for file in files)) if all(file.unread for file in files) else ()
+
+
+async def settle_unread(question: Question, why: tuple[str, ...], outbox: Outbox) -> None:
+    """End what consists of nothing but files that cannot be used with a word about each."""
+    notice = "\n".join(why)
+    failure = Failure(answers=question.answers, reason="unsupported", told=True, notice=notice, trace=question.trace)
+    await outbox.settle(outbox.reply_to(*question.answers), failure, notice)
 
 
 async def settle_stale(question: Question, limit_minutes: float, outbox: Outbox) -> None:

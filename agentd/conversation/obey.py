@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from agentd.context.prompt import build_prompt
-from agentd.conversation.commands import help_text, status_text, unknown_text
+from agentd.conversation.commands import help_text, start_text, status_text, unknown_text
 from agentd.conversation.intake import waiting_before
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
@@ -57,6 +57,8 @@ async def obey(command: Command, scene: Scene) -> None:
             text = _status(scene)
         case "help":
             text = help_text()
+        case "start":
+            text = start_text()
         case _:
             text = unknown_text(command.name)
     reply = scene.outbox.reply_to(command.seq)

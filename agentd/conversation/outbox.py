@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.view import DraftPart
 from channels.base import Address
-from channels.errors import SendFailed, Unreachable
+from channels.errors import RateLimited, SendFailed, Unreachable
 from channels.markup.rich import plain
 
 __all__ = ["Outbox"]
@@ -26,6 +27,12 @@ log = structlog.get_logger()
 
 NONCE_CHARACTERS = 16
 """With the number of a part and of a try behind it, no more than the 25 that Discord takes for one."""
+
+TYPING_AFTER_SECONDS = 0.7
+"""A reply that begins sooner needs no sign."""
+
+TYPING_AGAIN = 0.8
+"""The share of its time after which the sign is shown anew, so that it does not flicker."""
 
 DeliveryState = Literal["sent", "uncertain", "failed"]
 
@@ -57,9 +64,9 @@ class Outbox:
         self._wiring = wiring
         self._session = session
         key = session.key
-        channel = wiring.channels[key.channel]
+        screen = wiring.screens[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
-        self._to = Destination(channel, address, wiring.paces[key.channel], grows=channel.streams and wiring.streams)
+        self._to = Destination(screen, address, wiring.paces[key.channel], grows=screen.streams and wiring.streams)
         self._begun: dict[int, Reply] = {}
         """Replies not yet delivered, by the first seq that they answer."""
 
@@ -115,6 +122,25 @@ class Outbox:
     async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Record the delivery of `of`."""
         await self._wiring.store.append(self._session, Delivery(of=of, message_ids=message_ids, state=state))
+
+    async def keep_typing(self, reply: Reply) -> None:
+        """Show that a reply is being made, again and again, until something of it is visible."""
+        screen, to, pace = self._to.screen, self._to.address, self._to.pace
+        if screen.typing_seconds <= 0:
+            return
+        await asyncio.sleep(TYPING_AFTER_SECONDS)
+        while not reply.is_visible:
+            if not pace.is_resting(to.chat):
+                await self._show_typing()
+            await asyncio.sleep(screen.typing_seconds * TYPING_AGAIN)
+
+    async def _show_typing(self) -> None:
+        try:
+            await self._to.screen.show_typing(self._to.address)
+        except RateLimited as fault:
+            self._to.pace.rest(self._to.address.chat, fault.retry_after_seconds)
+        except (SendFailed, Unreachable) as fault:
+            log.info("typing_not_shown", fault=str(fault))
 
     def _forget(self, reply: Reply) -> None:
         self._begun = {first: begun for first, begun in self._begun.items() if begun is not reply}

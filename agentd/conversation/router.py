@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from agentd.conversation.actor import SessionActor
@@ -15,6 +16,7 @@ from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from channels.base import Inbound, InboundMove, Receipt
+from channels.errors import NotAccepted
 
 __all__ = ["Drain", "Router", "open_router"]
 
@@ -54,9 +56,22 @@ class Router:
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
+        aliases, at = self._wiring.aliases, inbound.address
         if isinstance(inbound, InboundMove):
-            return _Taken()
-        return await self._actor(session_key(inbound, self._scope)).accept(inbound)
+            return await self._move(inbound)
+        key = session_key(inbound, self._scope)
+        key = msgspec.structs.replace(key, chat=aliases.canonical(at.channel, at.account, at.chat))
+        return await self._actor(key).accept(inbound)
+
+    async def _move(self, move: InboundMove) -> Receipt:
+        """Let a chat's conversations go on under its new id, with what was said in them."""
+        at = move.address
+        try:
+            is_known = await self._wiring.aliases.add_alias(at.channel, at.account, at.chat, move.to_chat)
+        except StorageError as fault:
+            raise NotAccepted(f"a chat's new id could not be kept: {fault}") from fault
+        log.info("chat_moved", channel=at.channel, chat=at.chat, to=move.to_chat, is_known=is_known)
+        return _Taken()
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Finish what an earlier run left: every session with something pending, before anything new comes in."""

@@ -17,8 +17,10 @@ import structlog
 
 from agentd.context.prompt import build_prompt
 from agentd.conversation import notices
+from agentd.conversation.enclosing import load_images
 from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.quiet import Quiet
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
@@ -28,15 +30,23 @@ from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
 
-__all__ = ["Turn", "budget_tokens", "question_size"]
+__all__ = ["Turn", "budget_tokens", "is_readable", "question_size"]
 
 log = structlog.get_logger()
+
+IMAGE_TOKENS = 1_500
+"""What one image costs at most with the model servers that look at them, as they scale it."""
 
 Cut = Literal["stopped", "joined", "superseded", "timeout"]
 
 
 class _CutOff(Exception):
     """The wait for the provider was ended from outside, or by the clock."""
+
+
+def is_readable(text: str) -> bool:
+    """Tell whether a person would see anything of a text: not of spaces, controls and characters without a width."""
+    return any(character.isprintable() and not character.isspace() for character in text)
 
 
 @dataclass(slots=True)
@@ -63,8 +73,8 @@ def question_size(settings: AgentSettings) -> int:
 class Turn:
     """One turn of a session, from the messages that wait to the delivered reply."""
 
-    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox, question: Question) -> None:
-        """Answer this; more messages may join until something is visible."""
+    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox, question: Question, quiet: Quiet) -> None:
+        """Answer this; more messages may join until something is visible, and what is announced is waited for."""
         self._wiring = wiring
         self._session = session
         self._outbox = outbox
@@ -73,6 +83,7 @@ class Turn:
         self._cut: Cut | None = None
         self._scope: asyncio.Timeout | None = None
         self._question = question
+        self._quiet = quiet
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
         self.message_ids: tuple[str, ...] = ()
@@ -92,7 +103,8 @@ class Turn:
         if self._settings.when_busy == "interrupt":
             return True
         since = self._wiring.monotonic() - self._joined_at
-        return not self._reply.is_visible and since * 1000 <= self._settings.collect_window_ms
+        is_soon = since * 1000 <= self._settings.collect_window_ms or self._quiet.left_seconds > 0
+        return not self._reply.is_visible and is_soon
 
     def cut(self, why: Cut) -> None:
         """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
@@ -107,7 +119,7 @@ class Turn:
         log.info("turn_started", messages=len(self._question.messages), retries=self._question.retries)
         progress = _Progress()
         reason, detail = await self._ask(progress)
-        if progress.text.strip():
+        if is_readable(progress.text):
             await self._answer(progress, reason, detail)
         else:
             await self._fail(reason or "empty", detail)
@@ -123,6 +135,7 @@ class Turn:
         try:
             while True:
                 try:
+                    await self._hear_out()
                     await self._stream(progress)
                 except _CutOff:
                     if self._cut != "joined":
@@ -140,6 +153,16 @@ class Turn:
             log.exception("turn_crashed")
             return "internal", ""
 
+    async def keep_typing(self) -> None:
+        """Show that a reply is being made until something of it is visible, or this is cancelled."""
+        await self._outbox.keep_typing(self._reply)
+
+    async def _hear_out(self) -> None:
+        """Wait for what is announced."""
+        while seconds := self._quiet.left_seconds:
+            async with self._interruptible():
+                await asyncio.sleep(seconds)
+
     async def _stream(self, progress: _Progress) -> None:
         budget = budget_tokens(self._wiring)
         try:
@@ -151,9 +174,12 @@ class Turn:
 
     async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
         asked = self._question
+        images = await load_images(asked.messages, self._session.key, self._wiring.enclosures)
         earlier = asked.earlier(self._session.view)
-        prompt = build_prompt(self._settings.system_prompt, earlier, asked.messages, budget_tokens)
-        request = CompletionRequest(prompt.messages, self._wiring.max_output_tokens, self._wiring.temperature)
+        room = budget_tokens - len(images) * IMAGE_TOKENS
+        prompt = build_prompt(self._settings.system_prompt, earlier, asked.messages, max(room, budget_tokens // 2))
+        messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
+        request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         async with self._slot(), aclosing(self._wiring.provider.stream(request)) as events:
             while progress.finished is None:

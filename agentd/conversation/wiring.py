@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agentd.conversation.settings import AgentSettings
+from agentd.delivery.following import Aliases
 from agentd.delivery.governor import Pace
 from agentd.providers.base import Provider
 from agentd.transcript.clock import Clock
+from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
-from channels.base import Channel
+from channels.base import Channel, Screen
 
 __all__ = ["Wiring"]
 
@@ -22,8 +24,12 @@ class Wiring:
 
     settings: AgentSettings
     store: SessionStore
+    enclosures: Enclosures
     provider: Provider
     channels: Mapping[str, Channel]
+    screens: Mapping[str, Screen]
+    """Where each channel's conversations are shown, wherever their chats are by now."""
+    aliases: Aliases
     paces: Mapping[str, Pace]
     """How often each channel may be called."""
     max_output_tokens: int

@@ -43,6 +43,10 @@ class Pace(Protocol):
         """Call nothing there for so long: the platform wants it so."""
         ...
 
+    def is_resting(self, chat: str) -> bool:
+        """Tell whether that time is not over."""
+        ...
+
 
 class _Bucket:
     """So many tokens; each that is taken comes back a fixed time later."""
@@ -77,7 +81,7 @@ class _Place:
         self._buckets = [*self._own, over_all] if over_all else self._own
         self._pause_seconds = max(rate.pause_seconds if rate else 0.0, LEAST_PAUSE_SECONDS)
         self._last_call = -inf
-        self._rests_until = -inf
+        self.rests_until = -inf
         self._strict_until = -inf
 
     def take(self, now: float) -> None:
@@ -89,20 +93,20 @@ class _Place:
         """Return how long a call that must be made has to wait."""
         waits = [bucket.wait_seconds(now) for bucket in self._buckets]
         strict = self._last_call + self._pause_seconds - now if now < self._strict_until else 0.0
-        return max(*waits, strict, self._rests_until - now, 0.0)
+        return max(*waits, strict, self.rests_until - now, 0.0)
 
     def has_spare(self, now: float) -> bool:
         """Tell whether there is room for a draft."""
-        is_time = now >= max(self._last_call + self._pause_seconds, self._rests_until)
+        is_time = now >= max(self._last_call + self._pause_seconds, self.rests_until)
         return is_time and all(bucket.free(now) > bucket.spare for bucket in self._buckets)
 
     def rest(self, now: float, seconds: float) -> None:
-        self._rests_until = max(self._rests_until, now + seconds)
+        self.rests_until = max(self.rests_until, now + seconds)
         self._strict_until = now + STRICT_SECONDS
 
     def is_idle(self, now: float) -> bool:
         """Tell whether a new place would do the same from now on."""
-        rested = now >= max(self._rests_until, self._strict_until, self._last_call + self._pause_seconds)
+        rested = now >= max(self.rests_until, self._strict_until, self._last_call + self._pause_seconds)
         return rested and all(bucket.free(now) == bucket.rate.calls for bucket in self._own)
 
 
@@ -138,6 +142,10 @@ class Governor:
     def rest(self, chat: str, seconds: float) -> None:
         """Call nothing there for so long, and leave out bursts for a while."""
         self._place(chat).rest(self._monotonic(), seconds)
+
+    def is_resting(self, chat: str) -> bool:
+        """Tell whether the platform wants to be left alone there."""
+        return self._place(chat).rests_until > self._monotonic()
 
     def _place(self, chat: str) -> _Place:
         place = self._places.get(chat)

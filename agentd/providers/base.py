@@ -12,15 +12,39 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["CompletionRequest", "Event", "Finished", "PromptMessage", "Provider", "Restarted", "TextDelta", "Usage"]
+__all__ = [
+    "UNSEEN_NOTE",
+    "CompletionRequest",
+    "Event",
+    "Finished",
+    "Image",
+    "PromptMessage",
+    "Provider",
+    "Restarted",
+    "TextDelta",
+    "Usage",
+]
+
+
+UNSEEN_NOTE = "[The images are not shown to you: this model cannot look at them. Say so if it matters.]"
+"""Goes below a message whose images are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the platform gave it."""
+
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PromptMessage:
-    """One message of a prompt."""
+    """One message of a prompt; models that cannot look at images are asked without them."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,13 @@ from agentd.providers.base import CompletionRequest, Event
 from agentd.providers.errors import ProviderRefused, ProviderRetryable
 from agentd.providers.faults import build_error, parse_fault, parse_retry_after
 from agentd.providers.openai_wire import (
+    IMAGES,
     MAX_BODY_BYTES,
     StreamedReply,
     build_body,
     parse_completion,
     parse_refused_parameter,
+    refuses_images,
 )
 from agentd.providers.settings import ModelSettings
 from agentd.providers.transport import (
@@ -121,16 +123,16 @@ class OpenAIProvider:
                     if response.is_success:
                         yield response
                         return
-                    await self._learn(response, refused)
+                    await self._learn(response, request, refused)
         except CONNECTION_FAULTS as exc:
             raise explain(exc, self._server, self._timeout_seconds) from exc
 
-    async def _learn(self, response: httpx.Response, refused: frozenset[str]) -> None:
+    async def _learn(self, response: httpx.Response, request: CompletionRequest, refused: frozenset[str]) -> None:
         """Remember the parameter that was refused; raise for a refusal of any other kind."""
         body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
         wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
         fault = parse_fault(response.status_code, body, wait_seconds)
-        name = parse_refused_parameter(fault, refused)
+        name = IMAGES if refuses_images(fault, request, refused) else parse_refused_parameter(fault, refused)
         if name is None:
             raise build_error(fault, self._server)
         self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile

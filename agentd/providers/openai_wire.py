@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
-from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
+from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, Event, Finished, PromptMessage, TextDelta, Usage
 from agentd.providers.errors import ProviderRefused, ProviderRetryable
 from agentd.providers.faults import Fault, Server, build_error, parse_fault_tree
 from agentd.providers.sse import EventTooLong, SSEReader
 
-__all__ = ["MAX_BODY_BYTES", "StreamedReply", "build_body", "parse_completion", "parse_refused_parameter"]
+__all__ = [
+    "IMAGES",
+    "MAX_BODY_BYTES",
+    "StreamedReply",
+    "build_body",
+    "parse_completion",
+    "parse_refused_parameter",
+    "refuses_images",
+]
 
 MAX_EVENT_BYTES = 1024 * 1024
 """A chunk is a few hundred bytes; servers that send the whole reply at once still stay far below this."""
@@ -43,6 +52,15 @@ _REASONS: dict[str, Literal["stop", "length", "filtered"]] = {
 
 _BROKEN_REASONS = frozenset({"error", "abort", "insufficient_system_resource"})
 """Finish reasons (OpenRouter, vLLM, DeepSeek) that confess that the reply was cut."""
+
+IMAGES = "images"
+"""Stands among the refused parameters for a model that does not look at images."""
+
+_ABOUT_IMAGES = re.compile(
+    r"\bimage|\bvision\b|multi-?modal|content must be a string|valid string|expected (?:a )?string|mmproj",
+    re.IGNORECASE,
+)
+"""How servers refuse images: OpenAI and OpenRouter name them, older ones want a text, llama.cpp misses a projector."""
 
 _OPTIONAL = ("max_tokens", "temperature", "stream_options")
 _UNSUPPORTED = re.compile(
@@ -93,11 +111,7 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
     """
     body: dict[str, object] = {
         "model": model,
-        # A lone surrogate can be in a str, but not in JSON.
-        "messages": [
-            {"role": message.role, "content": message.content.encode("utf-8", "replace").decode("utf-8")}
-            for message in request.messages
-        ],
+        "messages": [{"role": message.role, "content": _content(message, refused)} for message in request.messages],
         "stream": True,
         "max_completion_tokens" if "max_tokens" in refused else "max_tokens": request.max_output_tokens,
     }
@@ -106,6 +120,24 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
     if "stream_options" not in refused:
         body["stream_options"] = {"include_usage": True}
     return msgspec.json.encode(body)
+
+
+def _content(message: PromptMessage, refused: frozenset[str]) -> object:
+    # A lone surrogate can be in a str, but not in JSON.
+    text = message.content.encode("utf-8", "replace").decode("utf-8")
+    if not message.images:
+        return text
+    if IMAGES in refused:
+        return f"{text}\n\n{UNSEEN_NOTE}"
+    urls = (f"data:{image.media_type};base64,{b64encode(image.content).decode()}" for image in message.images)
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"type": "text", "text": text}, *pictures]
+
+
+def refuses_images(fault: Fault, request: CompletionRequest, refused: frozenset[str]) -> bool:
+    """Tell whether a request was refused since the model, or its server, does not look at images."""
+    has_images = IMAGES not in refused and any(message.images for message in request.messages)
+    return has_images and 400 <= fault.status < 600 and bool(_ABOUT_IMAGES.search(fault.message))
 
 
 def parse_refused_parameter(fault: Fault, refused: frozenset[str]) -> str | None:

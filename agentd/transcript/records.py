@@ -67,13 +67,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     author: Author
 
 
-class FileAttachment(msgspec.Struct, frozen=True, kw_only=True):
-    """A file beside the session, by its path below `NAME.files/`."""
+class FileAttachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that came with a message; `name` is what its sender called it, and decides nothing."""
 
     name: str
     media_type: str
     size_bytes: int
-    path: str
+    path: str = ""
+    """Below `NAME.files/`; empty: it is not kept."""
+    excerpt: str = ""
+    """What prompts hold of a text file."""
+    unread: str = ""
+    """Why nothing of it could be used, as its sender was told."""
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +107,10 @@ class UserMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag="mes
     content: str
     source: Source | None = None
     attachments: tuple[FileAttachment, ...] = ()
+    album: str | msgspec.UnsetType = msgspec.UNSET
+    """What the parts of an album have in common."""
+    goes_on: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether more of the same was to come."""
     trace: str = ""
 
 

@@ -43,6 +43,7 @@ LEAVE_SECONDS = 1
 GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
 AGAIN = "[Shown again after a restart:]"
 EMPTY = "There is nothing in that message to answer."
+SEND_AGAIN = "After that, send it again."
 TOO_LONG = f"That line is longer than {MAX_LINE_BYTES // 1024**2} MiB and was not taken. Send it in parts."
 
 
@@ -167,7 +168,7 @@ class ConsoleChannel:
             with suppress(Unreachable):
                 await self._end_line()
         except NotAccepted as fault:
-            await self._say(str(fault))
+            await self._say(f"{fault} {SEND_AGAIN}")
         finally:
             self._replying = False
 
@@ -176,7 +177,7 @@ class ConsoleChannel:
         try:
             receipt = await accept(self._message("/stop"))
         except NotAccepted as fault:
-            await self._say(str(fault))
+            await self._say(f"{fault} {SEND_AGAIN}")
             return
         await receipt.settled()
 

@@ -394,5 +394,5 @@ async def test_the_server_runs_as_a_process_and_records_what_it_was_asked(tmp_pa
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "You said: a planted prompt"
     assert status == 0
     (recorded,) = [json.loads(line) for line in record.read_text().splitlines()]
-    assert recorded["body"]["messages"][-1] == {"role": "user", "content": "a planted prompt", "name": None}
+    assert recorded["body"]["messages"][-1] == {"role": "user", "content": "a planted prompt"}
     assert recorded["headers"]["authorization"] == f"Bearer {KEY}"

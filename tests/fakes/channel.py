@@ -13,6 +13,7 @@ from channels.errors import FetchFailed, SendFailed, Unreachable
 from channels.health import Health
 from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import UNPACED
+from tests.fakes.aliases import FakeAliases
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class FakeChannel:
         self.streams = streams
         self.dialect = Dialect(plain, most_units=most_units)
         self.health = Health(time.monotonic)
+        self.aliases = FakeAliases()
         self.files: dict[str, bytes] = {}
         """What `fetch` gives, by `ref`."""
         self.sent: list[Sent] = []

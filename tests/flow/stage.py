@@ -14,8 +14,10 @@ from typing import Any
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
+from agentd.delivery.following import FollowingScreen
 from agentd.delivery.governor import Governor
 from agentd.transcript.disk import Disk
+from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store, open_store_on
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
@@ -113,8 +115,11 @@ async def daemon(
         wiring = Wiring(
             settings=settings or AgentSettings(),
             store=store,
+            enclosures=Enclosures(folder),
             provider=provider,
             channels={"fake": channel},
+            screens={"fake": FollowingScreen(channel, channel.aliases)},
+            aliases=channel.aliases,
             paces={"fake": Governor(channel.rates, loop.time)},
             max_output_tokens=1024,
             temperature=0.7,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
+from channels.markup.rich import plain
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
 from tests.flow.stage import daemon, until
@@ -42,7 +43,7 @@ async def test_a_draft_that_may_have_arrived_is_followed_by_a_marked_copy(tmp_pa
 async def test_a_draft_that_is_known_is_completed_by_an_edit(tmp_path: Path) -> None:
     await cut_after(tmp_path, ["session", "user", "draft", "draft"])
     channel = FakeChannel()
-    await channel.send(None, "o", "")  # type: ignore[arg-type]
+    await channel.send(None, plain("o"), "")  # type: ignore[arg-type]
     async with daemon(tmp_path, channel=channel) as stage:
         assert channel.texts == ["ok"]
         assert stage.records()[-1]["state"] == "sent"
@@ -51,7 +52,7 @@ async def test_a_draft_that_is_known_is_completed_by_an_edit(tmp_path: Path) -> 
 async def test_an_answer_without_a_receipt_is_shown_again_in_its_own_message(tmp_path: Path) -> None:
     await cut_after(tmp_path, ["session", "user", "draft", "draft", "assistant"])
     channel = FakeChannel()
-    await channel.send(None, "o", "")  # type: ignore[arg-type]
+    await channel.send(None, plain("o"), "")  # type: ignore[arg-type]
     async with daemon(tmp_path, channel=channel) as stage:
         assert channel.texts == ["ok"]
         assert stage.provider.requests == []

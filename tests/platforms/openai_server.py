@@ -28,12 +28,46 @@ PATH = "/v1/chat/completions"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Message(msgspec.Struct, forbid_unknown_fields=True):
-    """One message of a prompt."""
+class ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
+    """Where an image is; here always in the address itself."""
+
+    url: Annotated[str, msgspec.Meta(pattern="^data:image/[a-z]+;base64,")]
+
+
+class TextPart(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="text"):
+    """Text of a message that holds more than that."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="image_url"):
+    """An image of a message."""
+
+    image_url: ImageUrl
+
+
+class SentMessage(msgspec.Struct, forbid_unknown_fields=True):
+    """One message of a prompt, as it is sent."""
+
+    role: Literal["system", "user", "assistant", "developer"]
+    content: str | list[TextPart | ImagePart]
+    name: str | None = None
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One message of a prompt: its text, and its images as addresses."""
 
     role: Literal["system", "user", "assistant", "developer"]
     content: str
-    name: str | None = None
+    images: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, sent: SentMessage) -> Message:
+        """Take a message apart."""
+        if isinstance(sent.content, str):
+            return cls(sent.role, sent.content)
+        text = "".join(part.text for part in sent.content if isinstance(part, TextPart))
+        return cls(sent.role, text, tuple(part.image_url.url for part in sent.content if isinstance(part, ImagePart)))
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
@@ -260,7 +294,9 @@ def _parse_request(data: bytes, headers: Mapping[str, str]) -> Asked | web.Respo
         if name not in known:
             return failure(400, f"Unrecognized request argument supplied: {name}", parameter=name)
     try:
-        body = msgspec.json.decode(data, type=ChatBody)
+        sent = msgspec.json.decode(fields.get("messages", b"[]"), type=list[SentMessage])
+        read = {**fields, "messages": msgspec.Raw(msgspec.json.encode([Message.read(message) for message in sent]))}
+        body = msgspec.json.decode(msgspec.json.encode(read), type=ChatBody)
     except (ValueError, RecursionError) as exc:
         return failure(400, f"Invalid request: {exc}")
     if body.stream_options is not None and not body.stream:

@@ -18,8 +18,10 @@ from agentd.conversation.wiring import Wiring
 from agentd.delivery.governor import Governor
 from agentd.errors import StorageError
 from agentd.transcript.disk import FileDisk
+from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store_on
 from channels.base import Accept
+from tests.fakes.aliases import FakeAliases
 from tests.simulation.dice import dice
 from tests.simulation.disk import FOLDER
 from tests.simulation.kept import KeptMarks
@@ -164,8 +166,11 @@ class Life:
         return Wiring(
             settings=script.settings,
             store=store,
+            enclosures=Enclosures(None),
             provider=model,
             channels={CHANNEL: line},
+            screens={CHANNEL: line},
+            aliases=FakeAliases(),
             paces={CHANNEL: Governor(line.rates, self._loop.time)},
             max_output_tokens=300,
             temperature=0.7,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agentd.providers.base import CompletionRequest
+from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, PromptMessage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
 
 __all__ = ["Chunk", "encode_request", "parse_chunk"]
@@ -75,7 +75,7 @@ def encode_request(request: CompletionRequest) -> bytes:
     """
     return msgspec.json.encode(
         {
-            "messages": [{"role": m.role, "content": _plain(m.content)} for m in request.messages],
+            "messages": [{"role": m.role, "content": _plain(_seen(m))} for m in request.messages],
             "max_tokens": request.max_output_tokens,
             "temperature": request.temperature,
             "stream": True,
@@ -106,6 +106,10 @@ def _error(fault: Fault) -> ProviderError:
     if fault.code >= 500:
         return ProviderRetryable("The embedded model failed in the middle of its work.")
     return ProviderRefused("The embedded model does not take this request.")
+
+
+def _seen(message: PromptMessage) -> str:
+    return f"{message.content}\n\n{UNSEEN_NOTE}" if message.images else message.content
 
 
 def _plain(content: str) -> str:

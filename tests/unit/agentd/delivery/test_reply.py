@@ -66,6 +66,10 @@ class Unpaced:
         del chat
         return True
 
+    def is_resting(self, chat: str) -> bool:
+        del chat
+        return False
+
     def rest(self, chat: str, seconds: float) -> None:
         raise AssertionError(f"nobody asked to leave {chat} alone for {seconds} s")
 

@@ -1,0 +1,118 @@
+"""Files that come with a message: fetched from the platform, put beside the session, and looked into.
+
+That happens before the message is accepted, so that what is on record is on disk. A file that cannot be had does not
+hold its message up: the record says why, and whoever sent it is told if there is nothing else to answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import hashlib
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import structlog
+
+from agentd.providers.base import Image
+from agentd.transcript.enclosures import Enclosures, Kept, TooLarge
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import FileAttachment, UserMessage
+from channels.base import Channel, InboundMessage, RemoteFile
+from channels.errors import FetchFailed, Unreachable
+
+__all__ = ["MOST_IMAGE_BYTES", "load_images", "parse_excerpt", "take_files"]
+
+log = structlog.get_logger()
+
+FETCH_SECONDS = 60.0
+"""For one file, all tries together; its sender's other messages wait meanwhile, nobody else's."""
+
+TRIES = 3
+PAUSE_SECONDS = 1.0
+
+MOST_EXCERPT_CHARACTERS = 16_000
+"""Of a text file in a prompt: about 4,000 tokens of English."""
+
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+"""What the model servers that look at images take."""
+
+MOST_IMAGES = 10
+MOST_IMAGE_BYTES = 4 * 1024 * 1024
+"""Of one image: as Base64 it stays below the 5 MB that the strictest of those servers takes."""
+
+TOO_LARGE = "{name} is larger than I can take."
+OUT_OF_REACH = "{name} could not be fetched: send it again."
+
+_CONTROLS = frozenset(map(chr, range(32))) - set("\t\n\r\f\v\x1b\x08")
+
+
+async def take_files(
+    inbound: InboundMessage, key: SessionKey, channel: Channel, enclosures: Enclosures
+) -> tuple[FileAttachment, ...]:
+    """Return what is to be recorded of a message's files, which are on disk then. Raises StorageError."""
+    taken = []
+    for number, file in enumerate(inbound.files):
+        stem = hashlib.sha256(f"{inbound.address.chat}/{inbound.message_id}/{number}".encode()).hexdigest()[:16]
+        taken.append(await _take(file, key, stem, channel, enclosures))
+    return tuple(taken)
+
+
+async def _take(
+    file: RemoteFile, key: SessionKey, stem: str, channel: Channel, enclosures: Enclosures
+) -> FileAttachment:
+    if file.unread:
+        return _unread(file, file.unread)
+    try:
+        kept = await _fetch(file, key, stem, channel, enclosures)
+    except FetchFailed as fault:
+        return _unread(file, str(fault))
+    except TooLarge:
+        return _unread(file, TOO_LARGE.format(name=file.name))
+    except (Unreachable, TimeoutError) as fault:
+        log.warning("file_not_fetched", session=key.file_name, fault=str(fault) or "it took too long")
+        return _unread(file, OUT_OF_REACH.format(name=file.name))
+    excerpt = "" if file.media_type in IMAGE_TYPES else parse_excerpt(kept.head)
+    return FileAttachment(
+        name=file.name, media_type=file.media_type, size_bytes=kept.size_bytes, path=kept.path, excerpt=excerpt
+    )
+
+
+async def _fetch(file: RemoteFile, key: SessionKey, stem: str, channel: Channel, enclosures: Enclosures) -> Kept:
+    async with asyncio.timeout(FETCH_SECONDS):
+        for tries_left in reversed(range(TRIES)):
+            try:
+                async with aclosing(channel.fetch(file)) as blocks:
+                    return await enclosures.keep(key, stem, file.name, blocks)
+            except Unreachable:
+                if not tries_left:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+    raise TimeoutError
+
+
+def _unread(file: RemoteFile, why: str) -> FileAttachment:
+    return FileAttachment(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, unread=why)
+
+
+def parse_excerpt(head: bytes) -> str:
+    """Return the beginning of a file as text; "" where it is none, whatever its name says."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return ""
+    if not _CONTROLS.isdisjoint(text):
+        return ""
+    return text[:MOST_EXCERPT_CHARACTERS]
+
+
+async def load_images(messages: Sequence[UserMessage], key: SessionKey, enclosures: Enclosures) -> tuple[Image, ...]:
+    """Read the images of these messages that a model can be shown, the newest where there are too many."""
+    files = [file for message in messages for file in message.attachments]
+    wanted = [file for file in files if file.path and file.media_type in IMAGE_TYPES]
+    found = []
+    for file in [file for file in wanted if file.size_bytes <= MOST_IMAGE_BYTES][-MOST_IMAGES:]:
+        content = await enclosures.read(key, file.path)
+        if content is not None:
+            found.append(Image(file.media_type, content))
+    return tuple(found)
