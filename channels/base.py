@@ -41,6 +41,8 @@ class Author:
 
     id: str
     name: str
+    username: str = ""
+    """The platform's @name without the @, which its owner may change; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class InboundMessage:
     sent_at: datetime
     text: str
     attachments: tuple[Attachment, ...] = ()
+    is_direct: bool = True
+    """Whether nobody but its author and the daemon can read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class InboundEdit:
     message_id: str
     edited_at: datetime
     text: str
+    is_direct: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class InboundDelete:
     author: Author
     message_id: str
     deleted_at: datetime
+    is_direct: bool = True
 
 
 Inbound = InboundMessage | InboundEdit | InboundDelete
