@@ -1,6 +1,6 @@
 """The composition root: builds the parts and nests their lifetimes.
 
-Workspace, store, provider, router, channels: each lives inside the one before. Leaving them backwards is the
+Workspace, state, store, provider, router, channels: each lives inside the one before. Leaving them backwards is the
 shutdown: intake stops, turns end or stay pending on disk, files close.
 """
 
@@ -18,33 +18,43 @@ from importlib.metadata import version
 
 import structlog
 
+from agentd.admission.allowing import AllowList, parse_allowed
+from agentd.admission.gate import Gate, GateWiring
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.commands import COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
-from agentd.delivery.governor import Governor
+from agentd.delivery.front import Front, build_front
+from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.registry import open_provider
-from agentd.service.control import open_control
+from agentd.service.approving import Approving
+from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
-from agentd.service.state import open_state
+from agentd.service.state import State, open_state
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
-from agentd.transcript.marks import NO_MARKS, Marks
+from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
 from agentd.transcript.tending import Tending
-from channels.base import Channel
+from channels.base import Accept, Channel
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 
 __all__ = ["Edges", "serve"]
+
+CONSOLE = frozenset({"console"})
+"""Whoever holds the daemon's own streams may say what they like, as fast as they like."""
+
+RECOVERY_SECONDS = 10
+"""How long new messages wait for what an earlier run left: a model that hangs must not keep everybody waiting."""
 
 log = structlog.get_logger()
 
@@ -97,15 +107,26 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     log.info("daemon_stopped")
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the daemon does."""
+
+    state: State
+    front: Front
+    store: SessionStore
+    router: Router
+
+
 async def _live(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
 ) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with _open_parts(settings, channels, edges, stop, metrics) as (router, store):
-        tending = Tending(store, edges.clock, router.wake)
-        control = open_control(settings.workspace, {"import": tending.take_in, "repair": tending.repair})
+    async with _open_parts(settings, channels, edges, stop, metrics) as parts:
+        teller = Teller(parts.front, _new_id)
+        gate = _build_gate(settings, parts, teller, metrics)
+        control = open_control(settings.workspace, _build_handlers(parts, teller, edges.clock))
         try:
-            await _converse(router, store, channels, control)
+            await _converse(parts, gate.accept, control)
         finally:
             log.info("daemon_stopping")
 
@@ -113,32 +134,62 @@ async def _live(
 @asynccontextmanager
 async def _open_parts(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
-) -> AsyncIterator[tuple[Router, SessionStore]]:
+) -> AsyncIterator[Parts]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
-    async with (
-        _open_marks(settings, edges.clock) as marks,
-        open_store(
-            settings.workspace / "sessions",
-            edges.clock,
-            wrap_disk=edges.wrap_disk,
-            persistent=kept.session_persistence,
-            recall=Recall(settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN, marks),
-            observe=metrics.append_seconds.observe,
-        ) as store,
-        _open_provider(settings) as provider,
-        open_router(_wire(settings, store, provider, channels, edges.clock), kept.session_scope, drain) as router,
-    ):
-        yield router, store
+    async with open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
+        if channels.keys() - CONSOLE:
+            state.require()
+        front = build_front(channels, state.aliases, time.monotonic)
+        async with (
+            open_store(
+                settings.workspace / "sessions",
+                edges.clock,
+                wrap_disk=edges.wrap_disk,
+                persistent=kept.session_persistence,
+                recall=Recall(
+                    settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
+                    state.marks if kept.session_persistence else NO_MARKS,
+                ),
+                observe=metrics.append_seconds.observe,
+            ) as store,
+            _open_provider(settings) as provider,
+            open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
+        ):
+            yield Parts(state, front, store, router)
 
 
-@asynccontextmanager
-async def _open_marks(settings: Settings, clock: Clock) -> AsyncIterator[Marks]:
-    """Open what is kept about sessions between runs; nothing is where sessions themselves are not."""
-    if not settings.channels_config.session_persistence:
-        yield NO_MARKS
-        return
-    async with open_state(settings.workspace / "state.db", version("agentd"), clock) as state:
-        yield state
+def _build_gate(settings: Settings, parts: Parts, teller: Teller, metrics: Metrics) -> Gate:
+    return Gate(
+        GateWiring(
+            settings=settings.gate,
+            allowed=_allow_lists(settings.channels_config),
+            unlimited=CONSOLE,
+            pairings=parts.state.pairings,
+            forward=parts.router.accept,
+            tell=teller.tell,
+            count=lambda channel, outcome: metrics.messages_total.labels(channel, outcome).inc(),
+            monotonic=time.monotonic,
+        )
+    )
+
+
+def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
+    lists = {
+        "telegram": channels.telegram.allowed_users,
+        "discord": channels.discord.allowed_users,
+        "slack": channels.slack.allowed_users,
+    }
+    return {
+        **{name: parse_allowed(users) for name, users in lists.items()},
+        **dict.fromkeys(CONSOLE, AllowList(everyone=True)),
+    }
+
+
+def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Handler]:
+    """Return what the command line may ask of this daemon."""
+    tending = Tending(parts.store, clock, parts.router.wake)
+    approving = Approving(parts.state.pairings, teller.tell)
+    return {"import": tending.take_in, "repair": tending.repair, **approving.handlers}
 
 
 @asynccontextmanager
@@ -150,16 +201,13 @@ async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
         raise ConfigError(str(fault)) from fault
 
 
-def _wire(
-    settings: Settings, store: SessionStore, provider: Provider, channels: Mapping[str, Channel], clock: Clock
-) -> Wiring:
+def _wire(settings: Settings, store: SessionStore, provider: Provider, front: Front, clock: Clock) -> Wiring:
     return Wiring(
         settings=settings.agent,
         store=store,
         enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
         provider=provider,
-        channels=channels,
-        paces={name: Governor(channel.rates, time.monotonic) for name, channel in channels.items()},
+        front=front,
         max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
@@ -171,16 +219,19 @@ def _wire(
     )
 
 
-async def _converse(
-    router: Router, store: SessionStore, channels: Mapping[str, Channel], control: AbstractAsyncContextManager[None]
-) -> None:
-    """Finish what an earlier run left, then let every channel, and the command line, be heard."""
-    await router.recover(_say)
+async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None]) -> None:
+    """Finish what an earlier run left, for a time alone; then let every channel be heard."""
     async with control, asyncio.TaskGroup() as tasks:
-        log.info("channels_receiving", channels=list(channels))
-        tasks.create_task(store.keep_marks(), name="marks")
-        for channel in channels.values():
-            tasks.create_task(channel.run(router.accept), name=f"channel {channel.name}")
+        recovering = tasks.create_task(_recover(parts), name="recovery")
+        await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
+        log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
+        for channel in parts.front.channels.values():
+            tasks.create_task(channel.run(accept), name=f"channel {channel.name}")
+
+
+async def _recover(parts: Parts) -> None:
+    await parts.router.recover(_say)
+    await parts.store.keep_marks()
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

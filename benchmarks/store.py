@@ -300,7 +300,7 @@ async def searching(workspace: Path) -> AsyncIterator[SessionStore]:
     """Open the state and the store, as a start does."""
     async with (
         open_state(workspace / "state.db", "benchmark", utc_now) as state,
-        open_store(workspace / "sessions", utc_now, recall=Recall(marks=state)) as store,
+        open_store(workspace / "sessions", utc_now, recall=Recall(marks=state.marks)) as store,
     ):
         yield store
 

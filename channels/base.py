@@ -48,6 +48,8 @@ class Author:
 
     id: str
     name: str
+    username: str = ""
+    """The platform's @name without the @, which its owner may change; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class InboundMessage:
     """What the parts of one album have in common: they are one question."""
     goes_on: bool = False
     """Whether more of the same is about to come: a part of an album, or of a text that was too long for one."""
+    is_direct: bool = True
+    """Whether nobody but its author and the daemon can read there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class InboundEdit:
     message_id: str
     edited_at: datetime
     text: str
+    is_direct: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class InboundDelete:
     author: Author
     message_id: str
     deleted_at: datetime
+    is_direct: bool = True
 
 
 @dataclass(frozen=True, slots=True)

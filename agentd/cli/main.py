@@ -42,6 +42,7 @@ def _run_command() -> None:
 def _build_app() -> typer.Typer:
     import typer
 
+    from agentd.cli.pair import pair
     from agentd.cli.run import chat, keep_config, run
     from agentd.cli.sessions import sessions
     from agentd.cli.version import print_version
@@ -57,6 +58,7 @@ def _build_app() -> typer.Typer:
     app.command()(chat)
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
+    app.add_typer(pair, name="pair")
     return app
 
 

@@ -151,7 +151,7 @@ class SessionActor:
 
     async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
         trace = self._wiring.new_id()
-        channel = self._wiring.channels[self._key.channel]
+        channel = self._wiring.front.channels[self._key.channel]
         attachments = await take_files(inbound, self._key, channel, self._wiring.enclosures)
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)

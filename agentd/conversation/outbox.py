@@ -64,9 +64,11 @@ class Outbox:
         self._wiring = wiring
         self._session = session
         key = session.key
-        screen = wiring.screens[key.channel]
+        screen = wiring.front.screens[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
-        self._to = Destination(screen, address, wiring.paces[key.channel], grows=screen.streams and wiring.streams)
+        self._to = Destination(
+            screen, address, wiring.front.paces[key.channel], grows=screen.streams and wiring.streams
+        )
         self._begun: dict[int, Reply] = {}
         """Replies not yet delivered, by the first seq that they answer."""
 

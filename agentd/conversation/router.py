@@ -56,7 +56,7 @@ class Router:
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
-        aliases, at = self._wiring.aliases, inbound.address
+        aliases, at = self._wiring.front.aliases, inbound.address
         if isinstance(inbound, InboundMove):
             return await self._move(inbound)
         key = session_key(inbound, self._scope)
@@ -67,7 +67,7 @@ class Router:
         """Let a chat's conversations go on under its new id, with what was said in them."""
         at = move.address
         try:
-            is_known = await self._wiring.aliases.add_alias(at.channel, at.account, at.chat, move.to_chat)
+            is_known = await self._wiring.front.aliases.add_alias(at.channel, at.account, at.chat, move.to_chat)
         except StorageError as fault:
             raise NotAccepted(f"a chat's new id could not be kept: {fault}") from fault
         log.info("chat_moved", channel=at.channel, chat=at.chat, to=move.to_chat, is_known=is_known)
@@ -75,7 +75,7 @@ class Router:
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Finish what an earlier run left: every session with something pending, before anything new comes in."""
-        woken = [key for key in await self._wiring.store.unfinished() if key.channel in self._wiring.channels]
+        woken = [key for key in await self._wiring.store.unfinished() if key.channel in self._wiring.front.channels]
         if woken:
             log.info("recovery_started", sessions=len(woken))
             progress("Finishing what the last run left unanswered ...")
@@ -85,7 +85,7 @@ class Router:
 
     def wake(self, key: SessionKey) -> None:
         """Let a session look at its file: something other than a message may have left it work to do."""
-        if key.channel in self._wiring.channels:
+        if key.channel in self._wiring.front.channels:
             self._actor(key)
 
     async def drain(self, drain: Drain) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentd.conversation.settings import AgentSettings
-from agentd.delivery.following import Aliases
-from agentd.delivery.governor import Pace
+from agentd.delivery.front import Front
 from agentd.providers.base import Provider
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
-from channels.base import Channel, Screen
 
 __all__ = ["Wiring"]
 
@@ -26,12 +24,7 @@ class Wiring:
     store: SessionStore
     enclosures: Enclosures
     provider: Provider
-    channels: Mapping[str, Channel]
-    screens: Mapping[str, Screen]
-    """Where each channel's conversations are shown, wherever their chats are by now."""
-    aliases: Aliases
-    paces: Mapping[str, Pace]
-    """How often each channel may be called."""
+    front: Front
     max_output_tokens: int
     temperature: float
     streams: bool

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
-from prometheus_client import CollectorRegistry, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
 
 from agentd.errors import ConfigError
 
@@ -35,6 +35,7 @@ class Metrics:
 
     registry: CollectorRegistry
     append_seconds: Histogram
+    messages_total: Counter
 
 
 def build_metrics() -> Metrics:
@@ -46,6 +47,12 @@ def build_metrics() -> Metrics:
             "agentd_append_seconds",
             "From a record's being handed to the store until it is on disk, flushed; waiting included.",
             buckets=APPEND_BUCKETS_SECONDS,
+            registry=registry,
+        ),
+        messages_total=Counter(
+            "agentd_messages_total",
+            "Messages that channels handed over (those handed over again count again), by what was done with them.",
+            ("channel", "outcome"),
             registry=registry,
         ),
     )

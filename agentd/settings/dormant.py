@@ -9,7 +9,6 @@ __all__ = ["find_dormant"]
 DORMANT = (
     "agent.keep_recent_messages",
     "agent.max_history_messages",
-    "gate.",
     "limits.",
     "memory.",
     "provider.background",

@@ -14,8 +14,7 @@ from typing import Any
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
-from agentd.delivery.following import FollowingScreen
-from agentd.delivery.governor import Governor
+from agentd.delivery.front import build_front
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store, open_store_on
@@ -117,10 +116,7 @@ async def daemon(
             store=store,
             enclosures=Enclosures(folder),
             provider=provider,
-            channels={"fake": channel},
-            screens={"fake": FollowingScreen(channel, channel.aliases)},
-            aliases=channel.aliases,
-            paces={"fake": Governor(channel.rates, loop.time)},
+            front=build_front({channel.name: channel}, channel.aliases, loop.time),
             max_output_tokens=1024,
             temperature=0.7,
             streams=True,

@@ -15,7 +15,7 @@ import structlog
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
-from agentd.delivery.governor import Governor
+from agentd.delivery.front import build_front
 from agentd.errors import StorageError
 from agentd.transcript.disk import FileDisk
 from agentd.transcript.enclosures import Enclosures
@@ -25,7 +25,7 @@ from tests.fakes.aliases import FakeAliases
 from tests.simulation.dice import dice
 from tests.simulation.disk import FOLDER
 from tests.simulation.kept import KeptMarks
-from tests.simulation.line import CHANNEL, Line
+from tests.simulation.line import Line
 from tests.simulation.loop import Died, VirtualLoop, drain
 from tests.simulation.model import Model, Moods
 from tests.simulation.script import LifeSpan
@@ -168,10 +168,7 @@ class Life:
             store=store,
             enclosures=Enclosures(None),
             provider=model,
-            channels={CHANNEL: line},
-            screens={CHANNEL: line},
-            aliases=FakeAliases(),
-            paces={CHANNEL: Governor(line.rates, self._loop.time)},
+            front=build_front({line.name: line}, FakeAliases(), self._loop.time),
             max_output_tokens=300,
             temperature=0.7,
             streams=script.streams,

@@ -44,7 +44,7 @@ class Workspace:
         disk = FakeDisk(self.files)
         async with (
             open_state(self.path / "state.db", "1", self.clock) as state,
-            open_store_on(disk, self.folder, self.clock, marks=state) as store,
+            open_store_on(disk, self.folder, self.clock, marks=state.marks) as store,
         ):
             yield store, disk
 
@@ -177,7 +177,7 @@ async def test_marks_of_sessions_that_are_gone_go_too(settled: Workspace) -> Non
         await store.unfinished()
         await store.keep_marks()
     async with open_state(settled.path / "state.db", "1", settled.clock) as state:
-        kept = await state.settled()
+        kept = await state.marks.settled()
 
     assert sorted(kept) == sorted(settled.file(number).name for number in range(SESSIONS) if number != 1)
 

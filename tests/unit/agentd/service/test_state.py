@@ -14,7 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentd.errors import ConfigError
-from agentd.service.state import APPLICATION_ID, KEPT_RUNS, MIGRATIONS, State, open_state
+from agentd.service.database import APPLICATION_ID, MIGRATIONS
+from agentd.service.settled import SettledMarks
+from agentd.service.state import KEPT_RUNS, open_state
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ASIDE = "state.db.aside-20260101T120000Z"
@@ -22,9 +24,9 @@ FOUND = {"a.jsonl": (10, 1), "b.jsonl": (2**40, 1_767_268_800_123_456_789)}
 
 
 @asynccontextmanager
-async def opened(workspace: Path, version: str = "1") -> AsyncIterator[State]:
+async def opened(workspace: Path, version: str = "1") -> AsyncIterator[SettledMarks]:
     async with open_state(workspace / "state.db", version, lambda: NOW) as state:
-        yield state
+        yield state.marks
 
 
 def rows(workspace: Path, query: str) -> list[tuple[object, ...]]:
@@ -82,7 +84,7 @@ async def test_what_another_version_found_settled_is_forgotten(tmp_path: Path) -
 
 
 async def test_nor_is_it_used_where_it_cannot_be_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentd.service.state.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
     async with opened(tmp_path, "1") as state:
         await state.keep(FOUND, ())
     with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
@@ -226,7 +228,7 @@ async def test_an_empty_file_becomes_a_database_of_this_version(tmp_path: Path) 
 async def test_who_holds_it_locked_costs_what_would_have_been_kept_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentd.service.state.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
     async with opened(tmp_path) as state:
         await state.keep(FOUND, ())
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
@@ -245,7 +247,7 @@ async def test_who_holds_it_locked_costs_what_would_have_been_kept_and_no_more(
 async def test_a_full_disk_is_logged_and_leaves_what_was_kept(tmp_path: Path) -> None:
     async with opened(tmp_path) as state:
         await state.keep(FOUND, ())
-        await state._run(lambda: state._connection.execute("PRAGMA max_page_count = 6"), None)
+        await state._run(lambda connection: connection.execute("PRAGMA max_page_count = 6"), None)
         with capture_logs() as logs:
             await state.keep({f"{number}.jsonl": (number, 1) for number in range(10_000)}, ())
 
@@ -266,7 +268,7 @@ async def test_where_there_can_be_no_database_the_run_goes_on_without(tmp_path: 
 
 async def test_nothing_of_it_runs_on_the_loops_thread_and_its_own_ends(tmp_path: Path) -> None:
     async with opened(tmp_path) as state:
-        name = await state._run(lambda: threading.current_thread().name, "")
+        name = await state._run(lambda _: threading.current_thread().name, "")
     left = [thread.name for thread in threading.enumerate()]
 
     assert name.startswith("state")

@@ -40,7 +40,9 @@ async def test_a_daemon_that_keeps_no_sessions_keeps_nothing_about_them(tmp_path
         code, _, _ = await talk(config, "one")
 
     assert code == 0
-    assert [name for name in os.listdir(tmp_path / "workspace") if name.startswith(("state", "sessions"))] == []
+    assert "sessions" not in os.listdir(tmp_path / "workspace")
+    assert rows(config, "SELECT recovered FROM run") == [(None,)]
+    assert rows(config, "SELECT * FROM settled") == []
 
 
 async def test_a_later_versions_state_ends_the_daemon_with_what_to_do(tmp_path: Path) -> None:

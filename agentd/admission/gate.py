@@ -1,0 +1,163 @@
+"""The gate between channels and router: who is not let in is not heard, and nothing of what they wrote is kept.
+
+What is dropped gets a receipt that is settled, so that the channel confirms it to its platform like anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+
+from agentd.admission.allowing import AllowList
+from agentd.admission.deciding import Verdict, decide
+from agentd.admission.pace import Pace, Paces, Person
+from agentd.admission.settings import GateSettings
+from agentd.errors import StorageError
+from channels.base import Accept, Address, Author, FromPerson, Inbound, InboundMessage, InboundMove, Receipt
+
+__all__ = ["Gate", "GateWiring", "Outcome", "Pairings", "pairing_text", "too_fast_text"]
+
+Outcome = Literal["accepted", "refused", "limited"]
+
+NOBODY = AllowList()
+
+log = structlog.get_logger()
+
+
+class Pairings(Protocol):
+    """Who was approved, and who has asked to be: where that is kept is another's business."""
+
+    def is_paired(self, channel: str, sender: str) -> bool:
+        """Tell whether the operator has approved this person."""
+        ...
+
+    async def request(self, address: Address, author: Author) -> str | None:
+        """Return the code to show to a stranger; None where it was shown, or too many strangers wait already.
+
+        Raises StorageError where that cannot be kept.
+        """
+        ...
+
+    async def note_shown(self, code: str) -> None:
+        """Keep that the stranger has this code. Raises StorageError."""
+        ...
+
+
+class _Dropped:
+    """The receipt of what was dropped."""
+
+    async def settled(self) -> None:
+        """Wait for nothing."""
+
+
+DROPPED: Receipt = _Dropped()
+
+
+@dataclass(frozen=True, slots=True)
+class GateWiring:
+    """What the gate works with; the composition root fills it in."""
+
+    settings: GateSettings
+    allowed: Mapping[str, AllowList]
+    """For each channel its list; a channel without one lets nobody in but the paired."""
+    unlimited: frozenset[str]
+    """Channels whose people may write as fast as they like."""
+    pairings: Pairings
+    forward: Accept
+    """Takes what is let in."""
+    tell: Callable[[Address, str], Awaitable[bool]]
+    """Says one thing outside of any conversation, and tells whether it arrived."""
+    count: Callable[[str, Outcome], None]
+    """Counts a message of a channel."""
+    monotonic: Callable[[], float]
+
+
+class Gate:
+    """Lets in who may talk, at a bearable pace."""
+
+    def __init__(self, wiring: GateWiring) -> None:
+        """Begin with nobody seen."""
+        self._wiring = wiring
+        self._settings = wiring.settings
+        self._paces = Paces(wiring.settings.messages_per_minute)
+        self._offering: set[Person] = set()
+        """Strangers to whom a code is being sent."""
+
+    async def accept(self, inbound: Inbound) -> Receipt:
+        """Hand on what may come in, drop what may not. Raises what the router raises."""
+        if isinstance(inbound, InboundMove):
+            return await self._wiring.forward(inbound)
+        match self._decide(inbound):
+            case Verdict.ACCEPT:
+                receipt = await self._wiring.forward(inbound)
+                self._count(inbound, "accepted")
+                return receipt
+            case Verdict.WARN | Verdict.DROP as verdict:
+                self._count(inbound, "limited")
+                await self._limit(inbound, is_news=verdict is Verdict.WARN)
+            case Verdict.REFUSE | Verdict.OFFER as verdict:
+                self._count(inbound, "refused")
+                log.info("message_refused", channel=inbound.address.channel, sender=inbound.author.id)
+                if verdict is Verdict.OFFER:
+                    await self._offer(inbound.address, inbound.author)
+        return DROPPED
+
+    def _decide(self, inbound: FromPerson) -> Verdict:
+        channel, author = inbound.address.channel, inbound.author
+        is_allowed = self._wiring.allowed.get(channel, NOBODY).admits(author) or self._wiring.pairings.is_paired(
+            channel, author.id
+        )
+        return decide(inbound, is_allowed=is_allowed, offers_codes=self._settings.pairing, judge=self._judge)
+
+    def _judge(self, message: InboundMessage) -> Pace:
+        if message.address.channel in self._wiring.unlimited:
+            return Pace.ADMIT
+        key = (message.address.chat, message.message_id)
+        return self._paces.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
+
+    async def _limit(self, inbound: FromPerson, *, is_news: bool) -> None:
+        log.info("message_limited", channel=inbound.address.channel, sender=inbound.author.id)
+        if is_news and not await self._wiring.tell(inbound.address, too_fast_text(self._settings.messages_per_minute)):
+            self._paces.unwarn(_person(inbound))
+
+    async def _offer(self, address: Address, stranger: Author) -> None:
+        """Show a stranger their code, once; where it does not arrive, their next message is another try."""
+        person = (address.channel, stranger.id)
+        if person in self._offering:
+            return
+        self._offering.add(person)
+        try:
+            code = await self._wiring.pairings.request(address, stranger)
+            if code is not None and await self._wiring.tell(address, pairing_text(code)):
+                await self._wiring.pairings.note_shown(code)
+        except StorageError as fault:
+            log.error("pairing_not_kept", channel=address.channel, sender=stranger.id, fault=str(fault))
+        finally:
+            self._offering.discard(person)
+
+    def _count(self, inbound: FromPerson, outcome: Outcome) -> None:
+        if isinstance(inbound, InboundMessage):
+            self._wiring.count(inbound.address.channel, outcome)
+
+
+def pairing_text(code: str) -> str:
+    """Show a stranger the code, and say what to do with it."""
+    return (
+        f"I do not know you yet, so I have not kept what you wrote. Your code is {code}. Within an hour, whoever runs "
+        f"me can let you in with: agentd pair approve {code}"
+    )
+
+
+def too_fast_text(per_minute: int) -> str:
+    """Say that messages are dropped, and when to go on."""
+    return (
+        f"You write faster than I take ({per_minute} messages a minute): I drop this message, and those that follow "
+        "as fast. Wait a minute, then send again what matters."
+    )
+
+
+def _person(inbound: FromPerson) -> Person:
+    return inbound.address.channel, inbound.author.id

@@ -1,0 +1,48 @@
+"""Says one thing to a person outside of any conversation: no record, no retry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agentd.delivery.front import Front
+from channels.base import Address
+from channels.errors import RateLimited, SendFailed, Unreachable
+from channels.markup.rich import plain
+
+__all__ = ["Teller"]
+
+PATIENCE_SECONDS = 10
+"""A channel that receives, or an operator at a command, waits for it meanwhile."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Sends through the channels that run, within their budgets."""
+
+    front: Front
+    new_id: Callable[[], str]
+
+    async def tell(self, to: Address, text: str) -> bool:
+        """Send a text, and tell whether it arrived; what was in the way is logged."""
+        screen = self.front.screens.get(to.channel)
+        if screen is None:
+            log.warning("notice_not_sent", channel=to.channel, fault="this channel does not run")
+            return False
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.front.paces[to.channel].turn(to.chat)
+                await screen.send(to, plain(text), self.new_id())
+        except RateLimited as fault:
+            self.front.paces[to.channel].rest(to.chat, fault.retry_after_seconds)
+            log.warning("notice_not_sent", channel=to.channel, fault=str(fault))
+            return False
+        except (SendFailed, Unreachable, TimeoutError) as fault:
+            log.warning("notice_not_sent", channel=to.channel, fault=str(fault) or type(fault).__name__)
+            return False
+        return True

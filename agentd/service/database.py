@@ -1,0 +1,211 @@
+"""An SQLite database of ours: opened, looked over, brought to this version's form; on a thread of its own.
+
+What is damaged, or not ours, is set aside and a new one begun; one of a later version is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from agentd.errors import ConfigError, StorageError
+
+__all__ = [
+    "APPLICATION_ID",
+    "MIGRATIONS",
+    "Database",
+    "NotOurs",
+    "connect",
+    "format_moment",
+    "open_memory",
+    "renew",
+    "transaction",
+    "unusable",
+]
+
+APPLICATION_ID = 0x61676E74
+"""Says that a database is ours: `agnt`."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE run (number INTEGER PRIMARY KEY, version TEXT NOT NULL, began TEXT NOT NULL, recovered TEXT);
+    CREATE TABLE settled (file BLOB PRIMARY KEY, size INTEGER NOT NULL, ctime_ns INTEGER NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE pairing (
+        channel TEXT NOT NULL, sender TEXT NOT NULL, name TEXT NOT NULL,
+        account TEXT NOT NULL, chat TEXT NOT NULL, thread TEXT,
+        code TEXT NOT NULL UNIQUE, created TEXT NOT NULL, expires TEXT NOT NULL, shown INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (channel, sender)
+    ) WITHOUT ROWID;
+    CREATE TABLE paired (
+        channel TEXT NOT NULL, sender TEXT NOT NULL, name TEXT NOT NULL, since TEXT NOT NULL,
+        PRIMARY KEY (channel, sender)
+    ) WITHOUT ROWID;
+    CREATE TABLE failed_approval (number INTEGER PRIMARY KEY, at TEXT NOT NULL);
+    CREATE TABLE alias (
+        channel TEXT NOT NULL, account TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL,
+        PRIMARY KEY (channel, account, old), UNIQUE (channel, account, new)
+    ) WITHOUT ROWID;
+    """,
+)
+"""Each takes a database to the next `user_version`; they are added to, never changed."""
+
+BUSY_SECONDS = 2
+"""How long somebody else who has the database open, such as a backup, is waited for."""
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+_MAGIC = b"SQLite format 3\0"
+
+_PARTS = ("", "-wal", "-shm")
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+Work = Callable[[sqlite3.Connection], T]
+
+
+class NotOurs(Exception):
+    """What stands in the database's place is none of ours, or damaged."""
+
+
+class Database:
+    """An open database, and the thread on which its connection was made."""
+
+    def __init__(self, connection: sqlite3.Connection, thread: Executor, fault: str | None = None) -> None:
+        """Work on that thread; a `fault` says why what is kept there is not on disk."""
+        self._connection = connection
+        self._thread = thread
+        self.fault = fault
+
+    async def run(self, work: Work[T]) -> T:
+        """Do something whose loss costs nothing but time. Raises sqlite3.Error."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+
+    async def run_durably(self, work: Work[T]) -> T:
+        """Do something that has to be on disk. Raises StorageError where it is not, or cannot be read from there."""
+        if self.fault is not None:
+            raise unusable(self.fault)
+        try:
+            return await self.run(work)
+        except (sqlite3.Error, UnicodeEncodeError) as fault:  # an id may hold what is no character
+            raise unusable(str(fault)) from fault
+
+
+def unusable(fault: str) -> StorageError:
+    """Return what is raised where `state.db` cannot be used."""
+    return StorageError(f"state.db cannot be used ({fault}): check its owner, mode and disk")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a database file, made (0600) if missing.
+
+    Raises OSError, sqlite3.Error, ConfigError where a later version wrote it, and NotOurs.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise NotOurs("not a plain file")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(fd, 0o600)
+        magic = os.pread(fd, len(_MAGIC), 0)
+    finally:
+        os.close(fd)
+    if magic not in (b"", _MAGIC):
+        # SQLite would say so too, but remove the journal beside it.
+        raise NotOurs("no database")
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        return _prepare(connection)
+    except sqlite3.Error as fault:
+        connection.close()
+        if fault.sqlite_errorcode & 0xFF in _DAMAGE:
+            raise NotOurs(str(fault)) from fault
+        raise
+    except (ConfigError, NotOurs):
+        connection.close()
+        raise
+
+
+def open_memory() -> sqlite3.Connection:
+    """Open an empty database that ends with the process."""
+    return _prepare(sqlite3.connect(":memory:", isolation_level=None))
+
+
+def renew(path: Path, now: datetime, fault: NotOurs) -> sqlite3.Connection:
+    """Give what stands there, and its parts, another name, and begin a new one. Raises what `connect` raises."""
+    aside = _set_aside(path, now)
+    log.error("state_set_aside", to=aside.name, fault=str(fault))
+    return connect(path)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all of it happen, or nothing. Raises sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()
+
+
+def format_moment(moment: datetime) -> str:
+    """Return the time as the database has it; two such texts sort as their times do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Look at whose database this is, and whether it is sound; bring it to this version's form."""
+    version, application = _number(connection, "user_version"), _number(connection, "application_id")
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise NotOurs("the database of another program")
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"state.db was written by a later version of agentd (form {version}, this one knows {len(MIGRATIONS)}): "
+            "install that version again, or move state.db away and lose what it keeps"
+        )
+    [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise NotOurs(found)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    for number in range(version, len(MIGRATIONS)):
+        with transaction(connection):
+            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+    return connection
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    [value] = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(value)
+
+
+def _set_aside(path: Path, now: datetime) -> Path:
+    """Give the database and its parts another name; what is in them stays."""
+    aside = path.with_name(f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}")
+    number = 2
+    while any(os.path.lexists(f"{aside}{part}") for part in _PARTS):
+        aside = path.with_name(f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}-{number}")
+        number += 1
+    for part in _PARTS:
+        with suppress(FileNotFoundError):
+            os.rename(f"{path}{part}", f"{aside}{part}")
+    return aside
