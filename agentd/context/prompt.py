@@ -67,9 +67,12 @@ def _pair(turn: Turn) -> tuple[PromptMessage, PromptMessage]:
 
 
 def _joined(messages: Sequence[UserMessage]) -> str:
-    return "\n\n".join(
-        part for message in messages for part in (message.content, *map(_enclosed, message.attachments)) if part
-    )
+    return "\n\n".join(map(_said, messages))
+
+
+def _said(message: UserMessage) -> str:
+    files = [_enclosed(file) for file in message.attachments]
+    return "\n".join([message.content, *files] if message.content else files)
 
 
 def _enclosed(file: FileAttachment) -> str:

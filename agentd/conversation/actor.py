@@ -218,18 +218,18 @@ class SessionActor:
             await settle_unread(question, why, outbox)
         else:
             self._turn = Turn(self._wiring, session, outbox, question, self._quiet)
-            typing = tasks.create_task(self._turn.keep_typing(), name=f"typing {self._key.file_name}")
-            running = self._run_turn(self._turn, session, outbox, typing)
+            attending = tasks.create_task(self._turn.attend(), name=f"screen {self._key.file_name}")
+            running = self._run_turn(self._turn, session, outbox, attending)
             tasks.create_task(running, name=f"turn {self._key.file_name}")
 
-    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox, typing: asyncio.Task[None]) -> None:
+    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox, attending: asyncio.Task[None]) -> None:
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
         except (StorageError, Unreachable) as fault:
             await self._stall(session, outbox, fault)
         finally:
-            typing.cancel()
+            attending.cancel()
             self._turn = None
             turn.ended.set()
             self._bell.set()

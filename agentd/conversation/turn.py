@@ -153,9 +153,11 @@ class Turn:
             log.exception("turn_crashed")
             return "internal", ""
 
-    async def keep_typing(self) -> None:
-        """Show that a reply is being made until something of it is visible, or this is cancelled."""
-        await self._outbox.keep_typing(self._reply)
+    async def attend(self) -> None:
+        """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._outbox.keep_typing(self._reply), name="typing")
+            tasks.create_task(self._reply.catch_up(), name="drafts")
 
     async def _hear_out(self) -> None:
         """Wait for what is announced."""

@@ -18,9 +18,6 @@ from channels.pacing import Rate, Rates
 
 __all__ = ["Governor", "Pace"]
 
-LEAST_PAUSE_SECONDS = 0.05
-"""Between two drafts where the platform sets no limit: a screen that changes more often reads no better."""
-
 STRICT_SECONDS = 600
 """How long bursts are left out after the platform complained."""
 
@@ -35,8 +32,8 @@ class Pace(Protocol):
         """Wait until a call that must be made may be made, and take its place in the budget."""
         ...
 
-    def may_draft(self, chat: str) -> bool:
-        """Tell whether a call that can be left out may be made now; if so, take its place in the budget."""
+    def draft(self, chat: str) -> float:
+        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
         ...
 
     def rest(self, chat: str, seconds: float) -> None:
@@ -58,18 +55,15 @@ class _Bucket:
     def take(self, now: float) -> None:
         self._taken.append(now)
 
-    def free(self, now: float) -> int:
-        return self.rate.calls - sum(at + self.rate.seconds > now for at in self._taken)
+    def wait_seconds(self, now: float, *, spares: bool = False) -> float:
+        """Return how long it takes until a token is there; `spares`: so that some are left for what must be said."""
+        left = min(max(self.rate.calls // 3, 1), self.rate.calls - 1) if spares else 0
+        until = len(self._taken) - (self.rate.calls - left)
+        return max(self._taken[until] + self.rate.seconds - now, 0.0) if until >= 0 else 0.0
 
-    def wait_seconds(self, now: float) -> float:
-        if len(self._taken) < self.rate.calls:
-            return 0.0
-        return max(self._taken[0] + self.rate.seconds - now, 0.0)
-
-    @property
-    def spare(self) -> int:
-        """How many tokens drafts leave."""
-        return min(max(self.rate.calls // 3, 1), self.rate.calls - 1)
+    def is_whole(self, now: float) -> bool:
+        """Tell whether every token is there."""
+        return not self._taken or self._taken[-1] + self.rate.seconds <= now
 
 
 class _Place:
@@ -79,7 +73,7 @@ class _Place:
         own = _Bucket(rate) if rate else None
         self._own = [own] if own else []
         self._buckets = [*self._own, over_all] if over_all else self._own
-        self._pause_seconds = max(rate.pause_seconds if rate else 0.0, LEAST_PAUSE_SECONDS)
+        self._pause_seconds = rate.pause_seconds if rate else 0.0
         self._last_call = -inf
         self.rests_until = -inf
         self._strict_until = -inf
@@ -95,10 +89,10 @@ class _Place:
         strict = self._last_call + self._pause_seconds - now if now < self._strict_until else 0.0
         return max(*waits, strict, self.rests_until - now, 0.0)
 
-    def has_spare(self, now: float) -> bool:
-        """Tell whether there is room for a draft."""
-        is_time = now >= max(self._last_call + self._pause_seconds, self.rests_until)
-        return is_time and all(bucket.free(now) > bucket.spare for bucket in self._buckets)
+    def draft_wait_seconds(self, now: float) -> float:
+        """Return how long it takes until there is room for a draft."""
+        waits = [bucket.wait_seconds(now, spares=True) for bucket in self._buckets]
+        return max(*waits, self._last_call + self._pause_seconds - now, self.rests_until - now, 0.0)
 
     def rest(self, now: float, seconds: float) -> None:
         self.rests_until = max(self.rests_until, now + seconds)
@@ -107,7 +101,7 @@ class _Place:
     def is_idle(self, now: float) -> bool:
         """Tell whether a new place would do the same from now on."""
         rested = now >= max(self.rests_until, self._strict_until, self._last_call + self._pause_seconds)
-        return rested and all(bucket.free(now) == bucket.rate.calls for bucket in self._own)
+        return rested and all(bucket.is_whole(now) for bucket in self._own)
 
 
 class Governor:
@@ -131,13 +125,13 @@ class Governor:
                 return
             await asyncio.sleep(seconds)
 
-    def may_draft(self, chat: str) -> bool:
-        """Tell whether a call that can be left out may be made now; if so, take its place in the budget."""
+    def draft(self, chat: str) -> float:
+        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
         place, now = self._place(chat), self._monotonic()
-        if not place.has_spare(now):
-            return False
-        place.take(now)
-        return True
+        seconds = place.draft_wait_seconds(now)
+        if seconds <= 0:
+            place.take(now)
+        return seconds
 
     def rest(self, chat: str, seconds: float) -> None:
         """Call nothing there for so long, and leave out bursts for a while."""

@@ -11,6 +11,7 @@ What is shown of a reply while it grows is made only where the rate budget has r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from math import inf
 from typing import Literal, Protocol, TypeVar
 
 from agentd.delivery.governor import Pace
+from agentd.errors import StorageError
 from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
 from channels.markup.cutting import cut_piece
@@ -26,6 +28,9 @@ from channels.markup.rich import RichText, plain
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
 COPY_NOTE = "[Sent again: I could not tell whether this had arrived.]\n"
+
+EDIT_PAUSE_SECONDS = 0.05
+"""The least time between two drafts, also where the platform sets no limit; the final is never held back."""
 
 T = TypeVar("T")
 
@@ -77,6 +82,10 @@ class Destination:
 
 class _NotNow(Exception):
     """There is no room for a draft."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 @dataclass(slots=True)
@@ -130,6 +139,12 @@ class Reply:
         }
         self._grows = to.grows
         self._growing = False
+        self._showing = asyncio.Lock()
+        self._next_draft = 0.0
+        self._owed: str | None = None
+        """What there was no room to show."""
+        self._owing = asyncio.Event()
+        self._fault: StorageError | None = None
         self.resume(journal)
 
     @property
@@ -140,30 +155,68 @@ class Reply:
     def resume(self, journal: Journal) -> None:
         """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
         self._journal = journal
+        self._fault = None
         self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
     async def grow(self, text: str) -> None:
         """Show what there is so far, if this reply grows and there is room for that."""
-        if not self._growing or not text.strip():
+        if self._fault is not None:
+            raise self._fault
+        if self._growing and text.strip():
+            async with self._showing:
+                await self._grow(text)
+
+    async def catch_up(self) -> None:
+        """Show, as soon as there is room, what there was no room for; until this is cancelled, which cuts no call.
+
+        A model may pause for long: what it said before should not wait for what it says next.
+        """
+        while True:
+            await self._owing.wait()
+            self._owing.clear()
+            await asyncio.sleep(max(self._next_draft - self._monotonic(), 0.0))
+            async with self._showing:
+                if self._owed is not None and self._growing:
+                    await self._grow_apart(self._owed)
+
+    async def _grow_apart(self, text: str) -> None:
+        try:
+            await self._grow(text)
+        except StorageError as fault:
+            self._fault = fault
+
+    async def _grow(self, text: str) -> None:
+        self._owed = None
+        if self._monotonic() < self._next_draft:
+            self._owe(text, self._next_draft - self._monotonic())
             return
         try:
             await self._show(text, self._draft)
-        except _NotNow:
-            return
+            self._next_draft = self._monotonic() + EDIT_PAUSE_SECONDS
+        except _NotNow as fault:
+            self._owe(text, fault.seconds)
         except (SendFailed, Unreachable):
             self._growing = False
+
+    def _owe(self, text: str, seconds: float) -> None:
+        self._owed = text
+        self._next_draft = self._monotonic() + seconds
+        self._owing.set()
 
     async def finish(self, text: str) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
 
         Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
-        self._growing = False
-        try:
-            count = await self._show(text, self._must)
-        except SendFailed as fault:
-            return Outcome("failed", self._message_ids(), str(fault))
-        await self._remove_from(count)
+        self._growing, self._owed = False, None
+        async with self._showing:
+            if self._fault is not None:
+                raise self._fault
+            try:
+                count = await self._show(text, self._must)
+            except SendFailed as fault:
+                return Outcome("failed", self._message_ids(), str(fault))
+            await self._remove_from(count)
         is_uncertain = any(part.is_copy or part.in_doubt for part in self._parts.values())
         return Outcome("uncertain" if is_uncertain else "sent", self._message_ids())
 
@@ -188,8 +241,9 @@ class Reply:
 
     async def _draft(self) -> None:
         """Raise _NotNow where there is no room to spare."""
-        if not self._pace.may_draft(self._to.chat):
-            raise _NotNow
+        seconds = self._pace.draft(self._to.chat)
+        if seconds > 0:
+            raise _NotNow(seconds)
 
     async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
         """Call the platform; it is left alone as long as it asks for, and then called again."""
@@ -209,14 +263,14 @@ class Reply:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
         nonce = f"{self._nonce}-{number}-{part.tries % 1000}"
+        # From here on it may have arrived, also if this is cancelled, until the platform has said something.
+        was_in_doubt, part.in_doubt = part.in_doubt, True
         try:
             message_id = await self._call(room, lambda: self._screen.send(self._to, piece, nonce))
-        except NotSent:
+        except (NotSent, SendFailed, _NotNow):
+            part.in_doubt = was_in_doubt
             raise
-        except Unreachable:
-            part.in_doubt = True
-            raise
-        part.shown = None if part.in_doubt else piece
+        part.shown = None if was_in_doubt else piece
         part.in_doubt = False
         return message_id
 

@@ -62,9 +62,9 @@ class Unpaced:
     async def turn(self, chat: str) -> None:
         del chat
 
-    def may_draft(self, chat: str) -> bool:
+    def draft(self, chat: str) -> float:
         del chat
-        return True
+        return 0.0
 
     def is_resting(self, chat: str) -> bool:
         del chat
