@@ -1,0 +1,78 @@
+"""Markdown read once: CommonMark with tables and strikethrough, less what makes text vanish or flip as it grows.
+
+Left out: link reference definitions and HTML (they would show nothing), character references (`&lt;` is what was
+written about as often as what was meant), and headings underlined by dashes (a line that comes later would change
+the one above). Nesting is bounded: what is nested deeper is text.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, blockquote, list_block, table
+from markdown_it.rules_block.table import escapedSplit, getLine
+from markdown_it.token import Token
+
+__all__ = ["parse_markdown"]
+
+MOST_BLOCK_LEVELS = 16
+"""Quotes and lists within each other; a list takes two levels."""
+MOST_INLINE_LEVELS = 24
+"""More than blocks can reach, since the parser drops a block that is deeper than this."""
+
+_WITHOUT = ("reference", "html_block", "html_inline", "entity", "lheading")
+
+
+def parse_markdown(text: str) -> list[Token]:
+    """Return the blocks as the parser's flat list, with the tokens of a block's text as its children."""
+    return _parser().parse(text)
+
+
+class _Markdown(MarkdownIt):
+    """The parser, which leaves addresses as they were written: whether one is a link is decided where it is shown."""
+
+    def validateLink(self, url: str) -> bool:
+        return True
+
+    def normalizeLink(self, url: str) -> str:
+        return url
+
+    def normalizeLinkText(self, link: str) -> str:
+        return link
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = _Markdown("commonmark", {"maxNesting": MOST_INLINE_LEVELS})
+    parser.enable(["table", "strikethrough"]).disable(_WITHOUT)
+    parser.block.ruler.at("blockquote", _quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    parser.block.ruler.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
+    parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    return parser
+
+
+def _quote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return state.level < MOST_BLOCK_LEVELS and blockquote(state, start, end, silent)
+
+
+def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    return state.level < MOST_BLOCK_LEVELS and list_block(state, start, end, silent)
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Read a table whose rows may have more cells than its head: the last one keeps the surplus."""
+    before = len(state.tokens)
+    if not table(state, start, end, silent):
+        return False
+    row: list[Token] = []
+    for token in state.tokens[before:]:
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "inline":
+            row.append(token)
+        elif token.type == "tr_close" and row and row[0].map:
+            cells = escapedSplit(getLine(state, row[0].map[0]).strip())
+            cells = cells[1 if cells[:1] == [""] else 0 : -1 if len(cells) > 1 and cells[-1] == "" else None]
+            row[-1].content = " | ".join([row[-1].content, *(cell.strip() for cell in cells[len(row) :])])
+    return True
