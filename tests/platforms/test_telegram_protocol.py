@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.platforms.telegram_server import MOST_UNITS, TOKEN, TelegramServer
-
-
-class Bot:
-    """A bot that only calls."""
-
-    def __init__(self, server: TelegramServer, client: httpx.AsyncClient) -> None:
-        """Call this server."""
-        self.server = server
-        self.token = TOKEN
-        self._client = client
-
-    async def call(self, method: str, **params: object) -> Any:
-        return (await self._client.post(f"{self.server.base_url}/bot{self.token}/{method}", json=params)).json()
-
-    async def refusal(self, method: str, **params: object) -> tuple[int, str]:
-        answer = await self.call(method, **params)
-        assert answer["ok"] is False
-        return answer["error_code"], answer["description"]
+from tests.platforms.telegram_clients import RawClient, open_raw
+from tests.platforms.telegram_server import MOST_UNITS
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Bot]:
-    async with TelegramServer() as server, httpx.AsyncClient(timeout=10) as client:
-        yield Bot(server, client)
+async def bot() -> AsyncIterator[RawClient]:
+    async with open_raw() as client:
+        yield client
 
 
-async def test_an_update_comes_again_until_a_higher_offset_confirms_it(bot: Bot) -> None:
+async def test_an_update_comes_again_until_a_higher_offset_confirms_it(bot: RawClient) -> None:
     for text in ("one", "two", "three"):
         bot.server.post(text)
     first = await bot.call("getUpdates", limit=2)
@@ -52,7 +33,7 @@ async def test_an_update_comes_again_until_a_higher_offset_confirms_it(bot: Bot)
     assert (none, bot.server.unconfirmed) == ({"ok": True, "result": []}, [])
 
 
-async def test_a_poll_waits_for_an_update_and_gives_way_to_the_next_poll(bot: Bot) -> None:
+async def test_a_poll_waits_for_an_update_and_gives_way_to_the_next_poll(bot: RawClient) -> None:
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(bot.call("getUpdates", timeout=20))
         while not bot.server.calls:
@@ -68,7 +49,7 @@ async def test_a_poll_waits_for_an_update_and_gives_way_to_the_next_poll(bot: Bo
     assert [list(update)[1] for update in second.result()["result"]] == ["message", "edited_message"]
 
 
-async def test_messages_are_sent_changed_and_removed_and_the_screen_shows_what_is_left(bot: Bot) -> None:
+async def test_messages_are_sent_changed_and_removed_and_the_screen_shows_what_is_left(bot: RawClient) -> None:
     bot.server.post("one")
     ids = [(await bot.call("sendMessage", chat_id="7", text=text))["result"]["message_id"] for text in (" a ", "b")]
     changed = await bot.call("editMessageText", chat_id=7, message_id=ids[0], text="c")
@@ -82,13 +63,14 @@ async def test_messages_are_sent_changed_and_removed_and_the_screen_shows_what_i
     ]
 
 
-async def test_what_telegram_refuses_is_refused_in_its_words(bot: Bot) -> None:
+async def test_what_telegram_refuses_is_refused_in_its_words(bot: RawClient) -> None:
     nobody = await bot.refusal("sendMessage", chat_id=7, text="a")
     written = bot.server.post("one")
     sent = (await bot.call("sendMessage", chat_id=7, text="a"))["result"]["message_id"]
 
     assert nobody == (400, "Bad Request: chat not found")
-    assert await bot.refusal("sendMessage", chat_id=7, text=" ") == (400, "Bad Request: message text is empty")
+    assert await bot.refusal("sendMessage", chat_id=7, text="") == (400, "Bad Request: message text is empty")
+    assert await bot.refusal("sendMessage", chat_id=7, text=" ") == (400, "Bad Request: text must be non-empty")
     assert await bot.refusal("sendMessage", chat_id=7, text="😀" * (MOST_UNITS // 2) + "a") == (
         400,
         "Bad Request: message is too long",
@@ -103,6 +85,6 @@ async def test_what_telegram_refuses_is_refused_in_its_words(bot: Bot) -> None:
         400,
         "Bad Request: message to delete not found",
     )
-    assert await bot.refusal("getMee") == (404, "Not Found")
+    assert await bot.refusal("getMee") == (404, "Not Found: method not found")
     bot.token = "1:other"
     assert await bot.refusal("getMe") == (401, "Unauthorized")
