@@ -27,8 +27,8 @@ __all__ = [
     "Stalled",
     "TokenRefused",
     "is_about_marks",
-    "is_blank",
     "is_gone",
+    "is_invisible",
     "is_unchanged",
     "translate",
 ]
@@ -97,7 +97,7 @@ def is_about_marks(fault: SendFailed) -> bool:
     return any(word in str(fault).lower() for word in ("entity", "entities"))
 
 
-def is_blank(fault: SendFailed) -> bool:
+def is_invisible(fault: SendFailed) -> bool:
     """Tell whether a text was refused because Telegram sees nothing in it."""
     return any(words in str(fault).lower() for words in ("text is empty", "text must be non-empty"))
 
