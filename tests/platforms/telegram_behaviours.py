@@ -129,9 +129,16 @@ def unauthorized() -> Behaviour:
 
 
 def cannot_parse_entities(where: int = 0) -> Behaviour:
-    """Refuse a text because of its formatting."""
+    """Refuse the next text that has formatting, because of it; texts without any pass until then."""
     words = f"Can't find end of the entity starting at byte offset {where}"
-    return refusing(400, f"Bad Request: can't parse entities: {words}")
+
+    async def behave(call: Call) -> web.StreamResponse:
+        if call.params.get("entities"):
+            return Refused(400, f"Bad Request: can't parse entities: {words}").response()
+        call.server.enqueue(call.method, behave)
+        return await call.answer()
+
+    return behave
 
 
 def refusing(status: int, description: str, retry_after: int | None = None) -> Behaviour:

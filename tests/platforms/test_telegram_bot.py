@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from telegram import Bot, BotCommand, Message, MessageEntity, ReplyParameters, Update
+from telegram import Bot, BotCommand, Message, MessageEntity, ReplyParameters, TelegramObject, Update
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden
 
 from tests.platforms.telegram_clients import open_bot
@@ -316,6 +316,37 @@ async def test_a_reply_to_nothing_is_refused_unless_it_may_stand_alone(opened: O
     assert alone.reply_to_message is None
     with pytest.raises(BadRequest, match=r"^Message to be replied not found$"):
         await bot.send_message(7, "b", reply_parameters=ReplyParameters(9))
+
+
+async def test_the_library_knows_every_field_that_the_server_sends(opened: Opened) -> None:
+    server, bot = opened
+    topic = server.open_topic(FORUM, "Plans")
+    first = server.post("/go to https://a.bc @agentd_bot", chat=FORUM, thread=topic)
+    server.open_chat(CHANNEL, "channel", username="news")
+    for chat in (7, GROUP, FORUM, CHANNEL):
+        server.post("a", chat=chat, reply_to=first if chat == FORUM else None)
+        server.post_album([Photo(), Document(), Sound(), Sticker(), Location()], "b", chat=chat)
+        server.post_edit(server.post("c", chat=chat), "d", chat=chat)
+        pinned = server.history.as_message(server.messages[chat, server.post("e", chat=chat)])
+        server.post(chat=chat, service={"pinned_message": pinned})
+        server.block(chat)
+        server.unblock(chat)
+    server.migrate(GROUP)
+    updates = await bot.get_updates()
+    server.push_raw({"message": {**server.history.as_message(server.messages[7, 2]), "colour": "red"}})
+
+    assert len(updates) == len(server.unconfirmed[:-1]) > 40
+    assert [found for update in updates for found in unknown_fields(update)] == []
+    assert [found for update in await bot.get_updates(offset=-1) for found in unknown_fields(update)] == ["colour"]
+
+
+def unknown_fields(value: object) -> list[str]:
+    """Return what the library has put aside because it does not know it."""
+    if isinstance(value, tuple):
+        return [found for item in value for found in unknown_fields(item)]
+    if not isinstance(value, TelegramObject):
+        return []
+    return [*value.api_kwargs, *unknown_fields(tuple(value.to_dict(recursive=False).values()))]
 
 
 def test_every_kind_of_update_that_the_server_knows_is_one_that_the_library_knows() -> None:

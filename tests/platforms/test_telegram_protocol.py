@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.platforms.botapi.updates import OTHER_POLL
 from tests.platforms.telegram_clients import RawClient, open_raw
 from tests.platforms.telegram_server import MOST_UNITS
 
@@ -45,7 +46,7 @@ async def test_a_poll_waits_for_an_update_and_gives_way_to_the_next_poll(bot: Ra
             await bot.server.changed.wait()
         bot.server.post_edit(bot.server.post("one"), "two")
 
-    assert first.result()["error_code"] == 409
+    assert first.result() == {"ok": False, "error_code": 409, "description": OTHER_POLL}
     assert [list(update)[1] for update in second.result()["result"]] == ["message", "edited_message"]
 
 

@@ -21,9 +21,9 @@ class Written(TypedDict, total=False):
     chat: int
     date: int | None
     """Unix seconds; now, if it is left out."""
-    thread: int
+    thread: int | None
     """A forum's topic, as `open_topic` returned it."""
-    reply_to: int
+    reply_to: int | None
     """A message of the same chat."""
     media: Media
     """What is sent; the text is its caption then."""
