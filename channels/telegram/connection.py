@@ -6,21 +6,20 @@ Nothing needs to be opened: a call makes the connections that it needs. Polls ha
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any, TypeVar
 
+import httpx
 from telegram import Bot, User
 from telegram.error import TelegramError
-from telegram.request import HTTPXRequest
 
 from channels.errors import ChannelUnavailable, Unreachable
 from channels.settings import TelegramSettings
 from channels.telegram.faults import UNREADABLE, Stalled, translate
+from channels.telegram.requests import CallRequest, PollRequest
 from channels.telegram.waits import Waits
 
 __all__ = ["ALLOWED_UPDATES", "MOST_UPDATES", "Connection"]
@@ -34,28 +33,8 @@ _TELEGRAM = "https://api.telegram.org"
 _TOKEN = re.compile(r"(\d+):([\w-]+)", re.ASCII)
 _CONNECTIONS = 32
 _CLOSE_SECONDS = 2
-_NO_UPDATES = b'{"ok":true,"result":[]}'
 
 T = TypeVar("T")
-
-
-class _PollRequest(HTTPXRequest):
-    """Keeps the updates of an answer as they came: the library drops a whole answer for one that it cannot parse."""
-
-    def __init__(self, waits: Waits) -> None:
-        """Prepare connections."""
-        super().__init__(**_request_options(waits, connections=2))
-        self.updates: list[Any] = []
-
-    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """Return the answer without its updates."""
-        code, payload = await super().do_request(*args, **kwargs)
-        with suppress(ValueError):
-            answer = json.loads(payload)
-            if code == HTTPStatus.OK and isinstance(answer, dict) and isinstance(answer.get("result"), list):
-                self.updates = answer["result"]
-                return code, _NO_UPDATES
-        return code, payload
 
 
 class Connection:
@@ -73,8 +52,11 @@ class Connection:
         _quieten_libraries()
         self.account, self._secret = form.groups()
         self._waits = waits
-        self._polls = _PollRequest(waits)
-        self._calls = HTTPXRequest(**_request_options(waits, connections=_CONNECTIONS))
+        # Made once, for every client: to read the certificates of a system takes long.
+        self.tls = httpx.create_ssl_context(trust_env=False)
+        options = self._request_options()
+        self._polls = PollRequest(**options, connection_pool_size=2)
+        self._calls = CallRequest(**options, connection_pool_size=_CONNECTIONS)
         root = settings.api_base_url.rstrip("/") or _TELEGRAM
         self.bot = Bot(
             token,
@@ -140,23 +122,21 @@ class Connection:
         except UNREADABLE as fault:
             raise Unreachable(f"Telegram's answer cannot be read ({type(fault).__name__})") from None
 
+    def _request_options(self) -> dict[str, Any]:
+        """Return what both requests have in common; the limit of a whole call stands around it."""
+        return {
+            "connect_timeout": self._waits.connect_seconds,
+            "read_timeout": self._waits.call_seconds,
+            "write_timeout": self._waits.call_seconds,
+            "pool_timeout": self._waits.connect_seconds,
+            "httpx_kwargs": {"trust_env": False, "verify": self.tls},
+        }
+
     async def _renew_polls(self) -> None:
         with suppress(TimeoutError, *UNREADABLE):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._polls.shutdown()
         await self._polls.initialize()
-
-
-def _request_options(waits: Waits, connections: int) -> dict[str, Any]:
-    """Return what both requests have in common; the limit of a whole call stands around it."""
-    return {
-        "connection_pool_size": connections,
-        "connect_timeout": waits.connect_seconds,
-        "read_timeout": waits.call_seconds,
-        "write_timeout": waits.call_seconds,
-        "pool_timeout": waits.connect_seconds,
-        "httpx_kwargs": {"trust_env": False},
-    }
 
 
 def _quieten_libraries() -> None:

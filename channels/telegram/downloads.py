@@ -70,7 +70,7 @@ class Downloads:
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
             timeout = httpx.Timeout(self._waits.call_seconds, connect=self._waits.connect_seconds)
-            self._client = httpx.AsyncClient(trust_env=False, timeout=timeout)
+            self._client = httpx.AsyncClient(trust_env=False, verify=self._connection.tls, timeout=timeout)
         return self._client
 
 

@@ -14,11 +14,11 @@ from telegram.error import (
     Conflict,
     Forbidden,
     InvalidToken,
-    RetryAfter,
     TelegramError,
 )
 
 from channels.errors import ChannelError, ChatMoved, NotSent, RateLimited, SendFailed, Unreachable
+from channels.telegram.requests import TooMany
 
 __all__ = [
     "UNREADABLE",
@@ -64,8 +64,8 @@ def translate(fault: TelegramError, clean: Callable[[str], str]) -> ChannelError
     """Return what a fault of the library means; `clean` takes the token out of its text."""
     text = clean(str(fault))
     match fault:
-        case RetryAfter():
-            return RateLimited(text, _seconds(fault))
+        case TooMany():
+            return RateLimited(text, fault.seconds)
         case ChatMigrated():
             return ChatMoved(text, str(fault.new_chat_id))
         case Forbidden():
@@ -76,9 +76,6 @@ def translate(fault: TelegramError, clean: Callable[[str], str]) -> ChannelError
             return TokenRefused(text)
         case Conflict():
             return SlotTaken(text)
-    if "too many requests" in text.lower():
-        # The library passes over a `retry_after` of 0.
-        return RateLimited(text, 1)
     return NotSent(text) if isinstance(fault.__cause__, _NEVER_LEFT) else Unreachable(text)
 
 
@@ -100,13 +97,3 @@ def is_about_marks(fault: SendFailed) -> bool:
 def is_invisible(fault: SendFailed) -> bool:
     """Tell whether a text was refused because Telegram sees nothing in it."""
     return any(words in str(fault).lower() for words in ("text is empty", "text must be non-empty"))
-
-
-def _seconds(fault: RetryAfter) -> float:
-    """Return the time that Telegram asks for.
-
-    The attribute is an int or a timedelta by an environment variable, and warns of that; what pickling uses is
-    always in seconds.
-    """
-    [seconds] = fault.__reduce__()[1]
-    return float(seconds)
