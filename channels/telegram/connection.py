@@ -6,8 +6,8 @@ Nothing needs to be opened: a call makes the connections that it needs. Polls ha
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from telegram.error import TelegramError
 from channels.errors import ChannelUnavailable, Unreachable
 from channels.settings import TelegramSettings
 from channels.telegram.faults import UNREADABLE, Stalled, translate
+from channels.telegram.library import tame_library
 from channels.telegram.requests import CallRequest, PollRequest
 from channels.telegram.waits import Waits
 
@@ -49,19 +50,20 @@ class Connection:
                 "channels_config.telegram.token: a bot's token is a number, a colon and a secret: "
                 "copy it whole from @BotFather"
             )
-        _quieten_libraries()
-        self.account, self._secret = form.groups()
+        tame_library()
+        self.account = form[1]
+        # The library changes the case of some texts.
+        self._secret = re.compile(re.escape(form[2]), re.IGNORECASE)
         self._waits = waits
-        # Made once, for every client: to read the certificates of a system takes long.
-        self.tls = httpx.create_ssl_context(trust_env=False)
+        root = settings.api_base_url.rstrip("/") or _TELEGRAM
+        self.tls = _build_tls(root)
         options = self._request_options()
         self._polls = PollRequest(**options, connection_pool_size=2)
         self._calls = CallRequest(**options, connection_pool_size=_CONNECTIONS)
-        root = settings.api_base_url.rstrip("/") or _TELEGRAM
         self.bot = Bot(
             token,
-            base_url=f"{root}/bot",
-            base_file_url=f"{root}/file/bot",
+            base_url=lambda token: f"{root}/bot{token}",
+            base_file_url=lambda token: f"{root}/file/bot{token}",
             request=self._calls,
             get_updates_request=self._polls,
         )
@@ -102,7 +104,7 @@ class Connection:
 
     def clean(self, text: str) -> str:
         """Return a text without the token's secret."""
-        return text.replace(self._secret, "<secret>")
+        return self._secret.sub("<secret>", text)
 
     async def close(self) -> None:
         """Close every connection; there is no call after that."""
@@ -139,7 +141,8 @@ class Connection:
         await self._polls.initialize()
 
 
-def _quieten_libraries() -> None:
-    """Let the libraries say nothing: they log addresses, which hold the token, and what people wrote."""
-    for name in ("telegram", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+def _build_tls(root: str) -> ssl.SSLContext:
+    """Return what all clients share: it takes long to read the certificates, and without TLS they are not read."""
+    if root.startswith("https://"):
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from telegram import Document, Message, PhotoSize
-from telegram.constants import FileSizeLimit
 
 from channels.base import RemoteFile
 
 __all__ = ["MOST_BYTES", "TOO_BIG", "read_files", "whole"]
 
-MOST_BYTES = int(FileSizeLimit.FILESIZE_DOWNLOAD)
-"""What a bot may download (Bot API, getFile: 20 MB)."""
+MOST_BYTES = 20 * 1024 * 1024
+"""What a bot may download (Bot API, getFile: 20 MB, which its server counts in MiB)."""
 
 TOO_BIG = "Telegram gives bots no files over 20 MB: please send a smaller one."
 

@@ -12,9 +12,12 @@ from dataclasses import replace
 import pytest
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from channels.errors import ChannelError, ChannelUnavailable
 from channels.markup.rich import plain
+from channels.settings import TelegramSettings
+from channels.telegram.connection import Connection
 from channels.telegram.waits import WAITS
 from tests.platforms.telegram_behaviours import (
     drop_before_effect,
@@ -223,6 +226,12 @@ async def test_the_token_is_in_no_log_no_error_and_no_health(
     assert len(said) > 10
     assert "<secret>" in everything
     assert SECRET not in everything
+
+
+def test_the_token_is_taken_out_of_a_text_whatever_its_case() -> None:
+    connection = Connection(TelegramSettings(token=SecretStr("1:AbCd-eF")), QUICK)
+
+    assert connection.clean("No /bot1:abcd-ef/x, no ABCD-EF") == "No /bot1:<secret>/x, no <secret>"
 
 
 async def refusal_of(rig: Rig) -> str:
