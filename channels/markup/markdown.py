@@ -17,7 +17,7 @@ from channels.markup.tables import Table, put_table
 
 __all__ = ["render_markdown"]
 
-MOST_CHARACTERS = 200_000
+MOST_CHARACTERS = 100_000
 """A longer text is shown as it is written: to read it would hold up everybody else."""
 
 BULLET = "•"
@@ -259,6 +259,7 @@ _BLOCKS: Mapping[str, Callable[[_Renderer, Token], None]] = {
 
 _INLINES: Mapping[str, Callable[[_Renderer, Token], None]] = {
     "text": _Renderer._text,
+    "text_special": _Renderer._text,
     "softbreak": _Renderer._line_end,
     "hardbreak": _Renderer._line_end,
     "code_inline": _Renderer._inline_code,

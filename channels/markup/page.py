@@ -28,8 +28,9 @@ class Page:
         self._spans: list[Span] = []
 
     def rich(self) -> RichText:
-        """Return what stands on it."""
-        return RichText("".join(self._parts), tuple(sorted(self._spans, key=lambda span: (span.start, -span.end))))
+        """Return what stands on it, outer marks before the inner ones, which were closed first."""
+        spans = sorted(reversed(self._spans), key=lambda span: (span.start, -span.end))
+        return RichText("".join(self._parts), tuple(spans))
 
     def mark(self) -> int:
         """Return the place in the page, for `since`."""

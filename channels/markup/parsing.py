@@ -16,9 +16,9 @@ from markdown_it.token import Token
 
 __all__ = ["parse_markdown"]
 
-MOST_BLOCK_LEVELS = 16
+MOST_BLOCK_LEVELS = 12
 """Quotes and lists within each other; a list takes two levels."""
-MOST_INLINE_LEVELS = 24
+MOST_INLINE_LEVELS = 16
 """More than blocks can reach, since the parser drops a block that is deeper than this."""
 
 _WITHOUT = ("reference", "html_block", "html_inline", "entity", "lheading")

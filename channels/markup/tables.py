@@ -30,10 +30,17 @@ def put_table(table: Table, page: Page) -> None:
     widths = [max(map(_width, column)) for column in zip(*table.rows, strict=True)]
     if sum(widths) + 3 * (len(widths) - 1) <= MOST_COLUMNS and not _has_links(table):
         page.put_block(_side_by_side(table, widths), "pre")
-    elif len(table.rows) == 1:
-        _put_headings(table.rows[0], page)
+    elif _is_repetitive(table):
+        _put_lines(table, page)
     else:
         _put_rows(table, page)
+
+
+def _is_repetitive(table: Table) -> bool:
+    """Tell whether headings beside every cell would say more than the cells do, or where there is no cell."""
+    headings, *rows = (sum(len(cell.text) for cell in row) for row in table.rows)
+    repeated = (headings + len(table.rows[0])) * len(rows)
+    return repeated > 4 * (headings + sum(rows)) or not rows
 
 
 def _width(cell: RichText) -> int:
@@ -56,12 +63,19 @@ def _aligned(cell: RichText, width: int, side: str) -> str:
     return " " * before + cell.text + " " * (space - before)
 
 
-def _put_headings(headings: list[RichText], page: Page) -> None:
-    page.open("bold")
-    for number, heading in enumerate(headings):
-        page.put(" | " if number else "")
-        page.add(heading)
-    page.close()
+def _put_lines(table: Table, page: Page) -> None:
+    """Write each row as a line, the headings bold."""
+    for number, row in enumerate(table.rows):
+        if number == 0:
+            page.open("bold")
+        else:
+            page.part(by_empty_line=False)
+        filled = max((column for column, cell in enumerate(row, start=1) if cell.text), default=1)
+        for column, cell in enumerate(row[:filled]):
+            page.put(" | " if column else "")
+            page.add(cell)
+        if number == 0:
+            page.close()
 
 
 def _put_rows(table: Table, page: Page) -> None:
