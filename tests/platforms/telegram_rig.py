@@ -49,6 +49,8 @@ class Rig:
         """Why the next offers are not accepted."""
         self.gates: dict[str, asyncio.Event] = {}
         """Chats whose messages wait until the test sets this."""
+        self.refused: set[str] = set()
+        """Chats whose messages are not accepted."""
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Take it, now or when the test lets it pass."""
@@ -56,6 +58,8 @@ class Rig:
         self.server.changed.set()
         if inbound.address.chat in self.gates:
             await self.gates[inbound.address.chat].wait()
+        if inbound.address.chat in self.refused:
+            raise NotAccepted("not now")
         if self.refusals:
             raise NotAccepted(self.refusals.popleft())
         self.took.append(inbound)
