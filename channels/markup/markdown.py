@@ -206,8 +206,8 @@ class _Renderer:
         if link.is_marked:
             self.page.close()
         address = link.address.removeprefix("mailto:")
-        more = (link.title, "" if link.is_marked else address)
-        shown = [part for part in more if part and part not in words]
+        more = ("" if link.is_marked else address, link.title)
+        shown = [part for part in more if part and part != words.strip()]
         if shown:
             self.page.put(f" ({', '.join(shown)})")
 

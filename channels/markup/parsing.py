@@ -21,7 +21,11 @@ MOST_BLOCK_LEVELS = 12
 MOST_INLINE_LEVELS = 16
 """More than blocks can reach, since the parser drops a block that is deeper than this."""
 
+LEAST_FILLED = 4
+"""A row has at least one cell for so many headings, or a short text would swell to a million empty cells."""
+
 _WITHOUT = ("reference", "html_block", "html_inline", "entity", "lheading")
+_COLUMNS = "columns"
 
 
 def parse_markdown(text: str) -> list[Token]:
@@ -49,6 +53,7 @@ def _parser() -> MarkdownIt:
     parser.block.ruler.at("blockquote", _quote, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     parser.block.ruler.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
     parser.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    parser.block.ruler.before("table", "table_end", _table_end, {"alt": ["blockquote"]})
     return parser
 
 
@@ -63,6 +68,7 @@ def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Read a table whose rows may have more cells than its head: the last one keeps the surplus."""
     before = len(state.tokens)
+    state.env[_COLUMNS] = getLine(state, min(start + 1, end)).count("|") + 1
     if not table(state, start, end, silent):
         return False
     row: list[Token] = []
@@ -76,3 +82,10 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             cells = cells[1 if cells[:1] == [""] else 0 : -1 if len(cells) > 1 and cells[-1] == "" else None]
             row[-1].content = " | ".join([row[-1].content, *(cell.strip() for cell in cells[len(row) :])])
     return True
+
+
+def _table_end(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Tell whether a line is too empty for a row of the table before it."""
+    if state.parentType != "table":
+        return False
+    return LEAST_FILLED * (getLine(state, start).count("|") + 1) < int(state.env[_COLUMNS])

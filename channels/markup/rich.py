@@ -37,8 +37,13 @@ class RichText:
 
     def between(self, start: int, end: int) -> RichText:
         """Return a part, with what of the marks lies in it."""
-        inside = (span for span in self.spans if span.start < end and span.end > start)
-        cut = (replace(span, start=max(span.start, start) - start, end=min(span.end, end) - start) for span in inside)
+        if start <= 0 and end >= len(self.text):
+            return self
+        cut = (
+            Span(max(span.start, start) - start, min(span.end, end) - start, span.kind, span.detail)
+            for span in self.spans
+            if span.start < end and span.end > start
+        )
         return RichText(self.text[start:end], tuple(cut))
 
 

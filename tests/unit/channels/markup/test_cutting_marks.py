@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.markup.characters import is_blank
@@ -81,15 +81,16 @@ def test_no_character_loses_its_marks_and_no_piece_is_blank(rich: RichText, most
     assert_whole(rich, most_units)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999), st.integers(20, 400))
 def test_nasty_markdown_is_cut_whole(seed: int, most_units: int) -> None:
     (source,) = nasty_markdown(1, seed)
 
-    assert_whole(render_markdown(source[:2000]), most_units)
+    assert_whole(render_markdown(source[:1000]), most_units)
 
 
-@given(rich_texts(), st.integers(8, 40))
-def test_no_character_of_many_parts_is_cut_where_there_is_room(rich: RichText, most_units: int) -> None:
-    text = "".join(f"x{'👨‍👩‍👧'}" for _ in rich.text)
+@given(st.integers(0, 40), st.integers(16, 40))
+def test_no_character_of_many_parts_is_cut_where_there_is_room(count: int, most_units: int) -> None:
+    pieces = pieces_of(plain("x👨‍👩‍👧" * count), most_units)
 
-    assert not any(piece.text.startswith(("\u200d", "👩", "👧")) for piece in pieces_of(plain(text), 8 + most_units))
+    assert not any(piece.text.startswith(("\u200d", "👩", "👧")) for piece in pieces)

@@ -159,10 +159,10 @@ def test_lists_nested_deeper_than_is_read_lose_no_words() -> None:
     assert all(f"word{level}." in rich.text for level in range(60))
 
 
-def test_a_wide_table_with_many_rows_does_not_swell() -> None:
+def test_a_wide_table_with_empty_rows_does_not_swell() -> None:
     source = f"|{'a|' * 300}\n|{'-|' * 300}\n" + "|x\n" * 200
 
-    assert len(render_markdown(source).text) < 3 * len(source)
+    assert render_markdown(source).text.endswith("a | a\n" + "|x\n" * 199 + "|x")
 
 
 def test_a_text_too_long_to_be_read_is_shown_as_it_is() -> None:

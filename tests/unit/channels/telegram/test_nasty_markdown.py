@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -20,7 +21,7 @@ WORD = re.compile(r"[^\W_]+")
 SYNTAX = re.compile(
     r"(?m)^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])(?:[ \t>]+|$)(?:\[[xX]\] )?)+"  # bullets, numbers and boxes
     r"|(?:```+|~~~+)[^\n]*"  # what stands behind a fence
-    r"|mailto:"
+    r"|mailto:|&nbsp;"  # the one is left out before an address, the other is a space in it
 )
 
 
@@ -78,7 +79,7 @@ def said_in_order(source: str) -> str:
     rich = TELEGRAM.render(source)
     links = sorted((span.end, span.detail) for span in rich.spans if span.kind == "link")
     ends = [0, *(end for end, _ in links), len(rich.text)]
-    parts = [rich.text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    parts = [rich.text[start:end] for start, end in pairwise(ends)]
     return "".join(
         part + address for part, address in zip(parts, [*(address for _, address in links), ""], strict=True)
     )
