@@ -1,4 +1,4 @@
-"""Telegram is polled: what comes in is taken in order, confirmed when it is on disk, and nothing is in another's way."""
+"""Telegram is polled: what comes in is taken in order, confirmed when it is on disk, and never in another's way."""
 
 from __future__ import annotations
 
