@@ -32,4 +32,13 @@ def _build_console(settings: ChannelsSettings, tools: Tools) -> Channel:
     return open_console(tools)
 
 
-_BUILDERS: dict[str, Callable[[ChannelsSettings, Tools], Channel]] = {"console": _build_console}
+def _build_telegram(settings: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.telegram import open_telegram
+
+    return open_telegram(settings.telegram, tools)
+
+
+_BUILDERS: dict[str, Callable[[ChannelsSettings, Tools], Channel]] = {
+    "console": _build_console,
+    "telegram": _build_telegram,
+}

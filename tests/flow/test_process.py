@@ -198,7 +198,7 @@ async def test_a_second_daemon_on_the_workspace_is_refused_with_75(tmp_path: Pat
         ("[agent]\nmax_context_token = 9", "agent.max_context_token: unknown key; did you mean max_context_tokens?"),
         ("[agent]\nmailbox_size = 0", "agent.mailbox_size"),
         ("[agent", "TOML"),
-        ('[channels_config.telegram]\ntoken = "123:abc"', "channels_config.telegram"),
+        ('[channels_config.telegram]\ntoken = "abc"', "channels_config.telegram.token"),
     ],
 )
 async def test_a_configuration_fault_is_one_line_and_78(tmp_path: Path, line: str, fault: str) -> None:

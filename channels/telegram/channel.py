@@ -1,0 +1,210 @@
+"""The Telegram channel: one bot, through python-telegram-bot's `Bot` and a loop of its own for what comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from telegram import Bot, LinkPreviewOptions, MessageEntity
+from telegram.constants import ChatAction
+
+from channels.base import Accept, Address, RemoteFile
+from channels.errors import ChannelError, ChannelUnavailable, SendFailed
+from channels.health import Health
+from channels.markup.characters import is_blank
+from channels.markup.rich import RichText, plain
+from channels.pacing import Rate, Rates
+from channels.settings import TelegramSettings
+from channels.telegram.attention import Me
+from channels.telegram.chats import Chats
+from channels.telegram.connection import Connection
+from channels.telegram.dialect import TELEGRAM
+from channels.telegram.downloads import Downloads
+from channels.telegram.entities import build_entities
+from channels.telegram.faults import ChatClosed, TokenRefused, is_about_marks, is_gone, is_invisible, is_unchanged
+from channels.telegram.files import whole
+from channels.telegram.menu import list_commands
+from channels.telegram.parse import Reader
+from channels.telegram.patience import Patience
+from channels.telegram.polling import Poller
+from channels.telegram.waits import WAITS, Waits
+from channels.tools import Tools
+
+__all__ = ["RATES", "TelegramChannel", "open_telegram"]
+
+log = structlog.get_logger()
+
+RATES = Rates(
+    chat=Rate(3, 3.0), group=Rate(20, 60.0), over_all=Rate(30, 1.0), is_group=lambda chat: chat.startswith("-")
+)
+"""One message a second in a chat, where short bursts pass; 20 a minute in a group; 30 a second over all
+(https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this). An edit counts like a message.
+"""
+
+NOTHING_VISIBLE = "(There is nothing to see in this message.)"
+"""Stands for a text that Telegram would refuse as empty."""
+
+GENERAL = 1
+"""The topic that every forum has: its messages name none, but a sign of typing must."""
+
+# A preview would change the size of a message that grows, and load pages that nobody asked for.
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+T = TypeVar("T")
+
+
+class TelegramChannel:
+    """One bot. Messages can be sent before and after `run`, too."""
+
+    name = "telegram"
+    streams = True
+    dialect = TELEGRAM
+    rates = RATES
+    nonce_seconds = 0.0
+    typing_seconds = 5.0
+    """Bot API, sendChatAction: for 5 seconds or less."""
+
+    def __init__(self, settings: TelegramSettings, tools: Tools, waits: Waits = WAITS) -> None:
+        """Prepare, without a call. Raises ChannelUnavailable for what cannot be a token."""
+        self.health = Health(tools.monotonic)
+        self._settings = settings
+        self._commands = tools.commands
+        self._waits = waits
+        self._chats = Chats()
+        self._connection = Connection(settings, waits)
+        self._downloads = Downloads(self._connection, tools.monotonic, waits)
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until cancelled. Raises ChannelUnavailable where Telegram does not know the token at the start."""
+        me = await self._introduce()
+        reader = Reader(me, self._settings.groups)
+        poller = Poller(self._connection, reader, self._chats, self.health, self._waits)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(list_commands(self._connection, self._commands), name="telegram commands")
+            await poller.run(accept, self._tell)
+
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
+        """Send one message; Telegram has no use for the nonce."""
+        del nonce
+        thread = _number(to.thread) if to.thread else None
+
+        async def show(bot: Bot, shown: str, entities: Sequence[MessageEntity]) -> str:
+            message = await bot.send_message(
+                to.chat, shown, entities=entities, message_thread_id=thread, link_preview_options=_NO_PREVIEW
+            )
+            return str(message.message_id)
+
+        return await self._show(to.chat, text, show)
+
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
+        """Replace a message's text; one that shows just that already is no fault."""
+        number = _number(message_id)
+
+        async def show(bot: Bot, shown: str, entities: Sequence[MessageEntity]) -> object:
+            return await bot.edit_message_text(
+                shown, to.chat, number, entities=entities, link_preview_options=_NO_PREVIEW
+            )
+
+        try:
+            await self._show(to.chat, text, show)
+        except SendFailed as fault:
+            if not is_unchanged(fault):
+                raise
+
+    async def delete(self, to: Address, message_id: str) -> None:
+        """Remove a message; one that is gone already is no fault."""
+        number = _number(message_id)
+        try:
+            await self._call(to.chat, lambda bot: bot.delete_message(to.chat, number))
+        except SendFailed as fault:
+            if not is_gone(fault):
+                raise
+
+    async def show_typing(self, to: Address) -> None:
+        """Show that a reply is being made, for some seconds."""
+        general = GENERAL if self._chats.is_forum(to.chat) else None
+        thread = _number(to.thread) if to.thread else general
+        await self._call(to.chat, lambda bot: bot.send_chat_action(to.chat, ChatAction.TYPING, thread))
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        return self._downloads.fetch(file)
+
+    async def close(self) -> None:
+        """Close every connection; nothing can be sent after that. A process that ends need not do it."""
+        await self._downloads.close()
+        await self._connection.close()
+
+    async def _introduce(self) -> Me:
+        """Learn the bot's name. A network that is not there yet is waited for."""
+        patience = Patience(self.health, self._waits)
+        while True:
+            try:
+                user = await self._connection.get_me()
+            except TokenRefused as fault:
+                raise ChannelUnavailable(self._unknown(fault)) from None
+            except ChannelError as fault:
+                await patience.sit_out(fault)
+            else:
+                patience.answered()
+                if self._settings.groups == "all" and not user.can_read_all_group_messages:
+                    reason = "the bot's privacy mode is on: turn it off with /setprivacy at @BotFather"
+                    log.warning("groups_not_read", channel="telegram", reason=reason)
+                log.info("telegram_connected", bot=user.id)
+                return Me(user.id, user.username or "")
+
+    def _unknown(self, fault: TokenRefused) -> str:
+        who = "Telegram does"
+        what = "copy it anew from @BotFather"
+        if self._settings.api_base_url:
+            who = "the server at channels_config.telegram.api_base_url does"
+            what += ", or correct the address"
+        return f"channels_config.telegram.token: {who} not know this token ({fault}): {what}"
+
+    async def _show(
+        self, chat: str, text: RichText, show: Callable[[Bot, str, Sequence[MessageEntity]], Awaitable[T]]
+    ) -> T:
+        """Show a text; where Telegram refuses its marks, or sees nothing in it, once more in its plainest form."""
+        shown = plain(NOTHING_VISIBLE) if is_blank(text.text) else RichText(whole(text.text), text.spans)
+        try:
+            return await self._call(chat, lambda bot: show(bot, shown.text, build_entities(shown)))
+        except SendFailed as fault:
+            if is_invisible(fault) and shown.text != NOTHING_VISIBLE:
+                plainest = NOTHING_VISIBLE
+            elif is_about_marks(fault) and shown.spans:
+                plainest = shown.text
+            else:
+                raise
+            log.warning("text_shown_plain", channel="telegram", fault=str(fault))
+        self.health.counts["plain"] += 1
+        return await self._call(chat, lambda bot: show(bot, plainest, ()))
+
+    async def _call(self, chat: str, call: Callable[[Bot], Awaitable[T]]) -> T:
+        """Call Telegram about a chat; one that has shut the bot out is not called again until it is heard from."""
+        self._chats.check(chat)
+        try:
+            return await self._connection.call(call)
+        except ChatClosed as fault:
+            self._chats.close(chat, str(fault))
+            log.warning("chat_closed", channel="telegram", chat=chat, fault=str(fault))
+            raise
+
+    async def _tell(self, to: Address, text: str) -> None:
+        try:
+            await self.send(to, plain(text), "")
+        except ChannelError as fault:
+            log.warning("sender_not_told", channel="telegram", fault=str(fault))
+
+
+def open_telegram(settings: TelegramSettings, tools: Tools) -> TelegramChannel:
+    """Return the channel of one bot, not yet connected."""
+    return TelegramChannel(settings, tools)
+
+
+def _number(text: str) -> int:
+    """Return an id as the number that Telegram wants."""
+    if not text.isascii() or not text.isdigit():
+        raise SendFailed(f"Telegram has no id {text!r}")
+    return int(text)

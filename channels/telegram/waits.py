@@ -1,0 +1,51 @@
+"""How long the channel waits for Telegram, and between two tries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WAITS", "Growing", "Waits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A pause that doubles with each try, up to a last one."""
+
+    first_seconds: float
+    last_seconds: float
+
+    def after(self, tries: int) -> float:
+        """Return the pause after so many tries before this one."""
+        return min(self.first_seconds * 2.0 ** min(tries, 32), self.last_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Every pause and limit of the channel; the daemon uses the defaults."""
+
+    poll_seconds: int = 30
+    """How long Telegram holds a poll that finds nothing (Bot API, getUpdates: `timeout`)."""
+    grace_seconds: float = 15
+    """How much longer than that a poll may take, until its connection is given up."""
+    connect_seconds: float = 10
+    call_seconds: float = 30
+    """The limit of any other call, its connection included."""
+    file_seconds: float = 120
+    """The limit of one file."""
+    network: Growing = Growing(1, 60)
+    """While Telegram cannot be reached."""
+    conflict: Growing = Growing(5, 30)
+    """While another program polls."""
+    token: Growing = Growing(60, 60)
+    """While Telegram refuses the token that it took before."""
+    empty: Growing = Growing(0.25, 5)
+    """Between polls that bring nothing although they return at once."""
+    busy: Growing = Growing(0.5, 5)
+    """Between polls while something that came in is not on disk yet: Telegram answers these at once."""
+    stuck: Growing = Growing(0.5, 60)
+    """The same, while the disk refuses all of it."""
+    refused: Growing = Growing(1, 60)
+    """Until what was not accepted is offered again."""
+
+
+WAITS = Waits()

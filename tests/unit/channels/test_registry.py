@@ -1,0 +1,35 @@
+"""Which channels there are, and that a library comes with the channel that needs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from channels.errors import ChannelUnavailable
+from channels.registry import build_channels
+from channels.settings import ChannelsSettings, TelegramSettings
+from channels.tools import Tools
+
+TOOLS = Tools(lambda: "id", time.monotonic, {})
+
+
+def test_a_token_builds_the_channel_of_its_bot() -> None:
+    settings = ChannelsSettings(telegram=TelegramSettings(token=SecretStr("1:a"), api_base_url="http://127.0.0.1:9"))
+
+    assert settings.enabled == ("telegram",)
+    assert build_channels(settings.enabled, settings, TOOLS)["telegram"].name == "telegram"
+
+
+def test_a_channel_that_is_not_built_yet_says_what_to_do() -> None:
+    with pytest.raises(ChannelUnavailable, match="remove its token"):
+        build_channels(["slack"], ChannelsSettings(), TOOLS)
+
+
+def test_no_platforms_library_is_imported_before_its_channel_is_built() -> None:
+    code = "import sys, channels.registry; sys.exit('telegram' in sys.modules or 'httpx' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
