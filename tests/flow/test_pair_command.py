@@ -209,6 +209,16 @@ async def test_a_state_that_cannot_be_used_is_a_sentence(doorstep: Doorstep) -> 
     assert errors == "agentd: state.db cannot be used (no database): check its owner, mode and disk\n"
 
 
+@pytest.mark.parametrize("command", ["pair list", "pair approve", "pair revoke"])
+async def test_a_request_that_is_none_is_refused_and_the_daemon_goes_on(doorstep: Doorstep, command: str) -> None:
+    async with doorstep.open() as platform:
+        with pytest.raises(AgentdError, match="this is no request"):
+            await asyncio.to_thread(ask_daemon, doorstep.workspace, {"command": command, "paired": "maybe"}, print)
+        answer = await platform.ask(ADA, "hello")
+
+    assert answer == "You said: hello"
+
+
 async def test_a_person_whose_id_is_no_text_is_nobody(doorstep: Doorstep) -> None:
     person = os.fsdecode(b"telegram:\xff")
     async with doorstep.open() as platform:
