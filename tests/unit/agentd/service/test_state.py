@@ -17,6 +17,7 @@ from agentd.errors import ConfigError
 from agentd.service.database import APPLICATION_ID, MIGRATIONS
 from agentd.service.settled import SettledMarks
 from agentd.service.state import KEPT_RUNS, open_state
+from channels.base import Address, Author
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ASIDE = "state.db.aside-20260101T120000Z"
@@ -223,6 +224,55 @@ async def test_an_empty_file_becomes_a_database_of_this_version(tmp_path: Path) 
 
     assert rows(tmp_path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert rows(tmp_path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+
+
+async def test_a_database_of_the_first_form_keeps_what_it_has_and_takes_what_it_had_not(tmp_path: Path) -> None:
+    change(
+        tmp_path,
+        *filter(str.strip, MIGRATIONS[0].split(";")),
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "PRAGMA user_version = 1",
+        "INSERT INTO run (version, began) VALUES ('1', '2026-01-01T11:00:00.000Z')",
+        "INSERT INTO settled VALUES (CAST('a.jsonl' AS BLOB), 10, 1)",
+    )
+    async with open_state(tmp_path / "state.db", "1", lambda: NOW) as state:
+        kept = await state.marks.settled()
+        await state.aliases.add_alias("telegram", "bot", "-4", "-100")
+        code = await state.pairings.request(Address("telegram", "bot", "42"), Author("42", "Ada"))
+        await state.pairings.approve(str(code))
+
+    assert kept == {"a.jsonl": (10, 1)}
+    assert rows(tmp_path, "PRAGMA user_version") == [(2,)]
+    assert rows(tmp_path, "SELECT channel, sender, name, since FROM paired") == [
+        ("telegram", "42", "Ada", "2026-01-01T12:00:00.000Z")
+    ]
+    assert rows(tmp_path, "SELECT old, new FROM alias") == [("-4", "-100")]
+
+
+async def test_a_commit_is_flushed_before_it_is_reported(tmp_path: Path) -> None:
+    full = 2
+    async with opened(tmp_path) as state:
+        [found] = await state._run(lambda connection: connection.execute("PRAGMA synchronous").fetchone(), (0,))
+
+    assert found == full
+
+
+async def test_who_is_paired_is_known_where_the_run_cannot_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    async with open_state(tmp_path / "state.db", "1", lambda: NOW) as state:
+        code = await state.pairings.request(Address("telegram", "bot", "42"), Author("42", "Ada"))
+        await state.pairings.approve(str(code))
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with open_state(tmp_path / "state.db", "1", lambda: NOW) as state:
+            state.require()
+            known = state.pairings.is_paired("telegram", "42")
+            other.execute("ROLLBACK")
+            removed = await state.pairings.revoke("telegram", "42")
+
+    assert (known, removed) == (True, True)
 
 
 async def test_who_holds_it_locked_costs_what_would_have_been_kept_and_no_more(
