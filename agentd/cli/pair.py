@@ -113,4 +113,4 @@ def _line(entry: Entry) -> str:
 
 
 def _minute(moment: str | None) -> str:
-    return (moment or "")[:16].replace("T", " ")
+    return f"{(moment or '')[:16].replace('T', ' ')} UTC"

@@ -95,8 +95,7 @@ class Pairings:
         code, now = parse_code(words), self._clock()
         found = await self._database.run_durably(lambda connection: _approve(connection, code, now))
         if isinstance(found, datetime):
-            until = f"{found.astimezone():%Y-%m-%d %H:%M:%S %Z}"
-            raise AgentdError(f"too many wrong codes: none is taken until {until}")
+            raise AgentdError(f"too many wrong codes: none is taken until {found:%Y-%m-%d %H:%M:%S} UTC")
         if found is None:
             raise AgentdError(
                 f"nobody waits with the code {code}: it may be mistyped, older than an hour, or used already; "

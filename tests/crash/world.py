@@ -224,6 +224,7 @@ class World:
             f'[channels_config]\nstream = "{"edit" if self._staging.streams else "off"}"\n'
             f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{self.telegram.base_url}"\n'
             'allowed_users = ["*"]\n'
+            "[gate]\nmessages_per_minute = 100000\n"  # this person types faster than any
             f'[provider]\nkind = "openai"\nbase_url = "{model_url}"\nmodel = "test"\napi_key = "sk-planted"\n',
             encoding="utf-8",
         )

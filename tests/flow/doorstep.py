@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,6 +97,16 @@ def place(author: Author, group: bool = False) -> Address:
     return Address("telegram", "bot", "-4" if group else author.id)
 
 
+@asynccontextmanager
+async def _kept_umask() -> AsyncIterator[None]:
+    """Put back what the daemon sets for its process, which is the test's."""
+    mask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+
+
 class Doorstep:
     """A workspace through all runs of its daemon, and a model that is asked by none but those who may talk."""
 
@@ -112,7 +123,7 @@ class Doorstep:
         platform = Platform()
         edges = Edges(build_channels=lambda names, new_id: {"telegram": platform}, clock=clock)
         settings = load_settings(self.config, {})
-        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(LIMIT_SECONDS), _kept_umask(), asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(settings, ("telegram",), edges), name="daemon")
             await asyncio.shield(platform.listening)
             try:
