@@ -7,7 +7,8 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,11 @@ from typing import Any
 from agentd.app import Edges, serve
 from agentd.settings import load_settings
 from agentd.transcript.clock import Clock, utc_now
-from channels.base import Accept, Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
-from channels.errors import SendFailed
+from channels.base import Accept, Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt, RemoteFile
+from channels.errors import FetchFailed, SendFailed
+from channels.health import Health
+from channels.markup.rich import PLAIN, RichText
+from channels.pacing import UNPACED
 from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, write_config
 from tests.platforms.openai_server import OpenAIServer
 
@@ -39,11 +43,14 @@ class Platform:
 
     name = "telegram"
     streams = False
-    most_units: int | None = None
+    dialect = PLAIN
     nonce_seconds = 0.0
+    typing_seconds = 0.0
+    rates = UNPACED
 
     def __init__(self) -> None:
         """Begin before the daemon listens."""
+        self.health = Health(time.monotonic)
         self.said: list[Said] = []
         self.refuses = False
         self.listening: asyncio.Future[Accept] = asyncio.get_running_loop().create_future()
@@ -55,19 +62,26 @@ class Platform:
         self.listening.set_result(accept)
         await self.closed.wait()
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Keep a message."""
         del nonce
         if self.refuses:
             raise SendFailed("the bot was blocked")
-        self.said.append(Said(to.chat, text))
+        self.said.append(Said(to.chat, text.text))
         return str(next(self._ids))
 
-    async def edit(self, to: Address, message_id: str, text: str) -> None:
+    async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Change nothing: replies come whole."""
 
     async def delete(self, to: Address, message_id: str) -> None:
         """Remove nothing."""
+
+    async def show_typing(self, to: Address) -> None:
+        """Show nothing."""
+
+    def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
+        """Refuse: nobody here sends files."""
+        raise FetchFailed(file.name)
 
     async def post(self, author: Author, text: str, *, group: bool = False, age: timedelta = timedelta()) -> Receipt:
         """Write as this person, in private or in the group."""
@@ -121,7 +135,7 @@ class Doorstep:
     async def open(self, clock: Clock = utc_now) -> AsyncIterator[Platform]:
         """Run the daemon until the end of the block."""
         platform = Platform()
-        edges = Edges(build_channels=lambda names, new_id: {"telegram": platform}, clock=clock)
+        edges = Edges(build_channels=lambda names, section, tools: {"telegram": platform}, clock=clock)
         settings = load_settings(self.config, {})
         async with asyncio.timeout(LIMIT_SECONDS), _kept_umask(), asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(settings, ("telegram",), edges), name="daemon")

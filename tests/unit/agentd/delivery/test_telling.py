@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from structlog.testing import capture_logs
 
 from agentd.delivery import telling
+from agentd.delivery.front import build_front
 from agentd.delivery.telling import Teller
 from channels.base import Address
+from channels.markup.rich import RichText
 from tests.fakes.channel import FakeChannel
 
 DM = Address("fake", "bot", "dm")
@@ -16,7 +19,7 @@ DM = Address("fake", "bot", "dm")
 class Stuck(FakeChannel):
     """A platform that never answers."""
 
-    async def send(self, to: Address, text: str, nonce: str) -> str:
+    async def send(self, to: Address, text: RichText, nonce: str) -> str:
         await asyncio.Event().wait()
         return await super().send(to, text, nonce)
 
@@ -24,7 +27,9 @@ class Stuck(FakeChannel):
 async def tell(channel: FakeChannel, to: Address = DM) -> tuple[bool, list[str]]:
     """Say something; return whether it arrived, and what the log says of it."""
     with capture_logs() as logs:
-        arrived = await Teller({"fake": channel}, lambda: "n1").tell(to, "a word")
+        arrived = await Teller(build_front({"fake": channel}, channel.aliases, time.monotonic), lambda: "n1").tell(
+            to, "a word"
+        )
     return arrived, [log["fault"] for log in logs]
 
 
