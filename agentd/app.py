@@ -226,7 +226,14 @@ async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextM
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
         log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
         for channel in parts.front.channels.values():
-            tasks.create_task(channel.run(accept), name=f"channel {channel.name}")
+            tasks.create_task(_receive(channel, accept), name=f"channel {channel.name}")
+
+
+async def _receive(channel: Channel, accept: Accept) -> None:
+    try:
+        await channel.run(accept)
+    except ChannelUnavailable as fault:
+        raise ConfigError(str(fault)) from fault
 
 
 async def _recover(parts: Parts) -> None:

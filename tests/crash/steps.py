@@ -17,7 +17,8 @@ import msgspec
 
 from agentd.transcript.disk import Disk, Write
 from channels.base import Accept, Address, Channel, Inbound, Receipt, RemoteFile
-from channels.markup.rich import RichText
+from channels.markup.rich import Dialect, RichText
+from channels.pacing import UNPACED
 
 
 class Steps:
@@ -87,14 +88,16 @@ class _SteppingDisk:
 class SteppingChannel:
     """A channel whose every call has its steps."""
 
-    def __init__(self, channel: Channel, steps: Steps) -> None:
-        """Pass on to `channel`."""
+    rates = UNPACED
+    """The rate budget has tests of its own: these would only wait."""
+
+    def __init__(self, channel: Channel, steps: Steps, dialect: Dialect) -> None:
+        """Pass on to `channel`, whose messages take what `dialect` says."""
         self.name = channel.name
         self.streams = channel.streams
-        self.dialect = channel.dialect
+        self.dialect = dialect
         self.nonce_seconds = channel.nonce_seconds
         self.typing_seconds = channel.typing_seconds
-        self.rates = channel.rates
         self.health = channel.health
         self._channel = channel
         self._steps = steps

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,10 +27,15 @@ from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
 from channels.base import Channel
 from channels.settings import ChannelsSettings
+from channels.telegram.channel import TelegramChannel
+from channels.telegram.waits import Growing, Waits
 from channels.tools import Tools
 from tests.crash.faults import Fault, with_faults
-from tests.crash.standin import StandinChannel
 from tests.crash.steps import SteppingChannel, Steps, with_steps
+
+QUICK = Growing(0.05, 0.5)
+WAITS = Waits(network=QUICK, conflict=QUICK, token=QUICK, empty=QUICK, busy=QUICK, stuck=QUICK, refused=QUICK)
+"""Nobody else uses this Telegram: what a real one needs to be spared of only makes the tests wait."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +63,13 @@ def run(plan: Plan, announce: Callable[[str], None]) -> int:
 
 
 def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
-    """Put the stand-in, the stepping disk and the plan's clock at the daemon's edges."""
-    telegram = settings.channels_config.telegram
+    """Put the stepping channel, the stepping disk and the plan's clock at the daemon's edges."""
 
     def build_channels(names: Sequence[str], section: ChannelsSettings, tools: Tools) -> Mapping[str, Channel]:
-        del names, section, tools
-        channel = StandinChannel(telegram.api_base_url, telegram.token.get_secret_value(), plan.most_units)
-        return {channel.name: SteppingChannel(channel, steps)}
+        del names
+        channel = TelegramChannel(section.telegram, tools, WAITS)
+        dialect = replace(channel.dialect, most_units=plan.most_units or channel.dialect.most_units)
+        return {channel.name: SteppingChannel(channel, steps, dialect)}
 
     def wrap_disk(disk: Disk) -> Disk:
         if plan.faults:
