@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import subprocess
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -24,6 +23,7 @@ from channels.health import Health
 from channels.markup.rich import PLAIN, RichText
 from channels.pacing import UNPACED
 from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, write_config
+from tests.flow.umask import kept_umask
 from tests.platforms.openai_server import OpenAIServer
 
 ADA = Author("1", "Ada", "ada")
@@ -111,16 +111,6 @@ def place(author: Author, group: bool = False) -> Address:
     return Address("telegram", "bot", "-4" if group else author.id)
 
 
-@asynccontextmanager
-async def _kept_umask() -> AsyncIterator[None]:
-    """Put back what the daemon sets for its process, which is the test's."""
-    mask = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(mask)
-
-
 class Doorstep:
     """A workspace through all runs of its daemon, and a model that is asked by none but those who may talk."""
 
@@ -137,7 +127,7 @@ class Doorstep:
         platform = Platform()
         edges = Edges(build_channels=lambda names, section, tools: {"telegram": platform}, clock=clock)
         settings = load_settings(self.config, {})
-        async with asyncio.timeout(LIMIT_SECONDS), _kept_umask(), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(LIMIT_SECONDS), kept_umask(), asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(settings, ("telegram",), edges), name="daemon")
             await asyncio.shield(platform.listening)
             try:
