@@ -34,6 +34,7 @@ from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
 from agentd.service.state import State, open_state
+from agentd.service.status import Watch
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
@@ -187,9 +188,10 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
 
 def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Handler]:
     """Return what the command line may ask of this daemon."""
+    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, time.monotonic)
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
-    return {"import": tending.take_in, "repair": tending.repair, **approving.handlers}
+    return {"import": tending.take_in, "repair": tending.repair, "status": watch.tell, **approving.handlers}
 
 
 @asynccontextmanager

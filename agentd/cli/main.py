@@ -45,6 +45,7 @@ def _build_app() -> typer.Typer:
     from agentd.cli.pair import pair
     from agentd.cli.run import chat, keep_config, run
     from agentd.cli.sessions import sessions
+    from agentd.cli.status import status
     from agentd.cli.version import print_version
 
     app = typer.Typer(
@@ -56,6 +57,7 @@ def _build_app() -> typer.Typer:
     app.callback()(keep_config)
     app.command()(run)
     app.command()(chat)
+    app.command()(status)
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")

@@ -108,6 +108,11 @@ class SessionActor:
         for seq in session.view.unsettled:
             await self.settled(seq)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many messages have no end yet."""
+        return len(self._session.view.pending) if self._session else 0
+
     def close(self) -> None:
         """Take on no more turns: end as soon as the one that runs is done."""
         self._closing = True

@@ -54,6 +54,10 @@ class Router:
         """Return how many actors are alive."""
         return len(self._actors)
 
+    def count(self) -> tuple[int, int]:
+        """Return how many sessions are in memory, and how many messages wait in them."""
+        return len(self._actors), sum(actor.waiting for actor in self._actors.values())
+
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         aliases, at = self._wiring.front.aliases, inbound.address

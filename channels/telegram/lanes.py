@@ -20,6 +20,8 @@ __all__ = ["Lanes"]
 
 log = structlog.get_logger()
 
+TRIES_AGAIN = "I try again by myself: there is no need to send it once more."
+
 Tell = Callable[[Address, str], Awaitable[None]]
 """Shows someone a sentence, or logs why that failed."""
 
@@ -73,7 +75,7 @@ class Lanes:
                 self._refusals[chat] = str(fault)
                 log.warning("message_not_accepted", channel="telegram", fault=str(fault))
                 if is_first and not isinstance(inbound, InboundMove):
-                    await self._tell(inbound.address, str(fault))
+                    await self._tell(inbound.address, f"{fault} {TRIES_AGAIN}")
             else:
                 self._refusals.pop(chat, None)
                 return

@@ -1,0 +1,33 @@
+"""`agentd status`: how the running daemon is doing."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import msgspec
+import typer
+
+from agentd.cli.screen import clean, print_lines
+from agentd.cli.sessions_files import load, plain_faults
+from agentd.errors import AgentdError
+from agentd.service.control_client import ask_daemon
+from agentd.service.status import Status, say_status
+
+__all__ = ["status"]
+
+
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+) -> None:
+    """Show how the running daemon is doing: its channels, its sessions, its size."""
+    workspace = load(context.obj).workspace
+    lines: list[str] = []
+    with plain_faults():
+        if ask_daemon(workspace, {"command": "status"}, lines.append) is None:
+            raise AgentdError(f"no daemon runs on {workspace}: start one with agentd run")
+    told = msgspec.convert(json.loads(lines[0]), Status)
+    if as_json:
+        print_lines([json.dumps(msgspec.to_builtins(told), indent=2)])
+    else:
+        print_lines(map(clean, say_status(told)))

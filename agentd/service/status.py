@@ -1,0 +1,114 @@
+"""What the running daemon says of itself: its channels, its sessions, its size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from agentd.service.control import Caller
+from channels.base import Channel
+
+__all__ = ["ChannelStatus", "Status", "Watch", "say_status"]
+
+_STATM = Path("/proc/self/statm")
+
+
+class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One channel; `silent_seconds` is the time since its platform last answered, None: it has not yet."""
+
+    name: str
+    silent_seconds: float | None
+    fault: str
+    counts: dict[str, int]
+    """What was passed over, by what it was."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole daemon; `waiting` are the messages that no reply was made for yet, of the sessions in memory."""
+
+    version: str
+    uptime_seconds: float
+    rss_bytes: int
+    sessions: int
+    waiting: int
+    channels: list[ChannelStatus]
+
+
+class Watch:
+    """Answers the command `status` on the control socket."""
+
+    def __init__(
+        self,
+        version: str,
+        channels: Mapping[str, Channel],
+        count: Callable[[], tuple[int, int]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """Begin now; `count` tells the sessions in memory, and the messages that wait in them."""
+        self._version = version
+        self._channels = channels
+        self._count = count
+        self._monotonic = monotonic
+        self._began = monotonic()
+
+    def look(self) -> Status:
+        """Return how everything is now."""
+        sessions, waiting = self._count()
+        return Status(
+            version=self._version,
+            uptime_seconds=round(self._monotonic() - self._began, 1),
+            rss_bytes=_rss_bytes(),
+            sessions=sessions,
+            waiting=waiting,
+            channels=[_look_at(name, channel) for name, channel in self._channels.items()],
+        )
+
+    async def tell(self, request: Mapping[str, object], caller: Caller) -> int:
+        """Send it as one line."""
+        del request
+        await caller.say(json.dumps(msgspec.to_builtins(self.look())))
+        return 0
+
+
+def say_status(status: Status) -> list[str]:
+    """Say it in lines for people."""
+    lines = [
+        f"agentd {status.version}, up {_span(status.uptime_seconds)}, {status.rss_bytes / 1024**2:.0f} MB",
+        f"sessions in memory: {status.sessions}, messages waiting: {status.waiting}",
+    ]
+    for channel in status.channels:
+        heard = "not heard from yet" if channel.silent_seconds is None else f"heard {_span(channel.silent_seconds)} ago"
+        lines.append(f"{channel.name}: {channel.fault or 'well'} ({heard})")
+        lines += [f"    passed over, {what}: {times}" for what, times in sorted(channel.counts.items())]
+    return lines
+
+
+def _look_at(name: str, channel: Channel) -> ChannelStatus:
+    health = channel.health
+    silent_seconds = health.silent_seconds
+    return ChannelStatus(
+        name=name,
+        silent_seconds=None if silent_seconds is None else round(silent_seconds, 1),
+        fault=health.fault,
+        counts=dict(health.counts),
+    )
+
+
+def _rss_bytes() -> int:
+    """Return what of this process is in memory; 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _span(seconds: float) -> str:
+    """Return a time as people say it."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

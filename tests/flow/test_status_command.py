@@ -1,0 +1,65 @@
+"""`agentd status` beside a running daemon, and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+from tests.flow.bot import Bot, open_bot
+from tests.flow.process import AGENTD, LIMIT_SECONDS, environment
+from tests.platforms.telegram_behaviours import refusing
+
+CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+
+
+async def status(bot: Bot, *words: str) -> tuple[int, str, str]:
+    def run() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [AGENTD, "--config", bot.folder / "config.toml", "status", *words],
+            capture_output=True,
+            env=environment(),
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+
+    done = await asyncio.to_thread(run)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_the_running_daemon_tells_its_channels_sessions_and_size(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot, bot.run():
+        bot.telegram.post("Hello")
+        await bot.settled()
+        code, output, _ = await status(bot)
+        _, as_json, _ = await status(bot, "--json")
+
+    assert code == 0
+    assert "sessions in memory: 1, messages waiting: 0" in output
+    assert "telegram: well (heard" in output
+    told = json.loads(as_json)
+    assert told["channels"][0]["name"] == "telegram"
+    assert told["rss_bytes"] > 10_000_000
+
+
+async def test_another_program_with_the_same_token_is_named(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        bot.telegram.enqueue("getUpdates", *[refusing(409, CONFLICT)] * 1000)
+        async with bot.run():
+            await bot.until(lambda: bot.channel is not None and bot.channel.health.fault != "")
+            _, output, _ = await status(bot)
+
+    assert "409" in output
+    assert "another program" in output
+
+
+async def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        async with bot.run():
+            bot.telegram.post("Hello")
+            await bot.settled()
+        code, output, errors = await status(bot)
+
+    assert (code, output) == (1, "")
+    assert "no daemon runs" in errors
