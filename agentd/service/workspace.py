@@ -23,9 +23,19 @@ log = structlog.get_logger()
 def hold_workspace(workspace: Path) -> Iterator[None]:
     """Make the folder (0700) and hold its lock file until the end; the kernel lets go of it if the process dies.
 
-    Raises WorkspaceBusy where another process holds it, and ConfigError where the folder cannot be used.
+    Until then nothing that the process makes is open to others. Raises WorkspaceBusy where another process holds it,
+    and ConfigError where the folder cannot be used.
     """
-    os.umask(0o077)
+    mask = os.umask(0o077)
+    try:
+        with _locked(workspace):
+            yield
+    finally:
+        os.umask(mask)
+
+
+@contextmanager
+def _locked(workspace: Path) -> Iterator[None]:
     try:
         _make_private(workspace)
         fd = os.open(workspace / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

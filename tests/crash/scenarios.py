@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tests.crash.faults import Fault
 from tests.crash.world import Kill, Staging, World
-from tests.platforms.telegram_server import texts
+from tests.platforms.telegram_server import Document, texts
 
 STALE_SECONDS = 2 * 3600
 
@@ -168,6 +168,19 @@ async def edited(world: World) -> None:
     await world.settled()
 
 
+async def with_a_file(world: World) -> None:
+    """Send a file with a text."""
+    world.post("one", media=Document(b"what the file says", "notes.txt", "text/plain"))
+    await world.settled()
+
+
+async def pasted(world: World) -> None:
+    """Paste a text that the person's client sends in two messages."""
+    world.post("word " * 818 + "andmor")
+    world.post("and its end")
+    await world.settled()
+
+
 SCENARIOS = (
     Scenario("one message", one_message),
     Scenario("one message, shown only when whole", one_message, Staging(streams=False)),
@@ -182,6 +195,8 @@ SCENARIOS = (
     Scenario("the provider fails", refused),
     Scenario("a stale message", stale),
     Scenario("an edit of a waiting message", edited, Staging(agent="collect_window_ms = 0")),
+    Scenario("a message with a file", with_a_file),
+    Scenario("a paste of two messages", pasted),
     Scenario("killed again while a copy is sent", one_message, before=(Kill.inside("send", 1),)),
     Scenario(
         "killed again while a bad file is set aside",

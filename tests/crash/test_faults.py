@@ -96,7 +96,7 @@ async def test_a_second_daemon_is_refused_and_the_first_goes_on(tmp_path: Path) 
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(world.keep_running(), name="daemon")
-        await world.until(lambda: bool(world.runs) and world.is_alive())
+        await world.until(lambda: {"getUpdates", "setMyCommands"} <= {method for method, _ in world.telegram.calls})
         calls = len(world.telegram.calls)
         second = nursery.start(world.plan(), tmp_path / "second")
         refused = await second.ended()

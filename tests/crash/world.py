@@ -19,7 +19,7 @@ from tests.crash.nursery import Child, Nursery
 from tests.crash.target import Plan
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer, failure
 from tests.platforms.telegram_behaviours import hold_after_effect, hold_confirmation
-from tests.platforms.telegram_server import CONFIRM, TOKEN, TelegramServer
+from tests.platforms.telegram_server import CONFIRM, TOKEN, Document, TelegramServer
 
 STRAGGLER_SECONDS = 3
 """A kill at the very last step may come when all is settled already; one that has not come by then will not."""
@@ -177,9 +177,10 @@ class World:
         """Tell whether a run has been killed already."""
         return bool(self.left)
 
-    def post(self, text: str, *, date: int | None = None) -> int:
-        """Let the person write."""
-        message_id = self.telegram.post(text, date=date)
+    def post(self, text: str, *, date: int | None = None, media: Document | None = None) -> int:
+        """Let the person write, or send a file with a text."""
+        written = {"date": date} if media is None else {"date": date, "media": media}
+        message_id = self.telegram.post(text, **written)
         self.posted.messages[message_id] = text
         return message_id
 

@@ -18,7 +18,6 @@ from channels.settings import ChannelsSettings
 from channels.telegram.channel import TelegramChannel
 from channels.telegram.waits import Growing, Waits
 from channels.tools import Tools
-from tests.flow.umask import kept_umask
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer
 from tests.platforms.telegram_server import TOKEN, Shown, TelegramServer
 
@@ -59,7 +58,7 @@ class Bot:
         )
         settings = load_settings(config, {})
         try:
-            async with asyncio.timeout(LIMIT_SECONDS), kept_umask(), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
                 edges = Edges(build_channels=self._build)
                 daemon = tasks.create_task(serve(settings, ("telegram",), edges), name="daemon")
                 try:

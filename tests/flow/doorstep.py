@@ -23,7 +23,6 @@ from channels.health import Health
 from channels.markup.rich import PLAIN, RichText
 from channels.pacing import UNPACED
 from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, write_config
-from tests.flow.umask import kept_umask
 from tests.platforms.openai_server import OpenAIServer
 
 ADA = Author("1", "Ada", "ada")
@@ -127,7 +126,7 @@ class Doorstep:
         platform = Platform()
         edges = Edges(build_channels=lambda names, section, tools: {"telegram": platform}, clock=clock)
         settings = load_settings(self.config, {})
-        async with asyncio.timeout(LIMIT_SECONDS), kept_umask(), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(settings, ("telegram",), edges), name="daemon")
             await asyncio.shield(platform.listening)
             try:

@@ -113,7 +113,7 @@ async def test_a_code_that_did_not_arrive_is_shown_with_the_next_message(doorste
 
 
 async def test_a_flood_is_told_once_and_a_stop_comes_through(tmp_path: Path, server: OpenAIServer) -> None:
-    doorstep = Doorstep(tmp_path, server, "[gate]\nmessages_per_minute = 2")
+    doorstep = Doorstep(tmp_path, server, "[agent]\ncollect_window_ms = 0\n[gate]\nmessages_per_minute = 2")
     running = asyncio.Event()
     server.enqueue(slow(["never ", "ends"], running))
     async with doorstep.open() as platform:
