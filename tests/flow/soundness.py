@@ -12,7 +12,15 @@ def check_sessions(bot: Bot) -> None:
     for path in bot.sessions():
         content = path.read_bytes()
         assert [finding.text for finding in verify(path.stem, lambda: cut_lines([content]))] == []  # noqa: B023
-        named = {file["path"] for record in bot.records("user", path.stem) for file in record["attachments"]
-                 if file.get("path")}
-        kept = {file.name for file in path.with_suffix(".files").iterdir()} if path.with_suffix(".files").is_dir() else set()
+        named = {
+            file["path"]
+            for record in bot.records("user", path.stem)
+            for file in record["attachments"]
+            if file.get("path")
+        }
+        kept = (
+            {file.name for file in path.with_suffix(".files").iterdir()}
+            if path.with_suffix(".files").is_dir()
+            else set()
+        )
         assert kept == named

@@ -156,7 +156,11 @@ async def test_other_bots_are_ignored(bot: Bot) -> None:
 
 
 async def test_service_noise_is_ignored_and_counted(bot: Bot) -> None:
-    noise = [{"new_chat_title": "Friends"}, {"group_chat_created": True}, {"delete_chat_photo": True}]
+    noise: list[dict[str, object]] = [
+        {"new_chat_title": "Friends"},
+        {"group_chat_created": True},
+        {"delete_chat_photo": True},
+    ]
     async with bot.run(channel='groups = "all"'):
         for service in noise:
             bot.telegram.post(chat=GROUP, service=service)

@@ -121,7 +121,9 @@ async def test_a_rest_that_comes_late_joins_what_began_with_a_greeting(bot: Bot)
 @pytest.mark.parametrize("mode", MODES)
 async def test_an_album_is_one_turn_with_all_its_parts(bot: Bot, mode: str) -> None:
     async with bot.run(busy(mode)):
-        ids = bot.telegram.post_album([Photo(b"\xff\xd8 1"), Photo(b"\xff\xd8 2"), Photo(b"\xff\xd8 3")], "What are these?")
+        ids = bot.telegram.post_album(
+            [Photo(b"\xff\xd8 1"), Photo(b"\xff\xd8 2"), Photo(b"\xff\xd8 3")], "What are these?"
+        )
         await answered(bot, 3)
 
     [reply] = bot.records("assistant")
@@ -235,15 +237,6 @@ async def test_an_edit_that_comes_twice_is_recorded_once(bot: Bot) -> None:
         await bot.until(lambda: bool(bot.records("edit")) and not bot.telegram.unconfirmed)
 
     assert [edit["content"] for edit in bot.records("edit")] == ["First"]
-
-
-async def test_a_message_that_was_edited_before_it_was_fetched_is_asked_as_it_is_now(bot: Bot) -> None:
-    message_id = bot.telegram.post("Frist")
-    bot.telegram.post_edit(message_id, "First")
-    async with bot.run():
-        await answered(bot, 1)
-
-    assert bot.asked()[-1] == "First"
 
 
 async def test_an_edit_of_what_was_not_for_the_bot_is_not_for_it_either(bot: Bot) -> None:

@@ -60,8 +60,12 @@ async def test_a_message_with_a_number_that_the_old_chat_had_too_is_a_new_one(bo
         bot.telegram.migrate(GROUP)
         new = [bot.telegram.post(f"New {number}", chat=MOVED) for number in range(4)]
         await bot.until(lambda: len(bot.records("user")) == 9 and not bot.telegram.unconfirmed)
-        await bot.until(lambda: {seq for reply in bot.records("assistant") for seq in reply["answers"]}
-                        == {record["seq"] for record in bot.records("user")})
+        await bot.until(
+            lambda: (
+                {seq for reply in bot.records("assistant") for seq in reply["answers"]}
+                == {record["seq"] for record in bot.records("user")}
+            )
+        )
         await bot.settled(len(bot.records("assistant")))
 
     assert set(old) & set(new)
