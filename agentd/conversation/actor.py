@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from agentd.conversation.commands import parse_command
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.intake import (
     RETRY,
@@ -164,7 +165,8 @@ class SessionActor:
     async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
         trace = self._wiring.new_id()
         channel = self._wiring.front.channels[self._key.channel]
-        attachments = await take_files(inbound, self._key, channel, self._wiring.enclosures)
+        is_command = parse_command(inbound.text) is not None  # which has no use for files
+        attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
         self._stalled = False
