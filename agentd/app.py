@@ -224,11 +224,13 @@ def _wire(settings: Settings, store: SessionStore, provider: Provider, front: Fr
 async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None]) -> None:
     """Finish what an earlier run left, for a time alone; then let every channel be heard."""
     async with control, asyncio.TaskGroup() as tasks:
-        recovering = tasks.create_task(_recover(parts), name="recovery")
+        recovering = tasks.create_task(parts.router.recover(_say), name="recovery")
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
         log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
         for channel in parts.front.channels.values():
             tasks.create_task(_receive(channel, accept), name=f"channel {channel.name}")
+        await parts.router.finish(await recovering)
+        await parts.store.keep_marks()
 
 
 async def _receive(channel: Channel, accept: Accept) -> None:
@@ -236,11 +238,6 @@ async def _receive(channel: Channel, accept: Accept) -> None:
         await channel.run(accept)
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
-
-
-async def _recover(parts: Parts) -> None:
-    await parts.router.recover(_say)
-    await parts.store.keep_marks()
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentd.context.cutting import cut_to_fit
+from agentd.context.images import is_showable
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens, may_fit
 from agentd.providers.base import PromptMessage
 from agentd.transcript.records import LOST_ENDING, AssistantMessage, Failure, FileAttachment, UserMessage
@@ -21,6 +22,7 @@ __all__ = ["Prompt", "build_prompt", "estimate_prompt"]
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
 CUT_FILE_NOTE = ", of which only the beginning stands here"
 MOST_NAME_CHARACTERS = 100
+BYTE_ORDER_MARK = "\ufeff"
 
 _NO_BRACKETS = str.maketrans("[]", "()")
 
@@ -77,15 +79,22 @@ def _said(message: UserMessage) -> str:
 
 def _enclosed(file: FileAttachment) -> str:
     """Say what came with a message; a name is its sender's word for it, and stays on its line."""
-    name = " ".join(file.name.translate(_NO_BRACKETS).split())[:MOST_NAME_CHARACTERS]
+    name, kind = _on_its_line(file.name), _on_its_line(file.media_type)
     if file.excerpt:
         more = "" if len(file.excerpt.encode()) >= file.size_bytes else CUT_FILE_NOTE
-        return f"[File {name}:]\n{file.excerpt}\n[End of {name}{more}.]"
+        return f"[File {name}:]\n{file.excerpt.removeprefix(BYTE_ORDER_MARK)}\n[End of {name}{more}.]"
     if file.unread:
-        return f"[{name} ({file.media_type}) came with this message; it cannot be read here.]"
-    if file.media_type.startswith("image/"):
+        what = f"{name} ({kind})" if kind else name
+        return f"[{what} came with this message; it cannot be read here.]"
+    if is_showable(file):
         return f"[Image {name}.]"
-    return f"[File {name} ({file.media_type}, {file.size_bytes} bytes); its content cannot be read here.]"
+    return f"[File {name} ({kind}, {file.size_bytes} bytes); its content cannot be read here.]"
+
+
+def _on_its_line(word: str) -> str:
+    """Return a sender's word without what could end its line, or its brackets, or change what stands behind it."""
+    shown = "".join(character if character.isprintable() else " " for character in word.translate(_NO_BRACKETS))
+    return " ".join(shown.split())[:MOST_NAME_CHARACTERS]
 
 
 def _ending(end: AssistantMessage | Failure | None) -> str:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import structlog
 
+from agentd.conversation.commands import parse_command
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.intake import (
     RETRY,
     build_change,
     build_record,
     is_stale,
+    is_unfinished,
     next_question,
     settle_stale,
     settle_unread,
@@ -27,7 +29,7 @@ from agentd.conversation.intake import (
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
-from agentd.conversation.quiet import BACKLOG_SECONDS, PART_SECONDS, Quiet
+from agentd.conversation.quiet import BACKLOG_SECONDS, PART_SECONDS, REST_SECONDS, RESUMED_SECONDS, Quiet
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -102,11 +104,20 @@ class SessionActor:
         while not session.view.is_settled(seq) and not self._stalled:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
-    async def finished(self) -> None:
-        """Wait until nothing is pending: no message, no command, nothing to deliver."""
+    async def finished(self, *, is_heard: bool) -> bool:
+        """Wait until nothing is pending: no message, no command, nothing to deliver.
+
+        What an earlier run saw only the beginning of waits for its rest, which nobody can bring until the channels
+        are heard: return False, at once, where that is so, and `is_heard` is not.
+        """
         session = await self._open()
+        if self._quiet.left_seconds > 0:
+            if not is_heard:
+                return False
+            self._quiet.expect(REST_SECONDS)
         for seq in session.view.unsettled:
             await self.settled(seq)
+        return True
 
     @property
     def waiting(self) -> int:
@@ -151,20 +162,25 @@ class SessionActor:
             if self._session is None:
                 self._session = await self._wiring.store.open(self._key)
                 self._session.changed = self._bell
+                if is_unfinished(self._session.view):
+                    self._quiet.expect(RESUMED_SECONDS)
                 log.info("session_opened", session=self._key.file_name, turns=len(self._session.view.turns))
             return self._session
 
     async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
         trace = self._wiring.new_id()
         channel = self._wiring.front.channels[self._key.channel]
-        attachments = await take_files(inbound, self._key, channel, self._wiring.enclosures)
+        is_command = parse_command(inbound.text) is not None  # which has no use for files
+        attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
         self._stalled = False
         if isinstance(record, UserMessage):
+            # Before it is said that nothing more is expected: this may be the rest that a turn waits for.
+            joined = self._turn if self._turn is not None and self._turn.takes(record.seq) else None
             self._expect_more(inbound)
-            if self._turn is not None and self._turn.takes(record.seq):
-                self._turn.cut("joined")
+            if joined is not None:
+                joined.cut("joined")
         return record.seq
 
     def _expect_more(self, inbound: InboundMessage) -> None:

@@ -14,6 +14,7 @@ from contextlib import aclosing
 
 import structlog
 
+from agentd.context.images import IMAGE_TYPES, is_showable
 from agentd.providers.base import Image
 from agentd.transcript.enclosures import Enclosures, Kept, TooLarge
 from agentd.transcript.key import SessionKey
@@ -21,7 +22,7 @@ from agentd.transcript.records import FileAttachment, UserMessage
 from channels.base import Channel, InboundMessage, RemoteFile
 from channels.errors import FetchFailed, Unreachable
 
-__all__ = ["MOST_IMAGE_BYTES", "load_images", "parse_excerpt", "take_files"]
+__all__ = ["MOST_EXCERPT_CHARACTERS", "load_images", "parse_excerpt", "take_files"]
 
 log = structlog.get_logger()
 
@@ -34,12 +35,8 @@ PAUSE_SECONDS = 1.0
 MOST_EXCERPT_CHARACTERS = 16_000
 """Of a text file in a prompt: about 4,000 tokens of English."""
 
-IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-"""What the model servers that look at images take."""
-
 MOST_IMAGES = 10
-MOST_IMAGE_BYTES = 4 * 1024 * 1024
-"""Of one image: as Base64 it stays below the 5 MB that the strictest of those servers takes."""
+"""In one request."""
 
 TOO_LARGE = "{name} is larger than I can take."
 OUT_OF_REACH = "{name} could not be fetched: send it again."
@@ -98,7 +95,7 @@ def _unread(file: RemoteFile, why: str) -> FileAttachment:
 def parse_excerpt(head: bytes) -> str:
     """Return the beginning of a file as text; "" where it is none, whatever its name says."""
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return ""
     if not _CONTROLS.isdisjoint(text):
@@ -109,9 +106,8 @@ def parse_excerpt(head: bytes) -> str:
 async def load_images(messages: Sequence[UserMessage], key: SessionKey, enclosures: Enclosures) -> tuple[Image, ...]:
     """Read the images of these messages that a model can be shown, the newest where there are too many."""
     files = [file for message in messages for file in message.attachments]
-    wanted = [file for file in files if file.path and file.media_type in IMAGE_TYPES]
     found = []
-    for file in [file for file in wanted if file.size_bytes <= MOST_IMAGE_BYTES][-MOST_IMAGES:]:
+    for file in [file for file in files if is_showable(file)][-MOST_IMAGES:]:
         content = await enclosures.read(key, file.path)
         if content is not None:
             found.append(Image(file.media_type, content))

@@ -25,6 +25,7 @@ __all__ = [
     "build_change",
     "build_record",
     "is_stale",
+    "is_unfinished",
     "next_question",
     "session_key",
     "settle_stale",
@@ -152,6 +153,11 @@ def _continues(message: UserMessage, before: UserMessage) -> bool:
     if before.album is not UNSET:
         return message.album == before.album
     return before.goes_on is True
+
+
+def is_unfinished(view: Transcript) -> bool:
+    """Tell whether the last message that waits said that more of it was about to come."""
+    return bool(view.pending) and view.pending[max(view.pending)].goes_on is True
 
 
 def _author(message: UserMessage) -> str | None:

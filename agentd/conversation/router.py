@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -77,15 +77,20 @@ class Router:
         log.info("chat_moved", channel=at.channel, chat=at.chat, to=move.to_chat, is_known=is_known)
         return _Taken()
 
-    async def recover(self, progress: Callable[[str], None] = lambda _: None) -> None:
-        """Finish what an earlier run left: every session with something pending, before anything new comes in."""
+    async def recover(self, progress: Callable[[str], None] = lambda _: None) -> list[SessionKey]:
+        """Finish what an earlier run left: every session with something pending, before anything new comes in.
+
+        Return those that wait for the rest of what they have the beginning of: `finish` them once that can come in.
+        """
         woken = [key for key in await self._wiring.store.unfinished() if key.channel in self._wiring.front.channels]
         if woken:
             log.info("recovery_started", sessions=len(woken))
             progress("Finishing what the last run left unanswered ...")
-        async with asyncio.TaskGroup() as tasks:
-            for key in woken:
-                tasks.create_task(self._finish(key), name=f"recovery {key.file_name}")
+        return await self._finish_all(woken, is_heard=False)
+
+    async def finish(self, keys: Sequence[SessionKey]) -> None:
+        """Finish these sessions, while channels are heard."""
+        await self._finish_all(keys, is_heard=True)
 
     def wake(self, key: SessionKey) -> None:
         """Let a session look at its file: something other than a message may have left it work to do."""
@@ -107,11 +112,21 @@ class Router:
             log.warning("turn_parked", task=task.get_name())
             task.cancel()
 
-    async def _finish(self, key: SessionKey) -> None:
+    async def _finish_all(self, keys: Sequence[SessionKey], *, is_heard: bool) -> list[SessionKey]:
+        """Return those that are not finished."""
+        async with asyncio.TaskGroup() as tasks:
+            finishing = {
+                key: tasks.create_task(self._finish(key, is_heard=is_heard), name=f"recovery {key.file_name}")
+                for key in keys
+            }
+        return [key for key, task in finishing.items() if not task.result()]
+
+    async def _finish(self, key: SessionKey, *, is_heard: bool) -> bool:
         try:
-            await self._actor(key).finished()
+            return await self._actor(key).finished(is_heard=is_heard)
         except StorageError as fault:
             _log_unreadable(key, fault)
+            return True
 
     def _actor(self, key: SessionKey) -> SessionActor:
         actor = self._actors.get(key)

@@ -6,6 +6,7 @@ with its folder, before a record names it. Who reads one names it as the record 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,11 +67,8 @@ class Enclosures:
         path = f"{stem}-{_harmless(name)}"
         folder = self._folder / f"{key.file_name}.files"
         try:
-            await wrap(make_folder)(folder)
-            async with aiofiles.open(folder / path, "wb", opener=_open_private) as file:
-                kept = await _measure(blocks, file.write, path)
-                await file.flush()
-                await wrap(os.fsync)(file.fileno())
+            await wrap(_prepare)(folder, path)
+            kept = await _write(folder, path, blocks)
             await wrap(_flush_folder)(folder)
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
@@ -80,12 +78,30 @@ class Enclosures:
         """Return a file's bytes; None where there is none of this name that could be read, or it is too large."""
         if self._folder is None or not _OWN.fullmatch(path):
             return None
+        folder = self._folder / f"{key.file_name}.files"
         try:
-            async with aiofiles.open(self._folder / f"{key.file_name}.files" / path, "rb", opener=_open_own) as file:
+            if await wrap(os.path.islink)(folder):
+                return None
+            async with aiofiles.open(folder / path, "rb", opener=_open_own) as file:
                 content = await file.read(MOST_BYTES + 1)
         except OSError:
             return None
         return content if len(content) <= MOST_BYTES else None
+
+
+async def _write(folder: Path, path: str, blocks: AsyncIterator[bytes]) -> Kept:
+    """Write a file that is not there yet; what is not whole does not stay."""
+    kept = None
+    try:
+        async with aiofiles.open(folder / path, "xb", opener=_open_private) as file:
+            measured = await _measure(blocks, file.write, path)
+            await file.flush()
+            await wrap(os.fsync)(file.fileno())
+            kept = measured
+    finally:
+        if kept is None:
+            _remove(folder / path)
+    return kept
 
 
 async def _measure(blocks: AsyncIterator[bytes], write: Write | None = None, path: str = "") -> Kept:
@@ -106,6 +122,18 @@ def _harmless(name: str) -> str:
     stem, dot, ending = _HARMLESS.sub("_", name).rpartition(".")
     ending = ending[:12]
     return f"{stem[: MOST_NAME_CHARACTERS - len(ending)]}{dot}{ending}" or "file"
+
+
+def _prepare(folder: Path, path: str) -> None:
+    """Make the folder, and room in it: an earlier run may have left a part of the file, or somebody a link."""
+    if folder.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    make_folder(folder)
+    _remove(folder / path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _open_private(path: str, flags: int) -> int:

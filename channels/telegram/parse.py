@@ -23,8 +23,10 @@ from channels.telegram.files import read_files, whole
 
 __all__ = ["Ignored", "Read", "Reader", "Standing"]
 
-CUT_UNITS = MessageLimit.MAX_TEXT_LENGTH - 6
-"""A text of this many UTF-16 units or more was cut by the client; it may trim white space at the cut."""
+CUT_UNITS = MessageLimit.MAX_TEXT_LENGTH // 2
+"""A text of this many UTF-16 units or more may have been cut by the client, which does that at the best place in the
+second half of what one message can hold: after a paragraph, a line or a word.
+"""
 
 MOST_ALBUMS = 200
 """Albums that are remembered as meant for the bot; an album's parts come within seconds."""
