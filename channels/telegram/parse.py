@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from telegram import ChatMemberUpdated, Message, Update
-from telegram.constants import MessageLimit
+from telegram.constants import ChatType, MessageLimit
 from telegram.error import TelegramError
 
 from channels.base import Address, Author, Inbound, InboundEdit, InboundMessage, InboundMove
@@ -23,9 +23,11 @@ from channels.telegram.files import read_files, whole
 
 __all__ = ["Ignored", "Read", "Reader", "Standing"]
 
-CUT_UNITS = MessageLimit.MAX_TEXT_LENGTH // 2
-"""A text of this many UTF-16 units or more may have been cut by the client, which does that at the best place in the
-second half of what one message can hold: after a paragraph, a line or a word.
+CUT_UNITS = MessageLimit.MAX_TEXT_LENGTH - 96
+"""A text of this many UTF-16 units or more was cut by the client: at the limit, or after the last word before it.
+
+A client that cuts after a paragraph leaves a shorter text, which says nothing of its rest: that comes at once, and
+joins the turn as any message does that follows soon.
 """
 
 MOST_ALBUMS = 200
@@ -117,7 +119,7 @@ class Reader:
             return Ignored("nobody")
         if person.is_bot:
             return Ignored("bot")
-        author = Author(str(person.id), whole(person.full_name))
+        author = Author(str(person.id), whole(person.full_name), whole(person.username or ""))
         return self._edit(message, author) if is_edit else self._message(message, author)
 
     def _move(self, message: Message) -> InboundMove | None:
@@ -143,6 +145,7 @@ class Reader:
             text,
             files=files,
             album=whole(album) if album else None,
+            is_direct=message.chat.type == ChatType.PRIVATE,
             goes_on=bool(album) or len(text.encode("utf-16-le")) // 2 >= CUT_UNITS,
         )
 
@@ -162,6 +165,7 @@ class Reader:
             str(message.message_id),
             edited_at.astimezone(UTC),
             _text(message),
+            is_direct=message.chat.type == ChatType.PRIVATE,
         )
 
     def _address(self, message: Message) -> Address:

@@ -42,17 +42,26 @@ def read(raw: dict[str, Any], groups: Attention = "all") -> Any:
 def test_a_message_in_private() -> None:
     assert read(update(text="hello")) == InboundMessage(
         Address("telegram", "100", "7"),
-        Author("7", "Ada L"),
+        Author("7", "Ada L", "ada"),
         "3",
         datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         "hello",
     )
 
 
+@pytest.mark.parametrize("kind", ["message", "edited_message"])
+def test_a_group_is_not_private_and_a_code_is_not_shown_there(kind: str) -> None:
+    when = {"edit_date": 1_700_000_060} if kind == "edited_message" else {}
+    found = read(update(kind, chat=GROUP, text="hello", **when), "all")
+
+    assert isinstance(found, InboundMessage | InboundEdit)
+    assert not found.is_direct
+
+
 def test_an_edit_has_the_time_of_the_edit() -> None:
     assert read(update("edited_message", text="hello", edit_date=1_700_000_060)) == InboundEdit(
         Address("telegram", "100", "7"),
-        Author("7", "Ada L"),
+        Author("7", "Ada L", "ada"),
         "3",
         datetime(2023, 11, 14, 22, 14, 20, tzinfo=UTC),
         "hello",
@@ -116,7 +125,7 @@ def test_both_messages_of_a_move_say_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("text", "goes_on"),
-    [("a" * 4096, True), ("a" * 2048, True), ("a" * 2047, False), ("😀" * 1024, True), ("😀" * 1023, False)],
+    [("a" * 4096, True), ("a" * 4000, True), ("a" * 3999, False), ("😀" * 2000, True), ("😀" * 1999, False)],
 )
 def test_a_text_that_a_client_may_have_cut_goes_on(text: str, *, goes_on: bool) -> None:
     assert read(update(text=text)).goes_on == goes_on
