@@ -167,25 +167,27 @@ class SessionActor:
         channel = self._wiring.front.channels[self._key.channel]
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
+        was_expected = self._quiet.left_seconds > 0
+        announced = self._announced_seconds(inbound)
+        if announced:
+            self._quiet.expect(announced)  # before the commit, which rings the bell
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
         self._stalled = False
         if isinstance(record, UserMessage):
-            # Before it is said that nothing more is expected: this may be the rest that a turn waits for.
-            joined = self._turn if self._turn is not None and self._turn.takes(record.seq) else None
-            self._expect_more(inbound)
-            if joined is not None:
-                joined.cut("joined")
+            if not announced:
+                self._quiet.end()
+            if self._turn is not None and self._turn.takes(record.seq, was_expected=was_expected):
+                self._turn.cut("joined")
         return record.seq
 
-    def _expect_more(self, inbound: InboundMessage) -> None:
-        """Let the next turn wait for what this message says is about to come; never for anything else."""
+    def _announced_seconds(self, inbound: InboundMessage) -> float:
+        """Return how long the next turn waits for what this message says is about to come; never for anything else."""
         if inbound.goes_on:
-            self._quiet.expect(PART_SECONDS)
-        elif is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes):
-            self._quiet.expect(BACKLOG_SECONDS)
-        else:
-            self._quiet.end()
+            return PART_SECONDS
+        if is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes):
+            return BACKLOG_SECONDS
+        return 0.0
 
     async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
         """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""

@@ -117,7 +117,7 @@ class Reader:
             return Ignored("nobody")
         if person.is_bot:
             return Ignored("bot")
-        author = Author(str(person.id), whole(person.full_name))
+        author = Author(str(person.id), whole(person.full_name), person.username or "")
         return self._edit(message, author) if is_edit else self._message(message, author)
 
     def _move(self, message: Message) -> InboundMove | None:
@@ -144,6 +144,7 @@ class Reader:
             files=files,
             album=whole(album) if album else None,
             goes_on=bool(album) or len(text.encode("utf-16-le")) // 2 >= CUT_UNITS,
+            is_direct=_is_direct(message),
         )
 
     def _edit(self, message: Message, author: Author) -> InboundEdit | Ignored:
@@ -162,6 +163,7 @@ class Reader:
             str(message.message_id),
             edited_at.astimezone(UTC),
             _text(message),
+            is_direct=_is_direct(message),
         )
 
     def _address(self, message: Message) -> Address:
@@ -172,6 +174,10 @@ class Reader:
 
 def _standing(change: ChatMemberUpdated) -> Standing:
     return Standing(change.new_chat_member.status not in ("left", "kicked"))
+
+
+def _is_direct(message: Message) -> bool:
+    return bool(message.chat.type == message.chat.PRIVATE)
 
 
 def _text(message: Message) -> str:

@@ -42,7 +42,7 @@ def read(raw: dict[str, Any], groups: Attention = "all") -> Any:
 def test_a_message_in_private() -> None:
     assert read(update(text="hello")) == InboundMessage(
         Address("telegram", "100", "7"),
-        Author("7", "Ada L"),
+        Author("7", "Ada L", "ada"),
         "3",
         datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         "hello",
@@ -52,7 +52,7 @@ def test_a_message_in_private() -> None:
 def test_an_edit_has_the_time_of_the_edit() -> None:
     assert read(update("edited_message", text="hello", edit_date=1_700_000_060)) == InboundEdit(
         Address("telegram", "100", "7"),
-        Author("7", "Ada L"),
+        Author("7", "Ada L", "ada"),
         "3",
         datetime(2023, 11, 14, 22, 14, 20, tzinfo=UTC),
         "hello",
@@ -103,6 +103,12 @@ def test_what_a_person_forwards_or_sends_through_a_bot_is_the_persons() -> None:
 
     assert isinstance(read(update(text="a", **forwarded)), InboundMessage)
     assert isinstance(read(update(text="a", via_bot={**BOT, "id": 101})), InboundMessage)
+
+
+def test_only_what_is_said_in_private_is_direct() -> None:
+    inbound = [read(update(chat=chat, text="@agentd_bot a"), "all") for chat in (None, GROUP, FORUM)]
+
+    assert [getattr(found, "is_direct", None) for found in inbound] == [True, False, False]
 
 
 def test_both_messages_of_a_move_say_the_same() -> None:
