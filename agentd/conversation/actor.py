@@ -172,24 +172,27 @@ class SessionActor:
         channel = self._wiring.front.channels[self._key.channel]
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
-        more_seconds = 0.0 if is_command else self._more_seconds(inbound)
-        if more_seconds:
-            self._quiet.expect(more_seconds)  # before the commit, which wakes the actor
+        was_expected = self._quiet.left_seconds > 0
+        announced = 0.0 if is_command else self._announced_seconds(inbound)
+        if announced:
+            self._quiet.expect(announced)  # before the commit, which rings the bell
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
         log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
         self._stalled = False
         if isinstance(record, UserMessage):
-            if self._turn is not None and self._turn.takes(record.seq):
-                self._turn.cut("joined")
-            if not more_seconds:
+            if not announced:
                 self._quiet.end()
+            if self._turn is not None and self._turn.takes(record.seq, was_expected=was_expected):
+                self._turn.cut("joined")
         return record.seq
 
-    def _more_seconds(self, inbound: InboundMessage) -> float:
-        """Return how long the next turn waits for what this message says is about to come; 0: for nothing."""
+    def _announced_seconds(self, inbound: InboundMessage) -> float:
+        """Return how long the next turn waits for what this message says is about to come; never for anything else."""
         if inbound.goes_on:
             return PART_SECONDS
-        return BACKLOG_SECONDS if is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes) else 0.0
+        if is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes):
+            return BACKLOG_SECONDS
+        return 0.0
 
     async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
         """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""

@@ -94,8 +94,11 @@ class Turn:
         """Return the id under which the log tells this turn's way."""
         return self._question.trace
 
-    def takes(self, seq: int) -> bool:
-        """Tell whether a message that was just accepted should join this turn, which does not have it yet."""
+    def takes(self, seq: int, *, was_expected: bool) -> bool:
+        """Tell whether a message that was just accepted should join this turn, which does not have it yet.
+
+        One that an earlier one announced may come later than others.
+        """
         wider = next_question(self._session.view, question_size(self._settings))
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
         if not joins or self._question.retries or self._cut not in (None, "joined"):
@@ -103,7 +106,7 @@ class Turn:
         if self._settings.when_busy == "interrupt":
             return True
         since = self._wiring.monotonic() - self._joined_at
-        is_soon = since * 1000 <= self._settings.collect_window_ms or self._quiet.left_seconds > 0
+        is_soon = was_expected or since * 1000 <= self._settings.collect_window_ms
         return not self._reply.is_visible and is_soon
 
     def cut(self, why: Cut) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from telegram import ChatMemberUpdated, Message, Update
-from telegram.constants import ChatType, MessageLimit
+from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 
 from channels.base import Address, Author, Inbound, InboundEdit, InboundMessage, InboundMove
@@ -145,8 +145,8 @@ class Reader:
             text,
             files=files,
             album=whole(album) if album else None,
-            is_direct=message.chat.type == ChatType.PRIVATE,
             goes_on=bool(album) or len(text.encode("utf-16-le")) // 2 >= CUT_UNITS,
+            is_direct=_is_direct(message),
         )
 
     def _edit(self, message: Message, author: Author) -> InboundEdit | Ignored:
@@ -165,7 +165,7 @@ class Reader:
             str(message.message_id),
             edited_at.astimezone(UTC),
             _text(message),
-            is_direct=message.chat.type == ChatType.PRIVATE,
+            is_direct=_is_direct(message),
         )
 
     def _address(self, message: Message) -> Address:
@@ -176,6 +176,10 @@ class Reader:
 
 def _standing(change: ChatMemberUpdated) -> Standing:
     return Standing(change.new_chat_member.status not in ("left", "kicked"))
+
+
+def _is_direct(message: Message) -> bool:
+    return bool(message.chat.type == message.chat.PRIVATE)
 
 
 def _text(message: Message) -> str:

@@ -114,6 +114,12 @@ def test_what_a_person_forwards_or_sends_through_a_bot_is_the_persons() -> None:
     assert isinstance(read(update(text="a", via_bot={**BOT, "id": 101})), InboundMessage)
 
 
+def test_only_what_is_said_in_private_is_direct() -> None:
+    inbound = [read(update(chat=chat, text="@agentd_bot a"), "all") for chat in (None, GROUP, FORUM)]
+
+    assert [getattr(found, "is_direct", None) for found in inbound] == [True, False, False]
+
+
 def test_both_messages_of_a_move_say_the_same() -> None:
     move = InboundMove(Address("telegram", "100", "-5"), str(FORUM["id"]))
     anonymous = {"sender_chat": GROUP, "from": {**BOT, "id": 101}}
