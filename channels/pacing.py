@@ -26,10 +26,11 @@ class Rates:
     """The limits on messages, edits and deletions; None: there is none."""
 
     chat: Rate | None = None
+    """Of each chat, a group too."""
     group: Rate | None = None
     over_all: Rate | None = None
     is_group: Callable[[str], bool] = lambda chat: False
-    """Tells by a chat's id whether it is a group, with a limit of its own."""
+    """Tells by a chat's id whether it is a group, with a further limit."""
 
 
 UNPACED = Rates()

@@ -29,8 +29,9 @@ from agentd.providers.base import CompletionRequest, Finished, Restarted, TextDe
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
+from channels.markup.characters import is_blank
 
-__all__ = ["Turn", "budget_tokens", "is_readable", "question_size"]
+__all__ = ["Turn", "budget_tokens", "question_size"]
 
 log = structlog.get_logger()
 
@@ -42,11 +43,6 @@ Cut = Literal["stopped", "joined", "superseded", "timeout"]
 
 class _CutOff(Exception):
     """The wait for the provider was ended from outside, or by the clock."""
-
-
-def is_readable(text: str) -> bool:
-    """Tell whether a person would see anything of a text: not of spaces, controls and characters without a width."""
-    return any(character.isprintable() and not character.isspace() for character in text)
 
 
 @dataclass(slots=True)
@@ -122,10 +118,10 @@ class Turn:
         log.info("turn_started", messages=len(self._question.messages), retries=self._question.retries)
         progress = _Progress()
         reason, detail = await self._ask(progress)
-        if is_readable(progress.text):
-            await self._answer(progress, reason, detail)
-        else:
+        if is_blank(progress.text):
             await self._fail(reason or "empty", detail)
+        else:
+            await self._answer(progress, reason, detail)
         log.info(
             "turn_finished",
             outcome=reason or "complete",

@@ -1,16 +1,16 @@
 """The rate budget of a platform: what grows on the screen gives way, so that what must be said can be said at once.
 
-Each chat has a budget, and all of them together. A call that must be made waits until both have room. A draft never
-waits: it is made only if that leaves room for what must be said, and no sooner after the call before than calls that
-are spread evenly. A platform that has had too many is left alone as long as it says; bursts it does not take are not
-tried again for a while.
+Each chat has a budget, and all of them together. A call that must be made waits until both have room, in a line: who
+came first goes first. A draft never waits: it is made only if that leaves room for what must be said, and no sooner
+after the call before than calls that are spread evenly. A platform that has had too many is left alone as long as it
+says; bursts it does not take are not tried again for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
@@ -32,8 +32,11 @@ class Pace(Protocol):
         """Wait until a call that must be made may be made, and take its place in the budget."""
         ...
 
-    def draft(self, chat: str) -> float:
-        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
+    def draft(self, chat: str, *, looks_only: bool = False) -> float:
+        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one.
+
+        `looks_only`: take none.
+        """
         ...
 
     def rest(self, chat: str, seconds: float) -> None:
@@ -67,16 +70,19 @@ class _Bucket:
 
 
 class _Place:
-    """One chat."""
+    """One chat; a group is held to two rates."""
 
-    def __init__(self, rate: Rate | None, over_all: _Bucket | None) -> None:
-        own = _Bucket(rate) if rate else None
-        self._own = [own] if own else []
-        self._buckets = [*self._own, over_all] if over_all else self._own
-        self._pause_seconds = rate.pause_seconds if rate else 0.0
+    def __init__(self, rates: Sequence[Rate]) -> None:
+        self._buckets = [_Bucket(rate) for rate in rates]
+        pauses = [rate.pause_seconds for rate in rates]
+        self._strict_seconds = min(pauses, default=0.0)
+        self._even_seconds = max(pauses, default=0.0)
         self._last_call = -inf
-        self.rests_until = -inf
         self._strict_until = -inf
+        self.rests_until = -inf
+        self.line = asyncio.Lock()
+        self.waiting = 0
+        """Calls that must be made, and wait in the line or are its first."""
 
     def take(self, now: float) -> None:
         self._last_call = now
@@ -85,14 +91,15 @@ class _Place:
 
     def wait_seconds(self, now: float) -> float:
         """Return how long a call that must be made has to wait."""
-        waits = [bucket.wait_seconds(now) for bucket in self._buckets]
-        strict = self._last_call + self._pause_seconds - now if now < self._strict_until else 0.0
+        waits = (bucket.wait_seconds(now) for bucket in self._buckets)
+        strict = self._last_call + self._strict_seconds - now if now < self._strict_until else 0.0
         return max(*waits, strict, self.rests_until - now, 0.0)
 
     def draft_wait_seconds(self, now: float) -> float:
-        """Return how long it takes until there is room for a draft."""
-        waits = [bucket.wait_seconds(now, spares=True) for bucket in self._buckets]
-        return max(*waits, self._last_call + self._pause_seconds - now, self.rests_until - now, 0.0)
+        """Return how long it takes until there is room for a draft; it gives way to what waits already."""
+        waits = (bucket.wait_seconds(now, spares=True) for bucket in self._buckets)
+        even = self._last_call + self._even_seconds - now
+        return max(*waits, even, self.rests_until - now, self._even_seconds if self.waiting else 0.0, 0.0)
 
     def rest(self, now: float, seconds: float) -> None:
         self.rests_until = max(self.rests_until, now + seconds)
@@ -100,8 +107,8 @@ class _Place:
 
     def is_idle(self, now: float) -> bool:
         """Tell whether a new place would do the same from now on."""
-        rested = now >= max(self.rests_until, self._strict_until, self._last_call + self._pause_seconds)
-        return rested and all(bucket.is_whole(now) for bucket in self._own)
+        rested = now >= max(self.rests_until, self._strict_until, self._last_call + self._even_seconds)
+        return rested and not self.waiting and all(bucket.is_whole(now) for bucket in self._buckets)
 
 
 class Governor:
@@ -112,25 +119,30 @@ class Governor:
         self._monotonic = monotonic
         self._rates = rates
         self._over_all = _Bucket(rates.over_all) if rates.over_all else None
+        self._line = asyncio.Lock()
         self._places: dict[str, _Place] = {}
 
     async def turn(self, chat: str) -> None:
-        """Wait until a call that must be made may be made, and take its place in the budget."""
-        # Several may wait for one chat: each looks again once it has waited.
-        while True:
-            place, now = self._place(chat), self._monotonic()
-            seconds = place.wait_seconds(now)
-            if seconds <= 0:
-                place.take(now)
-                return
-            await asyncio.sleep(seconds)
+        """Wait until a call that must be made may be made, and take its place in the budget; first come, first served.
 
-    def draft(self, chat: str) -> float:
+        Chats do not wait for one another but for what they have in common.
+        """
+        place = self._place(chat)
+        place.waiting += 1
+        try:
+            async with place.line:
+                while not await self._is_taken(place):
+                    pass
+        finally:
+            place.waiting -= 1
+
+    def draft(self, chat: str, *, looks_only: bool = False) -> float:
         """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
         place, now = self._place(chat), self._monotonic()
-        seconds = place.draft_wait_seconds(now)
-        if seconds <= 0:
-            place.take(now)
+        common = self._over_all.wait_seconds(now, spares=True) if self._over_all else 0.0
+        seconds = max(place.draft_wait_seconds(now), common)
+        if seconds <= 0 and not looks_only:
+            self._take(place, now)
         return seconds
 
     def rest(self, chat: str, seconds: float) -> None:
@@ -141,12 +153,36 @@ class Governor:
         """Tell whether the platform wants to be left alone there."""
         return self._place(chat).rests_until > self._monotonic()
 
+    async def _is_taken(self, place: _Place) -> bool:
+        """Wait for room in the chat, then over all; False where the platform has complained meanwhile."""
+        await self._passed(place.wait_seconds)
+        async with self._line:
+            if self._over_all is not None:
+                await self._passed(self._over_all.wait_seconds)
+            now = self._monotonic()
+            if place.wait_seconds(now) > 0:
+                return False
+            self._take(place, now)
+            return True
+
+    async def _passed(self, wait_seconds: Callable[[float], float]) -> None:
+        while True:
+            seconds = wait_seconds(self._monotonic())
+            if seconds <= 0:
+                return
+            await asyncio.sleep(seconds)
+
+    def _take(self, place: _Place, now: float) -> None:
+        place.take(now)
+        if self._over_all is not None:
+            self._over_all.take(now)
+
     def _place(self, chat: str) -> _Place:
         place = self._places.get(chat)
         if place is None:
             self._forget_idle()
-            rate = self._rates.group if self._rates.is_group(chat) else self._rates.chat
-            place = self._places[chat] = _Place(rate, self._over_all)
+            group = self._rates.group if self._rates.is_group(chat) else None
+            place = self._places[chat] = _Place([rate for rate in (self._rates.chat, group) if rate is not None])
         return place
 
     def _forget_idle(self) -> None:

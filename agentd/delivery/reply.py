@@ -22,6 +22,7 @@ from agentd.delivery.governor import Pace
 from agentd.errors import StorageError
 from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
+from channels.markup.characters import is_blank
 from channels.markup.cutting import cut_piece
 from channels.markup.rich import RichText, plain
 
@@ -162,7 +163,7 @@ class Reply:
         """Show what there is so far, if this reply grows and there is room for that."""
         if self._fault is not None:
             raise self._fault
-        if self._growing and text.strip():
+        if self._growing and not is_blank(text):
             async with self._showing:
                 await self._grow(text)
 
@@ -187,8 +188,10 @@ class Reply:
 
     async def _grow(self, text: str) -> None:
         self._owed = None
-        if self._monotonic() < self._next_draft:
-            self._owe(text, self._next_draft - self._monotonic())
+        # Before it is rendered: a long text costs time, and mostly there is no room.
+        wait_seconds = max(self._next_draft - self._monotonic(), self._pace.draft(self._to.chat, looks_only=True))
+        if wait_seconds > 0:
+            self._owe(text, wait_seconds)
             return
         try:
             await self._show(text, self._draft)
@@ -223,7 +226,7 @@ class Reply:
     async def _show(self, text: str, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
         number, rest = 0, self._screen.dialect.render(text)
-        while number == 0 or rest.text.strip():
+        while number == 0 or not is_blank(rest.text):
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
                 part = self._parts[number] = _Part(part.tries + 1)

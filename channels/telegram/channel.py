@@ -37,7 +37,7 @@ __all__ = ["RATES", "TelegramChannel", "open_telegram"]
 log = structlog.get_logger()
 
 RATES = Rates(
-    chat=Rate(3, 3.0), group=Rate(20, 60.0), over_all=Rate(30, 1.0), is_group=lambda chat: chat.startswith("-")
+    chat=Rate(3, 3.3), group=Rate(20, 61.0), over_all=Rate(30, 1.1), is_group=lambda chat: chat.startswith("-")
 )
 """One message a second in a chat, where short bursts pass; 20 a minute in a group; 30 a second over all
 (https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this). An edit counts like a message.

@@ -62,8 +62,8 @@ class Unpaced:
     async def turn(self, chat: str) -> None:
         del chat
 
-    def draft(self, chat: str) -> float:
-        del chat
+    def draft(self, chat: str, *, looks_only: bool = False) -> float:
+        del chat, looks_only
         return 0.0
 
     def is_resting(self, chat: str) -> bool:
