@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +80,11 @@ class TimedTelegram(TelegramServer):
         super().__init__()
         self.handed = self.edited = 0.0
         self.answered = asyncio.Event()
+
+    async def __aenter__(self) -> TimedTelegram:
+        """Start to listen."""
+        await super().__aenter__()
+        return self
 
     async def perform(self, method: str, params: Mapping[str, Any]) -> object:
         """Let a call have its effect."""
@@ -143,7 +148,7 @@ class Rig:
 @asynccontextmanager
 async def open_rig(name: str, folder: Path) -> AsyncIterator[Rig]:
     """Start both servers, and `daemon` or `bare` between them."""
-    folder.mkdir()
+    os.mkdir(folder)
     async with TimedTelegram() as telegram, OpenAIServer() as model:
         rig = Rig(name, telegram, model)
         config = folder / "config.toml"
@@ -196,7 +201,7 @@ class Comparison:
         daemon, bare = sums["daemon"], sums["bare"]
         turns = len(daemon.to_request)
         print(
-            f"{what}: {turns} turns, {daemon.calls / turns:.2f} calls of Telegram a turn (bare {bare.calls / turns:.2f})"
+            f"{what}: {turns} turns, calls of Telegram a turn {daemon.calls / turns:.2f} and {bare.calls / turns:.2f}"
         )
         for name in ("cpu", "to_request", "to_final"):
             ours, theirs = statistics.median(getattr(daemon, name)), statistics.median(getattr(bare, name))
@@ -238,7 +243,8 @@ async def bare_loop(telegram: str, model: str, path: Path) -> None:
                 updates = await bot.get_updates(offset=offset, timeout=30, allowed_updates=["message"])
                 for update in updates:
                     offset = update.update_id + 1
-                    assert update.message and update.message.text
+                    assert update.message
+                    assert update.message.text
                     file.write(
                         json.dumps({"id": update.message.message_id, "text": update.message.text}).encode() + b"\n"
                     )
