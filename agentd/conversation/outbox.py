@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -51,9 +51,9 @@ class _DraftRecords:
     async def sending(self, part: int) -> None:
         await self.store.append(self.session, Draft(answers=self.answers(), part=part, state="sending"))
 
-    async def sent(self, part: int, message_id: str) -> None:
+    async def sent(self, part: int, message_id: str) -> Awaitable[object]:
         draft = Draft(answers=self.answers(), part=part, state="sent", message_id=message_id)
-        await self.store.append(self.session, draft)
+        return await self.store.enqueue(self.session, draft)
 
 
 class Outbox:

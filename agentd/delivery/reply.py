@@ -46,8 +46,8 @@ class Journal(Protocol):
         """Record that the platform is about to be called; returns once that is on disk."""
         ...
 
-    async def sent(self, part: int, message_id: str) -> None:
-        """Record the id that the platform gave."""
+    async def sent(self, part: int, message_id: str) -> Awaitable[object] | None:
+        """Begin to record the id that the platform gave; return what ends once that is on disk."""
         ...
 
 
@@ -100,6 +100,8 @@ class _Part:
     """What this run put there; None: not known."""
     is_begun: bool = False
     is_recorded: bool = False
+    recording: Awaitable[object] | None = None
+    """Ends once the id is on disk; the model's next words are not kept waiting for that, the next edit is."""
     in_doubt: bool = False
     """Whether the last try may have arrived, though the platform did not confirm it."""
 
@@ -220,6 +222,8 @@ class Reply:
             except SendFailed as fault:
                 return Outcome("failed", self._message_ids(), str(fault))
             await self._remove_from(count)
+            for part in self._parts.values():
+                await self._recorded(part)
         is_uncertain = any(part.is_copy or part.in_doubt for part in self._parts.values())
         return Outcome("uncertain" if is_uncertain else "sent", self._message_ids())
 
@@ -280,10 +284,11 @@ class Reply:
     async def _edit(self, number: int, part: _Part, piece: RichText, message_id: str, room: Room) -> bool:
         """Record what was sent, and bring it up to date; False where that is refused, and another must be sent."""
         if not part.is_recorded:
-            await self._journal.sent(number, message_id)
+            part.recording = await self._journal.sent(number, message_id)
             part.is_recorded = True
         if piece == part.shown:
             return True
+        await self._recorded(part)
         await room()
         try:
             await self._call(room, lambda: self._screen.edit(self._to, message_id, piece))
@@ -295,6 +300,17 @@ class Reply:
             return False
         part.shown = piece
         return True
+
+    async def _recorded(self, part: _Part) -> None:
+        """Wait until the part's id is on disk."""
+        if part.recording is None:
+            return
+        try:
+            await asyncio.shield(part.recording)
+        except StorageError:
+            part.is_recorded, part.recording = False, None
+            raise
+        part.recording = None
 
     async def _remove_from(self, count: int) -> None:
         """Remove the parts that the finished text does not fill; one that may not be removed stays."""

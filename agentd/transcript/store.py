@@ -152,6 +152,13 @@ class SessionStore:
         """
         return await self._writer.append(session, *records)
 
+    async def enqueue(self, session: Session, *records: Record) -> asyncio.Future[list[Record]]:
+        """Begin to append: what is appended to this session after it comes after it.
+
+        Return what has the records, or the StorageError, in the end; it must not be cancelled.
+        """
+        return await self._writer.enqueue(session, *records)
+
     async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
         """Run a job that changes these files, on the writer's thread; return or raise what it does.
 

@@ -122,13 +122,17 @@ class Writer:
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk; see `SessionStore.append`."""
+        return await asyncio.shield(await self.enqueue(session, *records))
+
+    async def enqueue(self, session: Session, *records: Record) -> asyncio.Future[list[Record]]:
+        """Wait for room alone; see `SessionStore.enqueue`."""
         asked = time.monotonic()
         await self._enter()
         done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(partial(self._measure, asked))
         done.add_done_callback(self._leave)
         self._queue.put_nowait(_Append(session, records, done))
-        return await asyncio.shield(done)
+        return done
 
     async def between(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work, which may not raise, between the commits of what was appended before and after."""
