@@ -82,6 +82,8 @@ class _Renderer:
                 number = self._table(tokens, number)
             elif token.type == "inline":
                 self._inline(token.children or [])
+            elif token.type in ("bullet_list_open", "ordered_list_open"):
+                self._list_open(token, tokens[number - 1] if number else None)
             elif token.type == "list_item_open":
                 self._item_open(token, _box_of(tokens[number + 1 : number + 3]))
             else:
@@ -137,10 +139,15 @@ class _Renderer:
         else:
             self.page.dedent()
 
-    def _list_open(self, token: Token) -> None:
+    def _list_open(self, token: Token, before: Token | None) -> None:
+        """Begin a list; one that is indented too little to be part of the numbered item before it, but meant so, is."""
+        line = self.lines[token.map[0]] if token.map else ""
+        is_meant = before is not None and before.type == "ordered_list_close" and token.level == 0
+        self.page.indent(" " * (len(line) - len(line.lstrip(" "))) if is_meant else "")
         self.lists.append(_List(token.type == "ordered_list_open"))
 
     def _list_close(self, token: Token) -> None:
+        self.page.dedent()
         self.lists.pop()
 
     def _item_open(self, token: Token, box: str) -> None:
@@ -250,9 +257,7 @@ _BLOCKS: Mapping[str, Callable[[_Renderer, Token], None]] = {
     "code_block": _Renderer._code,
     "blockquote_open": _Renderer._quote_open,
     "blockquote_close": _Renderer._quote_close,
-    "bullet_list_open": _Renderer._list_open,
     "bullet_list_close": _Renderer._list_close,
-    "ordered_list_open": _Renderer._list_open,
     "ordered_list_close": _Renderer._list_close,
     "list_item_close": _Renderer._item_close,
 }

@@ -81,6 +81,7 @@ def test_a_link_hides_only_an_address_that_platforms_take(source: str, text: str
         ("- a\n\n  more\n- b\n\n- c", "• a\n\n  more\n• b\n\n• c", []),
         ("1. a\n1. b\n1. c", "1. a\n2. b\n3. c", []),
         ("3) a\n7) b", "3) a\n7) b", []),
+        ("1. a\n  - b\n  - c\n2. d", "1. a\n  • b\n  • c\n2. d", []),
         ("2024. A year", "2024. A year", []),
         ("-\n- b", "•\n• b", []),
         ("- - a", "• • a", []),
