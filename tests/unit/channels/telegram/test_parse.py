@@ -106,7 +106,7 @@ def test_what_a_person_forwards_or_sends_through_a_bot_is_the_persons() -> None:
 
 
 def test_only_what_is_said_in_private_is_direct() -> None:
-    inbound = [read(update(chat=chat, text="@agentd_bot a"), "all") for chat in (None, GROUP, FORUM)]
+    inbound = [read(update(chat=chat, text="@agentd_bot a"), "all") for chat in (PRIVATE, GROUP, FORUM)]
 
     assert [getattr(found, "is_direct", None) for found in inbound] == [True, False, False]
 
