@@ -40,7 +40,9 @@ RATES = Rates(
     chat=Rate(3, 3.3), group=Rate(20, 61.0), over_all=Rate(30, 1.1), is_group=lambda chat: chat.startswith("-")
 )
 """One message a second in a chat, where short bursts pass; 20 a minute in a group; 30 a second over all
-(https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this). An edit counts like a message.
+(https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this). An edit counts like a message. The
+tenth of a second more, and the second more in a minute, are for the network: calls that are made in time may arrive
+closer together, and a refusal costs a whole second at least.
 """
 
 NOTHING_VISIBLE = "(There is nothing to see in this message.)"

@@ -9,8 +9,7 @@ from hypothesis import given
 
 from agentd.delivery import governor
 from agentd.delivery.governor import STRICT_SECONDS, Governor
-from channels.telegram.channel import RATES
-from tests.unit.agentd.delivery.test_governor import DM, GROUP, STEPS, Clock, governor_now, passed, turns
+from tests.unit.agentd.delivery.test_governor import DM, GROUP, RATES, STEPS, Clock, governor_now, passed, turns
 from tests.unit.agentd.delivery.timeless import play
 
 

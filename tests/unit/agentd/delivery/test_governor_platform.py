@@ -114,16 +114,6 @@ async def rush(burst: int, seed: int) -> tuple[Platform, list[Talk]]:
 def test_no_final_is_later_than_the_rates_made_it_and_no_wait_is_cut_short(burst: int, seed: int) -> None:
     platform, talks = play(rush(burst, seed))
     late = [seconds for talk in talks for seconds in talk.late]
-    print(
-        burst,
-        seed,
-        len(late),
-        max(late),
-        sorted(late)[len(late) // 2],
-        platform.refused,
-        len(platform.effects),
-        platform.judge.violations[:4],
-    )
 
     assert platform.judge.violations == []
     assert len(late) > 100
