@@ -24,6 +24,9 @@ __all__ = ["chat", "keep_config", "run", "run_daemon"]
 
 T = TypeVar("T", bound=BaseException)
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that flushes waits at most for one that computes; Python's own 0.005 are longer than the flush."""
+
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The configuration file; else it is looked for.", show_default=False)
 ]
@@ -63,6 +66,7 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
 
 def _serve(settings: Settings, names: tuple[str, ...]) -> None:
     _note_missing("sniffio")
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(serve(settings, names))

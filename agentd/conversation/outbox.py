@@ -104,7 +104,10 @@ class Outbox:
 
     async def settle(self, reply: Reply, ending: AssistantMessage | Failure, shown: str) -> tuple[str, ...]:
         """Record how a turn ended, then show that, unless nobody is to be told; return the platform's ids."""
-        [recorded] = await self._wiring.store.append(self._session, ending)
+        recording = await self._wiring.store.enqueue(self._session, ending)
+        await asyncio.sleep(0)  # the disk begins, and needs nobody meanwhile
+        reply.prepare(shown)
+        [recorded] = await asyncio.shield(recording)
         if isinstance(ending, Failure) and not ending.told:
             self._forget(reply)
             return ()

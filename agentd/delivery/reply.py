@@ -147,6 +147,7 @@ class Reply:
         self._owed: str | None = None
         """What there was no room to show."""
         self._owing = asyncio.Event()
+        self._prepared = ("", plain(""))
         self._fault: StorageError | None = None
         self.resume(journal)
 
@@ -208,6 +209,10 @@ class Reply:
         self._next_draft = self._monotonic() + seconds
         self._owing.set()
 
+    def prepare(self, text: str) -> None:
+        """Take from `finish` what can be done before."""
+        self._prepared = (text, self._screen.dialect.render(text))
+
     async def finish(self, text: str) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
 
@@ -229,7 +234,8 @@ class Reply:
 
     async def _show(self, text: str, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
-        number, rest = 0, self._screen.dialect.render(text)
+        prepared, rest = self._prepared
+        number, rest = 0, rest if text == prepared else self._screen.dialect.render(text)
         while number == 0 or not is_blank(rest.text):
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
