@@ -27,7 +27,7 @@ __all__ = ["MOST_EXCERPT_CHARACTERS", "load_images", "parse_excerpt", "take_file
 log = structlog.get_logger()
 
 FETCH_SECONDS = 60.0
-"""For one file, all tries together; its sender's other messages wait meanwhile, nobody else's."""
+"""For one file, all tries together; what comes after it in its chat waits meanwhile, other chats do not."""
 
 TRIES = 3
 PAUSE_SECONDS = 1.0
