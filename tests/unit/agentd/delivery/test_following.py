@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from agentd.delivery.following import FollowingScreen
@@ -18,7 +20,7 @@ class Moving(FakeChannel):
 
     def __init__(self, *chats: str) -> None:
         super().__init__()
-        self.next = dict(zip(chats, chats[1:], strict=False))
+        self.next = dict(pairwise(chats))
         self.seen: list[tuple[str, str, str]] = []
         self.typed: list[str] = []
 
