@@ -13,13 +13,13 @@ import structlog
 
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Destination, Known, Reply
+from agentd.delivery.telling import Teller
 from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import RateLimited, SendFailed, Unreachable
-from channels.markup.rich import plain
 
 __all__ = ["Outbox"]
 
@@ -152,7 +152,4 @@ class Outbox:
 
     async def tell(self, text: str) -> None:
         """Say something that cannot be recorded now, such as that the disk is full."""
-        try:
-            await self._to.screen.send(self._to.address, plain(text), self._wiring.new_id())
-        except (SendFailed, Unreachable) as fault:
-            log.warning("notice_not_delivered", fault=str(fault))
+        await Teller(self._wiring.front, self._wiring.new_id).tell(self._to.address, text)
