@@ -105,10 +105,12 @@ class Outbox:
     async def settle(self, reply: Reply, ending: AssistantMessage | Failure, shown: str) -> tuple[str, ...]:
         """Record how a turn ended, then show that, unless nobody is to be told; return the platform's ids."""
         recording = await self._wiring.store.enqueue(self._session, ending)
-        await asyncio.sleep(0)  # the disk begins, and needs nobody meanwhile
-        reply.prepare(shown)
+        is_told = isinstance(ending, AssistantMessage) or ending.told
+        if is_told:
+            await asyncio.sleep(0)  # the disk begins, and needs nobody meanwhile
+            reply.prepare(shown)
         [recorded] = await asyncio.shield(recording)
-        if isinstance(ending, Failure) and not ending.told:
+        if not is_told:
             self._forget(reply)
             return ()
         return await self.deliver(reply, recorded.seq, shown)
