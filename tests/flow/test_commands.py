@@ -16,7 +16,7 @@ from channels.errors import Unreachable
 from channels.markup.rich import RichText
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
-from tests.flow.stage import daemon
+from tests.flow.stage import daemon, until
 
 
 async def test_new_forgets_for_the_prompt_and_stays_forgotten_after_a_restart(tmp_path: Path) -> None:
@@ -180,6 +180,7 @@ async def test_a_reply_that_could_not_be_sent_is_sent_before_the_next_turn(tmp_p
         await channel.shows("Half")
         channel.blip = True
         await stage.post(command)
+        await until(lambda: not channel.blip)
         await stage.say("two")
         records = stage.records()
 
