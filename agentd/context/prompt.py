@@ -20,6 +20,10 @@ from agentd.transcript.view import Turn
 __all__ = ["Prompt", "build_prompt", "estimate_prompt"]
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
+END = "[End of "
+END_WITHIN = "(End of "
+"""What stands for it in a file: a text must not seem to end before it does."""
+
 CUT_FILE_NOTE = ", of which only the beginning stands here"
 MOST_NAME_CHARACTERS = 100
 BYTE_ORDER_MARK = "\ufeff"
@@ -82,7 +86,8 @@ def _enclosed(file: FileAttachment) -> str:
     name, kind = _on_its_line(file.name), _on_its_line(file.media_type)
     if file.excerpt:
         more = "" if len(file.excerpt.encode()) >= file.size_bytes else CUT_FILE_NOTE
-        return f"[File {name}:]\n{file.excerpt.removeprefix(BYTE_ORDER_MARK)}\n[End of {name}{more}.]"
+        text = file.excerpt.removeprefix(BYTE_ORDER_MARK).replace(END, END_WITHIN)
+        return f"[File {name}:]\n{text}\n{END}{name}{more}.]"
     if file.unread:
         what = f"{name} ({kind})" if kind else name
         return f"[{what} came with this message; it cannot be read here.]"

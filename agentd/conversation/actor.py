@@ -115,6 +115,7 @@ class SessionActor:
             if not is_heard:
                 return False
             self._quiet.expect(REST_SECONDS)
+            self._bell.set()  # it sleeps until what it expected before
         for seq in session.view.unsettled:
             await self.settled(seq)
         return True

@@ -20,7 +20,7 @@ from agentd.transcript.enclosures import Enclosures, Kept, TooLarge
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import FileAttachment, UserMessage
 from channels.base import Channel, InboundMessage, RemoteFile
-from channels.errors import FetchFailed, Unreachable
+from channels.errors import FetchFailed, RateLimited, Unreachable
 
 __all__ = ["MOST_EXCERPT_CHARACTERS", "load_images", "parse_excerpt", "take_files"]
 
@@ -36,6 +36,9 @@ MOST_EXCERPT_CHARACTERS = 16_000
 """Of a text file in a prompt: about 4,000 tokens of English."""
 
 MOST_IMAGES = 10
+MOST_IMAGES_BYTES = 12 * 1024 * 1024
+"""Of all in one request: each is in memory several times while it is sent."""
+
 """In one request."""
 
 TOO_LARGE = "{name} is larger than I can take."
@@ -81,10 +84,11 @@ async def _fetch(file: RemoteFile, key: SessionKey, stem: str, channel: Channel,
             try:
                 async with aclosing(channel.fetch(file)) as blocks:
                     return await enclosures.keep(key, stem, file.name, blocks)
-            except Unreachable:
+            except Unreachable as fault:
                 if not tries_left:
                     raise
-            await asyncio.sleep(PAUSE_SECONDS)
+                pause_seconds = fault.retry_after_seconds if isinstance(fault, RateLimited) else 0.0
+            await asyncio.sleep(max(pause_seconds, PAUSE_SECONDS))
     raise TimeoutError
 
 
@@ -105,10 +109,12 @@ def parse_excerpt(head: bytes) -> str:
 
 async def load_images(messages: Sequence[UserMessage], key: SessionKey, enclosures: Enclosures) -> tuple[Image, ...]:
     """Read the images of these messages that a model can be shown, the newest where there are too many."""
-    files = [file for message in messages for file in message.attachments]
-    found = []
-    for file in [file for file in files if is_showable(file)][-MOST_IMAGES:]:
-        content = await enclosures.read(key, file.path)
+    files = [file for message in messages for file in message.attachments if is_showable(file)]
+    found: list[Image] = []
+    room_bytes = MOST_IMAGES_BYTES
+    for file in reversed(files[-MOST_IMAGES:]):
+        room_bytes -= file.size_bytes
+        content = await enclosures.read(key, file.path) if room_bytes >= 0 else None
         if content is not None:
-            found.append(Image(file.media_type, content))
+            found.insert(0, Image(file.media_type, content))
     return tuple(found)

@@ -139,7 +139,8 @@ class Turn:
                 except _CutOff:
                     if self._cut != "joined":
                         return self._cut or "timeout", ""
-                    self._cut, progress.text = None, ""
+                    self._cut = None
+                    self._void(progress)
                     self._widen()
                 else:
                     return self._verdict(progress)
@@ -170,7 +171,7 @@ class Turn:
             await self._stream_within(budget, progress)
         except ContextTooLong:
             log.warning("context_too_long", budget_tokens=budget)
-            progress.text = ""
+            self._void(progress)
             await self._stream_within(budget // 2, progress)
 
     async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
@@ -191,9 +192,14 @@ class Turn:
                         progress.text += event.text
                         await self._reply.grow(progress.text)
                     case Restarted():
-                        progress.text = ""
+                        self._void(progress)
                     case Finished():
                         progress.finished = event
+
+    def _void(self, progress: _Progress) -> None:
+        """Forget what the model has said: it begins anew."""
+        progress.text = ""
+        self._reply.void()
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -13,8 +13,9 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from agentd.errors import StorageError
 from channels.base import Address, Screen
-from channels.errors import ChatMoved, SendFailed
+from channels.errors import ChatMoved, NotSent, SendFailed
 from channels.markup.rich import RichText
 
 __all__ = ["Aliases", "FollowingScreen"]
@@ -85,8 +86,14 @@ class FollowingScreen:
                 return await call(now)
             except ChatMoved as fault:
                 log.info("chat_moved", channel=to.channel, chat=now.chat, to=fault.to_chat)
-                await self._aliases.add_alias(to.channel, to.account, now.chat, fault.to_chat)
+                await self._keep(now, fault.to_chat)
         raise SendFailed("the chat has moved again and again")
+
+    async def _keep(self, now: Address, to_chat: str) -> None:
+        try:
+            await self._aliases.add_alias(now.channel, now.account, now.chat, to_chat)
+        except StorageError as fault:
+            raise NotSent(f"the chat's new id could not be kept: {fault}") from fault
 
 
 def _own(to: Address, now: Address, message_id: str) -> str:

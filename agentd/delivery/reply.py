@@ -98,6 +98,8 @@ class _Part:
     message_id: str | None = None
     shown: RichText | None = None
     """What this run put there; None: not known."""
+    is_visible: bool = False
+    """Whether this run has shown anything there."""
     is_begun: bool = False
     is_recorded: bool = False
     recording: Awaitable[object] | None = None
@@ -154,7 +156,7 @@ class Reply:
     @property
     def is_visible(self) -> bool:
         """Tell whether this run has shown the person anything of the reply."""
-        return any(part.shown is not None for part in self._parts.values())
+        return any(part.is_visible for part in self._parts.values())
 
     def resume(self, journal: Journal) -> None:
         """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
@@ -169,6 +171,10 @@ class Reply:
         if self._growing and not is_blank(text):
             async with self._showing:
                 await self._grow(text)
+
+    def void(self) -> None:
+        """Forget what there was no room to show: the model begins anew."""
+        self._owed = None
 
     async def catch_up(self) -> None:
         """Show, as soon as there is room, what there was no room for; until this is cancelled, which cuts no call.
@@ -284,6 +290,7 @@ class Reply:
             part.in_doubt = was_in_doubt
             raise
         part.shown = None if was_in_doubt else piece
+        part.is_visible = True
         part.in_doubt = False
         return message_id
 
@@ -296,15 +303,19 @@ class Reply:
             return True
         await self._recorded(part)
         await room()
+        shown, part.shown = part.shown, None  # until the platform has said something
         try:
             await self._call(room, lambda: self._screen.edit(self._to, message_id, piece))
+        except (NotSent, _NotNow):
+            part.shown = shown
+            raise
         except SendFailed:
             if self._growing:
                 raise
             # Deleted, or too old: what stands there is at best a part of this, so that what follows is marked.
-            self._parts[number] = _Part(part.tries + 1)
+            self._parts[number] = _Part(part.tries + 1, is_visible=part.is_visible)
             return False
-        part.shown = piece
+        part.shown, part.is_visible = piece, True
         return True
 
     async def _recorded(self, part: _Part) -> None:

@@ -25,6 +25,7 @@ from agentd.providers.openai_wire import (
     parse_completion,
     parse_refused_parameter,
     refuses_images,
+    sees_no_images,
 )
 from agentd.providers.settings import ModelSettings
 from agentd.providers.transport import (
@@ -111,9 +112,10 @@ class OpenAIProvider:
     @asynccontextmanager
     async def _asked(self, request: CompletionRequest) -> AsyncIterator[httpx.Response]:
         """Make the request and give the answer that was no refusal; translate whatever goes wrong meanwhile."""
+        left_out: frozenset[str] = frozenset()
         try:
             while True:
-                refused = self._refused
+                refused = self._refused | left_out
                 async with self._client.stream(
                     "POST",
                     parse_url(self._base_url, "/chat/completions"),
@@ -123,20 +125,22 @@ class OpenAIProvider:
                     if response.is_success:
                         yield response
                         return
-                    await self._learn(response, request, refused)
+                    left_out |= {await self._learn(response, request, refused)}
         except CONNECTION_FAULTS as exc:
             raise explain(exc, self._server, self._timeout_seconds) from exc
 
-    async def _learn(self, response: httpx.Response, request: CompletionRequest, refused: frozenset[str]) -> None:
-        """Remember the parameter that was refused; raise for a refusal of any other kind."""
+    async def _learn(self, response: httpx.Response, request: CompletionRequest, refused: frozenset[str]) -> str:
+        """Return what was refused, and remember it where that was not about this request alone; raise for the rest."""
         body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
         wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
         fault = parse_fault(response.status_code, body, wait_seconds)
         name = IMAGES if refuses_images(fault, request, refused) else parse_refused_parameter(fault, refused)
         if name is None:
             raise build_error(fault, self._server)
-        self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile
+        if name != IMAGES or sees_no_images(fault):
+            self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile
         _log.info("provider_parameter_dropped", host=self._server.host, model=self.model, parameter=name)
+        return name
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "text/event-stream, application/json", "Content-Type": "application/json"}

@@ -28,6 +28,7 @@ __all__ = [
     "parse_completion",
     "parse_refused_parameter",
     "refuses_images",
+    "sees_no_images",
 ]
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -61,6 +62,17 @@ _ABOUT_IMAGES = re.compile(
     re.IGNORECASE,
 )
 """How servers refuse images: OpenAI and OpenRouter name them, older ones want a text, llama.cpp misses a projector."""
+
+_SEES_NONE = re.compile(
+    r"(?:not|n't|no)\b.{0,40}\b(?:support|accept|process|handle|endpoints)\w*\b.{0,40}\b(?:image|vision|multi-?modal)"
+    r"|(?:image|vision|multi-?modal)\w*\b.{0,40}\b(?:is|are) not (?:supported|available|enabled)"
+    r"|content must be a string|valid string|expected (?:a )?string|mmproj",
+    re.IGNORECASE,
+)
+"""Of those, the words that are not about one image."""
+
+_IMAGE_STATUS = frozenset({400, 404, 415, 422, 500, 501})
+"""A refusal of what was asked; a limit of calls, of size or of rights is none, whatever the model is called."""
 
 _OPTIONAL = ("max_tokens", "temperature", "stream_options")
 _UNSUPPORTED = re.compile(
@@ -135,9 +147,14 @@ def _content(message: PromptMessage, refused: frozenset[str]) -> object:
 
 
 def refuses_images(fault: Fault, request: CompletionRequest, refused: frozenset[str]) -> bool:
-    """Tell whether a request was refused since the model, or its server, does not look at images."""
+    """Tell whether a request was refused for its images, be it all images or just these."""
     has_images = IMAGES not in refused and any(message.images for message in request.messages)
-    return has_images and 400 <= fault.status < 600 and bool(_ABOUT_IMAGES.search(fault.message))
+    return has_images and fault.status in _IMAGE_STATUS and bool(_ABOUT_IMAGES.search(fault.message))
+
+
+def sees_no_images(fault: Fault) -> bool:
+    """Tell whether the model, or its server, looks at no image at all."""
+    return bool(_SEES_NONE.search(fault.message))
 
 
 def parse_refused_parameter(fault: Fault, refused: frozenset[str]) -> str | None:

@@ -46,8 +46,8 @@ class Lanes:
 
     @property
     def are_stuck(self) -> bool:
-        """Tell whether nothing at all was accepted the last time it was offered."""
-        return len(self._refusals) == len(self._lanes)
+        """Tell whether nothing at all was accepted the last time it was offered; one chat alone tells nothing."""
+        return 1 < len(self._refusals) == len(self._lanes)
 
     def put(self, chat: str, inbound: Inbound, done: Callable[[], None]) -> None:
         """Hand over after what came before it in its chat; `done` is called when it is accepted."""

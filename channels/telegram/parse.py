@@ -30,6 +30,9 @@ A client that cuts after a paragraph leaves a shorter text, which says nothing o
 joins the turn as any message does that follows soon.
 """
 
+FIRST_YEAR, LAST_YEAR = 2013, 2200
+"""Between Telegram's beginning and a time that calculating with times can go beyond."""
+
 MOST_ALBUMS = 200
 """Albums that are remembered as meant for the bot; an album's parts come within seconds."""
 
@@ -119,6 +122,8 @@ class Reader:
             return Ignored("nobody")
         if person.is_bot:
             return Ignored("bot")
+        if not FIRST_YEAR <= message.date.year <= LAST_YEAR:
+            return Ignored("unparsable")
         author = Author(str(person.id), whole(person.full_name), whole(person.username or ""))
         return self._edit(message, author) if is_edit else self._message(message, author)
 

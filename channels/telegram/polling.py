@@ -8,7 +8,6 @@ accepted in the last moment comes again at the next start, and is recognised.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -47,6 +46,7 @@ class Poller:
         self._progress = Progress()
         self._patience = Patience(health, waits)
         self._idle_polls = 0
+        self._is_moving = False
         self._may_unhook = True
 
     async def run(self, accept: Accept, tell: Tell) -> None:
@@ -84,20 +84,23 @@ class Poller:
         await self._patience.sit_out(fault)
 
     def _take(self, reads: list[Read], lanes: Lanes) -> bool:
-        """Begin with what is new; tell whether that was anything. A move waits until it is alone, and so do others."""
+        """Begin with what is new; tell whether that was anything. A move is taken in alone, with nothing beside it."""
         for count, read in enumerate(reads):
-            if read.moves and self._progress.is_busy:
+            if self._is_moving or (read.moves and self._progress.is_busy):
                 return count > 0
             self._note(read)
             if isinstance(read.content, Ignored | Standing):
                 self._progress.finish(read.update_id)
                 continue
             self._progress.begin(read.update_id)
-            done: Callable[[], None] = partial(self._progress.finish, read.update_id)
-            lanes.put(read.chat, read.content, done)
-            if read.moves:
-                return True
+            self._is_moving = read.moves
+            lanes.put(read.chat, read.content, partial(self._finish, read.update_id))
         return bool(reads)
+
+    def _finish(self, update_id: int) -> None:
+        """Note that an update is done; a move was the only one under way."""
+        self._is_moving = False
+        self._progress.finish(update_id)
 
     def _note(self, read: Read) -> None:
         if read.is_forum:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from channels.telegram.lanes import TRIES_AGAIN
 from channels.telegram.waits import WAITS, Growing
 from tests.platforms.telegram_behaviours import hang, raw
 from tests.platforms.telegram_rig import QUICK, Rig, open_rig
@@ -17,7 +18,8 @@ from tests.platforms.telegram_server import CONFIRM
 
 BATCH_OF_NONE = b'{"ok":true,"result":[]}'
 PERSON = {"id": 7, "is_bot": False, "first_name": "Ada"}
-REFUSED = "The disk is full. Send it again later."
+REFUSED = "The disk is full."
+TOLD = f"{REFUSED} {TRIES_AGAIN}"
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ async def test_what_is_not_accepted_is_offered_again_in_its_place_and_its_sender
 
     assert waiting == [500_001, 500_002]
     assert rig.texts == ["one", "two"]
-    assert [shown.text for shown in rig.server.screen()] == [REFUSED]
+    assert [shown.text for shown in rig.server.screen()] == [TOLD]
 
 
 async def test_a_chat_whose_messages_are_not_accepted_holds_up_no_other(rig: Rig) -> None:
@@ -153,7 +155,7 @@ async def test_a_second_incident_is_told_again(rig: Rig) -> None:
             await rig.takes(number)
             await rig.confirmed()
 
-    assert [shown.text for shown in rig.server.screen()] == [REFUSED] * 2
+    assert [shown.text for shown in rig.server.screen()] == [TOLD] * 2
 
 
 async def test_a_sender_who_cannot_be_told_is_no_fault(rig: Rig) -> None:
