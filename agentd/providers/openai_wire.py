@@ -64,9 +64,9 @@ _ABOUT_IMAGES = re.compile(
 """How servers refuse images: OpenAI and OpenRouter name them, older ones want a text, llama.cpp misses a projector."""
 
 _SEES_NONE = re.compile(
-    r"(?:not|n't|no)\b.{0,40}\b(?:support|accept|process|handle|endpoints)\w*\b.{0,40}\b(?:image|vision|multi-?modal)"
+    r"(?:not|n't|no)\b.{0,40}\bsupport\w*\b.{0,40}\b(?:image|vision|multi-?modal)"
     r"|(?:image|vision|multi-?modal)\w*\b.{0,40}\b(?:is|are) not (?:supported|available|enabled)"
-    r"|content must be a string|valid string|expected (?:a )?string|mmproj",
+    r"|only supported by certain models|content must be a string|valid string|expected (?:a )?string|mmproj",
     re.IGNORECASE,
 )
 """Of those, the words that are not about one image."""

@@ -177,7 +177,7 @@ async def test_a_sender_who_cannot_be_told_is_no_fault(rig: Rig) -> None:
         {"message": 5},
         {"message": {"message_id": 1}},
         {"message": {"message_id": 1, "date": "yesterday", "chat": {"id": 7, "type": "private"}}},
-        {"edited_message": {"message_id": 1, "date": 1, "chat": 7}},
+        {"edited_message": {"message_id": 1, "date": 1_700_000_000, "chat": 7}},
         {"my_chat_member": {"chat": {"id": 7}}},
     ],
 )
@@ -226,7 +226,7 @@ async def test_answers_that_bring_nothing_at_once_do_not_make_it_spin() -> None:
 
 async def test_a_server_that_never_forgets_an_update_is_not_asked_without_pause_and_the_update_taken_once() -> None:
     async with open_rig(replace(QUICK, empty=Growing(0.02, 0.1))) as rig:
-        one = {"message_id": 1, "date": 1, "text": "one", "from": PERSON, "chat": {"id": 7, "type": "private"}}
+        one = {"message_id": 1, "date": 1_700_000_000, "text": "one", "from": PERSON, "chat": {"id": 7, "type": "private"}}
         same = json.dumps({"ok": True, "result": [{"update_id": 9, "message": one}]}).encode()
         rig.server.enqueue("getUpdates", *[raw(same)] * 5, hang())
         async with rig.running():
@@ -287,3 +287,27 @@ async def test_a_confirmation_that_was_lost_takes_nothing_twice(rig: Rig) -> Non
 
     assert rig.texts == ["one"]
     assert len(rig.offered) == 1
+
+
+async def test_nothing_begins_beside_a_move_that_takes_long() -> None:
+    moved = -1_000_000_000_040
+    old, new = {"id": -40, "type": "group", "title": "g"}, {"id": moved, "type": "supergroup", "title": "g"}
+    person = {"id": 7, "is_bot": False, "first_name": "Ada"}
+    when = int(time.time())
+    async with open_rig(groups="all") as rig:
+        rig.gates["-40"] = asyncio.Event()
+        async with rig.running():
+            await rig.polled(1)
+            move = {"message_id": 5, "date": when, "chat": old, "from": person, "migrate_to_chat_id": moved}
+            rig.server.push_raw({"message": move})
+            await rig.until(lambda: bool(rig.offered))
+            rig.server.push_raw(
+                {"message": {"message_id": 6, "date": when, "chat": new, "from": person, "text": "after"}}
+            )
+            await rig.polled(8)
+            early = list(rig.took)
+            rig.gates["-40"].set()
+            await rig.confirmed()
+
+    assert early == []
+    assert [type(inbound).__name__ for inbound in rig.took] == ["InboundMove", "InboundMessage"]

@@ -97,6 +97,34 @@ async def test_a_refusal_that_goes_on_without_images_is_believed(
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You uploaded an unsupported image. Please make sure your image is valid.",
+        "Could not process image",
+        "Invalid image data",
+    ],
+)
+async def test_one_bad_image_costs_the_others_nothing(
+    provider: OpenAIProvider, server: OpenAIServer, words: str
+) -> None:
+    server.enqueue(fault(400, words))
+    await ask(provider, DRAWING)
+    await ask(provider, PICTURE)
+
+    assert [len(asked.body.messages[-1].images) for asked in server.requests] == [1, 0, 1]
+
+
+async def test_a_limit_of_calls_that_names_a_model_with_vision_is_no_word_about_images(
+    provider: OpenAIProvider, server: OpenAIServer
+) -> None:
+    server.enqueue(fault(429, "Rate limit reached for gpt-4-vision-preview on tokens per min"))
+    with pytest.raises(ProviderError):
+        await ask(provider, PICTURE)
+
+    assert len(server.requests) == 1
+
+
 async def test_other_faults_do_not_cost_the_images(provider: OpenAIProvider, server: OpenAIServer) -> None:
     server.enqueue(rate_limited("1"))
     with pytest.raises(ProviderError):

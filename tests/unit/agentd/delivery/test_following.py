@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agentd.delivery.following import MOST_MOVES, FollowingScreen
+from agentd.errors import StorageError
 from agentd.service.aliases import ChatAliases
 from channels.base import Address
-from channels.errors import ChatMoved, SendFailed
+from channels.errors import ChatMoved, NotSent, SendFailed
 from channels.markup.rich import PLAIN, RichText, plain
 
 HERE = Address("fake", "bot", "old")
@@ -133,3 +134,19 @@ async def test_other_chats_and_accounts_stay_where_they_are() -> None:
     await screen.send(Address("fake", "bot", "other"), TEXT, "")
 
     assert [chat for _, chat, _ in town.done] == ["new", "other"]
+
+
+class Full(Aliases):
+    """Chains that cannot be kept now."""
+
+    async def add_alias(self, channel: str, account: str, old: str, new: str) -> bool:
+        raise StorageError("the database is locked")
+
+
+async def test_a_move_that_cannot_be_kept_now_is_a_call_that_has_not_arrived() -> None:
+    screen = FollowingScreen(Town(old="new"), Full())
+
+    with pytest.raises(NotSent, match="locked"):
+        await screen.send(HERE, TEXT, "n")
+    with pytest.raises(NotSent, match="locked"):
+        await screen.show_typing(HERE)

@@ -12,7 +12,7 @@ from agentd.delivery.governor import Governor
 from agentd.delivery.reply import COPY_NOTE, Destination, Reply
 from agentd.errors import StorageError
 from channels.base import Address
-from channels.errors import RateLimited
+from channels.errors import RateLimited, Unreachable
 from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import UNPACED, Rate, Rates
 from tests.unit.agentd.delivery.test_reply import FaultyChannel, MemoryJournal
@@ -30,6 +30,8 @@ class Recording(FaultyChannel):
         self.calls: list[tuple[float, str, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.lost: list[Exception] = []
+        """What is heard of the next edits, which are made all the same."""
         self.rendered = 0
         self.dialect = Dialect(self._render, most_units=most_units)
 
@@ -44,6 +46,8 @@ class Recording(FaultyChannel):
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         await self._note("edit", text.text)
         await super().edit(to, message_id, text)
+        if self.lost:
+            raise self.lost.pop(0)
 
     async def _note(self, kind: str, text: str) -> None:
         self.calls.append((round(asyncio.get_running_loop().time() - START_SECONDS, 3), kind, text))
@@ -283,3 +287,31 @@ def test_a_growing_reply_of_many_parts_shows_each_part_once_and_changes_only_the
     assert journal.lines == [
         line for number in range(len(sent)) for line in (f"sending {number}", f"sent {number} m{number}")
     ]
+
+
+def test_an_edit_whose_answer_was_lost_is_made_again_though_the_text_is_the_one_from_before() -> None:
+    async def scenario() -> list[str]:
+        channel = Recording()
+        reply = reply_on(channel, MemoryJournal())
+        await reply.grow("Hello")
+        await asyncio.sleep(2)
+        channel.lost = [Unreachable("reset by peer")]
+        await reply.grow("Hello wor")
+        await reply.finish("Hello")
+        return channel.texts
+
+    assert play(scenario()) == ["Hello"]
+
+
+def test_what_the_model_took_back_is_not_shown_any_more() -> None:
+    async def scenario() -> list[tuple[float, str, str]]:
+        channel = Recording()
+        reply = reply_on(channel, MemoryJournal())
+        async with catching_up(reply):
+            await reply.grow("One")
+            await reply.grow("One and a half")
+            reply.void()
+            await asyncio.sleep(10)
+        return channel.calls
+
+    assert play(scenario()) == [(0.0, "send", "One")]

@@ -296,3 +296,8 @@ def test_nothing_that_comes_makes_reading_fail(kind: str, wrong: dict[str, Any],
 
     assert (broken.update_id, after.update_id) == (1, 2)
     assert isinstance(after.content, InboundMessage)
+
+
+@pytest.mark.parametrize("date", [1, 253_402_300_799])
+def test_a_date_at_the_edge_of_time_is_not_believed(date: int) -> None:
+    assert read(update(text="hello", date=date)) == Ignored("unparsable")
