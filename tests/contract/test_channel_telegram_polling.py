@@ -226,7 +226,13 @@ async def test_answers_that_bring_nothing_at_once_do_not_make_it_spin() -> None:
 
 async def test_a_server_that_never_forgets_an_update_is_not_asked_without_pause_and_the_update_taken_once() -> None:
     async with open_rig(replace(QUICK, empty=Growing(0.02, 0.1))) as rig:
-        one = {"message_id": 1, "date": 1_700_000_000, "text": "one", "from": PERSON, "chat": {"id": 7, "type": "private"}}
+        one = {
+            "message_id": 1,
+            "date": 1_700_000_000,
+            "text": "one",
+            "from": PERSON,
+            "chat": {"id": 7, "type": "private"},
+        }
         same = json.dumps({"ok": True, "result": [{"update_id": 9, "message": one}]}).encode()
         rig.server.enqueue("getUpdates", *[raw(same)] * 5, hang())
         async with rig.running():

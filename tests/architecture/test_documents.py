@@ -1,0 +1,48 @@
+"""The documents name only what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+TESTS = {
+    node.name
+    for path in (ROOT / "tests").rglob("*.py")
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+}
+FILES = {path.name for path in (ROOT / "tests").rglob("*.py")}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", document.read_text("utf-8")))
+
+    assert named - TESTS == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text("utf-8")
+    paths = set(re.findall(r"`((?:tests|benchmarks|agentd|channels|docs)/[\w/.-]+\.\w+)`", text))
+    names = set(re.findall(r"`(test_\w+\.py)`", text))
+
+    assert [path for path in sorted(paths) if "NAME" not in path and not (ROOT / path).exists()] == []
+    assert names - FILES == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text("utf-8"))
+
+    assert [link for link in links if not (document.parent / link).exists()] == []
