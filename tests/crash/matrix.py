@@ -32,7 +32,9 @@ ONCE = "once"
 BESIDE = "once, and a marked copy"
 ALONE = "marked as a copy; the first had not arrived"
 
-_MAY_BE_UNCERTAIN = re.compile(r"after sending|(before|after) (send|update) |effect \| reply|(before|within) sent")
+_MAY_BE_UNCERTAIN = re.compile(
+    r"after (sent \d+ \+ )?sending|(before|after) (send|update) |effect \| reply|(before|within) sent"
+)
 """From the record that a message is being sent, to the one that it was. Beside an update that is taken in, and a
 confirmation that is held back, a reply goes on its way."""
 
