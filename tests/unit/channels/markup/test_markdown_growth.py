@@ -80,7 +80,7 @@ BLOCKS = st.sampled_from(
         "1. a\n2. b",
         "> q",
         "```\ncode\n```",
-        "a | b\n--|--\n1 | 2",
+        "a | b\n--|--\n1 | 2\n",
         "---",
         "*em* `c`",
         "    x",
