@@ -1,0 +1,22 @@
+"""The order of the tests: those that take long begin first, so that no worker is left alone with one at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+LONG = ("crash", "simulation", "flow", "contract")
+"""Folders of tests whose tests take long, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by folder; what is in one stays in its order."""
+    items.sort(key=lambda item: _rank(item.path))
+
+
+def _rank(path: Path) -> int:
+    folder = path.relative_to(Path(__file__).parent).parts[0]
+    if path.name == "test_matrix.py":
+        return -1
+    return LONG.index(folder) if folder in LONG else len(LONG)
