@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio  # noqa: F401 - what the clients import late
+import httpcore  # noqa: F401 - the same
 import msgspec
 
 from agentd.cli import main as command_line
