@@ -14,7 +14,7 @@ from tests.crash.scenarios import UNITS, WORDS
 from tests.crash.world import Staging, World, open_world
 
 KILLS = 50
-LONGEST_SECONDS = 0.04
+LONGEST_SECONDS = 0.08
 """From a start's first sign of life, or from the order to start, to the kill: a turn takes about as long."""
 
 FEWEST_STEPS = 10

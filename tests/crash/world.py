@@ -245,8 +245,8 @@ class World:
             self.changed.set()
 
     def is_alive(self) -> bool:
-        """Tell whether the last run has called the platform: by then it also takes signals."""
-        return len(self.telegram.calls) > self._calls_before
+        """Tell whether the last run listens: by then it also takes signals."""
+        return any(method == "getUpdates" for method, _ in self.telegram.calls[self._calls_before :])
 
     async def finish(self) -> None:
         """Wait until every planned kill has come, the run after the last one listens, and nothing is left to do."""
