@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -43,7 +44,7 @@ from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
 from agentd.transcript.tending import Tending
-from channels.base import Accept, Channel
+from channels.base import Accept, Channel, Places
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -228,14 +229,15 @@ async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextM
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
         log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
         for channel in parts.front.channels.values():
-            tasks.create_task(_receive(channel, accept), name=f"channel {channel.name}")
+            places = partial(parts.router.places, channel.name)
+            tasks.create_task(_receive(channel, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
         await parts.store.keep_marks()
 
 
-async def _receive(channel: Channel, accept: Accept) -> None:
+async def _receive(channel: Channel, accept: Accept, places: Places) -> None:
     try:
-        await channel.run(accept)
+        await channel.run(accept, places)
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
 

@@ -6,7 +6,7 @@ Only then does the channel tell its platform so (an offset, an ack): what `accep
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +26,8 @@ __all__ = [
     "InboundEdit",
     "InboundMessage",
     "InboundMove",
+    "KnownPlace",
+    "Places",
     "Receipt",
     "RemoteFile",
     "Screen",
@@ -130,6 +132,24 @@ Accept = Callable[[Inbound], Awaitable[Receipt]]
 """Puts what came in on disk. Raises `channels.errors.NotAccepted` where that failed: offer it again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPlace:
+    """Where somebody was heard before, and when the newest message that is on disk was sent there (aware, UTC).
+
+    From there on, what a platform does not deliver again has to be asked for.
+    """
+
+    address: Address
+    last_sent_at: datetime
+
+
+Places = Callable[[], Awaitable[Sequence[KnownPlace]]]
+"""Gives the places of one channel, each once, the one heard last first; what cannot be read is not among them.
+
+Raises `channels.errors.NotAccepted` where that cannot be told: ask again later.
+"""
+
+
 class Screen(Protocol):
     """What people see of the daemon. Its methods raise the classes of `channels.errors` and nothing else."""
 
@@ -165,8 +185,11 @@ class Channel(Screen, Protocol):
     rates: Rates
     health: Health
 
-    async def run(self, accept: Accept) -> None:
-        """Receive until the platform has no more to say (a console at its end of input); cancel to stop."""
+    async def run(self, accept: Accept, places: Places) -> None:
+        """Receive until the platform has no more to say (a console at its end of input); cancel to stop.
+
+        `places` tells what is on disk now: asked at the start, and after each gap, it says where to catch up from.
+        """
         ...
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import starmap
 
 import msgspec
 import structlog
@@ -15,7 +17,7 @@ from agentd.conversation.intake import session_key
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
-from channels.base import Inbound, InboundMove, Receipt
+from channels.base import Address, Inbound, InboundMove, KnownPlace, Receipt
 from channels.errors import NotAccepted
 
 __all__ = ["Drain", "Router", "open_router"]
@@ -76,6 +78,22 @@ class Router:
             raise NotAccepted(f"a chat's new id could not be kept: {fault}") from fault
         log.info("chat_moved", channel=at.channel, chat=at.chat, to=move.to_chat, is_known=is_known)
         return _Taken()
+
+    async def places(self, channel: str) -> list[KnownPlace]:
+        """Return where people are known from, on one channel, the place heard last first.
+
+        Raises channels.errors.NotAccepted where that cannot be told.
+        """
+        aliases, newest = self._wiring.front.aliases, dict[Address, datetime]()
+        try:
+            heard = await self._wiring.store.heard(channel)
+        except StorageError as fault:
+            raise NotAccepted(f"the sessions cannot be looked through: {fault}") from fault
+        for key, sent_at in heard:
+            chat = aliases.current(key.channel, key.account, key.chat)
+            place = Address(key.channel, key.account, chat, key.thread)
+            newest[place] = max(sent_at, newest.get(place, sent_at))
+        return sorted(starmap(KnownPlace, newest.items()), key=lambda place: place.last_sent_at, reverse=True)
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> list[SessionKey]:
         """Finish what an earlier run left: every session with something pending, before anything new comes in.

@@ -18,6 +18,7 @@ from agentd.transcript.asides import Mender
 from agentd.transcript.clock import Clock
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
 from agentd.transcript.faults import FileChanged, WrongKey, fault_sentence
+from agentd.transcript.hearing import Heard, find_heard
 from agentd.transcript.key import SessionKey
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
@@ -77,6 +78,7 @@ class SessionStore:
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
         self._search = on(threads.readers, self._search_now)
+        self._heard = on(threads.readers, self._heard_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._searched = Searched()
@@ -143,6 +145,16 @@ class SessionStore:
         """Keep for the next run what `unfinished` found settled, once all that it found unfinished is done."""
         searched, self._searched = self._searched, Searched()
         await self._marks.keep(searched.settled, searched.gone)
+
+    async def heard(self, channel: str) -> list[Heard]:
+        """Return when somebody was heard last in each session of a channel; one that cannot be read is left out.
+
+        Raises StorageError where the folder cannot be read.
+        """
+        try:
+            return await self._heard(channel)
+        except OSError as fault:
+            raise StorageError(fault_sentence(fault)) from fault
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.
@@ -234,6 +246,9 @@ class SessionStore:
             return load_ids(self._disk, path, older)
         except OSError:
             return load_ids(self._disk, path, older, spares_fault=True)
+
+    def _heard_now(self, channel: str) -> list[Heard]:
+        return find_heard(self._disk, self.folder, channel)
 
     def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
         return search(self._disk, self.folder, known)

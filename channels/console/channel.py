@@ -18,7 +18,7 @@ from typing import Protocol
 
 import structlog
 
-from channels.base import Accept, Address, Author, InboundMessage, RemoteFile
+from channels.base import Accept, Address, Author, InboundMessage, Places, RemoteFile
 from channels.console.lines import MAX_LINE_BYTES, Lines, LineTooLong, PipeLines, TerminalLines, quiet_controls
 from channels.console.output import Output, is_closed
 from channels.console.text import printable
@@ -90,11 +90,12 @@ class ConsoleChannel:
         self._fault: OSError | None = None
         self._replying = False
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Read, hand over, wait for the answer; until the end of input, or of whoever read the output.
 
         Raises ChannelFailed where answers were lost for another reason than that nobody is there to read them.
         """
+        del places  # nobody could have written meanwhile
         if self.streams:
             await self._say(GREETING)
         try:

@@ -10,7 +10,7 @@ import structlog
 from telegram import Bot, LinkPreviewOptions, MessageEntity
 from telegram.constants import ChatAction
 
-from channels.base import Accept, Address, RemoteFile
+from channels.base import Accept, Address, Places, RemoteFile
 from channels.errors import ChannelError, ChannelUnavailable, SendFailed
 from channels.health import Health
 from channels.markup.characters import is_blank
@@ -78,8 +78,9 @@ class TelegramChannel:
         self._connection = Connection(settings, waits)
         self._downloads = Downloads(self._connection, tools.monotonic, waits)
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Receive until cancelled. Raises ChannelUnavailable where Telegram does not know the token at the start."""
+        del places  # Telegram keeps what was not confirmed
         me = await self._introduce()
         reader = Reader(me, self._settings.groups)
         poller = Poller(self._connection, reader, self._chats, self.health, self._waits)

@@ -30,7 +30,7 @@ from tests.platforms.telegram_behaviours import (
     too_many_requests,
     unauthorized,
 )
-from tests.platforms.telegram_rig import HERE, QUICK, Rig, build_channel, open_rig
+from tests.platforms.telegram_rig import HERE, QUICK, Rig, build_channel, nowhere, open_rig
 from tests.platforms.telegram_server import CONFIRM, TOKEN, Behaviour, Call, TelegramServer
 
 SECRET = TOKEN.partition(":")[2]
@@ -148,7 +148,7 @@ async def test_a_token_that_telegram_does_not_know_is_a_fault_of_the_configurati
     async with TelegramServer() as server:
         channel = build_channel(server.base_url, token=token)
         with pytest.raises(ChannelUnavailable) as refused:
-            await channel.run(Rig(server, channel).accept)
+            await channel.run(Rig(server, channel).accept, nowhere)
         await channel.close()
 
     assert "channels_config.telegram.token" in str(refused.value)
@@ -159,7 +159,7 @@ async def test_a_token_that_telegram_does_not_know_is_a_fault_of_the_configurati
 async def test_a_server_that_is_no_telegram_is_a_fault_of_the_configuration(rig: Rig) -> None:
     rig.server.enqueue("getMe", raw(b"<html>", 404, "text/html"))
     with pytest.raises(ChannelUnavailable, match=r"channels_config\.telegram\.api_base_url"):
-        await rig.channel.run(rig.accept)
+        await rig.channel.run(rig.accept, nowhere)
 
 
 @pytest.mark.parametrize("token", ["hush", "hush:1", "1:", ":hush", "1:hu sh", "1:hush/../x", "１:hush"])

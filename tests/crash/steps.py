@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from agentd.transcript.disk import Disk, Write
-from channels.base import Accept, Address, Channel, Inbound, Receipt, RemoteFile
+from channels.base import Accept, Address, Channel, Inbound, Places, Receipt, RemoteFile
 from channels.markup.rich import Dialect, RichText
 from channels.pacing import UNPACED
 
@@ -103,7 +103,7 @@ class SteppingChannel:
         self._steps = steps
         self._calls: Counter[str] = Counter()
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Receive; each update that is handed over is a step."""
 
         async def step(inbound: Inbound) -> Receipt:
@@ -112,7 +112,7 @@ class SteppingChannel:
             self._steps.pass_by(f"after {called}")
             return receipt
 
-        await self._channel.run(step)
+        await self._channel.run(step, places)
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send."""

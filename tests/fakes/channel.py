@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from channels.base import Accept, Address, RemoteFile
+from channels.base import Accept, Address, Places, RemoteFile
 from channels.errors import FetchFailed, SendFailed, Unreachable
 from channels.health import Health
 from channels.markup.rich import Dialect, RichText, plain
@@ -52,9 +52,9 @@ class FakeChannel:
         """What the person sees, in the order of sending."""
         return [sent.text for sent in self.sent]
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Receive nothing: tests hand their messages to the router."""
-        del accept
+        del accept, places
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Keep a message."""

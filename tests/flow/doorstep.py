@@ -17,7 +17,17 @@ from typing import Any
 from agentd.app import Edges, serve
 from agentd.settings import load_settings
 from agentd.transcript.clock import Clock, utc_now
-from channels.base import Accept, Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt, RemoteFile
+from channels.base import (
+    Accept,
+    Address,
+    Author,
+    InboundDelete,
+    InboundEdit,
+    InboundMessage,
+    Places,
+    Receipt,
+    RemoteFile,
+)
 from channels.errors import FetchFailed, SendFailed
 from channels.health import Health
 from channels.markup.rich import PLAIN, RichText
@@ -56,8 +66,9 @@ class Platform:
         self.closed = asyncio.Event()
         self._ids = itertools.count(1)
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Let people in until the test has no more of them."""
+        del places
         self.listening.set_result(accept)
         await self.closed.wait()
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from channels.base import Address, Inbound, InboundMessage, Receipt
+from channels.base import Address, Inbound, InboundMessage, KnownPlace, Receipt
 from channels.errors import NotAccepted
 from channels.settings import TelegramSettings
 from channels.telegram import TelegramChannel
@@ -27,6 +27,11 @@ QUICK = replace(WAITS, network=SOON, conflict=SOON, token=SOON, empty=SOON, busy
 
 COMMANDS = {"new": "start a new conversation", "help": "show this list"}
 HERE = Address("telegram", "100", "7")
+
+
+async def nowhere() -> list[KnownPlace]:
+    """Know nobody from before."""
+    return []
 
 
 class Taken:
@@ -99,7 +104,7 @@ class Rig:
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
         """Let the channel receive."""
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(self.channel.run(self.accept), name="channel")
+            task = tasks.create_task(self.channel.run(self.accept, nowhere), name="channel")
             yield task
             task.cancel()
 

@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -152,7 +153,7 @@ class Life:
                     await router.recover()
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(store.keep_marks(), name="marks")
-                        await self._line.run(self._parts.accept(router, tasks))
+                        await self._line.run(self._parts.accept(router, tasks), partial(router.places, self._line.name))
         except* StorageError as group:
             faults = "; ".join(map(repr, _leaves(group)))
             self.note("life", "the daemon ends with 1:", faults)

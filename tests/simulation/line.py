@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 
-from channels.base import Accept, Address, Receipt, RemoteFile
+from channels.base import Accept, Address, Places, Receipt, RemoteFile
 from channels.errors import FetchFailed, NotAccepted, NotSent, SendFailed, Unreachable
 from channels.health import Health
 from channels.markup.rich import Dialect, RichText, plain
@@ -42,8 +42,9 @@ class Line:
         self._life = life
         self._news = {chat: asyncio.Event() for chat in chats}
 
-    async def run(self, accept: Accept) -> None:
+    async def run(self, accept: Accept, places: Places) -> None:
         """Offer what people did until cancelled."""
+        del places
         platform = self._platform
         platform.forget_acks()
         try:

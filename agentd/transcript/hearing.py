@@ -1,0 +1,62 @@
+"""When somebody was heard last in each session of a channel: from there on, its platform can be asked what was missed.
+
+The newest message or command of a file tells, in nearly every file within the block that is read first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from agentd.transcript.clock import parse_time
+from agentd.transcript.disk import Disk
+from agentd.transcript.key import SessionKey, parse_file_name
+from agentd.transcript.reading import find_key
+from agentd.transcript.records import Command, UserMessage, parse_line
+
+__all__ = ["Heard", "find_heard"]
+
+log = structlog.get_logger()
+
+
+class Heard(NamedTuple):
+    """A session, and when the newest message in its file was sent, by its platform's clock (aware, UTC)."""
+
+    key: SessionKey
+    last_sent_at: datetime
+
+
+def find_heard(disk: Disk, folder: Path, channel: str) -> list[Heard]:
+    """Look at every file of a channel's sessions; one that cannot be read is named in the log and left out.
+
+    Raises OSError where there is no folder.
+    """
+    prefix = SessionKey(channel, "", "").file_name.split("~")[0] + "~"
+    found = []
+    for name in disk.names(folder):
+        if not name.startswith(prefix):
+            continue
+        try:
+            heard = _look(disk, folder / name)
+        except OSError as fault:
+            log.error("session_not_readable", session=Path(name).stem, fault=str(fault))
+            continue
+        if heard is not None:
+            found.append(heard)
+    return found
+
+
+def _look(disk: Disk, path: Path) -> Heard | None:
+    key = parse_file_name(path.stem) or find_key(disk.start(path)[1], path)
+    if key is None or key.file_name != path.stem:
+        return None
+    size = disk.tail(path.parent, path.name, 0).stamp.size
+    for line in disk.lines_backwards(path, size):
+        record = parse_line(line) if line.strip() else None
+        if isinstance(record, UserMessage | Command) and record.source is not None:
+            sent_at = parse_time(record.source.sent_at)
+            return Heard(key, sent_at) if sent_at else None
+    return None
