@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.flow.bot import ADA, BOB, GROUP, Bot, open_bot, says
+from tests.flow.bot import ADA, BOB, GROUP, Bot, open_bot
+from tests.flow.house import says
 from tests.platforms.openai_behaviours import hang, slow
 from tests.platforms.telegram_server import texts
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.bot import ADA, Bot, open_bot, says
+from tests.flow.bot import ADA, Bot, open_bot
+from tests.flow.house import says
 from tests.platforms.telegram_server import texts
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agentd.conversation.commands import COMMANDS
-from tests.flow.bot import ADA, GROUP, Bot, open_bot, says
+from tests.flow.bot import ADA, GROUP, Bot, open_bot
+from tests.flow.house import says
 from tests.flow.soundness import check_sessions
 from tests.platforms.telegram_server import DOWNLOAD, Document, texts
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.bot import ADA, Bot, open_bot, says
+from tests.flow.bot import ADA, Bot, open_bot
+from tests.flow.house import says
 from tests.platforms.openai_behaviours import slow
 from tests.platforms.telegram_behaviours import cannot_parse_entities, too_many_requests
 from tests.platforms.telegram_server import MOST_UNITS, texts

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.bot import ADA, BOB, GROUP, Bot, open_bot, says
+from tests.flow.bot import ADA, BOB, GROUP, Bot, open_bot
+from tests.flow.house import says
 from tests.flow.soundness import check_sessions
 from tests.platforms.telegram_server import texts
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.flow.bot import ADA, Bot, open_bot, says
+from tests.flow.bot import ADA, Bot, open_bot
+from tests.flow.house import says
 from tests.platforms.botapi.budget import late_seconds
 from tests.platforms.openai_server import Behaviour, Call
 from tests.platforms.telegram_behaviours import too_many_requests
