@@ -71,13 +71,15 @@ def _receive(pipe: BinaryIO) -> Iterator[str]:
 
 @contextmanager
 def _started(work: Work, pieces: Sequence[Sequence[Path]], others: Sequence[BinaryIO]) -> Iterator[BinaryIO]:
-    """Start a process on these pieces, and end it at the end."""
+    """Start a process on these pieces, and end it at the end; an interrupt meanwhile waits until either is prepared."""
     reader, writer = os.pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if child == 0:
         _run(work, pieces, writer, (reader, *(other.fileno() for other in others)))
-    os.close(writer)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             yield pipe
     finally:
@@ -89,6 +91,7 @@ def _run(work: Work, pieces: Sequence[Sequence[Path]], writer: int, foreign: Ite
     """Be the process: what is a bug here is said here, and seen by the reader as an end too soon."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for fd in foreign:  # a pipe whose reader is gone is known only once nobody else holds that end
             os.close(fd)
         pipe = os.fdopen(writer, "wb")
