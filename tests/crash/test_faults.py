@@ -206,7 +206,7 @@ async def test_a_file_system_that_is_really_read_only_is_outlived(tmp_path: Path
     sessions.mkdir(mode=0o700, parents=True)
 
     def remount(mode: str) -> None:
-        command = ["mount", "-o", f"remount,bind,{mode}", sessions]
+        command: list[str | Path] = ["mount", "-o", f"remount,bind,{mode}", sessions]
         for _ in range(MOST_TRIES):
             done = subprocess.run(command, capture_output=True, check=False)
             if b"busy" not in done.stderr:
