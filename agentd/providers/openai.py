@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -47,6 +47,12 @@ MAX_FAULT_BYTES = 64 * 1024
 
 COUNTS_SECONDS = 5.0
 """The reply is complete before its token counts come: nobody waits longer than this for them."""
+
+REST_SECONDS = 0.1
+"""An answer that goes on for longer after its reply is not waited for: the next request makes a connection anew."""
+
+MAX_REST_BYTES = 64 * 1024
+"""The end of a stream has a few bytes."""
 
 _log = structlog.get_logger()
 
@@ -94,8 +100,8 @@ class OpenAIProvider:
 
     async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
         reply = StreamedReply(self._server)
-        try:
-            async with aclosing(read_pieces(response, self._server)) as pieces:
+        async with aclosing(read_pieces(response, self._server)) as pieces:
+            try:
                 while not reply.closed:
                     async with asyncio.timeout(self._counts_seconds if reply.complete else None):
                         piece = await anext(pieces, b"")
@@ -103,11 +109,15 @@ class OpenAIProvider:
                         break
                     for event in reply.feed(piece):
                         yield event
-        except (httpx.TransportError, TimeoutError):
-            if not reply.complete:  # otherwise only the token counts are missing
-                raise
-        for event in reply.finish():
-            yield event
+            except (httpx.TransportError, TimeoutError):
+                if not reply.complete:  # otherwise only the token counts are missing
+                    raise
+            try:
+                for event in reply.finish():
+                    yield event
+            finally:
+                if reply.closed:
+                    await _read_out(pieces)
 
     @asynccontextmanager
     async def _asked(self, request: CompletionRequest) -> AsyncIterator[httpx.Response]:
@@ -149,3 +159,14 @@ class OpenAIProvider:
                 raise ProviderRefused("provider.api_key has characters that no key has: copy it again")
             headers["Authorization"] = f"Bearer {key}"
         return headers
+
+
+async def _read_out(pieces: AsyncIterator[bytes]) -> None:
+    """Read what may still come of an answer whose reply is whole: only then can its connection be used again."""
+    read_bytes = 0
+    with suppress(httpx.TransportError, TimeoutError):
+        async with asyncio.timeout(REST_SECONDS):
+            async for piece in pieces:
+                read_bytes += len(piece)
+                if read_bytes > MAX_REST_BYTES:
+                    return

@@ -187,7 +187,7 @@ class StreamedReply:
         self._characters = 0
         self._half = ""
         self.closed = False
-        """Whether the server has said that nothing follows."""
+        """Whether the server has said that nothing follows, or nothing that matters can: the reply has its counts."""
 
     @property
     def complete(self) -> bool:
@@ -220,6 +220,7 @@ class StreamedReply:
                     raise self.endless()
                 yield TextDelta(text)
             self._reason = choice.finish_reason or self._reason
+        self.closed = self.complete and chunk.usage is not None
 
     def finish(self) -> Iterator[Event]:
         """Yield the end of the reply; raise `ProviderRetryable` if the server gave no reason for it."""
