@@ -15,13 +15,13 @@ from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Destination, Known, Reply
 from agentd.delivery.telling import Teller
 from agentd.transcript.clock import parse_time
-from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure
+from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure, Record
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import RateLimited, SendFailed, Unreachable
 
-__all__ = ["Outbox"]
+__all__ = ["Ending", "Outbox"]
 
 log = structlog.get_logger()
 
@@ -54,6 +54,14 @@ class _DraftRecords:
     async def sent(self, part: int, message_id: str) -> Awaitable[object]:
         draft = Draft(answers=self.answers(), part=part, state="sent", message_id=message_id)
         return await self.store.enqueue(self.session, draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a turn ended, on its way to the disk."""
+
+    recording: asyncio.Future[list[Record]]
+    is_told: bool
 
 
 class Outbox:
@@ -102,15 +110,25 @@ class Outbox:
         """Begin, or take up, the reply to messages to which none can be added."""
         return self.reply(lambda: answers)
 
+    async def record(self, ending: AssistantMessage | Failure) -> Ending:
+        """Begin to record how a turn ended; nothing after this may end it in another way."""
+        is_told = isinstance(ending, AssistantMessage) or ending.told
+        return Ending(await self._wiring.store.enqueue(self._session, ending), is_told)
+
     async def settle(self, reply: Reply, ending: AssistantMessage | Failure, shown: str) -> tuple[str, ...]:
         """Record how a turn ended, then show that, unless nobody is to be told; return the platform's ids."""
-        recording = await self._wiring.store.enqueue(self._session, ending)
-        is_told = isinstance(ending, AssistantMessage) or ending.told
-        if is_told:
+        return await self.show(reply, await self.record(ending), shown)
+
+    async def show(self, reply: Reply, ending: Ending, shown: str) -> tuple[str, ...]:
+        """Show how a turn ended once that is on disk, unless nobody is to be told; return the platform's ids.
+
+        Raises StorageError where it could not be recorded, and Unreachable as `deliver` does.
+        """
+        if ending.is_told:
             await asyncio.sleep(0)  # the disk begins, and needs nobody meanwhile
             reply.prepare(shown)
-        [recorded] = await asyncio.shield(recording)
-        if not is_told:
+        [recorded] = await asyncio.shield(ending.recording)
+        if not ending.is_told:
             self._forget(reply)
             return ()
         return await self.deliver(reply, recorded.seq, shown)

@@ -8,8 +8,8 @@ or a failure that its sender is told of.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,13 +19,13 @@ from agentd.context.prompt import build_prompt
 from agentd.conversation import notices
 from agentd.conversation.enclosing import load_images
 from agentd.conversation.intake import Question, next_question
-from agentd.conversation.outbox import Outbox
+from agentd.conversation.outbox import Ending, Outbox
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Finished, Restarted, TextDelta
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
@@ -51,6 +51,8 @@ class _Progress:
 
     text: str = ""
     finished: Finished | None = None
+    ending: Ending | None = None
+    """The reply's record, once nothing can end the turn otherwise."""
 
 
 def budget_tokens(wiring: Wiring) -> int:
@@ -183,7 +185,7 @@ class Turn:
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
-        async with self._slot(), aclosing(self._wiring.provider.stream(request)) as events:
+        async with self._slot(), _closing(self._wiring.provider.stream(request), progress) as events:
             while progress.finished is None:
                 async with self._interruptible():
                     event = await anext(events)
@@ -195,6 +197,9 @@ class Turn:
                         self._void(progress)
                     case Finished():
                         progress.finished = event
+            reason, _ = self._verdict(progress)
+            if not is_blank(progress.text):
+                await self._record(progress, reason)  # before the connection is given back, which takes its time
 
     def _void(self, progress: _Progress) -> None:
         """Forget what the model has said: it begins anew."""
@@ -234,7 +239,10 @@ class Turn:
             return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
         return "", ""
 
-    async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
+    async def _record(self, progress: _Progress, reason: str) -> Ending:
+        """Begin to record the reply, unless that is done."""
+        if progress.ending is not None:
+            return progress.ending
         done = progress.finished
         record = AssistantMessage(
             content=progress.text,
@@ -247,10 +255,15 @@ class Turn:
             ),
             trace=self.trace,
         )
+        progress.ending = await self._outbox.record(record)
+        return progress.ending
+
+    async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
+        ending = await self._record(progress, reason)
         shown = progress.text
         if reason:
             shown = f"{shown}\n{notices.broken_off(reason, detail, self.trace)}"
-        self.message_ids = await self._outbox.settle(self._reply, record, shown)
+        self.message_ids = await self._outbox.show(self._reply, ending, shown)
 
     async def _fail(self, reason: str, detail: str) -> None:
         if reason == "superseded" and self._reply.is_visible:
@@ -273,3 +286,19 @@ class Turn:
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
             self._question = replace(wider, answers=answers)
         self._joined_at = self._wiring.monotonic()
+
+
+@asynccontextmanager
+async def _closing(
+    events: AsyncGenerator[Event, None], progress: _Progress
+) -> AsyncIterator[AsyncGenerator[Event, None]]:
+    """End the stream with the block; where the reply is whole, a fault in that changes nothing."""
+    try:
+        yield events
+    finally:
+        try:
+            await events.aclose()
+        except Exception as fault:
+            if progress.finished is None:
+                raise
+            log.warning("stream_not_ended", fault=str(fault))

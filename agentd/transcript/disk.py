@@ -15,10 +15,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -152,21 +153,29 @@ class FileDisk:
         self._doubtful: set[Path] = set()
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
-        """Append and flush each, side by side; then flush the folders of the new ones."""
+        """Append and flush each, and the folders of the new ones, side by side: what is flushed together costs once."""
         for folder in {write.path.parent for write in writes if write.offset > 0} - self._flushed:
             fault = _flush_folder(folder, self._os)
             if fault is not None:
                 return [fault] * len(writes)
             self._flushed.add(folder)
-        if len(writes) == 1:
-            faults = [self._commit_one(writes[0])]
-        else:
-            faults = list(self._flushers.map(self._commit_one, writes))
-        results = list(zip(writes, faults, strict=True))
-        born = {write.path.parent for write, fault in results if write.offset == 0 and fault is None}
-        lost = {folder: fault for folder in born if (fault := _flush_folder(folder, self._os))}
-        self._flushed |= born - lost.keys()
-        return [self._undo_birth(write, lost) or fault for write, fault in results]
+        unborn = {write.path: fault for write in writes if write.offset == 0 and (fault := self._make(write.path))}
+        born = list({write.path.parent for write in writes if write.offset == 0 and write.path not in unborn})
+        jobs = [partial(self._commit_one, write) for write in writes if write.path not in unborn]
+        jobs += [partial(_flush_folder, folder, self._os) for folder in born]
+        ended = iter(list(self._flushers.map(_call, jobs)) if len(jobs) > 1 else [job() for job in jobs])
+        faults = [unborn.get(write.path) or next(ended) for write in writes]
+        lost = {folder: fault for folder, fault in zip(born, ended, strict=True) if fault}
+        self._flushed.update(folder for folder in born if folder not in lost)
+        return [self._undo_birth(write, lost) or fault for write, fault in zip(writes, faults, strict=True)]
+
+    def _make(self, path: Path) -> OSError | None:
+        """Make a file, unless it is there: once it has its name, the folder can be flushed beside it."""
+        try:
+            with _opened(self._os, path, os.O_WRONLY | os.O_CREAT | _SESSION_FILE):
+                return None
+        except OSError as fault:
+            return fault
 
     def lines_backwards(self, path: Path, end: int) -> Iterator[bytes]:
         """Yield the lines of the first `end` bytes, last first, read in blocks as they are asked for."""
@@ -360,6 +369,10 @@ def _opened(system: System, path: Path, flags: int) -> Iterator[int]:
         yield fd
     finally:
         system.close(fd)
+
+
+def _call(job: Callable[[], OSError | None]) -> OSError | None:
+    return job()
 
 
 def _flush_folder(folder: Path, system: System) -> OSError | None:
