@@ -251,6 +251,7 @@ class SessionActor:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
         except (StorageError, Unreachable) as fault:
+            await turn.give_up()
             await self._stall(session, outbox, fault)
         finally:
             attending.cancel()

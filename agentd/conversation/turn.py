@@ -155,6 +155,10 @@ class Turn:
             log.exception("turn_crashed")
             return "internal", ""
 
+    async def give_up(self) -> None:
+        """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""
+        await self._reply.stop_growing()
+
     async def attend(self) -> None:
         """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
         async with asyncio.TaskGroup() as tasks:
@@ -192,7 +196,7 @@ class Turn:
                 match event:
                     case TextDelta():
                         progress.text += event.text
-                        await self._reply.grow(progress.text)
+                        self._reply.grow(progress.text)
                     case Restarted():
                         self._void(progress)
                     case Finished():
@@ -266,6 +270,7 @@ class Turn:
         self.message_ids = await self._outbox.show(self._reply, ending, shown)
 
     async def _fail(self, reason: str, detail: str) -> None:
+        await self._reply.stop_growing()
         if reason == "superseded" and self._reply.is_visible:
             reason = "stopped"  # what is on the screen was begun for fewer messages, and does not go on
         notice = notices.failure_text(reason, detail, self.trace)

@@ -43,6 +43,10 @@ class Pace(Protocol):
         """Call nothing there for so long: the platform wants it so."""
         ...
 
+    def refused(self, chat: str, seconds: float) -> None:
+        """Give back the place of a call that was one too many, which shows nothing, and call nothing for so long."""
+        ...
+
     def is_resting(self, chat: str) -> bool:
         """Tell whether that time is not over."""
         ...
@@ -57,6 +61,10 @@ class _Bucket:
 
     def take(self, now: float) -> None:
         self._taken.append(now)
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._taken.pop()
 
     def wait_seconds(self, now: float, *, spares: bool = False) -> float:
         """Return how long it takes until a token is there; `spares`: so that some are left for what must be said."""
@@ -88,6 +96,10 @@ class _Place:
         self._last_call = now
         for bucket in self._buckets:
             bucket.take(now)
+
+    def give_back(self) -> None:
+        for bucket in self._buckets:
+            bucket.give_back()
 
     def wait_seconds(self, now: float) -> float:
         """Return how long a call that must be made has to wait."""
@@ -148,6 +160,13 @@ class Governor:
     def rest(self, chat: str, seconds: float) -> None:
         """Call nothing there for so long, and leave out bursts for a while."""
         self._place(chat).rest(self._monotonic(), seconds)
+
+    def refused(self, chat: str, seconds: float) -> None:
+        """Give back the place of a call that was one too many, which shows nothing, and call nothing for so long."""
+        self._place(chat).give_back()
+        if self._over_all is not None:
+            self._over_all.give_back()
+        self.rest(chat, seconds)
 
     def is_resting(self, chat: str) -> bool:
         """Tell whether the platform wants to be left alone there."""

@@ -18,6 +18,8 @@ from functools import partial
 from math import inf
 from typing import Literal, Protocol, TypeVar
 
+import structlog
+
 from agentd.delivery.governor import Pace
 from agentd.errors import StorageError
 from channels.base import Address, Screen
@@ -33,7 +35,12 @@ COPY_NOTE = "[Sent again: I could not tell whether this had arrived.]\n"
 EDIT_PAUSE_SECONDS = 0.05
 """The least time between two drafts, also where the platform sets no limit; the final is never held back."""
 
+END_PAUSE_SECONDS = 0.02
+"""With a model's last words comes its end: a draft of them would only take the final's place in the rate budget."""
+
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 Room = Callable[[], Awaitable[None]]
 """Returns when the rate budget has room for a call, and takes it."""
@@ -164,54 +171,70 @@ class Reply:
         self._fault = None
         self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
-    async def grow(self, text: str) -> None:
-        """Show what there is so far, if this reply grows and there is room for that."""
+    def grow(self, text: str) -> None:
+        """Take in what there is so far, to be shown by `catch_up`: the model is not kept waiting for the platform.
+
+        Raises StorageError where something shown earlier could not be recorded.
+        """
         if self._fault is not None:
             raise self._fault
         if self._growing and not is_blank(text):
-            async with self._showing:
-                await self._grow(text)
+            self._owed = text
+            self._owing.set()
 
     def void(self) -> None:
-        """Forget what there was no room to show: the model begins anew."""
+        """Forget what was not shown yet: the model begins anew."""
         self._owed = None
 
-    async def catch_up(self) -> None:
-        """Show, as soon as there is room, what there was no room for; until this is cancelled, which cuts no call.
+    async def stop_growing(self) -> None:
+        """Begin no draft any more, and return once none is under way: `is_visible` stays what it is then."""
+        self._growing, self._owed = False, None
+        async with self._showing:
+            return
 
-        A model may pause for long: what it said before should not wait for what it says next.
-        """
+    async def catch_up(self) -> None:
+        """Show what there is so far, whenever there is room for that, until this is cancelled."""
         while True:
             await self._owing.wait()
             self._owing.clear()
-            await asyncio.sleep(max(self._next_draft - self._monotonic(), 0.0))
-            async with self._showing:
-                if self._owed is not None and self._growing:
-                    await self._grow_apart(self._owed)
+            pause_seconds = END_PAUSE_SECONDS if self.is_visible else 0.0
+            await asyncio.sleep(max(self._next_draft - self._monotonic(), pause_seconds))
+            try:
+                await self.show_growth()
+            except StorageError as fault:
+                self._fault = fault
+            except Exception:
+                log.exception("draft_crashed")
+                self._growing = False
 
-    async def _grow_apart(self, text: str) -> None:
-        try:
-            await self._grow(text)
-        except StorageError as fault:
-            self._fault = fault
+    async def show_growth(self) -> None:
+        """Show the newest of what is not shown yet, if this reply grows and there is room. Raises StorageError."""
+        async with self._showing:
+            if self._owed is None or not self._growing:
+                return
+            # Before it is rendered: a long text costs time, and mostly there is no room.
+            seconds = max(self._next_draft - self._monotonic(), self._pace.draft(self._to.chat, looks_only=True))
+            if seconds > 0:
+                self._postpone(self._owed, seconds)
+                return
+            await self._begin(0, self._parts.setdefault(0, _Part()))
+            await self._show_draft()
 
-    async def _grow(self, text: str) -> None:
-        self._owed = None
-        # Before it is rendered: a long text costs time, and mostly there is no room.
-        wait_seconds = max(self._next_draft - self._monotonic(), self._pace.draft(self._to.chat, looks_only=True))
-        if wait_seconds > 0:
-            self._owe(text, wait_seconds)
-            return
+    async def _show_draft(self) -> None:
+        text, self._owed = self._owed, None
+        if text is None:
+            return  # meanwhile the model has come to its end, or has begun anew
         try:
             await self._show(text, self._draft)
             self._next_draft = self._monotonic() + EDIT_PAUSE_SECONDS
         except _NotNow as fault:
-            self._owe(text, fault.seconds)
+            self._postpone(text, fault.seconds)
         except (SendFailed, Unreachable):
             self._growing = False
 
-    def _owe(self, text: str, seconds: float) -> None:
-        self._owed = text
+    def _postpone(self, text: str, seconds: float) -> None:
+        """Owe this, or what the model has said since."""
+        self._owed = self._owed or text
         self._next_draft = self._monotonic() + seconds
         self._owing.set()
 
@@ -270,17 +293,21 @@ class Reply:
             try:
                 return await call()
             except RateLimited as fault:
-                self._pace.rest(self._to.chat, fault.retry_after_seconds)
+                self._pace.refused(self._to.chat, fault.retry_after_seconds)
             await room()
 
     def _is_recognised(self, part: _Part) -> bool:
         return self._monotonic() - part.begun_at < self._screen.nonce_seconds
 
-    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> str:
-        await room()
+    async def _begin(self, number: int, part: _Part) -> None:
+        """Record that a part is about to be sent, unless that is done."""
         if not part.is_begun:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
+
+    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> str:
+        await room()
+        await self._begin(number, part)
         nonce = f"{self._nonce}-{number}-{part.tries % 1000}"
         # From here on it may have arrived, also if this is cancelled, until the platform has said something.
         was_in_doubt, part.in_doubt = part.in_doubt, True

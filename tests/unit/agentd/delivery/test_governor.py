@@ -277,6 +277,20 @@ def test_a_call_that_waits_already_waits_for_a_rest_too(seconds: float) -> None:
     assert play(scenario()) == [(DM, max(2.5 + seconds, 3.0))]
 
 
+def test_a_call_that_was_refused_takes_no_place_of_those_that_follow() -> None:
+    async def scenario() -> list[float]:
+        governor = await governor_now()
+        await turns(governor, [GROUP] * 15)
+        for _ in range(10):
+            await governor.turn(GROUP)
+            governor.refused(GROUP, 1.0)
+        return [time for _, time in await turns(governor, [GROUP] * 6)]
+
+    times = play(scenario())
+
+    assert times[4] < 60 <= times[5]
+
+
 def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
     clock = Clock()
     governor = Governor(RATES, clock)

@@ -62,6 +62,14 @@ class Platform(FakeChannel):
         await asyncio.sleep(self._dice.uniform(0.02, 0.08))
 
 
+class FlushingJournal(MemoryJournal):
+    """One whose records take as long as a flush of a disk."""
+
+    async def sending(self, part: int) -> None:
+        await asyncio.sleep(0.002)
+        await super().sending(part)
+
+
 class Talk:
     """One chat, with a model that says long and short things with pauses in between."""
 
@@ -82,14 +90,14 @@ class Talk:
             await asyncio.sleep(self._dice.choice((0.0, 0.0, 0.2, 2.0, 8.0)))
 
     async def _answer(self, number: int) -> None:
-        reply = Reply(self._to, MemoryJournal(), nonce=f"{number}", monotonic=self._clock, known={})
+        reply = Reply(self._to, FlushingJournal(), nonce=f"{number}", monotonic=self._clock, known={})
         text = f"{number}:"
         async with asyncio.TaskGroup() as tasks:
             drafts = tasks.create_task(reply.catch_up(), name="drafts")
             for _ in range(self._dice.choice((1, 3, 40, 150))):
                 await asyncio.sleep(self._dice.choice((0.0, 0.05, 0.1, 0.3)))
                 text += " word"
-                await reply.grow(text)
+                reply.grow(text)
             said_at = self._clock()
             outcome = await reply.finish(text)
             drafts.cancel()

@@ -11,6 +11,7 @@ from channels.base import Address
 from channels.errors import NotSent, SendFailed, Unreachable
 from channels.markup.rich import RichText, plain
 from tests.fakes.channel import FakeChannel
+from tests.unit.agentd.delivery.growing import grow
 
 HERE = Address("fake", "bot", "dm")
 
@@ -73,6 +74,9 @@ class Unpaced:
     def rest(self, chat: str, seconds: float) -> None:
         raise AssertionError(f"nobody asked to leave {chat} alone for {seconds} s")
 
+    def refused(self, chat: str, seconds: float) -> None:
+        raise AssertionError(f"nobody refused a call in {chat} for {seconds} s")
+
 
 def reply_on(
     channel: FakeChannel, journal: MemoryJournal, known: dict[int, Known] | None = None, *, grows: bool = True
@@ -101,7 +105,7 @@ async def test_a_growing_reply_fills_one_part_after_the_other_by_edits() -> None
     channel, journal = FaultyChannel(most_units=10), MemoryJournal()
     reply = reply_on(channel, journal)
     for text in ("one", "one two", "one two three", "one two three four"):
-        await reply.grow(text)
+        await grow(reply, text)
     await reply.finish("one two three four five")
 
     assert channel.texts == ["one two", "three four", "five"]
@@ -111,7 +115,7 @@ async def test_a_growing_reply_fills_one_part_after_the_other_by_edits() -> None
 async def test_the_parts_that_a_shorter_text_leaves_over_are_removed() -> None:
     channel, journal = FaultyChannel(most_units=10), MemoryJournal()
     reply = reply_on(channel, journal)
-    await reply.grow("one two three four five six")
+    await grow(reply, "one two three four five six")
     outcome = await reply.finish("short")
 
     assert channel.texts == ["short"]
@@ -195,7 +199,7 @@ async def test_where_the_nonce_is_recognised_a_lost_answer_makes_no_copy_and_the
     channel, journal = RecognisingChannel(), MemoryJournal()
     channel.sending = [Unreachable("reset by peer")]
     reply = reply_on(channel, journal)
-    await reply.grow("one")
+    await grow(reply, "one")
     outcome = await reply.finish("one two")
 
     assert channel.texts == ["one two"]
@@ -239,7 +243,7 @@ async def test_a_refusal_while_it_grows_ends_the_growing_and_not_the_reply() -> 
     channel.editing = [SendFailed("too many edits")]
     reply = reply_on(channel, journal)
     for text in ("one", "one two", "one two three"):
-        await reply.grow(text)
+        await grow(reply, text)
 
     assert channel.texts == ["one"]
     assert (await reply.finish("one two three four")).state == "sent"

@@ -15,6 +15,7 @@ from channels.base import Address
 from channels.errors import RateLimited, Unreachable
 from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import UNPACED, Rate, Rates
+from tests.unit.agentd.delivery.growing import grow
 from tests.unit.agentd.delivery.test_reply import FaultyChannel, MemoryJournal
 from tests.unit.agentd.delivery.timeless import START_SECONDS, play
 
@@ -87,7 +88,7 @@ def test_a_draft_without_room_is_shown_as_soon_as_there_is_some_although_the_mod
         reply = reply_on(channel, MemoryJournal())
         async with catching_up(reply):
             for text in ("a", "a b", "a b c"):
-                await reply.grow(text)
+                await grow(reply, text)
                 await asyncio.sleep(0.1)
             await asyncio.sleep(30)
         return channel.calls
@@ -101,7 +102,7 @@ def test_drafts_of_a_steady_stream_come_evenly_and_the_final_at_once() -> None:
         reply = reply_on(channel, MemoryJournal())
         async with catching_up(reply):
             for number in range(1, 49):
-                await reply.grow("x" * number)
+                await grow(reply, "x" * number)
                 await asyncio.sleep(0.1)
             await reply.finish("x" * 50)
         return channel.calls
@@ -116,7 +117,7 @@ def test_nothing_is_rendered_for_a_draft_that_has_no_room() -> None:
         channel = Recording()
         reply = reply_on(channel, MemoryJournal())
         for number in range(1, 100):
-            await reply.grow("x" * number)
+            await grow(reply, "x" * number)
             await asyncio.sleep(0.009)
         return channel.rendered
 
@@ -129,7 +130,7 @@ def test_the_end_waits_for_a_draft_that_is_under_way_and_comes_after_it() -> Non
         reply = reply_on(channel, MemoryJournal(), UNPACED)
         channel.gate.clear()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(reply.grow("half"), name="draft")
+            tasks.create_task(grow(reply, "half"), name="draft")
             await asyncio.sleep(0.1)
             final = tasks.create_task(reply.finish("half and half"), name="final")
             await asyncio.sleep(5)
@@ -149,7 +150,7 @@ def test_a_text_that_is_shown_already_is_never_sent_again() -> None:
         channel = Recording(most_units=10)
         reply = reply_on(channel, MemoryJournal(), UNPACED)
         for text in ("one two", "one two", "one two three", "one two three", "one two three "):
-            await reply.grow(text)
+            await grow(reply, text)
             await asyncio.sleep(1)
         await reply.finish("one two three")
         return channel
@@ -162,7 +163,7 @@ def test_what_shows_nothing_is_no_draft(text: str) -> None:
     async def scenario() -> list[tuple[float, str, str]]:
         channel = Recording()
         reply = reply_on(channel, MemoryJournal(), UNPACED)
-        await reply.grow(text)
+        await grow(reply, text)
         return channel.calls
 
     assert play(scenario()) == []
@@ -186,7 +187,7 @@ def test_a_send_that_is_cancelled_may_have_arrived_so_that_the_next_try_is_marke
         reply = reply_on(channel, journal, UNPACED)
         channel.gate.clear()
         async with asyncio.TaskGroup() as tasks:
-            draft = tasks.create_task(reply.grow("half"), name="draft")
+            draft = tasks.create_task(grow(reply, "half"), name="draft")
             await asyncio.sleep(0.1)
             draft.cancel()
         channel.gate.set()
@@ -199,7 +200,7 @@ def test_a_send_that_is_cancelled_may_have_arrived_so_that_the_next_try_is_marke
     assert journal.lines == ["sending 0", "sending 0", "sent 0 m0"]
 
 
-@pytest.mark.parametrize("end", [lambda reply: reply.grow("a b c"), lambda reply: reply.finish("a b c")])
+@pytest.mark.parametrize("end", [lambda reply: grow(reply, "a b c"), lambda reply: reply.finish("a b c")])
 def test_a_disk_that_refuses_a_late_draft_is_heard_of_by_who_calls_next(
     end: Callable[[Reply], Awaitable[object]],
 ) -> None:
@@ -207,8 +208,8 @@ def test_a_disk_that_refuses_a_late_draft_is_heard_of_by_who_calls_next(
         channel = Recording(most_units=3)
         reply = reply_on(channel, FullDisk(taken=2))
         async with catching_up(reply):
-            await reply.grow("a")
-            await reply.grow("a b c")
+            await grow(reply, "a")
+            await grow(reply, "a b c")
             await asyncio.sleep(10)
         with pytest.raises(StorageError, match="the disk is full"):
             await end(reply)
@@ -222,7 +223,7 @@ def test_a_first_send_that_was_refused_for_its_rate_is_journalled_once_and_is_no
         channel.sending = [RateLimited("slow down", 7), RateLimited("slower", 3)]
         reply = reply_on(channel, journal)
         async with catching_up(reply):
-            await reply.grow("a")
+            await grow(reply, "a")
             await asyncio.sleep(60)
         return (await reply.finish("a b")).state, channel, journal
 
@@ -238,7 +239,7 @@ def test_a_final_that_is_refused_for_its_rate_comes_exactly_when_the_platform_sa
     async def scenario() -> tuple[str, list[float], list[str]]:
         channel = Recording()
         reply = reply_on(channel, MemoryJournal())
-        await reply.grow("a")
+        await grow(reply, "a")
         await asyncio.sleep(2)
         channel.editing = [RateLimited("slow down", seconds) for seconds in waits]
         outcome = await reply.finish("a b")
@@ -256,9 +257,9 @@ def test_a_refused_draft_does_not_hold_up_the_end_longer_than_the_platform_asks(
         channel.editing = [RateLimited("slow down", 5)]
         reply = reply_on(channel, MemoryJournal())
         async with catching_up(reply):
-            await reply.grow("a")
+            await grow(reply, "a")
             await asyncio.sleep(2)
-            await reply.grow("a b")
+            await grow(reply, "a b")
             await asyncio.sleep(0.5)
             await reply.finish("a b c")
         return channel.calls
@@ -273,7 +274,7 @@ def test_a_growing_reply_of_many_parts_shows_each_part_once_and_changes_only_the
         text = ""
         for number in range(60):
             text += f"w{number} "
-            await reply.grow(text)
+            await grow(reply, text)
             await asyncio.sleep(0.1)
         await reply.finish(text)
         return channel, journal
@@ -293,10 +294,10 @@ def test_an_edit_whose_answer_was_lost_is_made_again_though_the_text_is_the_one_
     async def scenario() -> list[str]:
         channel = Recording()
         reply = reply_on(channel, MemoryJournal())
-        await reply.grow("Hello")
+        await grow(reply, "Hello")
         await asyncio.sleep(2)
         channel.lost = [Unreachable("reset by peer")]
-        await reply.grow("Hello wor")
+        await grow(reply, "Hello wor")
         await reply.finish("Hello")
         return channel.texts
 
@@ -308,8 +309,8 @@ def test_what_the_model_took_back_is_not_shown_any_more() -> None:
         channel = Recording()
         reply = reply_on(channel, MemoryJournal())
         async with catching_up(reply):
-            await reply.grow("One")
-            await reply.grow("One and a half")
+            await grow(reply, "One")
+            await grow(reply, "One and a half")
             reply.void()
             await asyncio.sleep(10)
         return channel.calls
