@@ -157,7 +157,7 @@ class Turn:
 
     async def give_up(self) -> None:
         """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""
-        await self._reply.stop_growing()
+        await self._reply.rest()
 
     async def attend(self) -> None:
         """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
@@ -260,6 +260,7 @@ class Turn:
             trace=self.trace,
         )
         progress.ending = await self._outbox.record(record)
+        self._reply.grow_no_more()
         return progress.ending
 
     async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
@@ -270,7 +271,7 @@ class Turn:
         self.message_ids = await self._outbox.show(self._reply, ending, shown)
 
     async def _fail(self, reason: str, detail: str) -> None:
-        await self._reply.stop_growing()
+        await self._reply.rest()
         if reason == "superseded" and self._reply.is_visible:
             reason = "stopped"  # what is on the screen was begun for fewer messages, and does not go on
         notice = notices.failure_text(reason, detail, self.trace)

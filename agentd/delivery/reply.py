@@ -186,9 +186,13 @@ class Reply:
         """Forget what was not shown yet: the model begins anew."""
         self._owed = None
 
-    async def stop_growing(self) -> None:
-        """Begin no draft any more, and return once none is under way: `is_visible` stays what it is then."""
+    def grow_no_more(self) -> None:
+        """Begin no draft any more."""
         self._growing, self._owed = False, None
+
+    async def rest(self) -> None:
+        """Begin no draft any more, and return once none is under way: `is_visible` stays what it is then."""
+        self.grow_no_more()
         async with self._showing:
             return
 
@@ -247,7 +251,7 @@ class Reply:
 
         Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
-        self._growing, self._owed = False, None
+        self.grow_no_more()
         async with self._showing:
             if self._fault is not None:
                 raise self._fault

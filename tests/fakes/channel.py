@@ -46,6 +46,8 @@ class FakeChannel:
         self.refuses = False
         self.gone = False
         self.changed = asyncio.Event()
+        self.called = asyncio.Event()
+        """Set at the first call that shows something, or would."""
 
     @property
     def texts(self) -> list[str]:
@@ -59,6 +61,7 @@ class FakeChannel:
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Keep a message."""
         del to, nonce
+        self.called.set()
         self._check()
         self.sent.append(Sent(f"m{next(self._ids)}", text.text))
         self.changed.set()
@@ -67,6 +70,7 @@ class FakeChannel:
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
         """Change a message, also one of an earlier run."""
         del to
+        self.called.set()
         self._check()
         for sent in self.sent:
             if sent.message_id == message_id:

@@ -23,8 +23,8 @@ async def test_a_message_is_answered_and_every_step_is_on_record(tmp_path: Path)
         await stage.say("Hi", message_id="42")
 
         assert stage.channel.texts == ["Hello Ada."]
-        assert stage.kinds() == ["session", "user", "draft", "draft", "assistant", "delivery"]
-        user, sending, sent, answer, delivery = stage.records()[1:]
+        assert stage.kinds() == ["session", "user", "assistant", "draft", "draft", "delivery"]
+        user, answer, sending, sent, delivery = stage.records()[1:]
         assert user["source"]["message_id"] == "42"
         assert user["source"]["author"] == {"id": "ada", "name": "Ada"}
         assert (sending["state"], sent["state"], sent["message_id"]) == ("sending", "sent", "m0")

@@ -30,6 +30,11 @@ class FullAt(FakeDisk):
         self._text = text
         self._times = times
 
+    @property
+    def has_refused(self) -> bool:
+        """Tell whether it has refused for the last time."""
+        return self._times == 0
+
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
         """Refuse the whole commit where it holds the text."""
         if self._times and any(self._text in write.payload for write in writes):
@@ -57,15 +62,13 @@ async def test_a_message_that_cannot_be_written_is_not_accepted_and_the_next_is(
             await stage.post("first")
         await stage.say("second")
 
-        assert stage.kinds() == ["session", "user", "draft", "draft", "assistant", "delivery"]
+        assert stage.kinds() == ["session", "user", "assistant", "draft", "draft", "delivery"]
         assert stage.channel.texts == ["ok"]
 
 
-@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"', b'"assistant"'])
-async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(
-    tmp_path: Path, disk: FileDisk, record: bytes
-) -> None:
-    async with full_at(tmp_path, disk, record) as stage:
+async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(tmp_path: Path, disk: FileDisk) -> None:
+    async with full_at(tmp_path, disk, b'"assistant"') as stage:
+        stage.provider.enqueue(TextDelta("half"), stage.channel.called, TextDelta(" and half"))
         await stage.say("first")
         told = list(stage.channel.texts)
         await stage.say("second")
@@ -76,6 +79,25 @@ async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(
             record["seq"] for record in stage.records() if record.get("role") == "user"
         ]
         assert not any("went wrong on my side" in text for text in stage.channel.texts)
+
+
+@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"'])
+async def test_a_reply_whose_drafts_could_not_be_recorded_is_delivered_once_and_not_made_again(
+    tmp_path: Path, disk: FileDisk, record: bytes
+) -> None:
+    refusing = FullAt(disk, record)
+    (tmp_path / "sessions").mkdir()
+    async with daemon(tmp_path, disk=refusing) as stage:
+        gate = asyncio.Event()
+        stage.provider.enqueue(TextDelta("an answer"), gate)
+        await stage.post("first")
+        await until(lambda: refusing.has_refused)
+        gate.set()
+        await until(lambda: stage.kinds()[-1] == "delivery")
+
+        assert stage.channel.texts == ["an answer"]
+        assert stage.records()[-1]["state"] == "sent"
+        assert len(stage.provider.requests) == 1
 
 
 async def test_messages_are_taken_again_once_the_file_can_be_read(tmp_path: Path, disk: FileDisk) -> None:
@@ -140,8 +162,10 @@ async def test_a_turn_that_could_not_be_put_on_disk_while_a_command_is_obeyed_is
         stage.provider.enqueue(gate, TextDelta("an answer"))
         await stage.post("one")
         await stage.provider.asked.wait()
-        gate.set()
-        await stage.say("/status")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stage.say("/status"))
+            await until(lambda: "command" in stage.kinds())
+            gate.set()
         await until(lambda: any("I cannot answer now" in text for text in stage.channel.texts))
 
         assert len(stage.provider.requests) == 1

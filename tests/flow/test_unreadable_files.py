@@ -94,4 +94,7 @@ async def test_others_do_not_wait_for_a_file_that_no_session_can_be_opened_on(pe
         await stage.say("three")
 
         assert others == ["ok"]
-        assert [text for role, text in stage.prompt() if role == "user"][-1].startswith("one")
+        assert [request.messages[-1].content.split("\n")[0] for request in stage.provider.requests][1:] == [
+            "one",
+            "three",
+        ]
