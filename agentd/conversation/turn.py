@@ -310,7 +310,7 @@ async def _closing(
     finally:
         try:
             await events.aclose()
-        except Exception as fault:
+        except ProviderError as fault:
             if progress.finished is None:
                 raise
             log.warning("stream_not_ended", fault=str(fault))
