@@ -31,6 +31,7 @@ APART = "\u200b"
 _MARKERS: dict[Kind, str] = {"spoiler": "||", "strike": "~~", "bold": "**", "italic": "_"}
 """Outer ones first."""
 _FENCE = re.compile("`(?=`)")
+_RUN = re.compile(r"\S+")
 _ENCODED = {ord(character): f"%{ord(character):02X}" for character in "()<>\\`"}
 
 Mark = tuple[Kind, str]
@@ -120,30 +121,45 @@ class _Writer:
     def _runs(self, start: int, end: int) -> list[_Run]:
         """Cut a line where its marks change, and around what is shown as it stands."""
         line = self._text[start:end]
-        backslashes = escapes(line, self._halves)
-        codes = list(self._codes(start, end))
-        addresses = [
-            (first, last, "")
-            for first, last in find_addresses(line)
-            if not any(begins < last and first < ends for begins, ends, _ in codes)
-        ]
-        solid = [*codes, *addresses]
+        solid = self._solid(start, end)
         edges = {0, len(line)}
         edges |= {edge - start for span in self._spans for edge in (span.start, span.end) if start < edge < end}
         edges |= {edge for first, last, _ in solid for edge in (first, last)}
         edges -= {edge for first, last, _ in solid for edge in range(first + 1, last)}
+        backslashes = escapes(line, edges, self._halves)
         runs = []
         for first, last in pairwise(sorted(edges)):
             raw = line[first:last]
             marks = self._marks(start + first, start + last)
             whole = next((shown for begins, ends, shown in solid if (begins, ends) == (first, last)), None)
             if whole is not None:
-                shown = whole or (f"<{raw}>" if line[last : last + 1] == "<" else raw)
+                shown = whole or (f"<{raw}>" if self._goes_on(start + last, end) else raw)
                 runs.append(_Run(shown, raw, _around(shown, marks)))
             else:
                 shown = "".join("\\" + c if first + n in backslashes else c for n, c in enumerate(raw))
                 runs.append(_Run(shown, raw, marks))
         return self._linked(runs)
+
+    def _goes_on(self, at: int, end: int) -> bool:
+        """Tell whether something is written behind an address here that would be read as a part of it."""
+        rest = _RUN.match(self._text, at, end)
+        behind = rest[0] if rest else ""
+        edges = (edge for span in self._spans for edge in (span.start, span.end))
+        return bool(set("<>") & set(behind)) or any(at <= edge < at + len(behind) for edge in edges)
+
+    def _solid(self, start: int, end: int) -> list[tuple[int, int, str]]:
+        """Give the places of what is shown as it stands: code, as it is written, and addresses."""
+        addresses = list(find_addresses(self._text[start:end]))
+        codes = [
+            code
+            for code in self._codes(start, end)
+            if all(
+                code[1] <= first or last <= code[0] or (code[0] <= first and last <= code[1])
+                for first, last in addresses
+            )
+        ]
+        free = [place for place in addresses if not any(code[0] <= place[0] < code[1] for code in codes)]
+        return [*codes, *((first, last, "") for first, last in free)]
 
     def _codes(self, start: int, end: int) -> Iterator[tuple[int, int, str]]:
         """Give the places of code in a line, with how it is written; what cannot be is left as text."""
@@ -181,7 +197,7 @@ class _Writer:
         bare = [_Run(run.shown, run.raw, run.marks[1:]) for run in runs]
         if self._is_widest or not (set("[]") & set(words) or "://" in words or not words.strip()):
             return runs
-        if words == address:
+        if words == address or not words.strip():
             return bare
         return [*bare, _Run(f" (<{_encoded(address)}>)", " ()", ())]
 
@@ -201,8 +217,10 @@ def _code(text: str) -> str:
     fence = next((fence for fence in ("`", "``") if len(fence) not in runs), "")
     if not fence or not text.strip():
         return ""
-    pad = " " if text[0] == "`" or text[-1] == "`" else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
+    # Of the spaces beside a backquote that begins or ends it, one is not shown.
+    before = " " if text.lstrip(" ").startswith("`") else ""
+    after = " " if text.rstrip(" ").endswith("`") else ""
+    return f"{fence}{before}{text}{after}{fence}"
 
 
 def _around(shown: str, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
@@ -259,7 +277,7 @@ def _marked(runs: list[_Run]) -> Iterator[str]:
         same = len(_common(tuple(mark for mark, _ in opened), run.marks))
         closing = [ending for _, ending in reversed(opened[same:])]
         del opened[same:]
-        yield "".join(closing)
+        yield _ended(closing, before)
         if closing and len(run.marks) > same:
             yield APART
         for depth in range(same, len(run.marks)):
@@ -268,7 +286,15 @@ def _marked(runs: list[_Run]) -> Iterator[str]:
             yield beginning
         yield run.shown
         before = run.raw[-1:]
-    yield "".join(ending for _, ending in reversed(opened))
+    yield _ended([ending for _, ending in reversed(opened)], before)
+
+
+def _ended(endings: list[str], before: str) -> str:
+    """Write the ends of marks; two of them do not know a backslash, and would begin with the character before."""
+    return "".join(
+        APART + ending if before and ending in (2 * "~", 2 * "|") and ending[0] == before else ending
+        for ending in endings
+    )
 
 
 def _marker(mark: Mark, runs: list[_Run], number: int, depth: int, before: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ would be a part of it (https://support.discord.com/hc/en-us/articles/210298617).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 __all__ = ["escapes", "find_addresses", "might_be_marked"]
 
@@ -21,7 +21,7 @@ _ANYWHERE = re.compile(
 )
 _AT_THE_START = re.compile(r"[^\S\n]*(?:(?=#{1,3}\s)|(?=>)|(?=[-+][\s#])|\d+(?=\.\s))")
 _HALVES = {"~": re.compile("~"), "|": re.compile(r"\|")}
-_ADDRESS = re.compile(r"https?://[^\s<]+[^<.,:;\"')\]\s]")
+_ADDRESS = re.compile(r"https?://[^\s<>]+[^<>.,:;\"')\]\s]")
 _ANY = re.compile(r"[\\*_`\[~|<@:#>\n+.-]|\d\.")
 
 
@@ -31,16 +31,18 @@ def might_be_marked(text: str) -> bool:
 
 
 def find_addresses(line: str) -> Iterator[tuple[int, int]]:
-    """Give the places of the addresses that Discord finds in a line."""
+    """Give the places of the addresses that Discord finds in a line, up to what cannot be a part of one."""
     return (found.span() for found in _ADDRESS.finditer(line))
 
 
-def escapes(line: str, halves: str) -> set[int]:
-    """Return the places in a line that need a backslash; `halves` are characters that need one also when alone."""
+def escapes(line: str, starts: Iterable[int], halves: str) -> set[int]:
+    """Return the places in a line that need a backslash.
+
+    `starts` are the places where Discord may see a line begin, `halves` characters that need one also when alone.
+    """
     places = {found.start() for found in _ANYWHERE.finditer(line)}
-    start = _AT_THE_START.match(line)
-    if start is not None:
-        places.add(start.end())
+    begun = (_AT_THE_START.match(line, start) for start in starts)
+    places |= {found.end() for found in begun if found is not None}
     for half in halves:
         places |= {found.start() for found in _HALVES[half].finditer(line)}
     return places
