@@ -143,9 +143,9 @@ class _Writer:
     def _goes_on(self, at: int, end: int) -> bool:
         """Tell whether something is written behind an address here that would be read as a part of it."""
         rest = _RUN.match(self._text, at, end)
-        behind = rest[0] if rest else ""
-        edges = (edge for span in self._spans for edge in (span.start, span.end))
-        return bool(set("<>") & set(behind)) or any(at <= edge < at + len(behind) for edge in edges)
+        if rest is None:
+            return False
+        return bool(set("<>") & set(rest[0])) or any(span.start < rest.end() and at < span.end for span in self._spans)
 
     def _solid(self, start: int, end: int) -> list[tuple[int, int, str]]:
         """Give the places of what is shown as it stands: code, as it is written, and addresses."""

@@ -112,7 +112,7 @@ class Reader:
             message.stickers,
             message.poll,
             message.message_snapshots,
-            message.components,
+            getattr(message, "components", ()),
             message.activity,
         )
         return not any(shown) and not is_named(message, self._me) and self._guilds != "off"

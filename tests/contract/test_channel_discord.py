@@ -180,24 +180,16 @@ async def test_a_command_after_the_bots_name_is_a_command_and_a_name_alone_is_a_
 
 
 async def test_what_a_person_forwards_is_the_persons(rig: Rig) -> None:
-    snapshot = {
-        "message": {
-            "type": 0,
-            "content": "the words of another",
-            "embeds": [],
-            "attachments": [],
-            "timestamp": "2024-01-01T00:00:00+00:00",
-            "edited_timestamp": None,
-            "flags": 0,
-            "mentions": [],
-            "mention_roles": [],
-        }
-    }
     async with rig.running():
-        rig.server.post("", more={"message_snapshots": [snapshot], "flags": 16384})
-        await rig.takes(1)
+        number = rig.server.post("first")
+        forwarded = {"content": "the words of another", "type": 0, "embeds": [], "attachments": []}
+        forwarded |= {"timestamp": "2024-01-01T00:00:00+00:00", "edited_timestamp": None, "flags": 0}
+        told = rig.server.history.as_event(rig.server.messages[number], reads_all=True)
+        told |= {"id": str(number + 1), "content": "", "message_snapshots": [{"message": forwarded}]}
+        rig.server.gateway.push_raw({"op": 0, "t": "MESSAGE_CREATE", "d": told})
+        await rig.takes(2)
 
-    assert rig.texts == ["the words of another"]
+    assert rig.texts == ["first", "the words of another"]
 
 
 async def test_the_commands_are_listed_and_not_again_while_they_stay_the_same(rig: Rig) -> None:

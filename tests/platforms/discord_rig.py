@@ -117,18 +117,19 @@ class Rig:
 
     def called(self, route: str) -> int:
         """Count the calls of a route."""
-        return sum(called.route == route for called in self.server.calls)
+        return sum(called.name == route for called in self.server.calls)
 
-    async def connected(self) -> None:
-        """Wait until the bot hears what is said, and lets it in."""
-        await self.until(lambda: self.server.gateway.is_connected and self.asked)
+    async def sessions(self, count: int) -> None:
+        """Wait until so many sessions were begun in all, and it was asked what was missed before them."""
+        await self.until(lambda: self.server.gateway.identified >= count and self.asked >= count)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
-        """Let the channel receive; it hears from the start of the block on."""
+        """Let the channel receive; it hears what is said from the start of the block on."""
+        count = self.server.gateway.identified + 1
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self.channel.run(self.accept, self.places), name="channel")
-            watching = tasks.create_task(self.connected(), name="connected")
+            watching = tasks.create_task(self.sessions(count), name="connected")
             await asyncio.wait([task, watching], return_when=asyncio.FIRST_COMPLETED)
             yield task
             watching.cancel()
