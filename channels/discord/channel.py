@@ -6,24 +6,18 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from itertools import count
+from typing import Any, cast
 
 import discord
 import structlog
 
 from channels.base import Accept, Address, Places, RemoteFile
-from channels.discord.attention import Me
 from channels.discord.connection import Client, Connection
 from channels.discord.dialect import DISCORD, write_markdown
 from channels.discord.downloads import Downloads
 from channels.discord.faults import Refusal, TokenRefused, is_gone
-from channels.discord.gateway import Fatal, Gateway
-from channels.discord.intake import WITHHELD, Intake, Way
-from channels.discord.lanes import Lanes
+from channels.discord.listening import Listener
 from channels.discord.menu import list_commands
-from channels.discord.offers import Offers
-from channels.discord.parse import Reader
-from channels.discord.past import Past, find_gaps
-from channels.discord.rooms import Rooms
 from channels.discord.waits import WAITS, Waits
 from channels.errors import ChannelError, ChannelUnavailable, RateLimited, SendFailed
 from channels.health import Health
@@ -77,32 +71,10 @@ class DiscordChannel:
     async def run(self, accept: Accept, places: Places) -> None:
         """Receive until cancelled. Raises ChannelUnavailable where Discord does not take the bot in at the start."""
         client = await self._introduce()
-        me = Me(client.user.id, client.user.display_name) if client.user else Me(0, "")
+        listener = Listener(self._connection, self._settings.guilds, self.health, self._waits, self._tell)
         async with asyncio.TaskGroup() as tasks:
-            reader = Reader(me, self._settings.guilds)
-            rooms = Rooms(self._connection)
-            offers = Offers(accept, rooms, self._tell, self.health, self._waits)
-            past = Past(self._connection, reader, rooms, offers, self.health)
-            lanes = Lanes(tasks, offers.offer, past.fetch, self.health)
-            gateway = Gateway(client, self.health, self._waits, is_own=bool(self._settings.gateway_url))
-            catching_up: list[asyncio.Task[None]] = []
-
-            async def catch_up() -> None:
-                lanes.release(await find_gaps(places, self._waits))
-
-            def begin() -> None:
-                gateway.welcome()
-                lanes.hold()
-                for task in catching_up:
-                    task.cancel()
-                catching_up[:] = [tasks.create_task(catch_up(), name="discord places")]
-
-            way = Way(reader, lanes, begin, gateway.welcome)
-            intake = Intake(way, self._connection, self.health, tasks, self._waits)
-            gateway.standing = lambda: offers.sentence or (WITHHELD if intake.is_withheld else "")
-            self._connection.hear = intake.hear
             tasks.create_task(list_commands(self._connection, self._commands, self._waits), name="discord commands")
-            await self._keep(gateway)
+            await listener.run(client, accept, places)
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send one message; within `nonce_seconds`, one with the same nonce returns the first one's id."""
@@ -110,8 +82,8 @@ class DiscordChannel:
 
         async def call(client: Client) -> str:
             channel = client.get_partial_messageable(_number(to.thread or to.chat))
-            named = {"nonce": _short(nonce)} if nonce else {}
-            message = await channel.send(shown, allowed_mentions=_NOBODY, suppress_embeds=True, **named)
+            short = cast(Any, _short(nonce) if nonce else None)
+            message = await channel.send(shown, nonce=short, allowed_mentions=_NOBODY, suppress_embeds=True)
             return str(message.id)
 
         return await self._connection.call(call)
@@ -150,7 +122,7 @@ class DiscordChannel:
         return self._downloads.fetch(file)
 
     async def close(self) -> None:
-        """Close every connection; nothing can be sent after that."""
+        """Close every connection; a call after that makes new ones."""
         await self._connection.close()
 
     async def _introduce(self) -> Client:
@@ -175,19 +147,6 @@ class DiscordChannel:
             log.warning("discord_unavailable", fault=self.health.fault, seconds=seconds)
             await asyncio.sleep(seconds)
         raise AssertionError
-
-    async def _keep(self, gateway: Gateway) -> None:
-        """Stay connected. What Discord refuses at the start is a fault of the configuration; later it may pass."""
-        for tries in count():
-            try:
-                await gateway.run()
-            except Fatal as fault:
-                if not gateway.is_welcome:
-                    raise ChannelUnavailable(str(fault)) from None
-                seconds = self._waits.switched_off.after(tries)
-                self.health.fault = str(fault)
-                log.error("discord_unavailable", fault=str(fault), seconds=seconds)
-                await asyncio.sleep(seconds)
 
     @property
     def _unknown(self) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import discord
+from discord.gateway import DiscordWebSocket
 
 from channels.discord.calls import CALL, Call, TooMany, build_trace
 from channels.discord.faults import FAULTS, translate
@@ -55,6 +57,8 @@ class Connection:
         point_at(settings.api_base_url, settings.gateway_url)
         self._token = settings.token.get_secret_value()
         self._secret = re.compile(re.escape(self._token))
+        self.is_elsewhere = bool(settings.gateway_url)
+        """Whether the gateway's address is configured."""
         self._reads_guilds = settings.guilds != "off"
         self._monotonic = monotonic
         self._waits = waits
@@ -78,8 +82,15 @@ class Connection:
 
     async def close(self) -> None:
         """Close every connection; there is no call after that."""
-        if self._client is not None:
-            await self._client.close()
+        client, self._client = self._client, None
+        if client is None:
+            return
+        gateway: DiscordWebSocket | None = client.ws
+        if gateway is not None and gateway.open:
+            with suppress(*FAULTS):
+                async with asyncio.timeout(self._waits.close_seconds):
+                    await gateway.close(code=1000)
+        await client.close()
 
     async def _within(self, call: Callable[[], Awaitable[T]]) -> T:
         left = self._rests_until - self._monotonic()

@@ -116,7 +116,7 @@ class Gateway:
         """Make one connection, and take in what comes until it ends."""
         ws: DiscordWebSocket | None = None
         try:
-            ws = await self._connect()
+            ws = self._client.ws = await self._connect()
             while True:
                 await self._poll(ws)
         except (ReconnectWebSocket, discord.ConnectionClosed, _Stalled, *_BROKEN) as ending:

@@ -103,7 +103,12 @@ class Rig:
         """Wait for something that shows in nothing that the server hears."""
         async with asyncio.timeout(20):
             while not happened():
-                await asyncio.sleep(0.01)
+                self.server.changed.clear()
+                try:
+                    async with asyncio.timeout(0.02):
+                        await self.server.changed.wait()
+                except TimeoutError:
+                    continue
 
     async def takes(self, count: int) -> list[Inbound]:
         """Wait until so many were taken in, and return them."""
