@@ -22,12 +22,29 @@ INTENTS = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, me
 class Ears(discord.Client):
     """A client that keeps what it hears, in order."""
 
-    def __init__(self, server: DiscordServer, intents: discord.Intents = INTENTS) -> None:
+    def __init__(
+        self, server: DiscordServer, intents: discord.Intents = INTENTS, heartbeat_timeout: float = 60
+    ) -> None:
         """Listen to this server, and ping nobody."""
-        nobody = discord.AllowedMentions.none()
-        super().__init__(intents=intents, allowed_mentions=nobody, guild_ready_timeout=0, max_messages=None)
+        super().__init__(
+            intents=intents,
+            heartbeat_timeout=heartbeat_timeout,
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=0,
+            max_messages=None,
+        )
         self.server = server
         self.heard: list[tuple[str, Any]] = []
+        self.ending: Exception | None = None
+        """What the client ended with."""
+
+    async def attend(self) -> None:
+        """Stay connected, as far as the library does, until a fault ends it."""
+        try:
+            await self.connect()
+        except (discord.DiscordException, LookupError, ValueError) as fault:
+            self.ending = fault
+            self.server.changed.set()
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """Keep an event, with what it brings."""
@@ -61,15 +78,17 @@ class Ears(discord.Client):
 
 
 @asynccontextmanager
-async def open_client(server: DiscordServer, intents: discord.Intents = INTENTS) -> AsyncIterator[Ears]:
+async def open_client(
+    server: DiscordServer, intents: discord.Intents = INTENTS, *, heartbeat_timeout: float = 60
+) -> AsyncIterator[Ears]:
     """Let discord.py connect to this server and not to the real one, until the block ends."""
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = server.base_url, yarl.URL(server.gateway_url)
     try:
-        client = Ears(server, intents)
+        client = Ears(server, intents, heartbeat_timeout)
         async with client, asyncio.TaskGroup() as tasks:
             await client.login(TOKEN)
-            connecting = tasks.create_task(client.connect(), name="connect")
+            connecting = tasks.create_task(client.attend(), name="connect")
             try:
                 yield client
             finally:

@@ -29,6 +29,7 @@ from tests.platforms.discordapi.description import NotDescribed, check
 from tests.platforms.discordapi.files import PICTURE, Attachment, Files
 from tests.platforms.discordapi.gateway import Gateway
 from tests.platforms.discordapi.history import Action, Effect, History, Shown, texts
+from tests.platforms.discordapi.intents import MESSAGE_CONTENT
 from tests.platforms.discordapi.interactions import Interaction, Interactions
 from tests.platforms.discordapi.limits import Governor, Limits, Violation
 from tests.platforms.discordapi.methods import Methods
@@ -71,6 +72,7 @@ __all__ = [
     "FETCH",
     "HISTORY",
     "ME",
+    "MESSAGE_CONTENT",
     "MOST_CHARACTERS",
     "PICTURE",
     "SEND",
@@ -209,6 +211,7 @@ class DiscordServer:
         self.post, self.post_edit, self.post_delete = self.people.post, self.people.post_edit, self.people.post_delete
         self.open_guild, self.open_channel = self.people.open_guild, self.people.open_channel
         self.open_thread, self.archive = self.people.open_thread, self.people.archive
+        self.post_embeds, self.post_purge = self.people.post_embeds, self.people.post_purge
         self.restrict, self.close_channel = self.people.restrict, self.people.close_channel
         self.block, self.unblock = self.people.block, self.people.unblock
 

@@ -19,12 +19,15 @@ EVENTS: Final[Mapping[str, Any]] = {
     "GUILD_CREATE": described("guild.Guild"),
     "GUILD_DELETE": described("guild.UnavailableGuild"),
     "CHANNEL_CREATE": described("channel.TextChannel"),
+    "CHANNEL_UPDATE": described("channel.TextChannel"),
     "CHANNEL_DELETE": described("channel.TextChannel"),
     "THREAD_CREATE": described("gateway.ThreadCreateEvent"),
     "THREAD_UPDATE": described("threads.Thread"),
+    "THREAD_DELETE": described("gateway.ThreadDeleteEvent"),
     "MESSAGE_CREATE": described("message.Message"),
     "MESSAGE_UPDATE": described("message.Message"),
     "MESSAGE_DELETE": described("gateway.MessageDeleteEvent"),
+    "MESSAGE_DELETE_BULK": described("gateway.MessageDeleteBulkEvent"),
     "INTERACTION_CREATE": described("interactions.ApplicationCommandInteraction"),
 }
 """What an event of each kind holds."""

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.platforms.discordapi import intents
 from tests.platforms.discordapi.description import check_event, faults
-from tests.platforms.discordapi.line import UNDECODABLE, GatewayLine
+from tests.platforms.discordapi.line import TIMED_OUT, UNDECODABLE, GatewayLine
 from tests.platforms.discordapi.requests import Identify, Presence, Resume
 from tests.platforms.discordapi.sessions import Session
 
@@ -38,8 +38,8 @@ COMMANDS: Final[Mapping[int, Any]] = {
 
 UNKNOWN_OPCODE, NOT_AUTHENTICATED, AUTHENTICATION_FAILED, ALREADY_AUTHENTICATED = 4001, 4003, 4004, 4005
 INVALID_SEQ, INVALID_INTENTS, DISALLOWED_INTENTS = 4007, 4013, 4014
-ENDING: Final = (1000, 1001)
-"""A bot that closes with one of these has no session any more."""
+ENDING: Final = (1000, 1001, AUTHENTICATION_FAILED, INVALID_SEQ, TIMED_OUT, *range(4010, 4015))
+"""A session does not outlive these."""
 
 Written = Callable[[int], Mapping[str, Any] | None]
 """Writes an event for who has these intents; None where it is not for them."""
@@ -59,6 +59,8 @@ class Gateway:
         """Whether heartbeats are answered."""
         self.resume_seconds = 120.0
         """How long a session is kept for a bot that comes back."""
+        self.identify_seconds = 0.0
+        """Between two beginnings of a session; the real gateway's are 5, and who comes earlier is turned away."""
         self.allowed = set(intents.PRIVILEGED)
         """The privileged intents that are switched on for the application."""
         self.url = ""
@@ -70,7 +72,8 @@ class Gateway:
         self.received: list[Mapping[str, Any]] = []
         """What bots have sent, but for heartbeats."""
         self.heartbeats = 0
-        self.identified = 0
+        self.identified: list[float] = []
+        """When sessions were begun, on a clock that only runs forward."""
         self.resumed = 0
         self.closed: list[int | None] = []
         """The codes that connections ended with."""
@@ -85,10 +88,13 @@ class Gateway:
 
     def tell(self, kind: str, write: Written) -> None:
         """Let every session hear of an event, as far as it is for it; raises NotDescribed."""
+        whole = write(intents.KNOWN)
+        if whole is not None:
+            check_event(kind, whole)
         for session in self._living():
             content = write(session.intents)
             if content is not None:
-                self.tell_one(session, kind, content)
+                session.tell(kind, content)
         self._notice()
 
     def tell_one(self, session: Session, kind: str, content: Mapping[str, Any]) -> None:
@@ -101,6 +107,11 @@ class Gateway:
         for session in self._living():
             session.tell_raw(payload)
         self._notice()
+
+    def push_text(self, text: str) -> None:
+        """Let every bot that is connected hear a frame just as it is, be it JSON or not."""
+        for line in self.lines:
+            line.send(text)
 
     def reconnect(self) -> None:
         """Ask every bot to connect again."""
@@ -206,10 +217,13 @@ class Gateway:
             return self._refuse_line(line, INVALID_INTENTS, f"intents {wanted:#x}")
         if any(wanted & bit and bit not in self.allowed for bit in intents.PRIVILEGED):
             return line.close(DISALLOWED_INTENTS)
+        now = time.monotonic()
+        if self.identified and now - self.identified[-1] < self.identify_seconds:
+            return line.send(_frame(INVALID_SESSION, False))
         session = Session(secrets.token_hex(16), wanted)
         self.sessions[session.id] = session
         self._join(line, session)
-        self.identified += 1
+        self.identified.append(now)
         return self.greet(session)
 
     def _resume(self, line: GatewayLine, session_id: str, seq: int) -> None:

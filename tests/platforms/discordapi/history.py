@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -99,10 +100,12 @@ class History:
         self._places = places
         self._files = files
         self._clock = clock
+        self._in: dict[int, list[Shown]] = defaultdict(list)
 
     def add(self, shown: Shown) -> Shown:
         """Let a message appear."""
         self.messages[shown.id] = shown
+        self._in[shown.channel].append(shown)
         self._record("send" if shown.from_bot else "written", shown)
         return shown
 
@@ -170,10 +173,9 @@ class History:
         if not reads_all and not self.is_for_bot(shown):
             message |= HIDDEN
         if shown.reference is not None:
-            message["message_reference"] = {"type": 0, "message_id": str(shown.reference)}
-            message["message_reference"]["channel_id"] = str(shown.channel)
-            if guild:
-                message["message_reference"]["guild_id"] = str(guild)
+            where = self.messages[shown.reference].channel
+            reference = {"type": 0, "message_id": str(shown.reference), "channel_id": str(where)}
+            message["message_reference"] = reference | ({"guild_id": str(guild)} if guild else {})
             if with_reference:
                 message["referenced_message"] = self._referenced(shown.reference, reads_all=reads_all)
         return message
@@ -203,7 +205,7 @@ class History:
         return self.as_message(replied, reads_all=reads_all, with_reference=False)
 
     def _of(self, channel: int) -> Iterator[Shown]:
-        return (shown for shown in self.messages.values() if shown.channel == channel and not shown.is_deleted)
+        return (shown for shown in self._in[channel] if not shown.is_deleted)
 
     def _record(self, method: str, shown: Shown) -> None:
         self.effects.append(Effect(self._clock(), method, shown.id, shown.text, shown.channel))

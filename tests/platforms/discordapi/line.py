@@ -34,6 +34,8 @@ class GatewayLine:
         """Serve who asks for it."""
         self.is_cut = False
         """While set, nothing reaches the bot: frames are lost on the way, with nobody the wiser."""
+        self.sent_code: int | None = None
+        """The code that this side ended it with; None where the bot did, or nobody."""
         self._request = request
         self._clock = clock
         self._socket = web.WebSocketResponse(timeout=1, compress=False, max_msg_size=4096)
@@ -57,8 +59,8 @@ class GatewayLine:
 
     @property
     def close_code(self) -> int | None:
-        """The code that it ended with."""
-        return self._socket.close_code
+        """The code that it ended with; None, or one of aiohttp's own, where it broke."""
+        return self.sent_code or self._socket.close_code
 
     async def serve(self, take: Callable[[str], None], silence_seconds: float) -> web.WebSocketResponse:
         """Hand every message to `take` until the connection ends; who is silent for too long is cut off."""
@@ -86,6 +88,7 @@ class GatewayLine:
         while True:
             frame = await self._frames.get()
             if isinstance(frame, Close):
+                self.sent_code = frame.code
                 await self._socket.close(code=frame.code)
                 return
             try:

@@ -200,7 +200,7 @@ class Methods:
         return {"url": self._gateway.url}
 
     def _show_gateway_of_bot(self, _params: Mapping[str, str], _body: None) -> Answer:
-        left = 1000 - self._gateway.identified
+        left = 1000 - len(self._gateway.identified)
         starts = {"total": 1000, "remaining": left, "reset_after": 86_400_000, "max_concurrency": 1}
         return {"url": self._gateway.url, "shards": 1, "session_start_limit": starts}
 

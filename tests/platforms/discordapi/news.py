@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.platforms.discordapi import intents
@@ -52,10 +52,17 @@ class News:
 
     def removed(self, shown: Shown) -> None:
         """Tell of a message that is gone."""
-        channel = self._places.channels[shown.channel]
-        event = {"id": str(shown.id), "channel_id": str(shown.channel)}
+        self._removed("MESSAGE_DELETE", {"id": str(shown.id)}, shown.channel)
+
+    def purged(self, channel: int, messages: Sequence[int]) -> None:
+        """Tell of messages of a channel that are gone at once."""
+        self._removed("MESSAGE_DELETE_BULK", {"ids": [str(message) for message in messages]}, channel)
+
+    def _removed(self, kind: str, event: dict[str, Any], where: int) -> None:
+        channel = self._places.channels[where]
+        event["channel_id"] = str(where)
         event |= {"guild_id": str(channel.guild)} if channel.guild else {}
-        self._gateway.tell("MESSAGE_DELETE", lambda given: event if self._hears_messages(channel, given) else None)
+        self._gateway.tell(kind, lambda given: event if self._hears_messages(channel, given) else None)
 
     def guild(self, guild: Guild) -> None:
         """Tell that the bot was taken into a guild."""
@@ -75,6 +82,12 @@ class News:
         if self._places.sees(thread):
             event = write_channel(self._places, thread) | {"newly_created": True}
             self._gateway.tell("THREAD_CREATE", _of_guilds(event))
+
+    def thread_deleted(self, thread: Channel) -> None:
+        """Tell of a thread that is gone."""
+        ids = {"id": thread.id, "guild_id": thread.guild, "parent_id": thread.parent}
+        event: dict[str, Any] = {name: str(value) for name, value in ids.items()}
+        self._gateway.tell("THREAD_DELETE", _of_guilds({**event, "type": 11}))
 
     def _of_message(self, shown: Shown) -> Written:
         channel = self._places.channels[shown.channel]

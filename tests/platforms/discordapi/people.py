@@ -12,6 +12,10 @@ from tests.platforms.discordapi.places import ADA, BOT, Access, Places
 from tests.platforms.discordapi.snowflakes import Snowflakes
 
 REPLY: Final = 19
+THREAD_CREATED: Final = 18
+"""Stands in a channel where a thread was begun without a message."""
+THREAD_STARTER: Final = 21
+"""Stands in a thread, and shows the message that it hangs on."""
 
 
 class Posted(TypedDict, total=False):
@@ -57,9 +61,9 @@ class People:
             shown.text = f"<@{BOT}> {text}"
         shown.files = tuple(self._files.keep(channel.id, each) for each in how.get("attachments", ()))
         shown.reference = how.get("reference")
-        if shown.reference is not None:
-            shown.replied_to = self._history.messages[shown.reference].author
         shown.kind = how.get("kind", 0 if shown.reference is None else REPLY)
+        if shown.reference is not None and shown.kind == REPLY:
+            shown.replied_to = self._history.messages[shown.reference].author
         shown.webhook = how.get("webhook", "")
         shown.more = how.get("more", {})
         self._history.add(shown)
@@ -84,6 +88,12 @@ class People:
         self._history.delete(shown, by_bot=False)
         self._news.removed(shown)
 
+    def post_purge(self, *message_ids: int) -> None:
+        """Let messages of one channel be deleted at once, by who may."""
+        for message_id in message_ids:
+            self._history.delete(self._history.messages[message_id], by_bot=False)
+        self._news.purged(self._history.messages[message_ids[0]].channel, message_ids)
+
     def open_guild(self, name: str = "Guild") -> int:
         """Take the bot into a new guild, and return the guild's id."""
         guild = self._places.add_guild(name)
@@ -106,6 +116,11 @@ class People:
         """Let a person begin a thread in a channel, on a message of it or by itself, and return its id."""
         thread = self._places.add_thread(channel, name, author, message)
         self._news.thread_began(thread)
+        if message is None:
+            about = {"channel_id": str(thread.id), "guild_id": str(thread.guild)}
+            self.post(name, channel=channel, author=author, kind=THREAD_CREATED, more={"message_reference": about})
+        else:
+            self.post(channel=thread.id, author=author, kind=THREAD_STARTER, reference=message)
         return thread.id
 
     def archive(self, thread: int, *, lock: bool = False) -> None:
@@ -117,11 +132,16 @@ class People:
     def close_channel(self, channel: int) -> None:
         """Delete a channel."""
         closed = self._places.channels.pop(channel)
-        self._news.channel(closed, "CHANNEL_DELETE")
+        if closed.kind == "thread":
+            self._news.thread_deleted(closed)
+        else:
+            self._news.channel(closed, "CHANNEL_DELETE")
 
     def restrict(self, channel: int, access: Access) -> None:
         """Set what the bot may do in a guild's channel."""
-        self._places.channels[channel].access = access
+        restricted = self._places.channels[channel]
+        restricted.access = access
+        self._news.channel(restricted, "CHANNEL_UPDATE")
 
     def block(self, person: int = ADA) -> None:
         """Let a person take no more direct messages of the bot."""
