@@ -218,7 +218,7 @@ async def test_a_message_that_ended_a_session_does_not_end_the_next(rig: Rig) ->
         rig.server.post("after")
         await rig.until(lambda: "after" in rig.texts)
 
-    assert rig.server.gateway.identified == 2
+    assert len(rig.server.gateway.identified) == 2
     assert rig.channel.health.counts["unparsable"] == 2
 
 

@@ -126,12 +126,12 @@ class Rig:
 
     async def sessions(self, count: int) -> None:
         """Wait until so many sessions were begun in all, and it was asked what was missed before them."""
-        await self.until(lambda: self.server.gateway.identified >= count and self.asked >= count)
+        await self.until(lambda: len(self.server.gateway.identified) >= count and self.asked >= count)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
         """Let the channel receive; it hears what is said from the start of the block on."""
-        count = self.server.gateway.identified + 1
+        count = len(self.server.gateway.identified) + 1
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self.channel.run(self.accept, self.places), name="channel")
             watching = tasks.create_task(self.sessions(count), name="connected")
