@@ -109,24 +109,27 @@ class Connection:
             CALL.reset(before)
 
     async def _call(self, call: Callable[[Client], Awaitable[T]]) -> T:
-        client = await self._ready()
-        sending = CALL.get()
-        if sending is not None:
-            sending.is_sent = False  # what came before was no more than the login
-        return await call(client)
+        return await call(await self._ready())
 
     async def _ready(self) -> Client:
         """Log in, unless that is done: the library asks who it is and for its application."""
         async with self._logging_in:
             if self._client is None:
-                client = self._build_client()
-                try:
-                    await client.login(self._token)
-                    self._client = client
-                finally:
-                    if self._client is None:
-                        await client.close()
+                self._client = await self._log_in()
             return self._client
+
+    async def _log_in(self) -> Client:
+        """Return a client that is logged in; what the login sends is nothing of the call that it is made for."""
+        client, is_in = self._build_client(), False
+        before = CALL.set(None)
+        try:
+            await client.login(self._token)
+            is_in = True
+        finally:
+            CALL.reset(before)
+            if not is_in:
+                await client.close()
+        return client
 
     def _build_client(self) -> Client:
         return Client(

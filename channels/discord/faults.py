@@ -75,7 +75,7 @@ def translate(fault: Exception, call: Call, clean: Callable[[str], str]) -> Chan
         case ServerFault() | aiohttp.ClientError() | OSError():
             pass
         case _:
-            return Unreachable(f"its answer cannot be read ({type(fault).__name__})")
+            text = f"its answer cannot be read ({type(fault).__name__})"
     return Unreachable(text) if call.is_sent else NotSent(text)
 
 
