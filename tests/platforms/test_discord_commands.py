@@ -97,4 +97,5 @@ async def test_an_answer_after_three_seconds_is_none_and_a_second_one_is_refused
         await second.followup.send("b")
 
     assert (server.interactions[late].is_in_time, server.interactions[late].text) == (False, None)
+    assert server.interactions[late].answered_after == pytest.approx(3.1)
     assert (server.interactions[quick].answered_after, server.interactions[quick].text) == (3, "a")

@@ -44,7 +44,7 @@ def message(**fields: object) -> dict[str, object]:
             message(allowed_mentions={"parse": ["users"], "users": [str(ADA)]}),
             "allowed_mentions: parse:['users'] and users: [ids...] are mutually exclusive.",
         ),
-        ("POST", MESSAGES, message(nonce="x" * 26), "nonce: Must be 25 or fewer in length."),
+        ("POST", MESSAGES, message(nonce="x" * 26), "nonce: Must be 25 or fewer characters long."),
         ("POST", MESSAGES, message(flags=1), "flags 0x1"),
         ("POST", MESSAGES, message(embeds=[{"title": "a"}]), "embeds.0: dict is no Never"),
         ("POST", MESSAGES, message(message_reference={}), "message_reference.message_id: required"),

@@ -52,14 +52,14 @@ class Interaction:
     asked_at: float
     """On the server's clock."""
     answered_after: float | None = None
-    """Seconds until the bot answered; None while it has not."""
+    """Seconds until the bot first tried to answer, in time or not; None while it has not."""
     shown: Shown | None = None
     """The answer; one that is only for its author stands in no channel."""
 
     @property
     def is_in_time(self) -> bool:
         """Whether the bot answered in time; the person sees otherwise that it did not respond."""
-        return self.answered_after is not None
+        return self.answered_after is not None and self.answered_after <= ANSWER_SECONDS
 
     @property
     def text(self) -> str | None:
@@ -150,17 +150,16 @@ class Interactions:
 
     def _answer(self, params: Mapping[str, str], body: Mapping[str, Any]) -> Any:
         made = self.all.get(int(params["webhook_id"]))
-        after = 0.0 if made is None else self.clock() - made.asked_at
-        if made is None or made.token != params["webhook_token"] or (not made.is_in_time and after > ANSWER_SECONDS):
+        if made is None or made.token != params["webhook_token"]:
             raise Refused(404, 10062, "Unknown interaction")
-        if made.is_in_time:
+        if made.shown is not None:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
+        if made.answered_after is None:
+            made.answered_after = self.clock() - made.asked_at
+        if self.clock() - made.asked_at > ANSWER_SECONDS:
+            raise Refused(404, 10062, "Unknown interaction")
         written = body.get("data", {})
-        if body["type"] == MESSAGE:
-            made.shown = self._show(made, written)
-        else:
-            made.shown = self._promise(made, written)
-        made.answered_after = after
+        made.shown = self._show(made, written) if body["type"] == MESSAGE else self._promise(made, written)
         return self._confirm(made, body["type"]) if params.get("with_response") in ("1", "true", "True") else None
 
     def _show(self, made: Interaction, written: Mapping[str, Any]) -> Shown:
@@ -237,7 +236,7 @@ class Interactions:
         """Return an interaction that was answered, and can still be added to; raises Refused."""
         check_application(params["webhook_id"])
         for made in self.all.values():
-            if made.token == params["webhook_token"] and made.is_in_time:
+            if made.token == params["webhook_token"] and made.shown is not None:
                 if self.clock() - made.asked_at > TOKEN_SECONDS:
                     raise Refused(401, 50027, "Invalid Webhook Token")
                 return made

@@ -167,7 +167,7 @@ class Methods:
     def _open_dm(self, _params: Mapping[str, str], body: Mapping[str, Any]) -> Answer:
         person = self._places.people.get(int(body["recipient_id"]))
         if person is None or person.is_bot:
-            raise Refused(400, 50007, "Cannot send messages to this user")
+            raise Refused(400, 50033, "Invalid Recipient(s)")
         channel = self._places.channels[self._places.open_dm(person.id)]
         return write_channel(self._places, channel, self._history.last_of(channel.id))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.platforms.discordapi.answers import invalid_form, outside
 
 MOST_CHARACTERS: Final = 2000
-"""Of one message: https://discord.com/developers/docs/resources/message#create-message."""
+"""Of one message, in code points: https://discord.com/developers/docs/resources/message#create-message."""
 MOST_NONCE: Final = 25
 
 SUPPRESS_EMBEDS: Final = 1 << 2
@@ -35,5 +35,5 @@ def read_content(body: Mapping[str, Any], flags: int = SUPPRESS_EMBEDS | SUPPRES
         raise outside(400, "Invalid Form Body", f"flags {body['flags']:#x}", 50035)
     nonce = body.get("nonce")
     if isinstance(nonce, str) and len(nonce) > MOST_NONCE:
-        raise invalid_form(("nonce",), "BASE_TYPE_MAX_LENGTH", f"Must be {MOST_NONCE} or fewer in length.")
+        raise invalid_form(("nonce",), "NONCE_TYPE_TOO_LONG", f"Must be {MOST_NONCE} or fewer characters long.")
     return content
