@@ -43,6 +43,11 @@ BESIDES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Fields that the types leave out, and that discord.py reads all the same."""
 
+ALSO: Final[Mapping[tuple[str, str], Any]] = {
+    ("ApplicationCommandInteraction", "channel"): described("threads.Thread"),
+}
+"""What a field may hold too, though the types leave it out: commands are used in threads."""
+
 
 class NotDescribed(Exception):
     """This server was about to send something that the description does not know."""
@@ -121,6 +126,8 @@ def _read_fields(shape: Any) -> tuple[dict[str, Any], frozenset[str]]:
         origin = get_origin(hint)
         is_marked = origin in (Required, NotRequired, typing_extensions.Required, typing_extensions.NotRequired)
         fields[name] = get_args(hint)[0] if is_marked else hint
+        if (shape.__name__, name) in ALSO:
+            fields[name] |= ALSO[shape.__name__, name]
         is_required = name in shape.__required_keys__
         if is_marked:
             is_required = origin in (Required, typing_extensions.Required)
