@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from channels.discord.dialect import APART, DISCORD, MOST_UNITS, write_markdown
+from channels.discord.dialect import DISCORD, MOST_UNITS, write_markdown
+from channels.discord.lines import APART
 from channels.markup.cutting import cut_piece
 from channels.markup.rich import Kind, RichText, Span, plain, utf16_units
 from tests.platforms.discord_markdown import read, shown_text
@@ -126,7 +127,7 @@ def test_markdown_is_written_as_discord_reads_it(source: str, written: str) -> N
 
 
 def test_every_piece_fits_whatever_is_written() -> None:
-    for source in nasty_markdown(60, 5):
+    for source in nasty_markdown(25, 5):
         check_pieces(source)
 
 
