@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agentd.errors import ConfigError
 from tests.flow.discord_bot import DiscordBot, open_discord_bot
 from tests.flow.house import says
 from tests.flow.soundness import check_sessions
@@ -224,3 +225,24 @@ async def test_the_daemon_ends_quickly_and_says_goodbye(bot: DiscordBot) -> None
 
     assert time.monotonic() - began < 5
     assert bot.discord.gateway.closed[-1] == 1000
+
+
+async def test_an_intent_that_is_not_switched_on_is_a_fault_of_the_configuration(bot: DiscordBot) -> None:
+    bot.discord.gateway.allowed.clear()
+    with pytest.raises(ExceptionGroup) as raised:
+        async with bot.run():
+            await bot.until(lambda: False)
+
+    assert raised.value.subgroup(ConfigError) is not None
+
+
+async def test_the_status_says_whether_discord_is_well(bot: DiscordBot) -> None:
+    async with bot.run():
+        await bot.connected()
+        bot.discord.post("Hello")
+        await bot.settled()
+        assert bot.channel is not None
+        health = bot.channel.health
+
+        assert health.fault == ""
+        assert health.silent_seconds is not None
