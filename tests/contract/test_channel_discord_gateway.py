@@ -218,15 +218,16 @@ async def test_a_gateway_that_says_nothing_is_given_up_named_and_connected_to_ag
 
 
 async def test_the_answers_to_heartbeats_are_signs_of_life() -> None:
-    async with open_rig(replace(QUICK, silent_seconds=0.4)) as rig:
-        rig.server.gateway.heartbeat_seconds = 0.05
+    async with open_rig(replace(QUICK, silent_seconds=0.8)) as rig:
+        rig.server.gateway.heartbeat_seconds = 0.3
         async with rig.running():
             beats = rig.server.gateway.heartbeats
-            await rig.until(lambda: rig.server.gateway.heartbeats > beats + 20)
+            await rig.until(lambda: rig.server.gateway.heartbeats > beats + 3)
             silent = rig.channel.health.silent_seconds
 
         assert silent is not None
-        assert silent < 0.4
+        assert silent < 0.8
+        assert rig.channel.health.counts["stalled"] == 0
         assert len(rig.server.gateway.identified) == 1
 
 
