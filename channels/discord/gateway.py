@@ -133,7 +133,10 @@ class Gateway:
             await self._close(ws)
 
     async def _connect(self) -> DiscordWebSocket:
-        """Connect, and go on with the session, or begin one."""
+        """Connect, and go on with the session, or begin one; what a run before this one left open is closed."""
+        left: DiscordWebSocket | None = self._client.ws
+        if left is not None and left.open:
+            await self._close(left)
         session = self._session
         gateway = session.gateway if session else None
         if session is not None:
