@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tests.platforms.slackapi.answers import Outside, Params, Refused
+from tests.platforms.slackapi.assistant import Assistant
 from tests.platforms.slackapi.blocks import Block, pings_of, read_blocks
 from tests.platforms.slackapi.files import Files
 from tests.platforms.slackapi.history import History, Shown
@@ -16,9 +19,15 @@ from tests.platforms.slackapi.workspace import BOT, BOT_ID, BOT_NAME, TEAM, Work
 MOST_POSTED: Final = 40_000
 """Characters of a text that is posted (https://docs.slack.dev/reference/methods/chat.postMessage)."""
 
+MOST_UPDATED: Final = 4_000
+"""Bytes of the text of an edit, counted when `&`, `<` and `>` are escaped; blocks have their own limit
+(https://gitlab.com/gitlab-org/gitlab/-/merge_requests/258898)."""
+
 UNSEEN: Final = frozenset({"unfurl_links", "unfurl_media", "mrkdwn"})
 """Arguments that are right and change nothing that this server shows."""
 PAGED: Final = frozenset({"channel", "cursor", "inclusive", "latest", "limit", "oldest"})
+
+IN_THREAD: Final = frozenset({"channel_id", "thread_ts"})
 
 UNDERSTOOD: Final = {
     "auth.test": frozenset[str](),
@@ -31,6 +40,9 @@ UNDERSTOOD: Final = {
     "conversations.open": frozenset({"users", "channel", "return_im"}),
     "users.info": frozenset({"user"}),
     "files.info": frozenset({"file"}),
+    "assistant.threads.setStatus": IN_THREAD | {"status", "loading_messages"},
+    "assistant.threads.setTitle": IN_THREAD | {"title"},
+    "assistant.threads.setSuggestedPrompts": IN_THREAD | {"title", "prompts"},
 }
 """The methods that this server has, and their arguments that it acts on."""
 
@@ -47,7 +59,9 @@ def check_understood(method: str, params: Params) -> None:
 class Methods:
     """All of them."""
 
-    def __init__(self, workspace: Workspace, history: History, people: People, files: Files) -> None:
+    def __init__(
+        self, workspace: Workspace, history: History, people: People, files: Files, assistant: Assistant
+    ) -> None:
         """Act in this workspace."""
         self.pings: list[str] = []
         """The mentions in what the bot has written: each would make somebody's phone ring."""
@@ -55,6 +69,9 @@ class Methods:
         self._history = history
         self._people = people
         self._files = files
+        self._assistant = assistant
+        self.edit_window_seconds: float | None = None
+        """How long messages may be changed, by the workspace's settings."""
 
     def perform(self, method: str, params: Params) -> dict[str, Any]:
         """Let a call have its effect; raises Refused."""
@@ -69,6 +86,9 @@ class Methods:
                 return self._read_history(params)
             case "conversations.replies":
                 return self._read_replies(params)
+            case _ if method.startswith("assistant."):
+                self._assistant.perform(method, params)
+                return {}
             case _:
                 return self._tell(method, params)
 
@@ -104,22 +124,28 @@ class Methods:
         channel = self._workspace.find(params["channel"]).id
         shown = Shown(self._workspace.next_ts(), channel, text, BOT, self._read_thread(channel, params), blocks)
         self._history.add(shown)
+        if shown.thread is not None:
+            self._history.note_status(channel, shown.thread, "")
         self._people.tell_own(shown)
         return {"channel": channel, "ts": shown.ts, "message": self._history.as_message(shown)}
 
     def _read_thread(self, channel: str, params: Params) -> str | None:
         if "thread_ts" not in params:
             return None
-        root = self._history.find(channel, params["thread_ts"], "thread_not_found")
-        if root.thread is not None:
-            raise Outside("cannot_reply_to_message", f"thread_ts {root.ts} is a reply, not the thread's root")
+        root = self._history.find_root(channel, params["thread_ts"])
+        if root.ts != params["thread_ts"]:
+            raise Outside("cannot_reply_to_message", f"thread_ts {params['thread_ts']} is a reply, not a root")
         return root.ts
 
     def _update(self, params: Params) -> dict[str, Any]:
         text, blocks = self._read_words(params)
+        if (size := _escaped_bytes(text)) > MOST_UPDATED:
+            raise Outside("msg_too_long", f"a text of {size} bytes, where an edit takes {MOST_UPDATED}")
         shown = self._history.find(self._workspace.find(params["channel"]).id, params["ts"])
         if not shown.from_bot:
             raise Refused("cant_update_message")
+        if self.edit_window_seconds is not None and time.time() - float(shown.ts) > self.edit_window_seconds:
+            raise Refused("edit_window_closed")
         before = self._history.as_message(shown)
         self._history.edit(shown, text, blocks)
         self._people.tell_changed(shown, before)
@@ -130,9 +156,7 @@ class Methods:
         shown = self._history.find(self._workspace.find(params["channel"]).id, params["ts"])
         if not shown.from_bot:
             raise Refused("cant_delete_message")
-        before = self._history.as_message(shown)
-        self._history.delete(shown)
-        self._people.tell_deleted(shown, before)
+        self._people.take_back(shown)
         return {"channel": shown.channel, "ts": shown.ts}
 
     def _read_words(self, params: Params) -> tuple[str, Sequence[Block]]:
@@ -155,8 +179,7 @@ class Methods:
 
     def _read_replies(self, params: Params) -> dict[str, Any]:
         channel = self._workspace.find(params["channel"])
-        asked = self._history.find(channel.id, params["ts"], "thread_not_found")
-        root = self._history.find(channel.id, asked.thread or asked.ts, "thread_not_found")
+        root = self._history.find_root(channel.id, params["ts"])
         page = self._page(self._history.replies(root), params, is_newest_first=False)
         page["messages"].insert(0, self._history.as_message(root))
         return page
@@ -182,6 +205,11 @@ class Methods:
         if has_more:
             answer["response_metadata"] = {"next_cursor": base64.b64encode(f"next_ts:{page[-1].ts}".encode()).decode()}
         return answer
+
+
+def _escaped_bytes(text: str) -> int:
+    escaped = re.sub(r"&(?!(?:amp|lt|gt);)", "&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
+    return len(escaped.encode())
 
 
 def _is_within(ts: str, params: Mapping[str, Any]) -> bool:
