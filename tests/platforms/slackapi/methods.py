@@ -161,7 +161,7 @@ class Methods:
 
     def _read_words(self, params: Params) -> tuple[str, Sequence[Block]]:
         text, blocks = str(params.get("text", "")), read_blocks(params.get("blocks", []))
-        if not text and not blocks:
+        if not text.strip() and not blocks:
             raise Refused("no_text")
         self.pings.extend(pings_of(text, blocks))
         return text, blocks
@@ -190,11 +190,14 @@ class Methods:
         With `oldest` and no `latest`, it is the part next to `oldest`; else the newest of a history, and always the
         oldest of a thread (https://docs.slack.dev/apis/web-api/pagination).
         """
-        within = [one for one in shown if _is_within(one.ts, params)]
+        oldest, latest = _read_ts(params, "oldest"), _read_ts(params, "latest")
+        ends = (oldest, latest) if params.get("inclusive") else ()
+        within = [one for one in shown if _is_within(float(one.ts), oldest, latest) or float(one.ts) in ends]
         is_forward = not is_newest_first or ("oldest" in params and "latest" not in params)
         ordered = within if is_forward else within[::-1]
-        if cursor := params.get("cursor"):
-            ordered = [one for one in ordered if _is_beyond(one.ts, _read_cursor(cursor), is_forward=is_forward)]
+        if "cursor" in params:
+            at = _read_cursor(params["cursor"])
+            ordered = [one for one in ordered if _is_beyond(one.ts, at, is_forward=is_forward)]
         limit = _read_limit(params.get("limit", 100))
         page = ordered[:limit]
         has_more = len(ordered) > limit
@@ -212,11 +215,7 @@ def _escaped_bytes(text: str) -> int:
     return len(escaped.encode())
 
 
-def _is_within(ts: str, params: Mapping[str, Any]) -> bool:
-    at = float(ts)
-    oldest, latest = _read_ts(params, "oldest"), _read_ts(params, "latest")
-    if params.get("inclusive") and at in (oldest, latest):
-        return True
+def _is_within(at: float, oldest: float | None, latest: float | None) -> bool:
     return (oldest is None or at > oldest) and (latest is None or at < latest)
 
 

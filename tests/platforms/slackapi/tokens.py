@@ -66,7 +66,7 @@ class Tokens:
         if token in self._spoiled:
             raise Refused(self._spoiled[token])
         if (method == OPEN) != (token == APP_TOKEN):
-            raise Outside("not_allowed_token_type", f"{method} does not take {token[:4]} tokens")
+            raise Outside("not_allowed_token_type", f"{method} does not take {token[:5]} tokens")
 
     def check_scope(self, method: str, params: Params) -> None:
         """Raise Refused where the app was not given what a call needs."""
