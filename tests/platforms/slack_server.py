@@ -157,6 +157,7 @@ class SlackServer:
         app.router.add_post("/commands/{team}/{number}", self._handle_answer)
         app.router.add_get("/files-pri/{team_file}/download/{name}", self._handle_download)
         app.router.add_get("/files-pri/{team_file}/{name}", self._handle_download)
+        app.router.add_route("*", "/{path:.*}", self._handle_stray)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
         self._port = port
 
@@ -220,7 +221,7 @@ class SlackServer:
     @property
     def unacked(self) -> list[Delivery]:
         """Return what is not acked, and is still waited for or comes again."""
-        return [delivery for delivery in self.deliveries.all if delivery.state == "open"]
+        return self.deliveries.open
 
     @property
     def acked(self) -> list[Delivery]:
@@ -330,6 +331,10 @@ class SlackServer:
         params = {"number": int(request.match_info["number"]), "said": await request.text()}
         self._note(ANSWER, params)
         return await self._behave(Call(self, request, ANSWER, params))
+
+    async def _handle_stray(self, request: web.Request) -> web.StreamResponse:
+        self.refuse(f"there is nothing at {request.path}")
+        return web.Response(status=404)
 
     def _note(self, name: str, params: Params) -> None:
         self.calls.append((name, params))

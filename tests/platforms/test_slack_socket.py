@@ -91,11 +91,14 @@ async def test_what_is_not_acked_comes_again_three_times_as_the_same_event_in_ne
 async def test_an_ack_counts_on_any_line_once_and_only_while_its_envelope_is_waited_for(raw: RawClient) -> None:
     async with raw.line() as first, raw.line() as second:
         raw.server.deliveries.ack_seconds = 0.01
+        raw.server.deliveries.retry_seconds = (0.05,)
         raw.server.post("hello")
         raw.server.deliveries.ack_seconds = 10
+        (delivery,) = raw.server.unacked
         envelope = await first.hear()
-        again = await second.hear()
+        await until(raw.server, lambda: delivery.retries)
         await first.ack(envelope)
+        again = await second.hear()
         await until(raw.server, lambda: raw.server.late_acks)
         await first.ack(again)
         await until(raw.server, lambda: raw.server.acked)

@@ -51,6 +51,7 @@ HALF = {"type": "markdown", "text": "a" * 6_001}
         ("conversations.history", {"channel": DM, "limit": 1_000}, "invalid_limit"),
         ("conversations.history", {"channel": DM, "oldest": "yesterday"}, "invalid_ts_oldest"),
         ("conversations.history", {"channel": DM, "cursor": "next"}, "invalid_cursor"),
+        ("conversations.open", {}, "users_list_not_supplied"),
         (OPEN, {}, "not_allowed_token_type: apps.connections.open does not take xoxb- tokens"),
     ],
 )
@@ -97,15 +98,18 @@ async def test_arguments_come_in_a_form_in_the_query_or_as_json(raw: RawClient) 
     assert raw.server.refusals == []
 
 
-async def test_bodies_that_are_no_object_and_tokens_in_the_query_are_refused_and_noted(raw: RawClient) -> None:
+async def test_stray_addresses_bodies_that_are_no_object_and_tokens_in_the_query_are_noted(raw: RawClient) -> None:
     address, headers = f"{raw.server.base_url}auth.test", {"Content-Type": "application/json"}
     errors = []
+    async with raw.session.get(f"{raw.server.root_url}/apis/auth.test") as response:
+        assert response.status == 404
     for query, body in (("", "{"), ("", "[]"), (f"?token={BOT_TOKEN}", "{}")):
         async with raw.session.post(address + query, data=body, headers=headers) as response:
             errors.append((await response.json())["error"])
 
     assert errors == ["invalid_json", "json_not_object", "not_authed"]
-    assert len(raw.server.refusals) == 3
+    assert raw.server.refusals[0] == "there is nothing at /apis/auth.test"
+    assert len(raw.server.refusals) == 4
 
 
 async def test_only_the_apps_own_tokens_are_taken_each_where_it_belongs(raw: RawClient) -> None:

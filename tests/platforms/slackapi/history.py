@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -91,10 +92,14 @@ class History:
         self.statuses: list[Status] = []
         self._workspace = workspace
         self._clock = clock
+        self._threads: dict[tuple[str, str], list[Shown]] = defaultdict(list)
+        self._said: dict[tuple[str, str], str] = {}
 
     def add(self, shown: Shown) -> Shown:
         """Let a message appear."""
         self.messages[shown.channel, shown.ts] = shown
+        if shown.thread is not None:
+            self._threads[shown.channel, shown.thread].append(shown)
         self._record("chat.postMessage" if shown.from_bot else "written", shown)
         return shown
 
@@ -113,12 +118,12 @@ class History:
     def note_status(self, channel: str, thread: str, status: str) -> None:
         """Note what a thread says of the bot; a message of the bot's ends it."""
         if status or self.status_of(channel, thread):
+            self._said[channel, thread] = status
             self.statuses.append(Status(self._clock(), channel, thread, status))
 
     def status_of(self, channel: str, thread: str) -> str:
         """Return what a thread says of the bot now."""
-        said = [one.status for one in self.statuses if (one.channel, one.thread) == (channel, thread)]
-        return said[-1] if said else ""
+        return self._said.get((channel, thread), "")
 
     def find(self, channel: str, ts: str, error: str = "message_not_found") -> Shown:
         """Return a message that is there; raises Refused."""
@@ -160,11 +165,7 @@ class History:
 
     def replies(self, root: Shown) -> list[Shown]:
         """Return a thread's replies, oldest first."""
-        replies = [
-            one
-            for one in self.messages.values()
-            if (one.channel, one.thread) == (root.channel, root.ts) and not one.is_deleted
-        ]
+        replies = [one for one in self._threads.get((root.channel, root.ts), ()) if not one.is_deleted]
         return sorted(replies, key=lambda one: float(one.ts))
 
     def as_message(self, shown: Shown) -> dict[str, Any]:

@@ -23,6 +23,9 @@ MOST_UPDATED: Final = 4_000
 """Bytes of the text of an edit, counted when `&`, `<` and `>` are escaped; blocks have their own limit
 (https://gitlab.com/gitlab-org/gitlab/-/merge_requests/258898)."""
 
+MOST_A_PAGE: Final = {True: (100, 999), False: (1_000, 1_000)}
+"""Messages of a history and of a thread, where nothing else is asked for and at most (the methods' pages)."""
+
 UNSEEN: Final = frozenset({"unfurl_links", "unfurl_media", "mrkdwn"})
 """Arguments that are right and change nothing that this server shows."""
 PAGED: Final = frozenset({"channel", "cursor", "inclusive", "latest", "limit", "oldest"})
@@ -169,9 +172,14 @@ class Methods:
     def _open(self, params: Params) -> dict[str, Any]:
         if "channel" in params:
             return {"channel": {"id": self._workspace.find(params["channel"]).id}}
-        if params["users"] not in self._workspace.people:
+        if "users" not in params:
+            raise Outside("users_list_not_supplied", "conversations.open needs users or a channel")
+        users = params["users"].split(",") if isinstance(params["users"], str) else params["users"]
+        if len(users) != 1:
+            raise Outside("invalid_arguments", "the tests' Slack opens direct messages of one person")
+        if users[0] not in self._workspace.people:
             raise Refused("user_not_found")
-        return {"channel": {"id": self._workspace.dm_of(params["users"])}}
+        return {"channel": {"id": self._workspace.dm_of(users[0])}}
 
     def _read_history(self, params: Params) -> dict[str, Any]:
         channel = self._workspace.find(params["channel"])
@@ -198,7 +206,8 @@ class Methods:
         if "cursor" in params:
             at = _read_cursor(params["cursor"])
             ordered = [one for one in ordered if _is_beyond(one.ts, at, is_forward=is_forward)]
-        limit = _read_limit(params.get("limit", 100))
+        usual, most = MOST_A_PAGE[is_newest_first]
+        limit = _read_limit(params.get("limit", usual), most)
         page = ordered[:limit]
         has_more = len(ordered) > limit
         messages = [self._history.as_message(one) for one in page]
@@ -239,7 +248,7 @@ def _read_cursor(cursor: str) -> float:
         raise Outside("invalid_cursor", f"{cursor!r} is no cursor") from fault
 
 
-def _read_limit(limit: int) -> int:
-    if not 1 <= limit <= 999:
-        raise Outside("invalid_limit", f"limit must be 1 to 999, not {limit}")
+def _read_limit(limit: int, most: int) -> int:
+    if not 1 <= limit <= most:
+        raise Outside("invalid_limit", f"limit must be 1 to {most}, not {limit}")
     return limit
