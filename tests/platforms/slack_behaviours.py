@@ -102,9 +102,11 @@ def raw(body: bytes, status: int = 200, content_type: str = "application/json") 
 
 
 def too_many_requests(retry_after: int) -> Behaviour:
-    """Refuse because there were too many."""
+    """Refuse because there were too many; where the app is held to rates, it is a violation to come back earlier."""
 
-    async def behave(_call: Call) -> web.StreamResponse:
+    async def behave(call: Call) -> web.StreamResponse:
+        if call.server.governor is not None:
+            return call.server.governor.close(call.method, call.params, retry_after).response()
         return too_many(retry_after).response()
 
     return behave

@@ -24,17 +24,22 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
 from tests.platforms.slackapi.answers import Outside, Params, Refused
+from tests.platforms.slackapi.assistant import Assistant
+from tests.platforms.slackapi.commands import Command, Commands
 from tests.platforms.slackapi.deliveries import Deliveries, Delivery
 from tests.platforms.slackapi.description import method_of, read_params
 from tests.platforms.slackapi.files import LOGIN_PAGE, File, Files
 from tests.platforms.slackapi.history import Effect, History, Shown, texts
-from tests.platforms.slackapi.lines import Lines
+from tests.platforms.slackapi.limits import Governor, Limits, Violation
+from tests.platforms.slackapi.lines import Line, Lines
 from tests.platforms.slackapi.methods import Methods, check_understood
 from tests.platforms.slackapi.people import People
+from tests.platforms.slackapi.tokens import APP_TOKEN, BOT_TOKEN, OPEN, Tokens, bearer, read_token
 from tests.platforms.slackapi.workspace import ADA, APP, BOB, BOT, BOT_ID, DM, GENERAL, PRIVATE, TEAM, Workspace
 
 __all__ = [
     "ADA",
+    "ANSWER",
     "APP",
     "APP_TOKEN",
     "BOB",
@@ -44,30 +49,33 @@ __all__ = [
     "DM",
     "DOWNLOAD",
     "GENERAL",
+    "OPEN",
     "PRIVATE",
     "SOCKET",
     "TEAM",
     "Behaviour",
     "Call",
+    "Command",
     "Delivery",
     "Effect",
     "File",
+    "Limits",
+    "Line",
     "Outside",
     "Params",
     "Refused",
     "Shown",
     "SlackServer",
+    "Violation",
     "texts",
 ]
-
-BOT_TOKEN: Final = "xoxb-1000-2000-planted-bot-token"
-APP_TOKEN: Final = "xapp-1-A0AGENTD01-3000-planted-app-token"
 
 DOWNLOAD: Final = "download"
 """Names, for `enqueue`, the download of a file."""
 SOCKET: Final = "socket"
 """Names, for `enqueue`, the opening of a WebSocket."""
-OPEN: Final = "apps.connections.open"
+ANSWER: Final = "response_url"
+"""Names, for `enqueue`, an answer to a command by its `response_url`."""
 
 
 class Call:
@@ -85,23 +93,40 @@ class Call:
         if self.method == SOCKET:
             return await self.server.serve_socket(self.request, self.params["ticket"])
         if self.method == DOWNLOAD:
-            return self.server.serve_file(self.params)
+            return self._download()
         try:
+            if self.method == ANSWER:
+                return self._answer_command()
             result = self.server.perform(self.method, self.params)
         except Outside as outside:
             self.server.refuse(f"{self.method}: {outside.sentence}")
             return outside.response()
         except Refused as refused:
             return refused.response()
-        return web.json_response({"ok": True, **result})
+        scopes = ",".join(sorted(self.server.tokens.scopes))
+        return web.json_response({"ok": True, **result}, headers={"X-OAuth-Scopes": scopes})
 
     def drop(self) -> None:
         """Break the connection where it is."""
         if self.request.transport is not None:
             self.request.transport.abort()
 
+    def _download(self) -> web.Response:
+        """Return a file, or to who has no right to it the page that asks to sign in."""
+        if not self.server.tokens.may_download(bearer(self.request)):
+            return web.Response(text=LOGIN_PAGE, content_type="text/html")
+        file = self.server.files.content(self.params["file"])
+        if file is None:
+            return web.Response(status=404, text="<html>Not found</html>", content_type="text/html")
+        return web.Response(body=file.content, content_type=file.mimetype)
+
+    def _answer_command(self) -> web.Response:
+        fault = self.server.commands.answer(self.params["number"], self.params["said"])
+        return web.Response(text=fault or "ok", status=404 if fault else 200)
+
 
 Behaviour = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class SlackServer:
@@ -122,14 +147,17 @@ class SlackServer:
         self.released = asyncio.Event()
         self.closing = asyncio.Event()
         """Set when the server ends."""
+        self.governor: Governor | None = None
         self._script: dict[str, deque[Behaviour | None]] = defaultdict(deque)
         self._is_cut = False
         self._build_parts()
-        app = web.Application()
+        app = web.Application(middlewares=[self._pass])
         app.router.add_route("*", "/api/{method}", self._handle)
         app.router.add_get("/link/{ticket}", self._handle_socket)
+        app.router.add_post("/commands/{team}/{number}", self._handle_answer)
         app.router.add_get("/files-pri/{team_file}/download/{name}", self._handle_download)
         app.router.add_get("/files-pri/{team_file}/{name}", self._handle_download)
+        app.router.add_route("*", "/{path:.*}", self._handle_stray)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
         self._port = port
 
@@ -140,22 +168,29 @@ class SlackServer:
         self.deliveries = Deliveries(self.lines, self.changed, self.refuse)
         self.history = History(self.workspace)
         self.people = People(self.workspace, self.history, self.deliveries, self.files)
-        self.methods = Methods(self.workspace, self.history, self.people, self.files)
+        self.assistant = Assistant(self.workspace, self.history, self.people)
+        self.commands = Commands(self.workspace, self.deliveries, self.refuse)
+        self.methods = Methods(self.workspace, self.history, self.people, self.files, self.assistant)
+        self.tokens = Tokens(self.workspace)
+        self.command, self.open_assistant = self.commands.give, self.assistant.open_thread
         self.messages, self.effects = self.history.messages, self.history.effects
         self.pings, self.late_acks = self.methods.pings, self.deliveries.late_acks
         self.name_person, self.open_channel = self.workspace.name_person, self.workspace.open_channel
-        self.dm_of = self.workspace.dm_of
+        self.dm_of, self.statuses = self.workspace.dm_of, self.history.statuses
+        self.revoke, self.restore = self.tokens.revoke, self.tokens.restore
         self.post, self.mention, self.join = self.people.post, self.people.mention, self.people.join
         self.post_edit, self.post_delete = self.people.post_edit, self.people.post_delete
-        self.post_as_bot, self.react = self.people.post_as_bot, self.people.react
+        self.post_as_bot, self.react, self.unfurl = self.people.post_as_bot, self.people.react, self.people.unfurl
         self.push, self.push_raw, self.rate_limit = self.people.push, self.people.push_raw, self.people.rate_limit
-        self.disconnect, self.drop = self.lines.disconnect, self.lines.drop
+        self.disconnect, self.drop, self.deafen = self.lines.disconnect, self.lines.drop, self.lines.deafen
 
     async def __aenter__(self) -> SlackServer:
         """Start to listen."""
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.root_url = self.files.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.root_url = self.files.base_url = self.commands.base_url = (
+            f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        )
         self.base_url = f"{self.root_url}/api/"
         return self
 
@@ -179,14 +214,14 @@ class SlackServer:
         """Answer as usual from here on."""
         self._script.clear()
 
-    def screen(self, channel: str = DM, thread: str | None = None) -> list[Shown]:
-        """Return what the bot's messages in a conversation (or one thread of it) show now, oldest first."""
+    def screen(self, channel: str | None = DM, thread: str | None = None) -> list[Shown]:
+        """Return what the bot's messages in a conversation or all (or in one thread) show now."""
         return self.history.screen(channel, thread)
 
     @property
     def unacked(self) -> list[Delivery]:
         """Return what is not acked, and is still waited for or comes again."""
-        return [delivery for delivery in self.deliveries.all if delivery.state == "open"]
+        return self.deliveries.open
 
     @property
     def acked(self) -> list[Delivery]:
@@ -214,21 +249,29 @@ class SlackServer:
         self.refusals.append(sentence)
         self.changed.set()
 
+    @property
+    def limits(self) -> Limits | None:
+        """The rates that the app is held to; None, and at first, it may call as it likes."""
+        return self.governor.limits if self.governor else None
+
+    @limits.setter
+    def limits(self, limits: Limits | None) -> None:
+        self.governor = Governor(limits) if limits else None
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Return the calls that did not wait as long as they had been told."""
+        return self.governor.violations if self.governor else []
+
     def perform(self, method: str, params: Params) -> dict[str, Any]:
         """Let a call have its effect; raises Refused."""
+        self.tokens.check_scope(method, params)
+        if self.governor:
+            self.governor.admit(method, params)
         if method == OPEN:
             return {"url": f"{self.root_url.replace('http', 'ws', 1)}/link/{self.lines.issue_ticket()}"}
         check_understood(method, params)
         return self.methods.perform(method, params)
-
-    def serve_file(self, params: Params) -> web.Response:
-        """Return a file, or the page that asks who has no right to it to sign in."""
-        if params["token"] != BOT_TOKEN:
-            return web.Response(text=LOGIN_PAGE, content_type="text/html")
-        file = self.files.content(params["file"])
-        if file is None:
-            return web.Response(status=404, text="<html>Not found</html>", content_type="text/html")
-        return web.Response(body=file.content, content_type=file.mimetype)
 
     async def serve_socket(self, request: web.Request, ticket: str) -> web.StreamResponse:
         """Open a line of Socket Mode for who has a ticket."""
@@ -248,14 +291,21 @@ class SlackServer:
             self.refuse(f"socket: an ack has no {strange[0]}")
         self.deliveries.ack(envelope_id, said.get("payload"))
 
+    @web.middleware
+    async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request through while there is a network."""
+        if self._is_cut and request.transport is not None:
+            request.transport.abort()
+            return web.Response()
+        return await handler(request)
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         sent: Mapping[str, Any] = {}
         try:
             sent = await _read_sent(request)
             method = method_of(name)
-            token = _read_token(request, sent)
-            _check_token(name, token)
+            self.tokens.check(name, read_token(request, sent))
             params = read_params(method, {key: value for key, value in sent.items() if key != "token"})
         except Outside as outside:
             self._note(name, sent)
@@ -274,44 +324,29 @@ class SlackServer:
 
     async def _handle_download(self, request: web.Request) -> web.StreamResponse:
         file = request.match_info["team_file"].rpartition("-")[2]
-        params = {"file": file, "token": _bearer(request)}
         self._note(DOWNLOAD, {"file": file})
-        return await self._behave(Call(self, request, DOWNLOAD, params))
+        return await self._behave(Call(self, request, DOWNLOAD, {"file": file}))
+
+    async def _handle_answer(self, request: web.Request) -> web.StreamResponse:
+        params = {"number": int(request.match_info["number"]), "said": await request.text()}
+        self._note(ANSWER, params)
+        return await self._behave(Call(self, request, ANSWER, params))
+
+    async def _handle_stray(self, request: web.Request) -> web.StreamResponse:
+        self.refuse(f"there is nothing at {request.path}")
+        return web.Response(status=404)
 
     def _note(self, name: str, params: Params) -> None:
         self.calls.append((name, params))
         self.changed.set()
 
     async def _behave(self, call: Call) -> web.StreamResponse:
-        if self._is_cut:
-            call.drop()
-            return web.Response()
         script = self._script[call.method]
         behave = script.popleft() if script else None
         try:
             return await call.answer() if behave is None else await behave(call)
         finally:
             self.changed.set()
-
-
-def _bearer(request: web.Request) -> str:
-    return request.headers.get("Authorization", "").removeprefix("Bearer ")
-
-
-def _read_token(request: web.Request, sent: Mapping[str, Any]) -> str:
-    if "token" in request.query:
-        raise Outside("not_authed", "a token must not stand in the query, where logs show it")
-    token = _bearer(request) or str(sent.get("token", ""))
-    if not token:
-        raise Refused("not_authed")
-    return token
-
-
-def _check_token(method: str, token: str) -> None:
-    if token not in (BOT_TOKEN, APP_TOKEN):
-        raise Refused("invalid_auth")
-    if (method == OPEN) != (token == APP_TOKEN):
-        raise Outside("not_allowed_token_type", f"{method} does not take {token[:4]} tokens")
 
 
 async def _read_sent(request: web.Request) -> Mapping[str, Any]:
@@ -326,3 +361,14 @@ async def _read_sent(request: web.Request) -> Mapping[str, Any]:
             raise Outside("json_not_object", "the body is no JSON object")
         return sent | body
     return sent | dict(await request.post())
+
+
+def main() -> None:
+    """Run by hand."""
+    from tests.platforms.slackapi.console import main as chat
+
+    chat()
+
+
+if __name__ == "__main__":
+    main()

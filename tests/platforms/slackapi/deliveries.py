@@ -1,6 +1,7 @@
 """What is on its way to the app: sent in an envelope, waited for, sent again, given up.
 
 https://docs.slack.dev/apis/events-api#retries: at once, after a minute, and after five; then only the history has it.
+A line that breaks fails nothing by itself: until its time is up, an ack may come on another line.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class Delivery:
     kind: Kind
     payload: Mapping[str, Any]
     envelope_ids: list[str] = field(default_factory=list)
-    """Of each time that it was sent; all but the last have run out."""
+    """Of each time that it was sent."""
+    awaited: str | None = None
+    """The envelope whose ack would count now."""
     retries: int = 0
     state: Literal["open", "acked", "given up"] = "open"
     answer: Mapping[str, Any] | None = None
@@ -59,6 +62,11 @@ class Deliveries:
         self._by_envelope: dict[str, Delivery] = {}
         self._timers: dict[Delivery, asyncio.TimerHandle] = {}
 
+    @property
+    def open(self) -> list[Delivery]:
+        """Return what is waited for, or comes again."""
+        return list(self._timers)
+
     def offer(self, kind: Kind, payload: Mapping[str, Any]) -> Delivery:
         """Begin to deliver."""
         delivery = Delivery(kind, payload)
@@ -73,12 +81,12 @@ class Deliveries:
             self._refuse(f"ack of an unknown envelope {envelope_id}")
         elif delivery.state == "acked":
             self._refuse(f"second ack of an envelope of {delivery.event_id or 'a command'}")
-        elif delivery.state == "given up" or envelope_id != delivery.envelope_ids[-1] or delivery not in self._timers:
+        elif envelope_id != delivery.awaited:
             self.late_acks.append(delivery)
         else:
             if answer and delivery.kind == "events_api":
                 self._refuse(f"ack of the event {delivery.event_id} with a payload, which events do not take")
-            delivery.state, delivery.answer = "acked", answer
+            delivery.state, delivery.answer, delivery.awaited = "acked", answer, None
             self._timers.pop(delivery).cancel()
         self._changed.set()
 
@@ -95,6 +103,7 @@ class Deliveries:
             return
         envelope_id = str(uuid.uuid4())
         delivery.envelope_ids.append(envelope_id)
+        delivery.awaited = envelope_id
         self._by_envelope[envelope_id] = delivery
         frame: dict[str, Any] = {
             "envelope_id": envelope_id,
@@ -110,11 +119,12 @@ class Deliveries:
 
     def _fail(self, delivery: Delivery, reason: str) -> None:
         """Send again, or give up; nobody retries a command: the person is told that it failed."""
+        delivery.awaited = None
+        self._changed.set()
         waits = self.retry_seconds if delivery.kind == "events_api" else ()
         if delivery.retries >= len(waits):
             delivery.state = "given up"
             self._timers.pop(delivery, None)
-            self._changed.set()
             return
         wait = waits[delivery.retries]
         delivery.retries += 1

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tests.platforms.slackapi.answers import Refused
 from tests.platforms.slackapi.blocks import markdown_of
 from tests.platforms.slackapi.workspace import APP, BOT, BOT_ID, TEAM, Workspace
+
+STONE: Final = {
+    "type": "message",
+    "subtype": "tombstone",
+    "user": "USLACKBOT",
+    "text": "This message was deleted.",
+    "hidden": True,
+}
+"""What stands where a thread's root has been deleted."""
 
 
 @dataclass(slots=True)
@@ -32,6 +42,7 @@ class Shown:
     """What it said before each edit."""
     edited_ts: str | None = None
     is_deleted: bool = False
+    """A root with replies leaves a stone in its place, so that its thread goes on."""
 
     @property
     def from_bot(self) -> bool:
@@ -81,10 +92,14 @@ class History:
         self.statuses: list[Status] = []
         self._workspace = workspace
         self._clock = clock
+        self._threads: dict[tuple[str, str], list[Shown]] = defaultdict(list)
+        self._said: dict[tuple[str, str], str] = {}
 
     def add(self, shown: Shown) -> Shown:
         """Let a message appear."""
         self.messages[shown.channel, shown.ts] = shown
+        if shown.thread is not None:
+            self._threads[shown.channel, shown.thread].append(shown)
         self._record("chat.postMessage" if shown.from_bot else "written", shown)
         return shown
 
@@ -101,8 +116,14 @@ class History:
         self._record("chat.delete", shown)
 
     def note_status(self, channel: str, thread: str, status: str) -> None:
-        """Note what a thread says of the bot."""
-        self.statuses.append(Status(self._clock(), channel, thread, status))
+        """Note what a thread says of the bot; a message of the bot's ends it."""
+        if status or self.status_of(channel, thread):
+            self._said[channel, thread] = status
+            self.statuses.append(Status(self._clock(), channel, thread, status))
+
+    def status_of(self, channel: str, thread: str) -> str:
+        """Return what a thread says of the bot now."""
+        return self._said.get((channel, thread), "")
 
     def find(self, channel: str, ts: str, error: str = "message_not_found") -> Shown:
         """Return a message that is there; raises Refused."""
@@ -110,6 +131,14 @@ class History:
         if shown is None or shown.is_deleted:
             raise Refused(error)
         return shown
+
+    def find_root(self, channel: str, ts: str, error: str = "thread_not_found") -> Shown:
+        """Return the root of the thread that a message is in or begins, a deleted one too; raises Refused."""
+        shown = self.messages.get((channel, ts))
+        root = self.messages.get((channel, shown.thread)) if shown and shown.thread else shown
+        if root is None or (root.is_deleted and not self.replies(root)):
+            raise Refused(error)
+        return root
 
     def screen(self, channel: str | None = None, thread: str | None = None) -> list[Shown]:
         """Return what the bot's messages in a conversation (or all, or one thread) show now, oldest first."""
@@ -125,15 +154,24 @@ class History:
 
     def top_level(self, channel: str) -> list[Shown]:
         """Return what a conversation shows outside its threads, oldest first."""
-        shown = [shown for shown in self._of(channel) if shown.thread is None or shown.subtype == "thread_broadcast"]
+        shown = [
+            one
+            for one in self.messages.values()
+            if one.channel == channel
+            and (one.thread is None or one.subtype == "thread_broadcast")
+            and (not one.is_deleted or self.replies(one))
+        ]
         return sorted(shown, key=lambda one: float(one.ts))
 
     def replies(self, root: Shown) -> list[Shown]:
         """Return a thread's replies, oldest first."""
-        return sorted((one for one in self._of(root.channel) if one.thread == root.ts), key=lambda one: float(one.ts))
+        replies = [one for one in self._threads.get((root.channel, root.ts), ()) if not one.is_deleted]
+        return sorted(replies, key=lambda one: float(one.ts))
 
     def as_message(self, shown: Shown) -> dict[str, Any]:
         """Return a message as conversations hold it (https://docs.slack.dev/reference/events/message)."""
+        if shown.is_deleted and shown.thread is None:
+            return STONE | {"ts": shown.ts} | _of_root(shown, self.replies(shown))
         message: dict[str, Any] = {"type": "message", "user": shown.author, "text": shown.text, "ts": shown.ts}
         if shown.subtype:
             message["subtype"] = shown.subtype
@@ -154,9 +192,6 @@ class History:
         """Return the event of a message that has just appeared."""
         kind = self._workspace.conversations[shown.channel].kind
         return self.as_message(shown) | {"channel": shown.channel, "event_ts": shown.ts, "channel_type": kind}
-
-    def _of(self, channel: str) -> list[Shown]:
-        return [one for one in self.messages.values() if one.channel == channel and not one.is_deleted]
 
     def _parent_user(self, shown: Shown) -> str:
         root = self.messages.get((shown.channel, shown.thread or ""))

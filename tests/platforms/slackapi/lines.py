@@ -31,6 +31,8 @@ class Line:
         """What the client has pinged with."""
         self.pongs: list[bytes] = []
         """What the client has answered to this side's pings."""
+        self.heard = asyncio.Event()
+        """Set at everything that the client sends; who waits on it clears it."""
         self.is_deaf = False
         """Whether nothing goes through in either direction, and nobody is told: a half-open connection."""
         self._socket = socket
@@ -71,6 +73,7 @@ class Line:
                 return
             if self.is_deaf:
                 continue
+            self.heard.set()
             if message.type is WSMsgType.PING:
                 self.pings.append(message.data)
                 await self._pong(message.data)
@@ -165,6 +168,11 @@ class Lines:
         leaving.send({"type": "disconnect", "reason": reason, "debug_info": {"host": f"applink-{leaving.number}"}})
         seconds = self.close_seconds if close_seconds is None else close_seconds
         self._timers.append(asyncio.get_running_loop().call_later(seconds, leaving.end))
+
+    def deafen(self) -> None:
+        """Let nothing go through the lines that are open, though nobody is told: only silence shows it."""
+        for line in self.open:
+            line.is_deaf = True
 
     def drop(self) -> None:
         """Break every line, as a network does."""

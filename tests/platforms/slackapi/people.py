@@ -78,9 +78,14 @@ class People:
     def post_delete(self, ts: str, *, channel: str | None = None) -> None:
         """Let a person take back what they wrote."""
         shown = self._history.find(channel or self._workspace.dm_of(ADA), ts)
+        self.take_back(shown)
+
+    def unfurl(self, ts: str, *, channel: str | None = None) -> None:
+        """Let a preview of a link appear below a message: it changes, and its author has not changed it."""
+        shown = self._history.find(channel or self._workspace.dm_of(ADA), ts)
         before = self._history.as_message(shown)
-        self._history.delete(shown)
-        self.tell_deleted(shown, before)
+        shown.content = {**shown.content, "attachments": [{"id": 1, "title": "A page", "from_url": "https://x.test"}]}
+        self.tell_changed(shown, before)
 
     def post_as_bot(self, text: str, *, channel: str = GENERAL, thread: str | None = None) -> str:
         """Let another app's bot write, and return the message's ts."""
@@ -124,11 +129,15 @@ class People:
         changed = {"message": self._history.as_message(shown), "previous_message": dict(before)}
         self._tell_hidden(shown, {"subtype": "message_changed", **changed})
 
-    def tell_deleted(self, shown: Shown, before: Mapping[str, Any]) -> None:
-        """Tell the app that a message is gone."""
-        self._tell_hidden(
-            shown, {"subtype": "message_deleted", "deleted_ts": shown.ts, "previous_message": dict(before)}
-        )
+    def take_back(self, shown: Shown) -> None:
+        """Delete a message, and tell the app: of a thread's root with replies, that it has become a stone."""
+        before = self._history.as_message(shown)
+        self._history.delete(shown)
+        if shown.thread is None and self._history.replies(shown):
+            self.tell_changed(shown, before)
+        else:
+            gone = {"subtype": "message_deleted", "deleted_ts": shown.ts, "previous_message": before}
+            self._tell_hidden(shown, gone)
 
     def tell_own(self, shown: Shown) -> None:
         """Tell the app what its own bot has written."""
@@ -139,6 +148,8 @@ class People:
         channel = how.get("channel") or self._workspace.dm_of(author)
         shown = Shown(self._workspace.next_ts(how.get("at")), channel, _as_typed(typed), author)
         shown.thread = how.get("thread")
+        if shown.thread is not None:
+            self._history.find_root(channel, shown.thread)
         content: dict[str, Any] = {} if self._workspace.person(author).is_bot else {"client_msg_id": str(uuid.uuid4())}
         if files := how.get("files", ()):
             shown.subtype = "file_share"
@@ -146,7 +157,7 @@ class People:
         if shown.thread is not None and how.get("broadcast"):
             shown.subtype = "thread_broadcast"
             content["root"] = self._history.as_message(self._history.find(channel, shown.thread))
-        shown.content = content | how.get("more", {})
+        shown.content = {**content, **how.get("more", {})}
         shown.subtype = shown.content.get("subtype", shown.subtype)
         shown.blocks = _as_rich(typed) if shown.subtype in (None, "thread_broadcast") and typed else ()
         return self._history.add(shown)
