@@ -21,6 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from channels.base import Address, KnownPlace
 from channels.errors import RateLimited, SendFailed, Unreachable
 from channels.health import Health
+from channels.slack.budget import TIER_3, Budget
 from channels.slack.connection import Connection
 from channels.slack.lanes import Lanes
 from channels.slack.parse import Reader, Said, is_direct_chat, read_time
@@ -75,6 +76,8 @@ class CatchUp:
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._histories = Budget(TIER_3, inquiry.health.monotonic)
+        self._replies = Budget(TIER_3, inquiry.health.monotonic)
         self._gaps = 0
 
     def lost(self) -> None:
@@ -184,14 +187,18 @@ class CatchUp:
     async def _request(self, place: Address, oldest: str, cursor: str) -> Mapping[str, Any]:
         """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
         call = _build_call(place, oldest, cursor)
-        for tries in range(MOST_TRIES):
+        budget = self._histories if place.thread is None else self._replies
+        tries = 0
+        while True:
             try:
-                return await self._with.connection.call(call)
+                return await self._with.connection.call(call, budget)
             except RateLimited as fault:
                 await asyncio.sleep(fault.retry_after_seconds)
             except Unreachable:
+                if tries >= MOST_TRIES:
+                    raise
                 await asyncio.sleep(self._with.waits.network.after(tries))
-        return await self._with.connection.call(call)
+                tries += 1
 
 
 def _build_call(place: Address, oldest: str, cursor: str) -> Callable[[AsyncWebClient], Awaitable[Any]]:

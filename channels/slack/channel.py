@@ -13,10 +13,12 @@ from channels.base import Accept, Address, Places, RemoteFile
 from channels.errors import ChannelError, ChannelUnavailable, SendFailed, Unreachable
 from channels.health import Health
 from channels.markup.characters import is_blank
-from channels.markup.rich import RichText, plain
+from channels.markup.cutting import cut_piece
+from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import SlackSettings
 from channels.slack.assistant import Assistant
+from channels.slack.budget import TIER_3, Budget
 from channels.slack.catchup import Inquiry
 from channels.slack.chats import Chats
 from channels.slack.connection import Connection
@@ -44,16 +46,21 @@ log = structlog.get_logger()
 RATES = Rates(chat=Rate(3, 3.3))
 """One message a second in a conversation, where short bursts pass (https://docs.slack.dev/apis/web-api/rate-limits).
 
-An edit counts like a message. Over the workspace Slack allows some hundreds of messages a minute, and fifty edits and
-more (Tier 3): of that it says itself when it is too much, and drafts stop then. The tenth of a second more a call is
-for the network.
+An edit counts like a message. Over the workspace Slack allows some hundreds of messages a minute, but fewer edits,
+which have a budget of their own. The tenth of a second more a call is for the network.
 """
 
 NOTHING_VISIBLE = "(There is nothing to see in this message.)"
 """Stands for a text that Slack would refuse as empty."""
 
-MOST_NOTICE = 3_000
-"""Characters of the text beside blocks, which only notifications and screen readers show."""
+MOST_TEXT_BYTES = 3_900
+"""Of the text beside blocks, which only notifications and screen readers show, and of an edit without blocks: of more
+than 4,000, escaped, Slack says `msg_too_long`.
+"""
+
+SECTIONS = Dialect(plain, lambda rich: len(escape_text(rich.text)), 3_000)
+"""How a long text is cut that is shown without Markdown (https://docs.slack.dev/reference/block-kit/blocks/section-block).
+"""
 
 Call = Callable[[AsyncWebClient], Awaitable[Any]]
 Show = Callable[[Mapping[str, Any]], Call]
@@ -84,6 +91,7 @@ class SlackChannel:
         self._connection = Connection(settings, waits)
         self._assistant = Assistant(self._connection)
         self._downloads = Downloads(self._connection, self.health, waits)
+        self._edits = Budget(TIER_3, tools.monotonic)
         self._keeper: Keeper | None = None
 
     async def run(self, accept: Accept, places: Places) -> None:
@@ -146,9 +154,11 @@ class SlackChannel:
 
         def show(shown: Mapping[str, Any]) -> Call:
             content = {"blocks": [], **shown}  # else the blocks of before would stay
+            if "blocks" not in shown and len(shown["text"].encode()) > MOST_TEXT_BYTES:
+                content = {"text": _notice(text.text), "blocks": _sections(text.text)}
             return lambda client: client.chat_update(channel=to.chat, ts=message_id, **content, parse="none")
 
-        await self._show(to.chat, text, show)
+        await self._show(to.chat, text, show, self._edits)
 
     async def delete(self, to: Address, message_id: str) -> None:
         """Remove a message; one that is gone already is no fault."""
@@ -200,24 +210,24 @@ class SlackChannel:
 
         return hear
 
-    async def _show(self, chat: str, text: RichText, show: Show) -> Mapping[str, Any]:
+    async def _show(self, chat: str, text: RichText, show: Show, budget: Budget | None = None) -> Mapping[str, Any]:
         """Show a text; where Slack refuses its blocks, once more in its plainest form."""
         shown = plain(NOTHING_VISIBLE) if is_blank(text.text) else RichText(whole(text.text), text.spans)
         block = {"type": "markdown", "text": to_markdown(shown)}
         try:
-            return await self._call(chat, show({"text": escape_text(shown.text[:MOST_NOTICE]), "blocks": [block]}))
+            return await self._call(chat, show({"text": _notice(shown.text), "blocks": [block]}), budget)
         except SendFailed as fault:
             if not is_about_blocks(fault):
                 raise
             log.warning("text_shown_plain", channel="slack", fault=str(fault))
         self.health.counts["plain"] += 1
-        return await self._call(chat, show({"text": escape_text(shown.text)}))
+        return await self._call(chat, show({"text": escape_text(shown.text)}), budget)
 
-    async def _call(self, chat: str, call: Call) -> Mapping[str, Any]:
+    async def _call(self, chat: str, call: Call, budget: Budget | None = None) -> Mapping[str, Any]:
         """Call Slack about a conversation; one that has shut the bot out is not called again until it is heard from."""
         self._chats.check(chat)
         try:
-            return await self._connection.call(call)
+            return await self._connection.call(call, budget)
         except ChatClosed as fault:
             self._chats.close(chat, str(fault))
             log.warning("chat_closed", channel="slack", chat=chat, fault=str(fault))
@@ -237,6 +247,26 @@ class SlackChannel:
 def open_slack(settings: SlackSettings, tools: Tools) -> SlackChannel:
     """Return the channel of one app, not yet connected."""
     return SlackChannel(settings, tools)
+
+
+def _notice(text: str) -> str:
+    """Return as much of a text, escaped, as may stand beside blocks."""
+    escaped = escape_text(text[:MOST_TEXT_BYTES])
+    if len(escaped.encode()) <= MOST_TEXT_BYTES:
+        return escaped
+    return escape_text(text[: MOST_TEXT_BYTES // 5]) + "…"  # five bytes a character at most
+
+
+def _sections(text: str) -> list[dict[str, Any]]:
+    """Return a text as blocks without Markdown."""
+    rest, pieces = plain(text), list[str]()
+    while rest.text:
+        piece, rest = cut_piece(rest, SECTIONS)
+        pieces.append(piece.text)
+    return [
+        {"type": "section", "text": {"type": "mrkdwn", "text": escape_text(piece), "verbatim": True}}
+        for piece in pieces
+    ]
 
 
 def _read_me(told: Mapping[str, Any]) -> Me | None:

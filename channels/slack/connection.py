@@ -14,8 +14,9 @@ import aiohttp
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from channels.errors import ChannelUnavailable, Unreachable
+from channels.errors import ChannelUnavailable, RateLimited, Unreachable
 from channels.settings import SlackSettings
+from channels.slack.budget import Budget
 from channels.slack.faults import UNREADABLE, Misconfigured, Refusal, translate
 from channels.slack.library import tame_library
 from channels.slack.waits import Waits
@@ -50,8 +51,20 @@ class Connection:
             self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
-    async def call(self, call: Callable[[AsyncWebClient], Awaitable[Any]]) -> Mapping[str, Any]:
-        """Make one call, and return what Slack answers."""
+    async def call(
+        self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None
+    ) -> Mapping[str, Any]:
+        """Make one call, within its method's budget, and return what Slack answers."""
+        if budget is None:
+            return await self._call(call)
+        budget.take()
+        try:
+            return await self._call(call)
+        except RateLimited as fault:
+            budget.rest(fault.retry_after_seconds)
+            raise
+
+    async def _call(self, call: Callable[[AsyncWebClient], Awaitable[Any]]) -> Mapping[str, Any]:
         self.client.session = self.session
         try:
             async with asyncio.timeout(self._waits.call_seconds):

@@ -26,7 +26,7 @@ MOST_UPDATED: Final = 4_000
 MOST_A_PAGE: Final = {True: (100, 999), False: (1_000, 1_000)}
 """Messages of a history and of a thread, where nothing else is asked for and at most (the methods' pages)."""
 
-UNSEEN: Final = frozenset({"unfurl_links", "unfurl_media", "mrkdwn"})
+UNSEEN: Final = frozenset({"unfurl_links", "unfurl_media", "mrkdwn", "parse"})
 """Arguments that are right and change nothing that this server shows."""
 PAGED: Final = frozenset({"channel", "cursor", "inclusive", "latest", "limit", "oldest"})
 
@@ -35,7 +35,7 @@ IN_THREAD: Final = frozenset({"channel_id", "thread_ts"})
 UNDERSTOOD: Final = {
     "auth.test": frozenset[str](),
     "chat.postMessage": frozenset({"channel", "text", "blocks", "thread_ts"}) | UNSEEN,
-    "chat.update": frozenset({"channel", "ts", "text", "blocks"}),
+    "chat.update": frozenset({"channel", "ts", "text", "blocks", "parse"}),
     "chat.delete": frozenset({"channel", "ts"}),
     "conversations.history": PAGED,
     "conversations.replies": PAGED | {"ts"},
