@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
-from channels.settings import ChannelsSettings, TelegramSettings
+from channels.settings import ChannelsSettings, SlackSettings, TelegramSettings
 from channels.tools import Tools
 
 TOOLS = Tools(lambda: "id", time.monotonic, {})
@@ -24,12 +24,23 @@ def test_a_token_builds_the_channel_of_its_bot() -> None:
     assert build_channels(settings.enabled, settings, TOOLS)["telegram"].name == "telegram"
 
 
+async def test_two_tokens_build_the_channel_of_an_app() -> None:
+    slack = SlackSettings(
+        bot_token=SecretStr("xoxb-1"), app_token=SecretStr("xapp-1"), api_base_url="http://127.0.0.1:9/api/"
+    )
+    settings = ChannelsSettings(slack=slack)
+
+    assert settings.enabled == ("slack",)
+    assert build_channels(settings.enabled, settings, TOOLS)["slack"].name == "slack"
+
+
 def test_a_channel_that_is_not_built_yet_says_what_to_do() -> None:
     with pytest.raises(ChannelUnavailable, match="remove its token"):
-        build_channels(["slack"], ChannelsSettings(), TOOLS)
+        build_channels(["signal"], ChannelsSettings(), TOOLS)
 
 
 def test_no_platforms_library_is_imported_before_its_channel_is_built() -> None:
-    code = "import sys, channels.registry; sys.exit('telegram' in sys.modules or 'httpx' in sys.modules)"
+    libraries = {"aiohttp", "httpx", "slack_sdk", "telegram"}
+    code = f"import sys, channels.registry; sys.exit(bool({libraries} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
