@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from channels.base import Author
-from channels.errors import ChannelError, SendFailed
+from channels.errors import ChannelError, SendFailed, Unreachable
 from channels.slack.connection import Connection
 from channels.slack.files import whole
 from channels.slack.waits import Waits
@@ -46,6 +46,7 @@ class People:
         self._ids = frozenset(entry.strip() for entry in allowed)
         self._waits = waits
         self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Event] = {}
 
     async def author(self, user: str, name: str = "") -> Author:
         """Return who that is. Raises Unreachable where the name decides whether they may talk, and cannot be had now.
@@ -54,6 +55,8 @@ class People:
         """
         if self._needs_names and user not in self._ids and self._fresh(user) is None:
             await self._ask(user)
+            if self._fresh(user) is None:
+                raise Unreachable("a name could not be asked for")
         else:
             await self.learn([user])
         known = self._known.get(user)
@@ -84,7 +87,18 @@ class People:
             log.info("name_not_known", channel="slack", fault=str(fault))
 
     async def _ask(self, user: str) -> None:
-        """Ask for one name. Raises Unreachable; who is unknown to Slack has none."""
+        """Ask for one name, once at a time. Raises Unreachable; who is unknown to Slack has none."""
+        if user in self._asking:
+            await self._asking[user].wait()
+            return
+        answered = self._asking[user] = asyncio.Event()
+        try:
+            await self._call(user)
+        finally:
+            del self._asking[user]
+            answered.set()
+
+    async def _call(self, user: str) -> None:
         try:
             answer = await self._connection.call(lambda client: client.users_info(user=user))
         except SendFailed as fault:
