@@ -91,7 +91,8 @@ class CatchUp:
         places = await self._with.threads.look()
         if gap != self._gaps:
             return  # another gap has begun, and is ended by another call
-        self._due |= _plan(places, reads_channels=self._with.reader.channels != "off")
+        for place, since in _plan(places, reads_channels=self._with.reader.channels != "off").items():
+            self._due[place] = min(since, self._due.get(place, since))
         order = list(self._due)
         self._ready.set()
         log.info("catch_up_began", channel="slack", places=len(order))

@@ -116,7 +116,8 @@ class SlackChannel:
                 self.health,
                 self._waits,
             )
-            inquiry = Inquiry(self._connection, reader, threads, Lanes(tasks), self.health, self._waits)
+            lanes = Lanes(tasks, self._waits.most_waiting)
+            inquiry = Inquiry(self._connection, reader, threads, lanes, self.health, self._waits)
             intake = Intake(desk, inquiry, tasks)
             keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, self.health, self._waits)
 

@@ -68,6 +68,7 @@ class Intake:
         self._lanes: Lanes = inquiry.lanes
         self._tasks = tasks
         self._monotonic = desk.health.monotonic
+        self._has_left_out = False
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
@@ -75,6 +76,10 @@ class Intake:
         self._desk.health.touch()
         if self._desk.offering.refusal:
             self._desk.health.fault = f"what comes in cannot be kept: {self._desk.offering.refusal}"
+        if self._has_left_out and self._lanes.have_room:
+            self._has_left_out = False
+            self.catch_up.lost()
+            self._tasks.create_task(self.catch_up.begin(), name="slack catch-up")
 
     async def take(self, line: Line, text: str) -> None:
         """Take a frame, whatever it is (https://docs.slack.dev/apis/events-api/using-socket-mode)."""
@@ -103,7 +108,8 @@ class Intake:
             read = Ignored("unaddressed")
         if isinstance(read, Said):
             if self._lanes.are_full:
-                self._count("overflow")  # without an ack: it comes again
+                self._has_left_out = True
+                self._count("overflow")  # without an ack: it comes again, for a while
                 return
             work = self._obey if read.kind == "command" else self._take_live
             self._lanes.put(read.address, partial(work, read, envelope))

@@ -7,10 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from channels.base import Address
 
-__all__ = ["MOST_WAITING", "Lanes"]
-
-MOST_WAITING = 2_000
-"""In all lanes together. What comes beyond that is not taken, so that Slack delivers it again."""
+__all__ = ["Lanes"]
 
 Work = Callable[[], Awaitable[None]]
 
@@ -18,16 +15,22 @@ Work = Callable[[], Awaitable[None]]
 class Lanes:
     """One lane for each place of which something is in progress; a lane is a task."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
-        """Run on `tasks`."""
+    def __init__(self, tasks: asyncio.TaskGroup, most_waiting: int) -> None:
+        """Run on `tasks`; no more than `most_waiting` should wait in all lanes together."""
         self._tasks = tasks
+        self._most_waiting = most_waiting
         self._lanes: dict[Address, list[Work]] = {}
         self._waiting = 0
 
     @property
     def are_full(self) -> bool:
         """Tell whether no more should be put in."""
-        return self._waiting >= MOST_WAITING
+        return self._waiting >= self._most_waiting
+
+    @property
+    def have_room(self) -> bool:
+        """Tell whether what was left out can be asked for again."""
+        return self._waiting <= self._most_waiting // 2
 
     def put(self, place: Address, work: Work) -> None:
         """Do this after what came before it in its place."""

@@ -62,7 +62,7 @@ class Threads:
         asked = list(self._mentioned)
         places = await self._ask()
         self._looked = self._monotonic()
-        self._known = {place.address for place in places if place.address.thread is not None}
+        self._known.update(place.address for place in places if place.address.thread is not None)
         for thread in asked:
             self._mentioned.pop(thread, None)
         return places

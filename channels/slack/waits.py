@@ -49,6 +49,8 @@ class Waits:
     """Between two looks at which threads are known: a look goes through all sessions."""
     name_seconds: float = 1
     """How long a message waits for the names of its people."""
+    most_waiting: int = 2_000
+    """What waits to be taken in; what comes beyond that is not acked, so that Slack delivers it again."""
 
 
 WAITS = Waits()

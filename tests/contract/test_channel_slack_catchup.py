@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.platforms.slack_behaviours import failing, refusing, slow, too_many_requests
-from tests.platforms.slack_rig import HERE, Rig, known, open_rig, thread_of
+from tests.platforms.slack_rig import HERE, QUICK, Rig, known, open_rig, thread_of
 from tests.platforms.slack_server import ADA, BOB, BOT, DM, GENERAL
 
 HISTORY, REPLIES = "conversations.history", "conversations.replies"
@@ -241,3 +242,19 @@ async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once
             await rig.takes(9)
 
             assert rig.called(HISTORY) == 8
+
+
+async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
+    async with open_rig(replace(QUICK, ping_seconds=0.05, most_waiting=4)) as rig, rig.running():
+        rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 0.2, ()
+        await rig.opened()
+        rig.server.post("0")
+        await rig.acked(1)
+        gate = rig.gates[HERE] = asyncio.Event()
+        for number in range(1, 8):
+            rig.server.post(f"{number}")
+        await rig.until(lambda: rig.channel.health.counts["overflow"] == 3)
+        gate.set()
+        await rig.takes(8)
+
+        assert rig.texts == [f"{number}" for number in range(8)]
