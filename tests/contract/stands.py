@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
@@ -75,12 +75,24 @@ class Stand(ABC):
         return list({message.message_id: message.text for message in found}.values())
 
 
+async def soon() -> None:
+    """Wait for nothing."""
+
+
 class RigStand(Stand):
     """A platform with a rig."""
 
-    def __init__(self, rig: Any, here: Address, behaviours: Any, send_call: str) -> None:
-        """Stand on this rig."""
+    def __init__(
+        self,
+        rig: Any,
+        here: Address,
+        behaviours: Any,
+        send_call: str,
+        connected: Callable[[], Awaitable[object]] = soon,
+    ) -> None:
+        """Stand on this rig, whose channel is `connected` some time after it began to run."""
         self._rig = rig
+        self._connected = connected
         self.channel = rig.channel
         self.here = here
         self.behaviours = behaviours
@@ -108,10 +120,12 @@ class RigStand(Stand):
         taken: Sequence[Inbound] = self._rig.took
         return taken
 
-    def running(self) -> AbstractAsyncContextManager[object]:
-        """Let the channel receive."""
-        running: AbstractAsyncContextManager[object] = self._rig.running()
-        return running
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Let the channel receive; it is connected from the start of the block on."""
+        async with self._rig.running():
+            await self._connected()
+            yield
 
     async def until(self, happened: Callable[[], object]) -> None:
         """Wait for something that the server hears, or that the daemon is offered."""
@@ -197,6 +211,7 @@ async def open_console_stand() -> AsyncIterator[Stand]:
 async def open_telegram_stand() -> AsyncIterator[Stand]:
     """Open the loopback Telegram."""
     async with telegram_rig.open_rig() as rig:
+        rig.server.open_chat(7)
         yield RigStand(rig, telegram_rig.HERE, telegram_behaviours, "sendMessage")
 
 
@@ -212,7 +227,7 @@ async def open_discord_stand() -> AsyncIterator[Stand]:
 async def open_slack_stand() -> AsyncIterator[Stand]:
     """Open the loopback Slack."""
     async with slack_rig.open_rig() as rig:
-        yield RigStand(rig, slack_rig.HERE, slack_behaviours, "chat.postMessage")
+        yield RigStand(rig, slack_rig.HERE, slack_behaviours, "chat.postMessage", rig.opened)
 
 
 STANDS = {

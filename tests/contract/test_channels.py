@@ -143,4 +143,4 @@ async def test_a_sign_of_life_is_noticed(platform: Stand) -> None:
 
     assert seconds is not None
     assert seconds < 20
-    assert platform.channel.health.fault is None
+    assert platform.channel.health.fault == ""
