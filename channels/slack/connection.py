@@ -6,7 +6,7 @@ The client's own retries are off: a message that is posted again shows twice. Pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from channels.errors import ChannelUnavailable, RateLimited, Unreachable
 from channels.settings import SlackSettings
 from channels.slack.budget import Budget
+from channels.slack.ending import close_with_loop
 from channels.slack.faults import UNREADABLE, Misconfigured, Refusal, translate
 from channels.slack.library import tame_library
 from channels.slack.waits import Waits
@@ -42,13 +43,15 @@ class Connection:
         self.client = AsyncWebClient(self._bot_token, base_url=self.root, retry_handlers=[])
         self.client.proxy = None  # the client has taken it from the environment
         self._session: aiohttp.ClientSession | None = None
+        self._ending: AsyncGenerator[None, None] | None = None
 
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        """The connections that every call shares; there are none before the first."""
+    async def open(self) -> aiohttp.ClientSession:
+        """Return the connections that every call shares; there are none before the first."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._waits.connect_seconds)
             self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+            self._ending = close_with_loop(self._session.close)
+            await anext(self._ending)
         return self._session
 
     async def call(
@@ -65,7 +68,7 @@ class Connection:
             raise
 
     async def _call(self, call: Callable[[AsyncWebClient], Awaitable[Any]]) -> Mapping[str, Any]:
-        self.client.session = self.session
+        self.client.session = await self.open()
         try:
             async with asyncio.timeout(self._waits.call_seconds):
                 answer = (await call(self.client)).data
@@ -96,8 +99,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close every connection; there is no call after that."""
-        if self._session is not None:
-            await self._session.close()
+        if self._ending is not None:
+            await self._ending.aclose()
 
     def _is_ours(self, address: str) -> bool:
         try:

@@ -84,8 +84,9 @@ class Downloads:
             authorization = self._connection.authorization(address)
             if authorization is None:
                 raise FetchFailed(f"{file.name} is kept outside Slack, where I cannot read it: please upload it.")
+            session = await self._connection.open()
             async with asyncio.timeout(self._waits.call_seconds):
-                response = await self._connection.session.get(address, headers=authorization, allow_redirects=False)
+                response = await session.get(address, headers=authorization, allow_redirects=False)
             if response.status not in (301, 302, 303, 307, 308):
                 self._check(response, file)
                 return response

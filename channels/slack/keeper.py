@@ -7,13 +7,14 @@ catches up is told when a gap begins, and when there is a connection again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import structlog
 
 from channels.errors import ChannelError, ChannelUnavailable, Unreachable
 from channels.health import Health
 from channels.slack.connection import APP_TOKEN, Connection
+from channels.slack.ending import close_with_loop
 from channels.slack.faults import Misconfigured, WireSwitchedOff
 from channels.slack.line import Line, Take
 from channels.slack.patience import Patience
@@ -41,6 +42,7 @@ class Keeper:
         self._waits = waits
         self._patience = Patience(health, waits)
         self._lines: set[Line] = set()
+        self._ending: AsyncGenerator[None, None] | None = None
         self._is_known = False
         """Whether there was a connection: from then on nothing is a fault of the configuration alone."""
 
@@ -50,6 +52,8 @@ class Keeper:
         Raises ChannelUnavailable where Slack refuses the first.
         """
         lost()
+        self._ending = close_with_loop(self._shut)
+        await anext(self._ending)
         try:
             first = await self._open_next()
             found()
@@ -61,6 +65,10 @@ class Keeper:
 
     async def close(self) -> None:
         """Close what was left open."""
+        if self._ending is not None:
+            await self._ending.aclose()
+
+    async def _shut(self) -> None:
         while self._lines:
             await self._lines.pop().shut()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -283,3 +284,16 @@ async def test_a_stop_leaves_nothing_open() -> None:
         await rig.until(lambda: not server.lines.open)
 
         assert server.screen(GENERAL) == []
+
+
+def test_a_process_that_ends_leaves_no_word_about_what_was_open() -> None:
+    async def live() -> None:
+        async with SlackServer() as server:
+            channel = build_channel(server.base_url)
+            rig = Rig(server, channel)
+            async with rig.running():
+                await rig.opened()
+                await channel.send(HERE, plain("hello"), "")
+
+    asyncio.run(live())
+    gc.collect()  # what was left open says so now, and a warning is an error

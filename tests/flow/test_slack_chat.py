@@ -13,6 +13,7 @@ from tests.flow.slack_bot import App, open_app
 from tests.flow.soundness import check_sessions
 from tests.platforms.slack_behaviours import hold_after_effect, refusing, too_many_requests
 from tests.platforms.slack_server import ADA, BOB, DM, GENERAL, TEAM, File, texts
+from tests.platforms.slackapi.limits import TIERS, Limits
 
 
 @pytest.fixture
@@ -225,6 +226,23 @@ async def test_rates_of_slack_are_waited_out(app: App) -> None:
 
     assert texts(app.slack.screen()) == ["So far, and done."]
     assert app.slack.violations == []
+
+
+async def test_replies_that_grow_in_many_conversations_keep_to_slacks_limits(app: App) -> None:
+    app.slack.limits = Limits(channel_burst=3, per_minute={**TIERS, "chat.update": 6})
+    people = [f"U0PERSON{number}" for number in range(4)]
+    for _ in people:
+        app.model.enqueue(says("One", " two", " three", " four", " and five."))
+    async with app.run():
+        await app.hears()
+        for person in people:
+            app.slack.post("Count", author=person)
+        await app.settled(len(people))
+
+    assert app.slack.violations == []
+    assert [texts(app.slack.screen(app.slack.dm_of(person))) for person in people] == [
+        ["One two three four and five."]
+    ] * len(people)
 
 
 async def test_who_has_shut_the_bot_out_holds_up_nobody(app: App) -> None:

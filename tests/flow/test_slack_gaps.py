@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,7 +79,7 @@ async def test_a_refresh_a_broken_connection_and_a_lost_network_under_load_lose_
         for number, person in enumerate(PEOPLE):
             app.slack.post(f"three {number}", author=person)
         app.slack.refuse_connections = True
-        await asyncio.sleep(0.6)
+        await app.until(lambda: app.channel is not None and "cannot be reached" in app.channel.health.fault)
         app.slack.refuse_connections = False
         await app.until(lambda: len(app.records("user")) == 150)
         await app.until(lambda: app.is_taken)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.base import Address
@@ -55,6 +55,7 @@ def message(**more: Any) -> dict[str, Any]:
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))
+@settings(max_examples=60, deadline=None)
 def test_nothing_that_comes_makes_reading_fail(payload: dict[str, Any]) -> None:
     event = {**payload, "type": "message"}
     for read in (
