@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from channels.backoff import Growing
+
 __all__ = ["WAITS", "Growing", "Waits"]
-
-
-@dataclass(frozen=True, slots=True)
-class Growing:
-    """A pause that doubles with each try, up to a last one."""
-
-    first_seconds: float
-    last_seconds: float
-
-    def after(self, tries: int) -> float:
-        """Return the pause after so many tries before this one."""
-        return min(self.first_seconds * 2.0 ** min(tries, 32), self.last_seconds)
 
 
 @dataclass(frozen=True, slots=True)
