@@ -1,8 +1,9 @@
-"""The crowd on Slack: most in direct messages, some in threads of channels, and some who begin one each time."""
+"""The crowd on Slack: most in direct messages, some in a thread of a channel, and some who begin a new one at times."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,8 @@ from tests.platforms.slack_server import APP_TOKEN, BOT, BOT_TOKEN, Behaviour, C
 ANSWER_SECONDS = 0.03
 """How long a call's answer is on its way: the calls whose answer a loss swallows are in doubt."""
 MOST_CALLS = 20_000
+PER_THREAD = 5
+"""Messages that somebody who begins a thread now and then writes in one."""
 
 
 class OnSlack:
@@ -35,6 +38,7 @@ class OnSlack:
         }
         self._server = server
         self._roots: dict[int, str] = {}
+        self._written: Counter[int] = Counter()
         for person in range(people):
             self._open(person)
         for method in ("chat.postMessage", "chat.update"):
@@ -51,18 +55,17 @@ class OnSlack:
         return not self._server.unacked
 
     def write(self, person: int, text: str) -> Hashable:
-        """Let a person write: of five, three directly, one in a thread of their own, one beginning one each time."""
+        """Let a person write: of five, three directly, one in a thread of their own, one in new ones now and then."""
         author, channel = _name(person), _channel(person)
         if channel is None:
             self._server.post(text, author=author)
             return self._server.dm_of(author), None
+        self._written[person] += 1
         root = self._roots.get(person)
-        if root is not None:
+        if root is None or (person % 5 == 4 and self._written[person] % PER_THREAD == 0):
+            root = self._roots[person] = self._server.mention(text, author=author, channel=channel)
+        else:
             self._server.post(text, author=author, channel=channel, thread=root)
-            return channel, root
-        root = self._server.mention(text, author=author, channel=channel)
-        if person % 5 == 3:
-            self._roots[person] = root
         return channel, root
 
     def effects(self, since: int) -> Sequence[Seen]:

@@ -67,6 +67,10 @@ class Report:
         return found
 
 
+class DaemonEnded(Exception):
+    """The daemon ended while people were talking."""
+
+
 async def run(name: str, plan: Plan, folder: Path) -> Report:
     """Let a crowd talk through the faults of a platform, in a folder for the daemon."""
     model = Model(words=4, piece_seconds=plan.piece_seconds)
@@ -75,11 +79,15 @@ async def run(name: str, plan: Plan, folder: Path) -> Report:
         config = _write_config(folder, platform, model, plan)
         crowd = Crowd(platform, plan.people, plan.patience_seconds)
         async with _daemon(config) as process, asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(crowd.watch(), name="watch")
+            beside = [
+                tasks.create_task(crowd.watch(), name="watch"),
+                tasks.create_task(_keep_watch(process), name="daemon"),
+            ]
             await crowd.until(lambda: platform.is_connected)
             over_at = await _talk(crowd, platform, plan)
             await crowd.until(lambda: platform.is_quiet)
-            watching.cancel()
+            for task in beside:
+                task.cancel()
             process.send_signal(signal.SIGTERM)
             report.exit_code = await process.wait()
         for phase, (fault, at) in enumerate(over_at.items()):
@@ -89,6 +97,11 @@ async def run(name: str, plan: Plan, folder: Path) -> Report:
     report.wrongs += [line for line in log.splitlines() if "Traceback" in line or "crashed" in line]
     report.verify_code = await asyncio.to_thread(_verify, config)
     return report
+
+
+async def _keep_watch(process: Process) -> None:
+    """Raise DaemonEnded should it do that by itself."""
+    raise DaemonEnded(f"the daemon has ended with {await process.wait()}; its log says why")
 
 
 async def _talk(crowd: Crowd, platform: Platform, plan: Plan) -> Mapping[str, float]:
