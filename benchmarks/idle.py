@@ -37,7 +37,13 @@ MODULES = (
     "pydantic_settings",
     "structlog",
 )
-FLOOR = f"import warnings; warnings.simplefilter('ignore'); import {', '.join(MODULES)}; print('ready', flush=True); input()"
+FLOOR = f"""
+import warnings
+warnings.simplefilter("ignore")
+import {", ".join(MODULES)}
+print("ready", flush=True)
+input()
+"""
 AGENTD = Path(sys.executable).with_name("agentd")
 MB = 1024
 
@@ -46,7 +52,7 @@ async def serve() -> None:
     """Be the three platforms: say where they are, and when a bot is on all of them, until the input ends."""
     async with TelegramServer() as telegram, DiscordServer() as discord, SlackServer() as slack:
         print(write_config(telegram, discord, slack), flush=True)
-        while not (telegram.calls and discord.gateway.is_connected and slack.lines.open):
+        while not (telegram.calls and discord.gateway.is_connected and slack.lines.open):  # noqa: ASYNC110 - three events
             await asyncio.sleep(0.05)
         print(json.dumps("connected"), flush=True)
         await asyncio.to_thread(sys.stdin.read)

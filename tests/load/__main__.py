@@ -32,12 +32,11 @@ def main() -> None:
         loss_seconds=options.loss,
         calm_seconds=options.calm,
         faults=options.fault,
-        streams=not options.whole,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        report = asyncio.run(run(options.platform, plan, folder))
+        report = asyncio.run(run(options.platform, plan, folder, streams=not options.whole))
     sys.stdout.writelines(f"{line}\n" for line in _lines(report))
     sys.exit(1 if report.faults else 0)
 

@@ -27,7 +27,10 @@ COPY = "Sent again:"
 
 _NAME = re.compile(r"\bQ\d+n\d+\b")
 
-Fault = Callable[[float], Awaitable[None]]
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+"""Waits until something is so that shows on the platform."""
+
+Fault = Callable[[float, Until], Awaitable[None]]
 """Does it, and returns when it is over; what has a length lasts so many seconds."""
 
 
@@ -145,7 +148,7 @@ class Tally:
     copies: int
     """Answers that say that they may be copies."""
     slowest_seconds: float
-    """The longest that anyone waited after the fault was over."""
+    """The longest wait after the fault was over, of those that ended before the next one was."""
 
 
 class Crowd:
@@ -187,12 +190,17 @@ class Crowd:
             self._heard.clear()
             await self._heard.wait()
 
-    def open_questions(self, phase: int) -> list[str]:
-        """Return what is not answered of what was written up to a part's end."""
-        return [asked.name for asked in self.questions.values() if asked.phase <= phase and asked.answered_at is None]
+    @property
+    def is_answered(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return all(question.answered_at is not None for question in self.questions.values())
 
-    def tally(self, phase: int, over_at: float) -> Tally:
-        """Count what was written in a part, whose fault was over then."""
+    def written(self, phase: int) -> int:
+        """Count what was written in a part so far."""
+        return sum(question.phase == phase for question in self.questions.values())
+
+    def tally(self, phase: int, over: tuple[float, float]) -> Tally:
+        """Count what was written in a part; `over`: when its fault ended, and when the next one did."""
         asked = {name: question for name, question in self.questions.items() if question.phase == phase}
         answers: Counter[str] = Counter()
         whole: set[str] = set()
@@ -208,9 +216,9 @@ class Crowd:
                 if seen.place != asked[name].place:
                     elsewhere[name] = seen.place
         waits = [
-            question.answered_at - max(question.at_seconds, over_at)
-            for question in asked.values()
-            if question.answered_at is not None
+            question.answered_at - max(question.at_seconds, over[0])
+            for question in self.questions.values()
+            if question.answered_at is not None and over[0] <= question.answered_at < over[1]
         ]
         return Tally(
             written=len(asked),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from tests.load.crowd import Fault, Seen
+from tests.load.crowd import Fault, Seen, Until
 from tests.platforms.discord_behaviours import delayed
 from tests.platforms.discord_server import EDIT, SEND, TOKEN, DiscordServer, dm_of
 
@@ -86,20 +86,19 @@ class OnDiscord:
         found = (channel.id for channel in self._server.places.channels.values() if channel.name == name)
         return next(found, None) or self._server.open_channel(self._guild, name)
 
-    async def _reconnect(self, _seconds: float) -> None:
+    async def _reconnect(self, _seconds: float, _until: Until) -> None:
         self._server.gateway.reconnect()
 
-    async def _drop(self, _seconds: float) -> None:
+    async def _drop(self, _seconds: float, _until: Until) -> None:
         self._server.gateway.drop()
 
-    async def _invalidate(self, _seconds: float) -> None:
+    async def _invalidate(self, _seconds: float, until: Until) -> None:
         """Void the session: what is written until the next one is there comes from nowhere but the histories."""
         sessions = len(self._server.gateway.identified)
         self._server.gateway.invalidate(can_resume=False)
-        while len(self._server.gateway.identified) == sessions:
-            await asyncio.sleep(0.05)
+        await until(lambda: len(self._server.gateway.identified) > sessions)
 
-    async def _lose(self, seconds: float) -> None:
+    async def _lose(self, seconds: float, _until: Until) -> None:
         async with self._server.unreachable():
             await asyncio.sleep(seconds)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from tests.load.crowd import Fault, Seen
+from tests.load.crowd import Fault, Seen, Until
 from tests.platforms.slack_server import APP_TOKEN, BOT, BOT_TOKEN, Behaviour, Call, SlackServer
 
 ANSWER_SECONDS = 0.03
@@ -87,17 +87,16 @@ class OnSlack:
         if channel is not None:
             self._server.open_channel(channel).members |= {author, BOT}
 
-    async def _refresh(self, _seconds: float) -> None:
+    async def _refresh(self, _seconds: float, until: Until) -> None:
         """Ask the app to leave its line; it is over when the line is closed."""
         line = self._server.lines.open[0]
         self._server.disconnect("refresh_requested", close_seconds=1)
-        while line in self._server.lines.open:
-            await asyncio.sleep(0.05)
+        await until(lambda: line not in self._server.lines.open)
 
-    async def _drop(self, _seconds: float) -> None:
+    async def _drop(self, _seconds: float, _until: Until) -> None:
         self._server.drop()
 
-    async def _lose(self, seconds: float) -> None:
+    async def _lose(self, seconds: float, _until: Until) -> None:
         self._server.refuse_connections = True
         await asyncio.sleep(seconds)
         self._server.refuse_connections = False
