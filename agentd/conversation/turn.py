@@ -111,7 +111,7 @@ class Turn:
         """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
         if self._cut in (None, "joined"):
             self._cut = why
-            if self._scope is not None:
+            if self._scope is not None and not self._scope.expired():  # else the wait is ending already
                 self._scope.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wcwidth import wcswidth
-
 from channels.markup.page import Page
 from channels.markup.rich import RichText
 
@@ -45,7 +43,11 @@ def _is_repetitive(table: Table) -> bool:
 
 def _width(cell: RichText) -> int:
     text = cell.text
-    return len(text) if text.isascii() else max(wcswidth(text), 0)
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth  # its lists of characters take more than a megabyte
+
+    return max(wcswidth(text), 0)
 
 
 def _has_links(table: Table) -> bool:

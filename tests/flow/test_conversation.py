@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -120,6 +121,44 @@ async def test_a_message_before_the_first_visible_piece_joins_and_the_request_st
         assert stage.channel.texts == ["both"]
         assert stage.prompt()[-1] == ("user", "one\n\ntwo")
         assert stage.records()[-2]["answers"] == [1, 2]
+
+
+class Clinging(asyncio.Event):
+    """Never comes, and takes a while to be left when that is cut off."""
+
+    def __init__(self) -> None:
+        """Begin with nobody waiting."""
+        super().__init__()
+        self.is_cut = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        """Wait in vain; once cut off, until `let_go` is set."""
+        try:
+            return await super().wait()
+        except asyncio.CancelledError:
+            self.is_cut.set()
+            await self.let_go.wait()
+            raise
+
+
+async def test_a_message_joins_while_the_request_is_still_ending_for_the_one_before(tmp_path: Path) -> None:
+    ending = Clinging()
+    provider = FakeProvider()
+    provider.enqueue(ending)
+    provider.enqueue(TextDelta("all"))
+    settings = AgentSettings(collect_window_ms=60_000)
+    async with daemon(tmp_path, provider=provider, settings=settings) as stage:
+        first = await stage.post("one")
+        await provider.asked.wait()
+        await stage.post("two")
+        await ending.is_cut.wait()
+        await stage.post("three")
+        ending.let_go.set()
+        await first.settled()
+
+        assert stage.channel.texts == ["all"]
+        assert stage.prompt()[-1] == ("user", "one\n\ntwo\n\nthree")
 
 
 async def test_followup_answers_each_message_by_itself(tmp_path: Path) -> None:
