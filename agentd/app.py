@@ -1,7 +1,7 @@
 """The composition root: builds the parts and nests their lifetimes.
 
-Workspace, state, store, provider, router, channels: each lives inside the one before. Leaving them backwards is the
-shutdown: intake stops, turns end or stay pending on disk, files close.
+Workspace, connections, state, store, provider, router, channels: each lives inside the one before. Leaving them
+backwards is the shutdown: intake stops, turns end or stay pending on disk, files close.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
 from agentd.transcript.tending import Tending
-from channels.base import Accept, Channel, Places
+from channels.base import Accept, Channel, Closing, Places
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -138,7 +138,7 @@ async def _open_parts(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
 ) -> AsyncIterator[Parts]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
-    async with open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
+    async with _closing(channels), open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
         if channels.keys() - CONSOLE:
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
@@ -158,6 +158,17 @@ async def _open_parts(
             open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
         ):
             yield Parts(state, front, store, router)
+
+
+@asynccontextmanager
+async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
+    """Close the channels' connections last: the turns that end at a shutdown still say something."""
+    try:
+        yield
+    finally:
+        for channel in channels.values():
+            if isinstance(channel, Closing):
+                await channel.close()
 
 
 def _build_gate(settings: Settings, parts: Parts, teller: Teller, metrics: Metrics) -> Gate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from channels.health import Health
 from channels.markup.rich import Dialect, RichText
@@ -20,6 +20,7 @@ __all__ = [
     "Address",
     "Author",
     "Channel",
+    "Closing",
     "FromPerson",
     "Inbound",
     "InboundDelete",
@@ -194,4 +195,13 @@ class Channel(Screen, Protocol):
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
         """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A channel that keeps connections which want to be closed before the process ends."""
+
+    async def close(self) -> None:
+        """Close every connection, within seconds; nothing can be sent after that."""
         ...

@@ -32,6 +32,12 @@ def _build_console(settings: ChannelsSettings, tools: Tools) -> Channel:
     return open_console(tools)
 
 
+def _build_discord(settings: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.discord import open_discord
+
+    return open_discord(settings.discord, tools)
+
+
 def _build_telegram(settings: ChannelsSettings, tools: Tools) -> Channel:
     from channels.telegram import open_telegram
 
@@ -40,5 +46,6 @@ def _build_telegram(settings: ChannelsSettings, tools: Tools) -> Channel:
 
 _BUILDERS: dict[str, Callable[[ChannelsSettings, Tools], Channel]] = {
     "console": _build_console,
+    "discord": _build_discord,
     "telegram": _build_telegram,
 }

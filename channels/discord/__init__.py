@@ -1,0 +1,8 @@
+"""Discord, by its gateway and its REST API."""
+
+from __future__ import annotations
+
+import channels.discord.library as library
+from channels.discord.channel import DiscordChannel, open_discord
+
+__all__ = ["DiscordChannel", "library", "open_discord"]

@@ -1,0 +1,142 @@
+"""From what the gateway says to the lanes in which it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+import structlog
+
+from channels.base import FromPerson
+from channels.discord.connection import Connection
+from channels.discord.lanes import Lanes
+from channels.discord.menu import answer_command
+from channels.discord.offers import Heard
+from channels.discord.parse import Ignored, Reader
+from channels.discord.rooms import Room, room_of
+from channels.discord.waits import Waits
+from channels.health import Health
+
+__all__ = ["Intake"]
+
+log = structlog.get_logger()
+
+WITHHELD = (
+    "Discord does not show this bot what is written in servers: switch on Message Content Intent (the application at "
+    "https://discord.com/developers/applications, Bot, Privileged Gateway Intents)"
+)
+
+Interaction = discord.Interaction[discord.Client]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where what comes in goes."""
+
+    reader: Reader
+    lanes: Lanes
+    on_session: Callable[[], None]
+    """Called when a session begins, before anything that comes in it: what was said before it was not heard."""
+    on_resume: Callable[[], None]
+
+
+class Intake:
+    """Takes what the gateway says; each event is taken whole before the next."""
+
+    def __init__(
+        self, way: Way, connection: Connection, health: Health, tasks: asyncio.TaskGroup, waits: Waits
+    ) -> None:
+        """Send it on its way; answer commands on `tasks`."""
+        self._way = way
+        self._connection = connection
+        self._health = health
+        self._tasks = tasks
+        self._waits = waits
+        self.is_withheld = False
+        """Whether Discord has kept back what was written."""
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take an event by the library's name for it."""
+        match event, args:
+            case "connect", _:
+                self._way.on_session()
+            case "resumed", _:
+                self._way.on_resume()
+            case "message", (message,):
+                self._message(message)
+            case "raw_message_edit", (edit,):
+                self._edit(edit.message)
+            case "raw_message_delete", (gone,):
+                self._delete(gone.message_id, gone.channel_id, gone.guild_id)
+            case "raw_bulk_message_delete", (gone,):
+                for message_id in sorted(gone.message_ids):
+                    self._delete(message_id, gone.channel_id, gone.guild_id)
+            case "interaction", (interaction,):
+                self._command(interaction)
+
+    def _message(self, message: discord.Message) -> None:
+        room = room_of(message.channel)
+        content = self._way.reader.read_message(message, is_direct=room is not None and room.is_direct)
+        if isinstance(content, Ignored):
+            self._pass_over(content)
+        else:
+            self._put(message.channel.id, content, room, message.id)
+
+    def _edit(self, message: discord.Message) -> None:
+        room = room_of(message.channel)
+        content = self._way.reader.read_edit(message, is_direct=room is not None and room.is_direct)
+        if isinstance(content, Ignored):
+            self._pass_over(content)
+        else:
+            self._put(message.channel.id, content, room)
+
+    def _delete(self, message_id: int, channel_id: int, guild_id: int | None) -> None:
+        """Take a deletion. Whose message it was is remembered, or it is a private channel's one person's."""
+        reader, when = self._way.reader, discord.utils.utcnow()
+        author = reader.author_of(message_id)
+        if author is not None:
+            gone = reader.read_delete(message_id, channel_id, author, when)
+            self._way.lanes.put(Heard(channel_id, lambda room: room.place(gone)))
+        elif not reader.knows(message_id) and guild_id is None:
+
+            def place(room: Room) -> FromPerson | None:
+                if room.person is None:
+                    return None
+                return room.place(reader.read_delete(message_id, channel_id, room.person, when))
+
+            self._way.lanes.put(Heard(channel_id, place))
+        else:
+            self._health.counts["deleted unknown"] += 1
+
+    def _command(self, interaction: Interaction) -> None:
+        if interaction.type is not discord.InteractionType.application_command:
+            self._pass_over(Ignored("interaction"))
+            return
+        content, accepted = self._way.reader.read_command(interaction), asyncio.Event()
+        is_heard = not isinstance(content, Ignored)
+        if isinstance(content, Ignored):
+            self._pass_over(content)
+            accepted.set()
+        else:
+            self._put(interaction.channel_id or 0, content, room_of(interaction.channel), accepted=accepted)
+        answering = answer_command(self._connection, interaction, accepted, self._waits, is_heard=is_heard)
+        self._tasks.create_task(answering, name="discord command")
+
+    def _put(
+        self,
+        channel_id: int,
+        content: FromPerson,
+        room: Room | None,
+        message_id: int | None = None,
+        accepted: asyncio.Event | None = None,
+    ) -> None:
+        self._way.lanes.put(Heard(channel_id, lambda room: room.place(content), room, message_id, accepted))
+
+    def _pass_over(self, ignored: Ignored) -> None:
+        self._health.counts[ignored.reason] += 1
+        if ignored.reason == "withheld" and not self.is_withheld:
+            self.is_withheld = True
+            log.error("messages_withheld", channel="discord", reason=WITHHELD)

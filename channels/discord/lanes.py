@@ -1,0 +1,123 @@
+"""What comes in waits in lanes: one at a time for each channel or thread, in order; lanes do not wait for each other.
+
+Discord hands out nothing twice, so that what was missed is fetched, and before anything newer of its place is handed
+over: else the process could end with a newer message on disk, and the older one would never be asked for again. So
+lanes are held while it is not known what was missed, and each begins with what it has to fetch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from channels.discord.offers import Heard
+from channels.health import Health
+
+__all__ = ["MOST_WAITING", "Lanes"]
+
+MOST_WAITING = 100
+"""In one lane. Messages beyond that are let go, and fetched when the lane has done with these."""
+
+MOST_FETCHING = 4
+"""Lanes that fetch what was missed at once, apart from those where somebody writes."""
+
+Offer = Callable[[Heard], Awaitable[None]]
+Fetch = Callable[[int, int], Awaitable[None]]
+"""Fetches and hands over what stands in a channel after a message's id."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What waits in one place."""
+
+    waiting: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    gap: int | None = None
+    """What to fetch from, before anything that waits."""
+    beyond: int | None = None
+    """What to fetch from when all that waits is done."""
+    is_ushered: bool = False
+
+
+class Lanes:
+    """One lane for each place of which something is in progress; a lane is a task."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health) -> None:
+        """Hand over by `offer`."""
+        self._tasks = tasks
+        self._offer = offer
+        self._fetch = fetch
+        self._health = health
+        self._lanes: dict[int, _Lane] = {}
+        self._gaps: dict[int, int] = {}
+        self._open = asyncio.Event()
+        self._slots = asyncio.Semaphore(MOST_FETCHING)
+
+    def hold(self) -> None:
+        """Hand over nothing more until `release`."""
+        self._open.clear()
+
+    def release(self, gaps: Mapping[int, int]) -> None:
+        """Hand over again; fetch first what stands in these places after these ids, in this order."""
+        self._gaps = dict(gaps)
+        for channel_id, lane in self._lanes.items():
+            lane.gap = self._gaps.pop(channel_id, lane.gap)
+        self._open.set()
+        if self._gaps:
+            self._tasks.create_task(self._usher(), name="discord catch-up")
+
+    def put(self, heard: Heard) -> None:
+        """Hand over after what came before it in its place."""
+        lane = self._lane(heard.channel_id)
+        if lane.beyond is None and len(lane.waiting) < MOST_WAITING:
+            lane.waiting.append(heard)
+            return
+        self._health.counts["overflowed"] += 1
+        if heard.message_id is not None and lane.beyond is None:
+            lane.beyond = heard.message_id - 1
+
+    def _lane(self, channel_id: int) -> _Lane:
+        lane = self._lanes.get(channel_id)
+        if lane is None:
+            lane = self._lanes[channel_id] = _Lane(gap=self._gaps.pop(channel_id, None))
+            self._tasks.create_task(self._run(channel_id, lane), name=f"discord place {channel_id}")
+        return lane
+
+    async def _usher(self) -> None:
+        """Let places fetch what was missed, a few at a time, though nobody writes there."""
+        while self._gaps:
+            await self._slots.acquire()
+            if not self._gaps:
+                self._slots.release()
+                return
+            self._lane(next(iter(self._gaps))).is_ushered = True
+
+    async def _run(self, channel_id: int, lane: _Lane) -> None:
+        try:
+            await self._work(channel_id, lane)
+        finally:
+            # No await since the lane was found empty: nobody can have put anything into it.
+            del self._lanes[channel_id]
+            self._see_off(lane)
+
+    async def _work(self, channel_id: int, lane: _Lane) -> None:
+        while True:
+            await self._open.wait()
+            if lane.gap is not None:
+                gap, lane.gap = lane.gap, None
+                await self._fetch(channel_id, gap)
+                self._see_off(lane)
+            elif lane.waiting:
+                await self._offer(lane.waiting[0])
+                lane.waiting.popleft()
+            elif lane.beyond is not None:
+                lane.gap, lane.beyond = lane.beyond, None
+            else:
+                return
+
+    def _see_off(self, lane: _Lane) -> None:
+        """Let the next place begin."""
+        if lane.is_ushered:
+            lane.is_ushered = False
+            self._slots.release()

@@ -1,0 +1,91 @@
+"""The list of commands that Discord's clients offer, and the answer that each wants at once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import discord
+import structlog
+
+from channels.discord.connection import Connection
+from channels.discord.offers import persevere
+from channels.discord.parse import command_text
+from channels.discord.waits import Waits
+from channels.errors import ChannelError, SendFailed
+
+__all__ = ["answer_command", "list_commands"]
+
+log = structlog.get_logger()
+
+MOST_DESCRIPTION = 100
+_NAME = re.compile(r"[a-z0-9_-]{1,32}")
+"""What a command may be called, and how long it may be described
+(https://docs.discord.com/developers/interactions/application-commands#application-command-object)."""
+
+_CHAT_INPUT = 1
+
+NOT_HERE = "I do not listen in servers: write to me in private."
+
+
+async def list_commands(connection: Connection, commands: Mapping[str, str], waits: Waits) -> None:
+    """Let Discord list what the daemon understands, unless it does; a refusal is only logged."""
+    wanted: list[dict[str, Any]] = [
+        {"name": name, "description": does[:MOST_DESCRIPTION], "type": _CHAT_INPUT}
+        for name, does in commands.items()
+        if does and _NAME.fullmatch(name)
+    ]
+    client = await connection.log_in()
+    application = client.application_id or 0
+    try:
+        listed: Any = await persevere(
+            lambda: connection.call(lambda client: client.http.get_global_commands(application)), waits
+        )
+        if _simply(listed) != _simply(wanted):
+            await persevere(
+                lambda: connection.call(lambda client: client.http.bulk_upsert_global_commands(application, wanted)),
+                waits,
+            )
+            log.info("commands_listed", channel="discord", count=len(wanted))
+    except SendFailed as fault:
+        log.warning("commands_not_listed", channel="discord", fault=str(fault))
+
+
+async def answer_command(
+    connection: Connection,
+    interaction: discord.Interaction[discord.Client],
+    accepted: asyncio.Event,
+    waits: Waits,
+    *,
+    is_heard: bool,
+) -> None:
+    """Say what was asked once it is on disk; where that takes long, say before that it will be."""
+    line = command_text(interaction) if is_heard else NOT_HERE
+    hidden = interaction.guild_id is not None
+    try:
+        if not await _within(waits.defer_seconds, accepted):
+            await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))
+            if await _within(waits.answer_seconds, accepted):
+                await connection.call(lambda _: interaction.edit_original_response(content=line))
+            return
+        await connection.call(lambda _: interaction.response.send_message(line, ephemeral=hidden))
+    except ChannelError as fault:
+        log.warning("command_not_answered", channel="discord", fault=str(fault))
+
+
+async def _within(seconds: float, accepted: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await accepted.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _simply(commands: Any) -> list[tuple[Any, ...]]:
+    """Return what tells commands apart, of ours or of Discord's description of them."""
+    told = [command for command in commands if isinstance(command, dict)]
+    keys = ("name", "description", "type")
+    return sorted((*(str(command.get(key)) for key in keys), bool(command.get("options"))) for command in told)

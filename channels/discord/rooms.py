@@ -1,0 +1,103 @@
+"""Where something was written: a private channel, a channel of a server, or a thread in one.
+
+Each has an id of its own, which is all that Discord tells with most events. What it is, is known from the client's
+cache, or asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import discord
+
+from channels.base import Address, Author, FromPerson
+from channels.discord.connection import Client, Connection
+from channels.discord.texts import whole
+
+__all__ = ["Room", "Rooms", "room_id", "room_of"]
+
+MOST_ROOMS = 1_000
+"""That had to be asked for; the oldest are forgotten first, which costs another call."""
+
+_PRIVATE = discord.ChannelType.private.value
+_THREADS = (
+    discord.ChannelType.news_thread.value,
+    discord.ChannelType.public_thread.value,
+    discord.ChannelType.private_thread.value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A channel or thread; `is_direct`: nobody but one person and the bot is there."""
+
+    chat: str
+    thread: str | None = None
+    is_direct: bool = False
+    guild_id: int | None = None
+    person: Author | None = None
+    """Who that person is, where Discord said so."""
+
+    def place(self, inbound: FromPerson) -> FromPerson:
+        """Return what came in with this as its place."""
+        at = inbound.address
+        return replace(
+            inbound, address=Address(at.channel, at.account, self.chat, self.thread), is_direct=self.is_direct
+        )
+
+
+class Rooms:
+    """Finds out what a channel is, by its id."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Ask by `connection`."""
+        self._connection = connection
+        self._asked: dict[int, Room] = {}
+
+    async def find(self, channel_id: int) -> Room:
+        """Return what a channel is. Raises SendFailed where Discord does not tell, Unreachable where it cannot."""
+        room = self._asked.get(channel_id)
+        if room is None:
+            room = await self._connection.call(lambda client: _find(client, channel_id))
+        self._asked[channel_id] = room
+        while len(self._asked) > MOST_ROOMS:
+            del self._asked[next(iter(self._asked))]
+        return room
+
+
+def room_of(channel: object) -> Room | None:
+    """Return what a channel of the library is; None where the library does not know it."""
+    match channel:
+        case discord.DMChannel():
+            return Room(str(channel.id), is_direct=True)
+        case discord.Thread():
+            return Room(str(channel.parent_id), str(channel.id), guild_id=channel.guild.id)
+        case discord.abc.GuildChannel():
+            return Room(str(channel.id), guild_id=channel.guild.id)
+        case _:
+            return None
+
+
+def room_id(address: Address) -> int:
+    """Return the id of the channel or thread that an address means. Raises ValueError for what is none."""
+    return int(address.thread or address.chat)
+
+
+async def _find(client: Client, channel_id: int) -> Room:
+    known = client.get_channel(channel_id)
+    room = room_of(known) if isinstance(known, discord.abc.GuildChannel | discord.Thread) else None
+    return room or _parse_channel(await client.http.get_channel(channel_id), channel_id)
+
+
+def _parse_channel(raw: Mapping[str, Any], channel_id: int) -> Room:
+    kind = raw["type"]
+    if kind == _PRIVATE:
+        person = next(iter(raw.get("recipients") or ()), None)
+        author = Author(str(int(person["id"])), whole(str(person.get("username", "")))) if person else None
+        return Room(str(channel_id), is_direct=True, person=author)
+    guild_id = int(raw["guild_id"]) if raw.get("guild_id") else None
+    if kind in _THREADS:
+        return Room(str(int(raw["parent_id"])), str(channel_id), guild_id=guild_id)
+    return Room(str(channel_id), guild_id=guild_id)

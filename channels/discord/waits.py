@@ -1,0 +1,53 @@
+"""How long the channel waits for Discord, and between two tries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WAITS", "Growing", "Waits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A pause that doubles with each try, up to a last one."""
+
+    first_seconds: float
+    last_seconds: float
+
+    def after(self, tries: int) -> float:
+        """Return the pause after so many tries before this one."""
+        return min(self.first_seconds * 2.0 ** min(tries, 32), self.last_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Every pause and limit of the channel; the daemon uses the defaults."""
+
+    call_seconds: float = 30
+    """The limit of any call, its connection included."""
+    connect_seconds: float = 30
+    """The limit for a connection to the gateway, until it has said hello."""
+    silent_seconds: float = 60
+    """A gateway that says nothing for longer is given up: it answers a heartbeat every 41 s."""
+    close_seconds: float = 2
+    file_seconds: float = 50
+    """The limit of one file."""
+    steady_seconds: float = 60
+    """A connection that held this long was a good one: the next is made at once."""
+    network: Growing = Growing(1, 60)
+    """While Discord cannot be reached."""
+    identify: Growing = Growing(5, 120)
+    """Before another session is begun: one in 5 s, and no more than 1,000 a day, or Discord takes the token back
+    (https://docs.discord.com/developers/events/gateway#rate-limiting)."""
+    refused: Growing = Growing(1, 60)
+    """Until what was not accepted is offered again."""
+    switched_off: Growing = Growing(600, 600)
+    """While Discord refuses what it took before: its token, or an intent."""
+    defer_seconds: float = 1.5
+    """How long a command is left without an answer: after 3 s Discord says that there was none
+    (https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-response)."""
+    answer_seconds: float = 840
+    """How long a command can be answered after that: Discord says 15 minutes."""
+
+
+WAITS = Waits()

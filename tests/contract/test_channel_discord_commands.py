@@ -1,0 +1,149 @@
+"""Slash commands: on disk before they are answered, and answered in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from channels.base import InboundMessage
+from channels.discord.menu import NOT_HERE
+from channels.discord.waits import WAITS
+from tests.platforms.discord_behaviours import failing, refusing
+from tests.platforms.discord_rig import HERE, QUICK, Rig, address, open_rig
+from tests.platforms.discord_server import ADA, ADA_DM, CALLBACK, COMMANDS, SET_COMMANDS, seconds_of
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with open_rig(replace(QUICK, defer_seconds=0.2)) as opened:
+        yield opened
+
+
+async def listed(rig: Rig) -> None:
+    """Wait until people can choose the commands."""
+    await rig.until(lambda: rig.server.commands.names)
+
+
+async def test_a_command_is_taken_as_if_it_were_written_and_answered_with_what_was_asked(rig: Rig) -> None:
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        [message] = await rig.takes(1)
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert isinstance(message, InboundMessage)
+    assert (message.address, message.author.id, message.text) == (HERE, str(ADA), "/new")
+    assert message.is_direct
+    assert message.message_id == str(number)
+    assert message.sent_at == datetime.fromtimestamp(seconds_of(number), UTC)
+    assert rig.server.interactions[number].text == "/new"
+    assert not rig.server.interactions[number].is_ephemeral
+
+
+async def test_a_command_is_answered_only_after_it_is_on_disk(rig: Rig) -> None:
+    rig.gates[str(ADA_DM)] = asyncio.Event()
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        await rig.until(lambda: rig.offered)
+        await rig.until(lambda: rig.server.interactions[number].is_in_time)
+        early = rig.server.interactions[number].text
+        rig.gates[str(ADA_DM)].set()
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert not early
+    assert rig.server.interactions[number].text == "/new"
+    assert WAITS.defer_seconds < 3
+
+
+async def test_a_command_waits_for_what_came_before_it_and_is_promised_an_answer(rig: Rig) -> None:
+    rig.gates[str(ADA_DM)] = asyncio.Event()
+    async with rig.running():
+        await listed(rig)
+        rig.server.post("slow")
+        number = rig.server.interact("help")
+        await rig.until(lambda: rig.server.interactions[number].is_in_time)
+        rig.gates[str(ADA_DM)].set()
+        await rig.takes(2)
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.texts == ["slow", "/help"]
+
+
+async def test_in_a_server_only_who_asked_sees_the_answer_and_the_place_is_known(rig: Rig) -> None:
+    channel = rig.server.open_channel(rig.server.open_guild())
+    thread = rig.server.open_thread(channel)
+    async with rig.running():
+        await listed(rig)
+        numbers = [rig.server.interact("new", channel=place) for place in (channel, thread)]
+        took = await rig.takes(2)
+        await rig.until(lambda: all(rig.server.interactions[number].text for number in numbers))
+
+    assert [inbound.address for inbound in took] == [address(channel), address(channel, thread)]
+    assert not any(inbound.is_direct for inbound in took if isinstance(inbound, InboundMessage))
+    assert all(rig.server.interactions[number].is_ephemeral for number in numbers)
+
+
+async def test_where_servers_are_off_a_command_there_is_answered_and_not_taken() -> None:
+    async with open_rig(guilds="off") as rig:
+        channel = rig.server.open_channel(rig.server.open_guild())
+        async with rig.running():
+            await listed(rig)
+            number = rig.server.interact("new", channel=channel)
+            await rig.until(lambda: rig.server.interactions[number].text)
+
+        assert rig.server.interactions[number].text == NOT_HERE
+        assert rig.took == []
+
+
+async def test_a_command_that_is_not_accepted_is_offered_again_and_answered_then(rig: Rig) -> None:
+    rig.refusals.extend(["The disk is full."] * 2)
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        await rig.takes(1)
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.server.interactions[number].text == "/new"
+
+
+@pytest.mark.parametrize("fault", [failing(500), refusing(404, 10062, "Unknown interaction")])
+async def test_an_answer_that_fails_is_no_fault(rig: Rig, fault: object) -> None:
+    rig.server.enqueue(CALLBACK, fault)  # type: ignore[arg-type]
+    async with rig.running():
+        await listed(rig)
+        rig.server.interact("new")
+        await rig.takes(1)
+        await rig.until(lambda: rig.called(CALLBACK))
+        rig.server.post("after")
+        await rig.takes(2)
+
+    assert rig.texts == ["/new", "after"]
+
+
+async def test_other_interactions_are_passed_over(rig: Rig) -> None:
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        await rig.takes(1)
+        told = {"id": str(number + 1), "application_id": "1", "type": 99, "token": "t", "version": 1}
+        told |= {"attachment_size_limit": 0, "user": {"id": "5", "username": "eve", "discriminator": "0"}}
+        told["user"] |= {"avatar": None}  # type: ignore[operator]
+        rig.server.gateway.push_raw({"op": 0, "t": "INTERACTION_CREATE", "d": told})
+        await rig.notices(lambda: rig.channel.health.counts["interaction"])
+
+    assert rig.texts == ["/new"]
+
+
+async def test_commands_that_cannot_be_listed_are_no_fault(rig: Rig) -> None:
+    rig.server.enqueue(COMMANDS, failing(), refusing(403, 50001, "Missing Access"))
+    async with rig.running():
+        rig.server.post("one")
+        await rig.takes(1)
+        await rig.until(lambda: rig.called(COMMANDS) == 2)
+
+    assert rig.called(SET_COMMANDS) == 0
