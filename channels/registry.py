@@ -44,8 +44,15 @@ def _build_telegram(settings: ChannelsSettings, tools: Tools) -> Channel:
     return open_telegram(settings.telegram, tools)
 
 
+def _build_slack(settings: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.slack import open_slack
+
+    return open_slack(settings.slack, tools)
+
+
 _BUILDERS: dict[str, Callable[[ChannelsSettings, Tools], Channel]] = {
     "console": _build_console,
     "discord": _build_discord,
     "telegram": _build_telegram,
+    "slack": _build_slack,
 }

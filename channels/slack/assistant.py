@@ -1,0 +1,108 @@
+"""Assistant threads: what Slack shows there besides messages, where the app is an assistant.
+
+Nobody waits for any of it. What Slack refuses is not asked for again: in that thread, or anywhere, if the app is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from channels.base import Address
+from channels.errors import ChannelError, SendFailed
+from channels.slack.connection import Connection
+from channels.slack.faults import Refusal
+from channels.slack.parse import is_direct_chat
+
+__all__ = ["MOST_TITLE", "PROMPTS", "STATUS", "Assistant"]
+
+log = structlog.get_logger()
+
+STATUS = "is thinking..."
+"""Slack shows it behind the bot's name until the next message."""
+
+PROMPTS = (
+    {"title": "What can you do?", "message": "What can you do?"},
+    {"title": "List the commands", "message": "!help"},
+)
+MOST_TITLE = 60
+MOST_THREADS = 1_000
+"""Remembered of each kind; the oldest are forgotten first."""
+
+_NO_ASSISTANT = frozenset({"missing_scope", "unknown_method", "access_denied", "not_allowed", "feature_not_enabled"})
+
+
+class Assistant:
+    """What is shown in assistant threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Prepare, without a call."""
+        self._connection = connection
+        self._is_on = True
+        self._untitled: dict[Address, None] = {}
+        self._ordinary: dict[Address, None] = {}
+
+    async def greet(self, thread: Address) -> None:
+        """Suggest how to begin, in a thread that was just opened."""
+        self._untitled[thread] = None
+        _bound(self._untitled)
+        await self._quietly(
+            thread,
+            lambda client: client.assistant_threads_setSuggestedPrompts(
+                channel_id=thread.chat, thread_ts=str(thread.thread), prompts=[dict(prompt) for prompt in PROMPTS]
+            ),
+        )
+
+    def wants_title(self, thread: Address) -> bool:
+        """Tell whether a thread was opened, and nothing was said there yet; from here on it was."""
+        return thread in self._untitled and self._untitled.pop(thread, None) is None
+
+    async def entitle(self, thread: Address, text: str) -> None:
+        """Name a thread after its first message."""
+        words = " ".join(text.split())
+        title = words if len(words) <= MOST_TITLE else f"{words[: MOST_TITLE - 1].rstrip()}…"
+        if title and not title.startswith("/"):
+            await self._quietly(
+                thread,
+                lambda client: client.assistant_threads_setTitle(
+                    channel_id=thread.chat, thread_ts=str(thread.thread), title=title
+                ),
+            )
+
+    async def think(self, to: Address) -> None:
+        """Show that a reply is being made. Raises Unreachable."""
+        thread = to.thread
+        if thread is None or not is_direct_chat(to.chat) or not self._is_on or to in self._ordinary:
+            return
+        try:
+            await self._connection.call(
+                lambda client: client.assistant_threads_setStatus(channel_id=to.chat, thread_ts=thread, status=STATUS)
+            )
+        except SendFailed as fault:
+            self._give_up(to, fault)
+
+    async def _quietly(self, thread: Address, call: Callable[[AsyncWebClient], Awaitable[Any]]) -> None:
+        if not self._is_on:
+            return
+        try:
+            await self._connection.call(call)
+        except SendFailed as fault:
+            self._give_up(thread, fault)
+        except ChannelError as fault:
+            log.info("assistant_not_shown", fault=str(fault))
+
+    def _give_up(self, thread: Address, fault: SendFailed) -> None:
+        if isinstance(fault, Refusal) and fault.error in _NO_ASSISTANT:
+            self._is_on = False
+            log.info("assistant_switched_off", fault=str(fault))
+        else:
+            self._ordinary[thread] = None
+            _bound(self._ordinary)
+
+
+def _bound(known: dict[Address, None]) -> None:
+    while len(known) > MOST_THREADS:
+        del known[next(iter(known))]

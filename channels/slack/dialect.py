@@ -1,0 +1,25 @@
+"""What Slack makes of a reply."""
+
+from __future__ import annotations
+
+from channels.markup.markdown import render_markdown
+from channels.markup.rich import Dialect, RichText
+from channels.slack.writing import escape_text, to_markdown
+
+__all__ = ["MOST_UNITS", "SLACK"]
+
+MOST_UNITS = 12_000
+"""Characters of all markdown blocks of a message (https://docs.slack.dev/reference/block-kit/blocks/markdown-block)."""
+
+
+def units(rich: RichText) -> int:
+    """Return what a text takes in the form that is longer: as Markdown, or as the plain text that can stand for it."""
+    return max(_utf16(to_markdown(rich)), _utf16(escape_text(rich.text)))
+
+
+def _utf16(text: str) -> int:
+    """Count as most platforms do: Slack does not say how it does."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+SLACK = Dialect(render_markdown, units, MOST_UNITS)

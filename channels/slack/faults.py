@@ -1,0 +1,145 @@
+"""What Slack and its library say went wrong, as the daemon decides about it.
+
+An error of the library carries the whole answer, what people wrote included, so that none is kept as a cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from channels.errors import ChannelError, NotSent, RateLimited, SendFailed, Unreachable
+
+__all__ = [
+    "UNREADABLE",
+    "ChatClosed",
+    "Misconfigured",
+    "Refusal",
+    "TokenRefused",
+    "WireSwitchedOff",
+    "is_about_blocks",
+    "is_gone",
+    "retry_seconds",
+    "translate",
+]
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the library raises on an answer of a shape that it does not expect."""
+
+_NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+_TOKEN = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
+)
+_CLOSED = frozenset({"channel_not_found", "not_in_channel", "is_archived", "user_disabled", "cannot_dm_bot"})
+_UNCERTAIN = frozenset({"internal_error", "fatal_error"})
+"""Of these Slack says that some aspect of the call may have succeeded."""
+_LATER = frozenset({"service_unavailable", "team_added_to_org", "request_timeout"})
+_RATES = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+_OFF = frozenset({"link_disabled", "socket_mode_disabled", "socket_mode_not_enabled"})
+_BLOCKS = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "markdown_text_conflict"}
+)
+_GONE = frozenset({"message_not_found"})
+
+
+class Misconfigured(NotSent):
+    """What was set up does not allow this: nothing helps until somebody changes it. `error` is Slack's word."""
+
+    def __init__(self, error: str, detail: str = "") -> None:
+        """Say what Slack said."""
+        super().__init__(f"{error} ({detail})" if detail else error)
+        self.error = error
+
+
+class TokenRefused(Misconfigured):
+    """Slack does not take this token."""
+
+
+class WireSwitchedOff(Misconfigured):
+    """Socket Mode is switched off in the app's settings."""
+
+
+class ChatClosed(SendFailed):
+    """The bot may not write there any more: it was removed, or the conversation is archived or gone."""
+
+
+class Refusal(SendFailed):
+    """Slack refused, with a word of its own."""
+
+    def __init__(self, error: str, detail: str) -> None:
+        """Say what Slack said."""
+        super().__init__(f"{error} ({detail})" if detail else error)
+        self.error = error
+
+
+def translate(fault: Exception) -> ChannelError:
+    """Return what a fault of the library means; of answers only Slack's own words are kept."""
+    match fault:
+        case SlackApiError():
+            return _judge(fault)
+        case SlackClientError():
+            return SendFailed(f"Slack's library refuses the call ({type(fault).__name__})")
+        case _ if isinstance(fault, _NEVER_LEFT):
+            return NotSent(f"no connection to Slack ({type(fault).__name__})")
+        case aiohttp.ClientError() | OSError():
+            return Unreachable(f"the connection to Slack broke ({type(fault).__name__})")
+        case _:
+            return Unreachable(f"Slack's answer cannot be read ({type(fault).__name__})")
+
+
+def is_about_blocks(fault: SendFailed) -> bool:
+    """Tell whether a message was refused for its blocks: it can be shown without."""
+    return isinstance(fault, Refusal) and fault.error in _BLOCKS
+
+
+def is_gone(fault: SendFailed) -> bool:
+    """Tell whether there is no such message any more."""
+    return isinstance(fault, Refusal) and fault.error in _GONE
+
+
+def retry_seconds(headers: Mapping[str, str]) -> float:
+    """Read how long Slack wants to be left alone; a second at least, and where it does not say."""
+    with suppress(ValueError):
+        return max(float(headers.get("Retry-After", "")), 1.0)
+    return 1.0
+
+
+def _judge(fault: SlackApiError) -> ChannelError:
+    response: Any = fault.response
+    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    data = getattr(response, "data", None)
+    body: Mapping[str, Any] = data if isinstance(data, dict) else {}
+    error = str(body.get("error", ""))
+    if status == HTTPStatus.TOO_MANY_REQUESTS or error in _RATES:
+        return RateLimited(error or "ratelimited", retry_seconds(response.headers))
+    if not error or body.get("ok") is not False:
+        return Unreachable(f"Slack answers {status}, which cannot be read")
+    detail = _detail(body)
+    for errors, build in _CLASSES:
+        if error in errors:
+            return build(error, detail)
+    return Refusal(error, detail)
+
+
+_CLASSES: tuple[tuple[frozenset[str], Callable[[str, str], ChannelError]], ...] = (
+    (_TOKEN, TokenRefused),
+    (_OFF, WireSwitchedOff),
+    (_CLOSED, lambda error, _detail: ChatClosed(error)),
+    (_UNCERTAIN, lambda error, _detail: Unreachable(error)),
+    (_LATER, lambda error, _detail: NotSent(error)),
+)
+
+
+def _detail(body: Mapping[str, Any]) -> str:
+    """Return what says more: a scope that is missing, or what was wrong with the arguments, but none of the text."""
+    if body.get("needed"):
+        return f"needs {body['needed']}"
+    metadata = body.get("response_metadata")
+    messages = metadata.get("messages") if isinstance(metadata, dict) else None
+    return "; ".join(str(message)[:200] for message in messages[:3]) if isinstance(messages, list) else ""

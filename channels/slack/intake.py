@@ -1,0 +1,203 @@
+"""From frames to the daemon: an envelope is acked when what is in it is on disk, or there is nothing to take in.
+
+What one message brings twice, as `message` and as `app_mention`, is read alike and offered twice: whoever keeps it
+knows it by its id. Where it takes longer than Slack waits for an ack, there is none: the message comes again, and is
+known then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+from channels.base import Author, FromPerson, InboundDelete, InboundEdit, InboundMessage
+from channels.errors import Unreachable
+from channels.health import Health
+from channels.slack.assistant import Assistant
+from channels.slack.catchup import CatchUp, Inquiry
+from channels.slack.lanes import Lanes
+from channels.slack.line import Line
+from channels.slack.mrkdwn import mentioned, read_text
+from channels.slack.offering import Offering
+from channels.slack.parse import Ignored, Me, Opened, Reader, Said
+from channels.slack.people import People
+from channels.slack.threads import Threads
+from channels.slack.waits import Waits
+
+__all__ = ["Desk", "Intake"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the intake works with."""
+
+    me: Me
+    reader: Reader
+    people: People
+    threads: Threads
+    assistant: Assistant
+    offering: Offering
+    health: Health
+    waits: Waits
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What is acked on the line that it came on; `came` is when, by the channel's clock."""
+
+    line: Line
+    id: str
+    came: float
+
+
+class Intake:
+    """Takes in what comes on any line."""
+
+    def __init__(self, desk: Desk, inquiry: Inquiry, tasks: asyncio.TaskGroup) -> None:
+        """Run beside the reading of lines on `tasks`."""
+        self._desk = desk
+        self._lanes: Lanes = inquiry.lanes
+        self._tasks = tasks
+        self._monotonic = desk.health.monotonic
+        self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
+
+    def alive(self) -> None:
+        """Note a sign of life of a line."""
+        self._desk.health.touch()
+        if self._desk.offering.refusal:
+            self._desk.health.fault = f"what comes in cannot be kept: {self._desk.offering.refusal}"
+
+    async def take(self, line: Line, text: str) -> None:
+        """Take a frame, whatever it is (https://docs.slack.dev/apis/events-api/using-socket-mode)."""
+        try:
+            frame = json.loads(text)
+        except (ValueError, RecursionError):
+            frame = None
+        if not isinstance(frame, dict):
+            self._count("unparsable")
+            return
+        envelope_id = frame.get("envelope_id")
+        match frame.get("type"):
+            case "hello":
+                line.greet(frame)
+            case "disconnect":
+                line.leave(str(frame.get("reason")))
+            case kind if isinstance(envelope_id, str):
+                await self._open(_Envelope(line, envelope_id, self._monotonic()), str(kind), frame.get("payload"))
+            case _:
+                self._count("other")
+
+    async def _open(self, envelope: _Envelope, kind: str, payload: object) -> None:
+        """Read what is in an envelope; what is for nobody is acked and counted."""
+        read = self._read(kind, payload)
+        if isinstance(read, Said) and self._is_for_others(read):
+            read = Ignored("unaddressed")
+        if isinstance(read, Said):
+            if self._lanes.are_full:
+                self._count("overflow")  # without an ack: it comes again
+                return
+            work = self._obey if read.kind == "command" else self._take_live
+            self._lanes.put(read.address, partial(work, read, envelope))
+            return
+        if isinstance(read, Opened):
+            self._tasks.create_task(self._desk.assistant.greet(read.address), name="slack assistant")
+        else:
+            self._count(read.reason)
+        await envelope.line.ack(envelope.id)
+
+    def _read(self, kind: str, payload: object) -> Said | Opened | Ignored:
+        if kind not in ("events_api", "slash_commands"):
+            return Ignored("other")
+        if not isinstance(payload, dict):
+            return Ignored("unparsable")
+        if kind == "slash_commands":
+            return self._desk.reader.read_command(payload, datetime.now(UTC))
+        return self._desk.reader.read_event(payload)
+
+    async def _take_live(self, said: Said, envelope: _Envelope) -> None:
+        await self.catch_up.reach(said.address)
+        await self._take_in(said, envelope)
+
+    async def _take_in(self, said: Said, envelope: _Envelope | None) -> None:
+        """Offer what is meant for the bot; ack what is on disk, and what is not meant for it."""
+        if not await self._is_meant(said):
+            self._count("unaddressed")
+        else:
+            inbound = await self._inbound(said)
+            await self._desk.offering.offer(inbound)
+            if said.names_me and not said.is_direct:
+                self._desk.threads.mention(said.address)
+            if isinstance(inbound, InboundMessage) and self._desk.assistant.wants_title(said.address):
+                naming = self._desk.assistant.entitle(said.address, inbound.text)
+                self._tasks.create_task(naming, name="slack title")
+        if envelope is not None:
+            await self._ack(envelope)
+
+    async def _ack(self, envelope: _Envelope, payload: Mapping[str, Any] | None = None) -> None:
+        if self._monotonic() - envelope.came <= self._desk.waits.ack_seconds:
+            await envelope.line.ack(envelope.id, payload)
+        else:
+            self._desk.health.counts["late"] += 1
+
+    def _is_for_others(self, said: Said) -> bool:
+        """Tell whether a message is outside of threads in a channel, and not meant for the bot."""
+        is_root = not said.is_direct and said.address.thread == said.message_id
+        return said.kind == "message" and is_root and not said.names_me and self._desk.reader.channels != "all"
+
+    async def _is_meant(self, said: Said) -> bool:
+        """Tell whether a message is meant for the bot. Edits and deletions of others are known to no conversation."""
+        if said.kind != "message" or said.is_direct or said.names_me or self._desk.reader.channels == "all":
+            return True
+        return await self._desk.threads.is_open(said.address)
+
+    async def _obey(self, said: Said, envelope: _Envelope) -> None:
+        """Offer a command, once: Slack does not deliver it again, and tells its sender where it failed."""
+        await self.catch_up.reach(said.address)
+        fault = await self._desk.offering.offer_once(await self._inbound(said))
+        asked = f"{said.text.split()[0]} it is."
+        where = "" if said.is_direct else " In a thread, write it there with a ! instead, such as !new."
+        text = fault or f"{asked}{where}"
+        await self._ack(envelope, {"response_type": "ephemeral", "text": text})
+
+    async def _inbound(self, said: Said) -> FromPerson:
+        author = await self._author(said)
+        names = await self._desk.people.learn(user for user in mentioned(said.text) if user != self._desk.me.user)
+        text = said.text
+        if said.kind != "command":
+            words = read_text(said.text, self._desk.me.user, {**names, self._desk.me.user: self._desk.me.name})
+            text = self._desk.reader.command_in(words)
+        place, is_direct = said.address, said.is_direct
+        match said.kind:
+            case "edit":
+                return InboundEdit(place, author, said.message_id, said.at, text, is_direct)
+            case "delete":
+                return InboundDelete(place, author, said.message_id, said.at, is_direct)
+            case _:
+                return InboundMessage(
+                    place, author, said.message_id, said.at, text, files=said.files, is_direct=is_direct
+                )
+
+    async def _author(self, said: Said) -> Author:
+        """Return who that is; where a name decides who may talk, it is waited for."""
+        tries = 0
+        while True:
+            try:
+                return await self._desk.people.author(said.user, said.name)
+            except Unreachable as fault:
+                log.warning("author_not_known", channel="slack", fault=str(fault))
+                await asyncio.sleep(self._desk.waits.refused.after(tries))
+                tries += 1
+
+    def _count(self, reason: str) -> None:
+        self._desk.health.counts[reason] += 1
+        if reason in ("unparsable", "overflow"):
+            log.warning("event_not_taken", channel="slack", reason=reason)

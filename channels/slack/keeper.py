@@ -1,0 +1,165 @@
+"""Keeps a connection of Socket Mode: the next one is open before the one that Slack wants to end is left.
+
+Where one ends without notice there is a gap. Slack delivers again what was not acked, but for minutes only: whoever
+catches up is told when a gap begins, and when there is a connection again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from channels.errors import ChannelError, ChannelUnavailable, Unreachable
+from channels.health import Health
+from channels.slack.connection import APP_TOKEN, Connection
+from channels.slack.faults import Misconfigured, WireSwitchedOff
+from channels.slack.line import Line, Take
+from channels.slack.patience import Patience
+from channels.slack.setup import wrong_app
+from channels.slack.waits import Waits
+
+__all__ = ["Keeper"]
+
+log = structlog.get_logger()
+
+OFF = "link_disabled"
+"""Slack's word where Socket Mode was switched off."""
+CROWDED = "too_many_websockets"
+
+
+class Keeper:
+    """Keeps the connection of one app."""
+
+    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], health: Health, waits: Waits):
+        """Hand frames to `take`, and tell `alive` of every sign of life."""
+        self._connection = connection
+        self._take = take
+        self._alive = alive
+        self._monotonic = health.monotonic
+        self._waits = waits
+        self._patience = Patience(health, waits)
+        self._lines: set[Line] = set()
+        self._is_known = False
+        """Whether there was a connection: from then on nothing is a fault of the configuration alone."""
+
+    async def run(self, lost: Callable[[], None], found: Callable[[], None]) -> None:
+        """Keep one until cancelled; call `lost` when a gap begins, and `found` when it ends.
+
+        Raises ChannelUnavailable where Slack refuses the first.
+        """
+        lost()
+        try:
+            first = await self._open_next()
+            found()
+            async with asyncio.TaskGroup() as retiring:
+                await self._go_on(first, retiring, lost, found)
+        finally:
+            for line in self._lines:
+                line.abandon()
+
+    async def close(self) -> None:
+        """Close what was left open."""
+        while self._lines:
+            await self._lines.pop().shut()
+
+    async def _go_on(
+        self, first: Line, retiring: asyncio.TaskGroup, lost: Callable[[], None], found: Callable[[], None]
+    ) -> None:
+        line = first
+        while True:
+            began = self._monotonic()
+            old = await self._use(line, began, lost)
+            line = await self._open_next()
+            if old is not None and not old.ended.is_set():
+                retiring.create_task(self._retire(old), name="slack line that ends")
+                continue
+            if old is not None:  # it has ended before the next was there
+                lost()
+                await self._drop(old)
+            found()
+
+    async def _use(self, line: Line, began: float, lost: Callable[[], None]) -> Line | None:
+        """Wait until another connection is wanted; return this one where it can be used until then."""
+        await _either(line.ended, line.leaving)
+        line.check()
+        if self._monotonic() - began >= self._waits.steady_seconds:
+            self._patience.answered()
+        if line.leaving.is_set() and line.reason not in (OFF, CROWDED) and not line.ended.is_set():
+            log.info("slack_line_replaced", reason=line.reason)
+            return line
+        lost()
+        await self._drop(line)
+        log.warning("slack_line_lost", reason=line.reason or "it ended without notice")
+        if line.reason == OFF:
+            await self._patience.sit_out(WireSwitchedOff(OFF))
+        elif self._monotonic() - began < self._waits.steady_seconds:
+            await self._patience.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
+        return None
+
+    async def _open_next(self) -> Line:
+        while True:
+            try:
+                line = await self._open()
+            except Misconfigured as fault:
+                if not self._is_known:
+                    raise ChannelUnavailable(wrong_app(fault)) from None
+                await self._patience.sit_out(fault)
+            except ChannelError as fault:
+                await self._patience.sit_out(fault)
+            else:
+                self._note(line)
+                return line
+
+    async def _open(self) -> Line:
+        """Open one, and wait for its greeting. Raises classes of `channels.errors`."""
+        address = await self._connection.open_address()
+        client, token = self._connection.client, self._connection.app_token
+        line = Line(client, token, self._take, self._alive, self._waits)
+        self._lines.add(line)
+        try:
+            async with asyncio.timeout(self._waits.connect_seconds):
+                await line.dial(address)
+                await _either(line.greeted, line.ended, line.leaving)
+        except TimeoutError:
+            await self._drop(line)
+            raise Unreachable(f"no connection of Socket Mode within {self._waits.connect_seconds:g} s") from None
+        line.check()
+        if line.greeted.is_set():
+            return line
+        await self._drop(line)
+        if line.reason == OFF:
+            raise WireSwitchedOff(OFF)
+        raise Unreachable(f"a connection of Socket Mode ended at once ({line.reason or 'without notice'})")
+
+    def _note(self, line: Line) -> None:
+        self._alive()
+        if not self._is_known and line.beside > 1:
+            reason = f"{line.beside} connections use {APP_TOKEN}: each of them gets only some of what is written"
+            log.warning("slack_line_shared", reason=reason)
+        self._is_known = True
+        log.info("slack_line_opened", connections=line.beside)
+
+    async def _retire(self, line: Line) -> None:
+        """Use a connection on, for what is under way, until Slack ends it or some time has passed."""
+        try:
+            async with asyncio.timeout(self._waits.linger_seconds):
+                await line.ended.wait()
+        except TimeoutError:
+            pass
+        await self._drop(line)
+
+    async def _drop(self, line: Line) -> None:
+        await line.shut()
+        self._lines.discard(line)
+        line.check()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Wait for the first of these."""
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(event.wait(), name="slack line") for event in events]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()

@@ -1,0 +1,65 @@
+"""After a fault: what the operator is told, and how long Slack is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from channels.errors import ChannelError, RateLimited
+from channels.health import Health
+from channels.slack.faults import Misconfigured, TokenRefused, WireSwitchedOff
+from channels.slack.waits import Growing, Waits
+
+__all__ = ["Patience", "sentence_for"]
+
+log = structlog.get_logger()
+
+
+class Patience:
+    """Waits longer with each fault, until there was a good connection again."""
+
+    def __init__(self, health: Health, waits: Waits) -> None:
+        """Say in `health` what is wrong."""
+        self._health = health
+        self._waits = waits
+        self._tries = 0
+
+    def answered(self) -> None:
+        """Note that all is well again."""
+        self._health.touch()
+        self._tries = 0
+
+    async def sit_out(self, fault: ChannelError) -> None:
+        """Say what is wrong, and wait."""
+        sentence, growing = self._judge(fault)
+        seconds = growing.after(self._tries)
+        if isinstance(fault, RateLimited):
+            seconds = max(fault.retry_after_seconds, seconds)
+        self._tries += 1
+        self._health.fault = sentence
+        report = log.error if isinstance(fault, Misconfigured) else log.warning
+        report("slack_unavailable", fault=sentence, seconds=seconds)
+        await asyncio.sleep(seconds)
+
+    def _judge(self, fault: ChannelError) -> tuple[str, Growing]:
+        match fault:
+            case Misconfigured():
+                return sentence_for(fault), self._waits.token
+            case RateLimited():
+                return f"Slack wants to be left alone for a time: {fault}", self._waits.network
+            case _:
+                return f"Slack cannot be reached: {fault}", self._waits.network
+
+
+def sentence_for(fault: Misconfigured) -> str:
+    """Say what is wrong with the app or its tokens, which were right before."""
+    match fault:
+        case WireSwitchedOff():
+            return f"Socket Mode is switched off in the app's settings ({fault}): switch it on at Socket Mode"
+        case TokenRefused() if fault.error == "account_inactive":
+            return f"the app was removed from the workspace ({fault}): install it again"
+        case TokenRefused():
+            return f"Slack refuses a token that it took before: {fault}"
+        case _:
+            return f"the app's settings at Slack do not allow this: {fault}"

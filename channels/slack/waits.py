@@ -1,0 +1,54 @@
+"""How long the channel waits for Slack, and between two tries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WAITS", "Growing", "Waits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A pause that doubles with each try, up to a last one."""
+
+    first_seconds: float
+    last_seconds: float
+
+    def after(self, tries: int) -> float:
+        """Return the pause after so many tries before this one."""
+        return min(self.first_seconds * 2.0 ** min(tries, 32), self.last_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Every pause and limit of the channel; the daemon uses the defaults."""
+
+    connect_seconds: float = 10
+    """The limit of a connection, and of the greeting on a new one."""
+    call_seconds: float = 30
+    """The limit of any call, its connection included."""
+    file_seconds: float = 120
+    """The limit of one file."""
+    ack_seconds: float = 3
+    """How long Slack waits for an ack (https://docs.slack.dev/apis/events-api/using-socket-mode#acknowledge)."""
+    ping_seconds: float = 20
+    """How often a connection is asked for a sign of life; half of that again without one, and it is given up."""
+    linger_seconds: float = 15
+    """How long a connection that Slack wants to end is used beside the next: it is closed by Slack after about ten."""
+    steady_seconds: float = 60
+    """A connection that lived so long was a good one: the next is tried at once."""
+    network: Growing = Growing(1, 60)
+    """While Slack cannot be reached."""
+    token: Growing = Growing(60, 300)
+    """While Slack refuses a token that it took before, or Socket Mode is off."""
+    refused: Growing = Growing(1, 60)
+    """Until what was not accepted is offered again."""
+    places: Growing = Growing(1, 60)
+    """Until it is asked again where people are known from."""
+    scan_seconds: float = 1
+    """Between two looks at which threads are known: a look goes through all sessions."""
+    name_seconds: float = 1
+    """How long a message waits for the names of its people."""
+
+
+WAITS = Waits()

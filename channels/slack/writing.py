@@ -1,0 +1,229 @@
+"""Text with marks as Markdown that shows just that: for Slack's markdown block.
+
+What is plain text shows as it is: only what Markdown would take for a mark is escaped. No mark goes over a line's end,
+and lines stay lines. Nothing in it is a mention: those begin with `<`, which is escaped, and broken up in code.
+Markdown looks at both sides of a mark (https://spec.commonmark.org/0.31.2/#left-flanking-delimiter-run): where the
+neighbours would keep it from being one, a character without width stands between.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from channels.markup.addresses import is_web_address
+from channels.markup.rich import Kind, RichText, Span
+
+__all__ = ["escape_text", "to_markdown"]
+
+JOINER = "\u2060"
+"""Shows nothing, and is neither a space nor punctuation."""
+NO_BREAK_SPACE = "\u00a0"
+"""What a line is indented with: Markdown would drop spaces, or take four for code."""
+
+_ORDER: tuple[Kind, ...] = ("link", "bold", "italic", "strike", "code")
+"""The marks that a line may have, outer ones first. A spoiler is none: Slack has nothing to hide words behind."""
+
+_SPECIAL = re.compile(
+    r"https?://[^\s<>`]+|[&<>`\\]|(?<![\s*])\*|\*(?![\s*]|\Z)|\*{2,}|(?<!\w)_|_(?!\w)|~+|!?\[|\](?=[(\[:])|\|"
+)
+_LINE_START = re.compile(r"(?:#{1,6}|[-+*])(?=\s|\Z)|\d{1,9}[.)](?=\s|\Z)|(?:(?:-|=|_|\*)[ \t]*)+\Z")
+_TRAILING = re.compile(r"[.,;:!?'\")\]}*_~]+\Z")
+_PING = re.compile(r"<(?=[@#!])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_TICKS = re.compile("`+")
+_URL_ESCAPES = {ord(character): f"%{ord(character):02X}" for character in "()<>\\|`"}
+
+
+def escape_text(text: str) -> str:
+    """Return a text as mrkdwn that shows just that (https://docs.slack.dev/messaging/formatting-message-text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def to_markdown(rich: RichText) -> str:
+    """Return the Markdown."""
+    lines: list[str] = []
+    was_quoted = False
+    for block in _blocks(rich):
+        made = _code_lines(block) if block.language is not None else list(_text_lines(block))
+        if was_quoted and not block.is_quoted and made and made[0]:
+            lines.append("")  # else the quote would go on
+        lines += [f"> {line}".rstrip() for line in made] if block.is_quoted else made
+        was_quoted = block.is_quoted
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines in a quote or not; `language` is None outside code."""
+
+    rich: RichText
+    is_quoted: bool
+    language: str | None
+
+
+def _blocks(rich: RichText) -> Iterator[_Block]:
+    """Cut where code blocks and quotes begin and end; the line end beside a cut is made by the blocks themselves."""
+    codes = [span for span in rich.spans if span.kind == "pre"]
+    quotes = [span for span in rich.spans if span.kind == "quote"]
+    ends = {0, len(rich.text), *(at for span in (*codes, *quotes) for at in (span.start, span.end))}
+    edges = sorted(at for at in ends if 0 <= at <= len(rich.text))
+    for start, end in pairwise(edges):
+        code = _around(codes, start, end)
+        part = rich.between(start, end)
+        if code is None:
+            first = 1 if start > 0 and part.text.startswith("\n") else 0
+            last = len(part.text) - (1 if end < len(rich.text) and part.text[first:].endswith("\n") else 0)
+            if last < first or (first and last == first and end < len(rich.text)):
+                continue
+            part = part.between(first, last)
+        yield _Block(part, _around(quotes, start, end) is not None, None if code is None else code.detail)
+
+
+def _around(spans: Sequence[Span], start: int, end: int) -> Span | None:
+    return next((span for span in spans if span.start <= start and end <= span.end), None)
+
+
+def _code_lines(block: _Block) -> list[str]:
+    code = _PING.sub(f"<{JOINER}", block.rich.text)
+    fence = "`" * max(3, 1 + _longest_ticks(code))
+    return [f"{fence}{block.language}", *code.split("\n"), fence]
+
+
+def _longest_ticks(code: str) -> int:
+    return max((len(ticks) for ticks in _TICKS.findall(code)), default=0)
+
+
+def _text_lines(block: _Block) -> Iterator[str]:
+    """Yield the lines, each but the last of a paragraph with what makes Markdown keep its end."""
+    at = 0
+    texts = block.rich.text.split("\n")
+    for number, text in enumerate(texts):
+        line = _line(block.rich.between(at, at + len(text)))
+        at += len(text) + 1
+        goes_on = number + 1 < len(texts) and texts[number + 1].strip()
+        yield f"{line}  " if line and goes_on else line
+
+
+def _line(rich: RichText) -> str:
+    text = rich.text.rstrip()
+    indent = len(text) - len(text.lstrip(" \t"))
+    rest = rich.between(indent, len(text)) if text else RichText("")
+    start = _LINE_START.match(rest.text)
+    if start and not any(span.start == 0 for span in rest.spans if span.kind in _ORDER):
+        mark = start[0].rstrip()
+        head = mark[:-1] + f"\\{mark[-1]}" if mark[-1] in ".)" else f"\\{mark[0]}" + _escape(mark[1:])
+        rest = rest.between(len(mark), len(rest.text)) if len(mark) < len(rest.text) else RichText("")
+    else:
+        head = ""
+    return NO_BREAK_SPACE * indent + head + _marked(_pieces(rest), _ORDER, head[-1:], "")
+
+
+Piece = tuple[str, Mapping[Kind, str]]
+"""Some words, and the marks on them, each with its detail."""
+
+
+def _pieces(rich: RichText) -> list[Piece]:
+    """Cut a line where any mark begins or ends."""
+    spans = [span for span in rich.spans if span.kind in _ORDER and not (span.kind == "link" and _hides(span))]
+    ends = {0, len(rich.text), *(at for span in spans for at in (span.start, span.end))}
+    pieces: list[Piece] = []
+    for start, end in pairwise(sorted(ends)):
+        over = {span.kind: span.detail for span in reversed(spans) if span.start <= start and end <= span.end}
+        pieces.append((rich.text[start:end], over))
+    return pieces
+
+
+def _hides(span: Span) -> bool:
+    return not is_web_address(span.detail)
+
+
+def _marked(pieces: Sequence[Piece], order: Sequence[Kind], before: str, after: str) -> str:
+    """Write pieces between two characters; of `order`, the marks that may still be around some of them."""
+    if not pieces:
+        return ""
+    if not order:
+        return "".join(_escape(text) for text, _ in pieces)
+    kind, inner = order[0], order[1:]
+    groups = [(detail, list(group)) for detail, group in groupby(pieces, key=lambda piece: piece[1].get(kind))]
+    written = before
+    for number, (detail, group) in enumerate(groups):
+        follows = groups[number + 1][1][0][0][:1] if number + 1 < len(groups) else after
+        if detail is None:
+            written += _marked(group, inner, written[-1:], follows)
+        else:
+            written += _mark(kind, detail, group, (inner, written[-1:], follows))
+    return written[len(before) :]
+
+
+def _mark(kind: Kind, detail: str, group: list[Piece], around: tuple[Sequence[Kind], str, str]) -> str:
+    """Write one mark around what it is on, but for the spaces at its ends."""
+    inner, before, after = around
+    text = "".join(words for words, _ in group)
+    words = text.strip()
+    if not words:
+        return text
+    left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    before, after = left[-1:] or before, right[:1] or after
+    group = _trimmed(group, len(left), len(text) - len(right))
+    if kind == "code":
+        return left + _code(words) + right
+    if kind == "link":
+        address = detail.translate(_URL_ESCAPES)
+        return f"{left}[{_marked(group, inner, '[', ']')}]({address}){right}"
+    return left + _emphasis(kind, group, (inner, before, after)) + right
+
+
+def _trimmed(group: list[Piece], start: int, end: int) -> list[Piece]:
+    kept, at = [], 0
+    for words, marks in group:
+        cut = words[max(start - at, 0) : max(end - at, 0)]
+        at += len(words)
+        if cut:
+            kept.append((cut, marks))
+    return kept
+
+
+def _code(words: str) -> str:
+    code = _PING.sub(f"<{JOINER}", words)
+    ticks = "`" * (1 + _longest_ticks(code))
+    pad = " " if code[0] == "`" or code[-1] == "`" else ""
+    return f"{ticks}{pad}{code}{pad}{ticks}"
+
+
+def _emphasis(kind: Kind, group: list[Piece], around: tuple[Sequence[Kind], str, str]) -> str:
+    inner, before, after = around
+    sign = {"bold": "**", "strike": "~~"}.get(kind) or ("_" if _is_apart(before) and _is_apart(after) else "*")
+    words = _marked(group, inner, sign[0], sign[0])
+    first = JOINER if (_is_punctuation(words[0]) and not _is_apart(before)) or words[0] == sign[0] else ""
+    last = JOINER if (_is_punctuation(words[-1]) and not _is_apart(after)) or words[-1] == sign[0] else ""
+    outside = JOINER if before == sign[0] else ""
+    return f"{outside}{sign}{first}{words}{last}{sign}"
+
+
+def _is_apart(neighbour: str) -> bool:
+    """Tell whether a mark may stand beside it whatever is inside: a space, punctuation, or the line's end."""
+    return not neighbour or neighbour.isspace() or _is_punctuation(neighbour)
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(_escape_one, text)
+
+
+def _escape_one(found: re.Match[str]) -> str:
+    token = found[0]
+    if token.startswith("http"):
+        address = _TRAILING.sub("", token)
+        rest = _escape(token[len(address) :])
+        return f"<{address}>{rest}" if is_web_address(address) else _ESCAPED.sub(_escape_one, address) + rest
+    return _ENTITIES.get(token) or "".join(f"\\{character}" for character in token)
+
+
+_ESCAPED = re.compile(r"[&<>`\\*_~\[\]|]")
