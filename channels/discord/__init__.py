@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import channels.discord.library as library
+from channels.discord import library
 from channels.discord.channel import DiscordChannel, open_discord
 
 __all__ = ["DiscordChannel", "library", "open_discord"]

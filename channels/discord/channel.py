@@ -72,9 +72,16 @@ class DiscordChannel:
         """Receive until cancelled. Raises ChannelUnavailable where Discord does not take the bot in at the start."""
         client = await self._introduce()
         listener = Listener(self._connection, self._settings.guilds, self.health, self._waits, self._tell)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(list_commands(self._connection, self._commands, self._waits), name="discord commands")
-            await listener.run(client, accept, places)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listing = list_commands(self._connection, self._commands, self._waits)
+                tasks.create_task(listing, name="discord commands")
+                await listener.run(client, accept, places)
+        except ExceptionGroup as group:
+            refused = group.subgroup(ChannelUnavailable)
+            if refused is None:
+                raise
+            raise _first(refused) from None
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send one message; within `nonce_seconds`, one with the same nonce returns the first one's id."""
@@ -168,6 +175,11 @@ class DiscordChannel:
 def open_discord(settings: DiscordSettings, tools: Tools) -> DiscordChannel:
     """Return the channel of one bot, not yet connected."""
     return DiscordChannel(settings, tools)
+
+
+def _first(group: BaseExceptionGroup[ChannelUnavailable]) -> ChannelUnavailable:
+    fault = group.exceptions[0]
+    return _first(fault) if isinstance(fault, BaseExceptionGroup) else fault
 
 
 def _shown(text: RichText) -> str:

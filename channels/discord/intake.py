@@ -41,6 +41,8 @@ class Way:
     on_session: Callable[[], None]
     """Called when a session begins, before anything that comes in it: what was said before it was not heard."""
     on_resume: Callable[[], None]
+    on_guild: Callable[[], None]
+    """Called when it is known what is in a server."""
 
 
 class Intake:
@@ -63,6 +65,8 @@ class Intake:
         match event, args:
             case "connect", _:
                 self._way.on_session()
+            case "guild_available" | "guild_join", _:
+                self._way.on_guild()
             case "resumed", _:
                 self._way.on_resume()
             case "message", (message,):
@@ -136,7 +140,11 @@ class Intake:
         self._way.lanes.put(Heard(channel_id, lambda room: room.place(content), room, message_id, accepted))
 
     def _pass_over(self, ignored: Ignored) -> None:
+        if ignored.reason == "own":
+            return
         self._health.counts[ignored.reason] += 1
+        if ignored.reason == "unaddressed":
+            self.is_withheld = False
         if ignored.reason == "withheld" and not self.is_withheld:
             self.is_withheld = True
             log.error("messages_withheld", channel="discord", reason=WITHHELD)

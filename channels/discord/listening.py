@@ -41,7 +41,7 @@ class Listener:
         """Receive until cancelled. Raises ChannelUnavailable where Discord does not take the bot in at the start."""
         user = client.user
         reader = Reader(Me(user.id, user.display_name) if user else Me(0, ""), self._guilds)
-        rooms = Rooms(self._connection)
+        rooms = Rooms(self._connection, self._waits)
         offers = Offers(accept, rooms, self._tell, self._health, self._waits)
         past = Past(self._connection, reader, rooms, offers, self._health)
         gateway = Gateway(client, self._health, self._waits, is_own=self._connection.is_elsewhere)
@@ -53,7 +53,7 @@ class Listener:
                 gateway.welcome()
                 gap.open()
 
-            way = Way(reader, lanes, begin, gateway.welcome)
+            way = Way(reader, lanes, begin, gateway.welcome, rooms.note_guild)
             intake = Intake(way, self._connection, self._health, tasks, self._waits)
             gateway.standing = lambda: offers.sentence or (WITHHELD if intake.is_withheld else "")
             self._connection.hear = intake.hear

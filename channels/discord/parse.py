@@ -78,7 +78,7 @@ class Reader:
             return Ignored("unparsable")
 
     def _read_message(self, message: discord.Message, *, is_direct: bool) -> FromPerson | Ignored:
-        author = _author(message.author, message.webhook_id)
+        author = self._author(message.author, message.webhook_id)
         content = author if isinstance(author, Ignored) else self._content(message, author, is_direct=is_direct)
         self._authors[message.id] = content.author if isinstance(content, InboundMessage) else None
         if len(self._authors) > MOST_AUTHORS:
@@ -118,7 +118,7 @@ class Reader:
         return not any(shown) and not is_named(message, self._me) and self._guilds != "off"
 
     def _read_edit(self, message: discord.Message, *, is_direct: bool) -> InboundEdit | Ignored:
-        author = _author(message.author, message.webhook_id)
+        author = self._author(message.author, message.webhook_id)
         if isinstance(author, Ignored):
             return author
         if message.edited_at is None or message.type not in _WRITTEN:
@@ -137,7 +137,7 @@ class Reader:
     def _read_command(self, interaction: discord.Interaction[discord.Client]) -> InboundMessage | Ignored:
         if interaction.channel_id is None:
             return Ignored("nowhere")
-        author = _author(interaction.user, None)
+        author = self._author(interaction.user, None)
         if isinstance(author, Ignored):
             return author
         is_direct = interaction.guild_id is None
@@ -152,6 +152,15 @@ class Reader:
             is_direct=is_direct,
         )
 
+    def _author(self, user: discord.User | discord.Member, webhook_id: int | None) -> Author | Ignored:
+        if user.id == self._me.id:
+            return Ignored("own")
+        if webhook_id is not None or user.bot or user.system:
+            return Ignored("bot")
+        # Without the number that old accounts have behind it, a name is not one person's.
+        username = user.name if user.discriminator in ("0", "0000") else ""
+        return Author(str(user.id), whole(user.display_name), whole(username))
+
     def _address(self, channel_id: int) -> Address:
         return Address("discord", str(self._me.id), str(channel_id))
 
@@ -161,11 +170,3 @@ def command_text(interaction: discord.Interaction[discord.Client]) -> str:
     chosen = cast(Mapping[str, Any], interaction.data or {})
     given = (str(option["value"]) for option in chosen.get("options") or () if "value" in option)
     return whole(" ".join([f"/{chosen.get('name', '')}", *given]))
-
-
-def _author(user: discord.User | discord.Member, webhook_id: int | None) -> Author | Ignored:
-    if webhook_id is not None or user.bot or user.system:
-        return Ignored("bot")
-    # Without the number that old accounts have behind it, a name is not one person's.
-    username = user.name if user.discriminator in ("0", "0000") else ""
-    return Author(str(user.id), whole(user.display_name), whole(username))

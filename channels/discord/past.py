@@ -68,6 +68,8 @@ class Past:
 
     async def _hand_over(self, channel_id: int, room: Room, raws: Sequence[tuple[int, Any]]) -> None:
         client = await self._connection.log_in()
+        if room.guild_id is not None and any(_names_roles(raw) for _, raw in raws):
+            await self._rooms.knows_guild(room.guild_id)
         for number, raw in raws:
             content = self._read(client, channel_id, room, raw)
             if isinstance(content, Ignored):
@@ -83,6 +85,10 @@ class Past:
         except UNREADABLE:
             return Ignored("unparsable")
         return self._reader.read_message(message, is_direct=room.is_direct)
+
+
+def _names_roles(raw: Any) -> bool:
+    return isinstance(raw, dict) and bool(raw.get("mention_roles"))
 
 
 def _placed(content: FromPerson, room: Room) -> FromPerson:

@@ -6,7 +6,9 @@ cache, or asked for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +17,7 @@ import discord
 from channels.base import Address, Author, FromPerson
 from channels.discord.connection import Client, Connection
 from channels.discord.texts import whole
+from channels.discord.waits import Waits
 
 __all__ = ["Room", "Rooms", "room_id", "room_of"]
 
@@ -51,9 +54,11 @@ class Room:
 class Rooms:
     """Finds out what a channel is, by its id."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, waits: Waits) -> None:
         """Ask by `connection`."""
         self._connection = connection
+        self._waits = waits
+        self._news = asyncio.Event()
         self._asked: dict[int, Room] = {}
 
     async def find(self, channel_id: int) -> Room:
@@ -65,6 +70,24 @@ class Rooms:
         while len(self._asked) > MOST_ROOMS:
             del self._asked[next(iter(self._asked))]
         return room
+
+    def note_guild(self) -> None:
+        """Note that the client knows one more server, with its roles."""
+        self._news.set()
+
+    async def knows_guild(self, guild_id: int) -> None:
+        """Wait, for a time, until the client knows a server's roles: after a start they come one by one."""
+        client = await self._connection.log_in()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._waits.guild_seconds):
+                while not _is_known(client, guild_id):
+                    self._news.clear()
+                    await self._news.wait()
+
+
+def _is_known(client: Client, guild_id: int) -> bool:
+    guild = client.get_guild(guild_id)
+    return guild is not None and not guild.unavailable
 
 
 def room_of(channel: object) -> Room | None:

@@ -30,6 +30,8 @@ class Waits:
     silent_seconds: float = 60
     """A gateway that says nothing for longer is given up: it answers a heartbeat every 41 s."""
     close_seconds: float = 2
+    guild_seconds: float = 10
+    """How long what was said in a server waits until it is known which role is the bot's own."""
     file_seconds: float = 50
     """The limit of one file."""
     steady_seconds: float = 60

@@ -28,7 +28,7 @@ def test_every_dependency_is_pinned_where_it_is_installed() -> None:
     pinned = set(re.findall(r"^([\w.-]+)", (ROOT / "requirements" / "run.txt").read_text("utf-8"), re.MULTILINE))
     wanted = [*project["dependencies"], *project["optional-dependencies"]["local"]]
 
-    names = [re.split(r"[\[>=<; ]", line)[0].replace(".", "-") for line in wanted]
+    names = (re.split(r"[\[>=<; ]", line)[0].replace(".", "-") for line in wanted)
 
     assert [name for name in names if name not in pinned] == []
 

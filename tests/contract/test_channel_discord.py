@@ -107,6 +107,35 @@ async def test_in_a_server_the_bot_takes_what_is_said_to_it(rig: Rig) -> None:
     assert rig.channel.health.counts["unaddressed"] == 3
 
 
+async def test_the_role_that_discord_made_for_the_bot_is_the_bot(rig: Rig) -> None:
+    guild = rig.server.open_guild()
+    channel = rig.server.open_channel(guild)
+    own = {"id": "77", "name": "agentd", "permissions": "0", "position": 1, "tags": {"bot_id": str(BOT)}}
+    own |= {"color": 0, "colors": {"primary_color": 0}, "hoist": False, "managed": True, "mentionable": False}
+    async with rig.running():
+        rig.server.gateway.push_raw({"op": 0, "t": "GUILD_ROLE_CREATE", "d": {"guild_id": str(guild), "role": own}})
+        rig.server.post("<@&77> hello", channel=channel, more={"mention_roles": ["77"]})
+        rig.server.post("<@&78> hello", channel=channel, more={"mention_roles": ["78"]})
+        await rig.notices(lambda: rig.channel.health.counts["unaddressed"])
+
+    assert rig.texts == ["hello"]
+
+
+async def test_a_place_that_the_library_does_not_know_is_asked_for(rig: Rig) -> None:
+    channel = rig.server.open_channel(rig.server.open_guild())
+    thread = rig.server.open_thread(channel)
+    rig.server.archive(thread)
+    elsewhere = rig.server.post("hello", channel=channel, mention=True)
+    async with rig.running():
+        told = rig.server.history.as_event(rig.server.messages[elsewhere], reads_all=True)
+        rig.server.gateway.push_raw({"op": 0, "t": "MESSAGE_CREATE", "d": told | {"channel_id": str(thread)}})
+        rig.server.gateway.push_raw({"op": 0, "t": "MESSAGE_CREATE", "d": told | {"channel_id": "5"}})
+        [message] = await rig.takes(1)
+        await rig.notices(lambda: rig.channel.health.counts["nowhere"])
+
+    assert message.address == address(channel, thread)
+
+
 @pytest.mark.parametrize(("guilds", "texts"), [("all", ["one", "two"]), ("off", [])])
 async def test_in_a_server_all_is_taken_or_nothing(guilds: str, texts: list[str]) -> None:
     async with open_rig(guilds=guilds) as rig:  # type: ignore[arg-type]
@@ -155,7 +184,7 @@ async def test_other_bots_webhooks_and_discord_itself_are_nobody(rig: Rig) -> No
         await rig.takes(1)
 
     assert rig.texts == ["hello"]
-    assert rig.channel.health.counts["bot"] == 3
+    assert rig.channel.health.counts["bot"] == 2
     assert rig.channel.health.counts["service"] == 1
 
 

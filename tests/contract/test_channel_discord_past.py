@@ -14,7 +14,8 @@ from channels.discord.lanes import MOST_WAITING
 from channels.discord.offers import TRIES_AGAIN
 from tests.platforms.discord_behaviours import drop_before_effect, failing, malformed, raw, slow, too_many_requests
 from tests.platforms.discord_rig import HERE, Rig, address, open_rig
-from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, CHANNEL, HISTORY, Behaviour, dm_of
+from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, BOT, CHANNEL, HISTORY, Behaviour, dm_of
+from tests.platforms.discordapi.payloads import write_guild
 
 AGO = 3_600
 REFUSED = "The disk is full."
@@ -125,6 +126,24 @@ async def test_a_server_is_caught_up_by_the_same_rules(rig: Rig) -> None:
         (address(channel, thread), "in the thread"),
     }
     assert rig.channel.health.counts["unaddressed"] == 2
+
+
+async def test_what_names_the_bots_role_waits_until_it_is_known_which_that_is(rig: Rig) -> None:
+    guild = rig.server.open_guild()
+    channel = rig.server.open_channel(guild)
+    [known] = post(rig, "known", channel=channel)
+    rig.server.post("<@&77> hello", channel=channel, more={"mention_roles": ["77"]})
+    rig.know(address(channel), known)
+    told = write_guild(rig.server.places, rig.server.places.guilds[guild])
+    told["roles"] = [*told["roles"], told["roles"][0] | {"id": "77", "name": "agentd", "tags": {"bot_id": str(BOT)}}]
+    del rig.server.places.guilds[guild]
+    async with rig.running():
+        await rig.until(lambda: rig.called(HISTORY))
+        await rig.until(lambda: rig.called(CHANNEL))
+        rig.server.gateway.push_raw({"op": 0, "t": "GUILD_CREATE", "d": told})
+        await rig.takes(1)
+
+    assert rig.texts == ["hello"]
 
 
 async def test_who_reads_along_is_known_of_what_is_fetched_too(rig: Rig) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from agentd.transcript.lines import cut_lines
 from agentd.transcript.verify import verify
-from tests.flow.bot import Bot
+from tests.flow.house import House
 
 
-def check_sessions(bot: Bot) -> None:
+def check_sessions(bot: House) -> None:
     """Let no session hold anything damaged, pending or undelivered, and no file lie in a folder without a record."""
     for path in bot.sessions():
         content = path.read_bytes()

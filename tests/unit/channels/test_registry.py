@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
-from channels.settings import ChannelsSettings, TelegramSettings
+from channels.settings import ChannelsSettings, DiscordSettings, TelegramSettings
 from channels.tools import Tools
 
 TOOLS = Tools(lambda: "id", time.monotonic, {})
@@ -24,12 +24,27 @@ def test_a_token_builds_the_channel_of_its_bot() -> None:
     assert build_channels(settings.enabled, settings, TOOLS)["telegram"].name == "telegram"
 
 
+def test_each_token_builds_its_channel() -> None:
+    telegram = TelegramSettings(token=SecretStr("1:a"), api_base_url="http://127.0.0.1:9")
+    settings = ChannelsSettings(telegram=telegram, discord=DiscordSettings(token=SecretStr("a.b.c")))
+
+    assert settings.enabled == ("telegram", "discord")
+    assert list(build_channels(settings.enabled, settings, TOOLS)) == ["telegram", "discord"]
+
+
 def test_a_channel_that_is_not_built_yet_says_what_to_do() -> None:
     with pytest.raises(ChannelUnavailable, match="remove its token"):
         build_channels(["slack"], ChannelsSettings(), TOOLS)
 
 
 def test_no_platforms_library_is_imported_before_its_channel_is_built() -> None:
-    code = "import sys, channels.registry; sys.exit('telegram' in sys.modules or 'httpx' in sys.modules)"
+    libraries = "{'telegram', 'httpx', 'discord', 'aiohttp'}"
+    code = f"import sys, channels.registry; sys.exit(bool({libraries} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_library_that_warns_of_itself_does_not_end_a_daemon_that_takes_warnings_for_errors() -> None:
+    code = "import channels.discord, channels.discord.channel"
+
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0

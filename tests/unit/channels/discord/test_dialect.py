@@ -6,10 +6,11 @@ import re
 import string
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from channels.discord.dialect import APART, DISCORD, MOST_UNITS, write_markdown
+from channels.discord.dialect import DISCORD, MOST_UNITS, write_markdown
+from channels.discord.lines import APART
 from channels.markup.cutting import cut_piece
 from channels.markup.rich import Kind, RichText, Span, plain, utf16_units
 from tests.platforms.discord_markdown import read, shown_text
@@ -33,6 +34,8 @@ TEXTS = st.lists(st.one_of(PLAIN, st.sampled_from([*WORDS, "```", "- ", "-# ", "
     "".join
 )
 
+FEW = settings(max_examples=60)
+
 KINDS: tuple[Kind, ...] = ("bold", "italic", "strike", "spoiler", "code", "link", "quote")
 
 
@@ -53,6 +56,7 @@ def trimmed(text: str) -> str:
     return re.sub("\u200b", "", text).strip()
 
 
+@FEW
 @given(TEXTS)
 @example("a\n1. b\n7. c")
 @example("¯\\_(ツ)_/¯")
@@ -65,6 +69,7 @@ def test_plain_text_stays_plain(text: str) -> None:
     assert {mark for one in shown for mark in one.marks} <= {"address"}
 
 
+@FEW
 @given(st.text(st.sampled_from("abc \n"), max_size=30), PLACES)
 def test_ordinary_words_carry_their_marks(text: str, places: list[tuple[int, int, int]]) -> None:
     rich = marked(text, [place for place in places if KINDS[place[2]] not in ("code", "quote")])
@@ -79,6 +84,7 @@ def test_ordinary_words_carry_their_marks(text: str, places: list[tuple[int, int
             assert {mark.split(" ")[0] for mark in one.marks} == wanted
 
 
+@FEW
 @given(TEXTS, PLACES)
 def test_whatever_is_marked_no_character_is_lost_and_none_gets_a_mark_that_it_has_not(
     text: str, places: list[tuple[int, int, int]]
@@ -121,7 +127,7 @@ def test_markdown_is_written_as_discord_reads_it(source: str, written: str) -> N
 
 
 def test_every_piece_fits_whatever_is_written() -> None:
-    for source in nasty_markdown(60, 5):
+    for source in nasty_markdown(25, 5):
         check_pieces(source)
 
 
@@ -132,6 +138,7 @@ def check_pieces(source: str) -> None:
         assert utf16_units(plain(write_markdown(piece))) <= MOST_UNITS
 
 
+@FEW
 @given(TEXTS, PLACES)
 def test_a_text_takes_no_more_than_it_is_said_to(text: str, places: list[tuple[int, int, int]]) -> None:
     rich = marked(text, places)
