@@ -118,7 +118,7 @@ def _judge(fault: SlackApiError) -> ChannelError:
     error = str(body.get("error", ""))
     if status == HTTPStatus.TOO_MANY_REQUESTS or error in _RATES:
         return RateLimited(error or "ratelimited", retry_seconds(response.headers))
-    if not error or body.get("ok") is not False:
+    if status != HTTPStatus.OK or not error or body.get("ok") is not False:
         return Unreachable(f"Slack answers {status}, which cannot be read")
     detail = _detail(body)
     for errors, build in _CLASSES:

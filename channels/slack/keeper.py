@@ -53,8 +53,8 @@ class Keeper:
         try:
             first = await self._open_next()
             found()
-            async with asyncio.TaskGroup() as retiring:
-                await self._go_on(first, retiring, lost, found)
+            async with asyncio.TaskGroup() as tasks:
+                await self._go_on(first, tasks, lost, found)
         finally:
             for line in self._lines:
                 line.abandon()
@@ -65,7 +65,7 @@ class Keeper:
             await self._lines.pop().shut()
 
     async def _go_on(
-        self, first: Line, retiring: asyncio.TaskGroup, lost: Callable[[], None], found: Callable[[], None]
+        self, first: Line, tasks: asyncio.TaskGroup, lost: Callable[[], None], found: Callable[[], None]
     ) -> None:
         line = first
         while True:
@@ -73,7 +73,7 @@ class Keeper:
             old = await self._use(line, began, lost)
             line = await self._open_next()
             if old is not None and not old.ended.is_set():
-                retiring.create_task(self._retire(old), name="slack line that ends")
+                tasks.create_task(self._retire(old), name="slack line that ends")
                 continue
             if old is not None:  # it has ended before the next was there
                 lost()

@@ -9,10 +9,11 @@ neighbours would keep it from being one, a character without width stands betwee
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from channels.markup.addresses import is_web_address
 from channels.markup.rich import Kind, RichText, Span
@@ -28,12 +29,13 @@ _ORDER: tuple[Kind, ...] = ("link", "bold", "italic", "strike", "code")
 """The marks that a line may have, outer ones first. A spoiler is none: Slack has nothing to hide words behind."""
 
 _SPECIAL = re.compile(
-    r"https?://[^\s<>`]+|[&<>`\\]|(?<![\s*])\*|\*(?![\s*]|\Z)|\*{2,}|(?<!\w)_|_(?!\w)|~+|!?\[|\](?=[(\[:])|\|"
+    r"https?://[^\s<>`]+|[&<>`\\]|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])|~+|!?\[|\](?=[(\[:])|\|"
 )
-_LINE_START = re.compile(r"(?:#{1,6}|[-+*])(?=\s|\Z)|\d{1,9}[.)](?=\s|\Z)|(?:(?:-|=|_|\*)[ \t]*)+\Z")
+_LINE_START = re.compile(r"(?:#{1,6}|[-+*])(?=\s|\Z)|\d{1,9}[.)](?=\s|\Z)|(?:[-=_*][ \t]*)+\Z|:?-+:?\s*\Z")
 _TRAILING = re.compile(r"[.,;:!?'\")\]}*_~]+\Z")
 _PING = re.compile(r"<(?=[@#!])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_PUNCTUATION = frozenset(string.punctuation)
 _TICKS = re.compile("`+")
 _URL_ESCAPES = {ord(character): f"%{ord(character):02X}" for character in "()<>\\|`"}
 
@@ -51,7 +53,7 @@ def to_markdown(rich: RichText) -> str:
         made = _code_lines(block) if block.language is not None else list(_text_lines(block))
         if was_quoted and not block.is_quoted and made and made[0]:
             lines.append("")  # else the quote would go on
-        lines += [f"> {line}".rstrip() for line in made] if block.is_quoted else made
+        lines += [f"> {line}" if line else ">" for line in made] if block.is_quoted else made
         was_quoted = block.is_quoted
     return "\n".join(lines)
 
@@ -99,11 +101,11 @@ def _longest_ticks(code: str) -> int:
 
 def _text_lines(block: _Block) -> Iterator[str]:
     """Yield the lines, each but the last of a paragraph with what makes Markdown keep its end."""
-    at = 0
     texts = block.rich.text.split("\n")
-    for number, text in enumerate(texts):
-        line = _line(block.rich.between(at, at + len(text)))
-        at += len(text) + 1
+    ends = [0, *accumulate(len(text) + 1 for text in texts)]
+    for number, (start, _, spans) in enumerate(_over(block.rich.spans, list(pairwise(ends)))):
+        text = texts[number]
+        line = _line(RichText(block.rich.text, spans).between(start, start + len(text)))
         goes_on = number + 1 < len(texts) and texts[number + 1].strip()
         yield f"{line}  " if line and goes_on else line
 
@@ -112,13 +114,13 @@ def _line(rich: RichText) -> str:
     text = rich.text.rstrip()
     indent = len(text) - len(text.lstrip(" \t"))
     rest = rich.between(indent, len(text)) if text else RichText("")
-    start = _LINE_START.match(rest.text)
-    if start and not any(span.start == 0 for span in rest.spans if span.kind in _ORDER):
+    head, start = "", _LINE_START.match(rest.text)
+    if start:
         mark = start[0].rstrip()
-        head = mark[:-1] + f"\\{mark[-1]}" if mark[-1] in ".)" else f"\\{mark[0]}" + _escape(mark[1:])
-        rest = rest.between(len(mark), len(rest.text)) if len(mark) < len(rest.text) else RichText("")
-    else:
-        head = ""
+        size = len(mark) if mark[-1] in ".)" else 1
+        if not any(span.start < size for span in rest.spans if span.kind in _ORDER):
+            head = f"{mark[: size - 1]}\\{mark[size - 1]}"
+            rest = rest.between(size, len(rest.text)) if size < len(rest.text) else RichText("")
     return NO_BREAK_SPACE * indent + head + _marked(_pieces(rest), _ORDER, head[-1:], "")
 
 
@@ -130,11 +132,21 @@ def _pieces(rich: RichText) -> list[Piece]:
     """Cut a line where any mark begins or ends."""
     spans = [span for span in rich.spans if span.kind in _ORDER and not (span.kind == "link" and _hides(span))]
     ends = {0, len(rich.text), *(at for span in spans for at in (span.start, span.end))}
-    pieces: list[Piece] = []
-    for start, end in pairwise(sorted(ends)):
-        over = {span.kind: span.detail for span in reversed(spans) if span.start <= start and end <= span.end}
-        pieces.append((rich.text[start:end], over))
-    return pieces
+    return [
+        (rich.text[start:end], {span.kind: span.detail for span in over})
+        for start, end, over in _over(spans, list(pairwise(sorted(ends))))
+    ]
+
+
+def _over(spans: Sequence[Span], parts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, tuple[Span, ...]]]:
+    """Yield each part of a text, in order, with the spans that reach into it."""
+    waiting = sorted(spans, key=lambda span: span.start, reverse=True)
+    over: list[Span] = []
+    for start, end in parts:
+        while waiting and waiting[-1].start < end:
+            over.append(waiting.pop())
+        over = [span for span in over if span.end > start]
+        yield start, end, tuple(over)
 
 
 def _hides(span: Span) -> bool:
@@ -146,17 +158,23 @@ def _marked(pieces: Sequence[Piece], order: Sequence[Kind], before: str, after: 
     if not pieces:
         return ""
     if not order:
-        return "".join(_escape(text) for text, _ in pieces)
+        return "".join(_escape(text, is_linked="link" in marks) for text, marks in pieces)
     kind, inner = order[0], order[1:]
     groups = [(detail, list(group)) for detail, group in groupby(pieces, key=lambda piece: piece[1].get(kind))]
     written = before
     for number, (detail, group) in enumerate(groups):
-        follows = groups[number + 1][1][0][0][:1] if number + 1 < len(groups) else after
+        follows = _first_of(groups[number + 1][1][0]) if number + 1 < len(groups) else after
         if detail is None:
             written += _marked(group, inner, written[-1:], follows)
         else:
             written += _mark(kind, detail, group, (inner, written[-1:], follows))
     return written[len(before) :]
+
+
+def _first_of(piece: Piece) -> str:
+    """Return what a piece begins with: before an emphasis something may stand between."""
+    words, marks = piece
+    return JOINER if marks.keys() & {"bold", "italic", "strike"} else words[:1]
 
 
 def _mark(kind: Kind, detail: str, group: list[Piece], around: tuple[Sequence[Kind], str, str]) -> str:
@@ -196,25 +214,37 @@ def _code(words: str) -> str:
 
 def _emphasis(kind: Kind, group: list[Piece], around: tuple[Sequence[Kind], str, str]) -> str:
     inner, before, after = around
-    sign = {"bold": "**", "strike": "~~"}.get(kind) or ("_" if _is_apart(before) and _is_apart(after) else "*")
-    words = _marked(group, inner, sign[0], sign[0])
-    first = JOINER if (_is_punctuation(words[0]) and not _is_apart(before)) or words[0] == sign[0] else ""
-    last = JOINER if (_is_punctuation(words[-1]) and not _is_apart(after)) or words[-1] == sign[0] else ""
+    is_free = before != "_" and _is_apart(before) and _is_apart(after)
+    sign = {"bold": "**", "strike": "~~"}.get(kind) or ("_" if is_free else "*")
     outside = JOINER if before == sign[0] else ""
+    before = outside or before
+    first = last = words = ""
+    for _ in range(3):  # what is put between may change the marks inside
+        words = _marked(group, inner, first or sign[0], last or sign[0])
+        is_stuck = (
+            _is_punctuation(words[0]) and not _is_apart(before),
+            _is_punctuation(words[-1]) and not _is_apart(after),
+        )
+        first = first or (JOINER if is_stuck[0] or words[0] == sign[0] else "")
+        last = last or (JOINER if is_stuck[1] or words[-1] == sign[0] else "")
     return f"{outside}{sign}{first}{words}{last}{sign}"
 
 
 def _is_apart(neighbour: str) -> bool:
     """Tell whether a mark may stand beside it whatever is inside: a space, punctuation, or the line's end."""
-    return not neighbour or neighbour.isspace() or _is_punctuation(neighbour)
+    return (
+        not neighbour or neighbour.isspace() or neighbour in _PUNCTUATION or unicodedata.category(neighbour)[0] == "P"
+    )
 
 
 def _is_punctuation(character: str) -> bool:
+    """Tell whether some parser of Markdown takes it for punctuation: they do not agree about symbols."""
     return unicodedata.category(character)[0] in "PS"
 
 
-def _escape(text: str) -> str:
-    return _SPECIAL.sub(_escape_one, text)
+def _escape(text: str, *, is_linked: bool = False) -> str:
+    """Escape what Markdown would take for a mark; an address becomes a link, but not within another."""
+    return (_ESCAPED if is_linked else _SPECIAL).sub(_escape_one, text)
 
 
 def _escape_one(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
-from channels.settings import ChannelsSettings, DiscordSettings, TelegramSettings
+from channels.settings import ChannelsSettings, DiscordSettings, SlackSettings, TelegramSettings
 from channels.tools import Tools
 
 TOOLS = Tools(lambda: "id", time.monotonic, {})
@@ -32,13 +32,23 @@ def test_each_token_builds_its_channel() -> None:
     assert list(build_channels(settings.enabled, settings, TOOLS)) == ["telegram", "discord"]
 
 
+async def test_two_tokens_build_the_channel_of_an_app() -> None:
+    slack = SlackSettings(
+        bot_token=SecretStr("xoxb-1"), app_token=SecretStr("xapp-1"), api_base_url="http://127.0.0.1:9/api/"
+    )
+    settings = ChannelsSettings(slack=slack)
+
+    assert settings.enabled == ("slack",)
+    assert build_channels(settings.enabled, settings, TOOLS)["slack"].name == "slack"
+
+
 def test_a_channel_that_is_not_built_yet_says_what_to_do() -> None:
     with pytest.raises(ChannelUnavailable, match="remove its token"):
-        build_channels(["slack"], ChannelsSettings(), TOOLS)
+        build_channels(["signal"], ChannelsSettings(), TOOLS)
 
 
 def test_no_platforms_library_is_imported_before_its_channel_is_built() -> None:
-    libraries = "{'telegram', 'httpx', 'discord', 'aiohttp'}"
+    libraries = {"aiohttp", "discord", "httpx", "slack_sdk", "telegram"}
     code = f"import sys, channels.registry; sys.exit(bool({libraries} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
