@@ -23,7 +23,7 @@ FEWEST_STEPS = 10
 
 async def live_on(world: World, chance: random.Random) -> None:
     """Write, and be killed; then let everything come to its end."""
-    edited: set[int] = set()
+    edited: set[str] = set()
     for number in range(KILLS):
         world.model.words = chance.choice([0, WORDS])
         plain = [message_id for message_id, text in world.posted.messages.items() if text[0] != "/"]
