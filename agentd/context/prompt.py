@@ -24,6 +24,10 @@ END = "[End of "
 END_WITHIN = "(End of "
 """What stands for it in a file: a text must not seem to end before it does."""
 
+FROM = "[From "
+FROM_WITHIN = "(From "
+"""What stands for it in a message: a text must not seem to be somebody else's."""
+
 CUT_FILE_NOTE = ", of which only the beginning stands here"
 MOST_NAME_CHARACTERS = 100
 BYTE_ORDER_MARK = "\ufeff"
@@ -41,16 +45,26 @@ class Prompt:
     omitted_turns: int
 
 
-def build_prompt(system: str, turns: Sequence[Turn], newest: Sequence[UserMessage], budget_tokens: int) -> Prompt:
-    """Put together a prompt of at most `budget_tokens` by estimate; the newest messages come first in the sharing."""
+def build_prompt(
+    system: str,
+    turns: Sequence[Turn],
+    newest: Sequence[UserMessage],
+    budget_tokens: int,
+    *,
+    names_authors: bool = False,
+) -> Prompt:
+    """Put together a prompt of at most `budget_tokens` by estimate; the newest messages come first in the sharing.
+
+    `names_authors`: before each message stands who wrote it, for conversations that several people share.
+    """
     head = PromptMessage("system", cut_to_fit(system, budget_tokens // 2))
     room = budget_tokens - _cost(head) - estimate_tokens(OMITTED_NOTE)
-    last = PromptMessage("user", cut_to_fit(_joined(newest), room - MESSAGE_OVERHEAD_TOKENS))
+    last = PromptMessage("user", cut_to_fit(_joined(newest, names_authors), room - MESSAGE_OVERHEAD_TOKENS))
     room -= _cost(last)
     kept: list[PromptMessage] = []
     omitted = len(turns)
     for turn in reversed(turns):
-        pair = _pair(turn)
+        pair = _pair(turn, names_authors)
         if not all(may_fit(message.content, room) for message in pair):
             break
         room -= estimate_prompt(pair)
@@ -68,12 +82,21 @@ def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
     return sum(map(_cost, messages))
 
 
-def _pair(turn: Turn) -> tuple[PromptMessage, PromptMessage]:
-    return PromptMessage("user", _joined(turn.messages)), PromptMessage("assistant", _ending(turn.end))
+def _pair(turn: Turn, names_authors: bool) -> tuple[PromptMessage, PromptMessage]:
+    return PromptMessage("user", _joined(turn.messages, names_authors)), PromptMessage("assistant", _ending(turn.end))
 
 
-def _joined(messages: Sequence[UserMessage]) -> str:
-    return "\n\n".join(map(_said, messages))
+def _joined(messages: Sequence[UserMessage], names_authors: bool) -> str:
+    return "\n\n".join(_said_by_author(message) if names_authors else _said(message) for message in messages)
+
+
+def _said_by_author(message: UserMessage) -> str:
+    """Put before a message who wrote it; nothing in it can seem to be another's."""
+    text = _said(message).replace(FROM, FROM_WITHIN)
+    if message.source is None:
+        return text
+    author = message.source.author
+    return f"{FROM}{_on_its_line(author.name)} ({_on_its_line(author.id)}):]\n{text}"
 
 
 def _said(message: UserMessage) -> str:

@@ -109,5 +109,6 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
 def _status(scene: Scene) -> str:
     wiring, view = scene.wiring, scene.session.view
     budget = budget_tokens(wiring)
-    prompt = build_prompt(wiring.settings.system_prompt, view.live_turns, (), budget)
+    is_shared = scene.session.key.is_shared
+    prompt = build_prompt(wiring.settings.system_prompt, view.live_turns, (), budget, names_authors=is_shared)
     return status_text(view, prompt.messages, model=wiring.provider.model, budget_tokens=budget)

@@ -185,7 +185,13 @@ class Turn:
         images = await load_images(asked.messages, self._session.key, self._wiring.enclosures)
         earlier = asked.earlier(self._session.view)
         room = budget_tokens - len(images) * IMAGE_TOKENS
-        prompt = build_prompt(self._settings.system_prompt, earlier, asked.messages, max(room, budget_tokens // 2))
+        prompt = build_prompt(
+            self._settings.system_prompt,
+            earlier,
+            asked.messages,
+            max(room, budget_tokens // 2),
+            names_authors=self._session.key.is_shared,
+        )
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
@@ -304,7 +310,7 @@ async def _closing(
     finally:
         try:
             await events.aclose()
-        except Exception as fault:
+        except ProviderError as fault:
             if progress.finished is None:
                 raise
             log.warning("stream_not_ended", fault=str(fault))

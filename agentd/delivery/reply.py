@@ -20,6 +20,7 @@ from typing import Literal, Protocol, TypeVar
 
 import structlog
 
+from agentd.delivery.drafts import Drafts
 from agentd.delivery.governor import Pace
 from agentd.errors import StorageError
 from channels.base import Address, Screen
@@ -31,12 +32,6 @@ from channels.markup.rich import RichText, plain
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
 COPY_NOTE = "[Sent again: I could not tell whether this had arrived.]\n"
-
-EDIT_PAUSE_SECONDS = 0.05
-"""The least time between two drafts, also where the platform sets no limit; the final is never held back."""
-
-END_PAUSE_SECONDS = 0.02
-"""With a model's last words comes its end: a draft of them would only take the final's place in the rate budget."""
 
 T = TypeVar("T")
 
@@ -152,10 +147,7 @@ class Reply:
         self._grows = to.grows
         self._growing = False
         self._showing = asyncio.Lock()
-        self._next_draft = 0.0
-        self._owed: str | None = None
-        """What there was no room to show."""
-        self._owing = asyncio.Event()
+        self._drafts = Drafts(to.pace, to.address.chat, monotonic)
         self._prepared = ("", plain(""))
         self._fault: StorageError | None = None
         self.resume(journal)
@@ -179,16 +171,16 @@ class Reply:
         if self._fault is not None:
             raise self._fault
         if self._growing and not is_blank(text):
-            self._owed = text
-            self._owing.set()
+            self._drafts.owe(text)
 
     def void(self) -> None:
         """Forget what was not shown yet: the model begins anew."""
-        self._owed = None
+        self._drafts.forget()
 
     def grow_no_more(self) -> None:
         """Begin no draft any more."""
-        self._growing, self._owed = False, None
+        self._growing = False
+        self._drafts.forget()
 
     async def rest(self) -> None:
         """Begin no draft any more, and return once none is under way: `is_visible` stays what it is then."""
@@ -199,10 +191,7 @@ class Reply:
     async def catch_up(self) -> None:
         """Show what there is so far, whenever there is room for that, until this is cancelled."""
         while True:
-            await self._owing.wait()
-            self._owing.clear()
-            pause_seconds = END_PAUSE_SECONDS if self.is_visible else 0.0
-            await asyncio.sleep(max(self._next_draft - self._monotonic(), pause_seconds))
+            await self._drafts.due(is_first=not self.is_visible)
             try:
                 await self.show_growth()
             except StorageError as fault:
@@ -214,33 +203,26 @@ class Reply:
     async def show_growth(self) -> None:
         """Show the newest of what is not shown yet, if this reply grows and there is room. Raises StorageError."""
         async with self._showing:
-            if self._owed is None or not self._growing:
+            text = self._drafts.owed
+            if text is None or not self._growing:
                 return
-            # Before it is rendered: a long text costs time, and mostly there is no room.
-            seconds = max(self._next_draft - self._monotonic(), self._pace.draft(self._to.chat, looks_only=True))
-            if seconds > 0:
-                self._postpone(self._owed, seconds)
+            if (seconds := self._drafts.wait_seconds()) > 0:
+                self._drafts.postpone(text, seconds)
                 return
             await self._begin(0, self._parts.setdefault(0, _Part()))
-            await self._show_draft()
+            text = self._drafts.owed  # meanwhile the model may have said more, come to its end, or begun anew
+            if text is not None:
+                self._drafts.forget()
+                await self._show_draft(text)
 
-    async def _show_draft(self) -> None:
-        text, self._owed = self._owed, None
-        if text is None:
-            return  # meanwhile the model has come to its end, or has begun anew
+    async def _show_draft(self, text: str) -> None:
         try:
             await self._show(text, self._draft)
-            self._next_draft = self._monotonic() + EDIT_PAUSE_SECONDS
+            self._drafts.rest()
         except _NotNow as fault:
-            self._postpone(text, fault.seconds)
+            self._drafts.postpone(text, fault.seconds)
         except (SendFailed, Unreachable):
             self._growing = False
-
-    def _postpone(self, text: str, seconds: float) -> None:
-        """Owe this, or what the model has said since."""
-        self._owed = self._owed or text
-        self._next_draft = self._monotonic() + seconds
-        self._owing.set()
 
     def prepare(self, text: str) -> None:
         """Take from `finish` what can be done before."""

@@ -34,6 +34,11 @@ class SessionKey(msgspec.Struct, frozen=True):
     sender: str | None = None
 
     @property
+    def is_shared(self) -> bool:
+        """Whether everybody in the chat, or thread, shares it."""
+        return self.sender is None
+
+    @property
     def file_name(self) -> str:
         """The file's name without its suffix: reversible up to 200 bytes, then a readable prefix and a digest."""
         parts = (self.channel, self.account, self.chat, self.thread, self.sender)

@@ -91,7 +91,7 @@ class _Line:
         """Tell whether something is written behind an address here that would be read as a part of it."""
         rest = _RUN.match(self._line, at)
         if rest is None:
-            return False
+            return any(span.start == at for span in self._spans if span.kind == "code")
         return bool(set("<>") & set(rest[0])) or any(span.start < rest.end() and at < span.end for span in self._spans)
 
     def _solid(self) -> list[tuple[int, int, str]]:
@@ -220,7 +220,7 @@ def _common(one: tuple[Mark, ...], other: tuple[Mark, ...]) -> tuple[Mark, ...]:
 def _marked(runs: list[_Run]) -> Iterator[str]:
     """Give the runs with their marks between them."""
     opened: list[tuple[Mark, str]] = []
-    before = ""
+    before = last = ""
     for number, run in enumerate(runs):
         same = len(_common(tuple(mark for mark, _ in opened), run.marks))
         closing = [ending for _, ending in reversed(opened[same:])]
@@ -232,8 +232,10 @@ def _marked(runs: list[_Run]) -> Iterator[str]:
             beginning, ending = _marker(run.marks[depth], runs, number, depth, before)
             opened.append((run.marks[depth], ending))
             yield beginning
+        if last == run.shown[:1] == "`":
+            yield APART
         yield run.shown
-        before = run.raw[-1:]
+        before, last = run.raw[-1:], run.shown[-1:]
     yield _ended([ending for _, ending in reversed(opened)], before)
 
 

@@ -20,6 +20,9 @@ from tests.crash.platform import Platform, open_platform
 from tests.crash.target import Plan
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer, failure
 
+DRAFT_SECONDS = 1
+"""How long the model waits for its first words to be shown."""
+
 STRAGGLER_SECONDS = 3
 """A kill at the very last step may come when all is settled already; one that has not come by then will not."""
 
@@ -59,10 +62,11 @@ class Staging:
 class Model(OpenAIServer):
     """A model whose every answer is unlike any other, so that two of them cannot be taken for one."""
 
-    def __init__(self, notice: Callable[[], None]) -> None:
-        """Call `notice` at each request."""
+    def __init__(self, notice: Callable[[], None], shows: Callable[[str], bool]) -> None:
+        """Call `notice` at each request; go on after the first words once `shows` says that they are shown."""
         super().__init__()
         self.notice = notice
+        self._shows = shows
         self.words = 0
         """How many words follow in each answer: enough of them make several parts."""
         self.refuses = False
@@ -88,6 +92,7 @@ class Model(OpenAIServer):
             try:
                 await call.open()
                 await call.say(first)
+                await self._shown(first)
                 await self.open_midway.wait()
                 await call.say(text[len(first) :])
                 return await call.finish()
@@ -95,6 +100,13 @@ class Model(OpenAIServer):
                 return call.response  # who asked was killed
 
         return behave
+
+    async def _shown(self, text: str) -> None:
+        """Wait for a draft, so that there is one in every run; for a time, since the run may be killed before it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAFT_SECONDS):
+                while not self._shows(text):  # noqa: ASYNC110 - a file sets no event
+                    await asyncio.sleep(0.002)
 
 
 @dataclass(slots=True)
@@ -119,7 +131,7 @@ class World:
         self.folder = folder
         self.platform = platform
         self.changed = platform.server.changed
-        self.model = Model(self.changed.set)
+        self.model = Model(self.changed.set, self._shows)
         self.posted = Posted()
         self.runs: list[Child] = []
         self.left: list[bytes] = []
@@ -133,6 +145,11 @@ class World:
         self._asked_before = self._signs_before = 0
         self._counts_before: dict[str, int] = {}
         self._has_failed = False
+
+    def _shows(self, text: str) -> bool:
+        """Tell whether a reply that grows is on the screen, and on record, if replies grow here."""
+        ids = [message_id for message_id, shown in self.platform.screen().items() if text.strip() in shown]
+        return not self._staging.streams or any(f'"message_id":"{last}"'.encode() in self.content() for last in ids)
 
     @property
     def channel(self) -> str:

@@ -38,6 +38,8 @@ FEW = settings(max_examples=60)
 
 KINDS: tuple[Kind, ...] = ("bold", "italic", "strike", "spoiler", "code", "link", "quote")
 
+CODE = KINDS.index("code")
+
 
 def marked(text: str, places: list[tuple[int, int, int]]) -> RichText:
     spans = []
@@ -86,6 +88,10 @@ def test_ordinary_words_carry_their_marks(text: str, places: list[tuple[int, int
 
 @FEW
 @given(TEXTS, PLACES)
+@example("11", [(0, 1, CODE), (1, 1, CODE)])
+@example("https://a.b/c 1", [(13, 2, CODE)])
+@example("https://a.b/c_d:smile:", [(10, 12, 0)])
+@example("~", [(0, 1, 2)])
 def test_whatever_is_marked_no_character_is_lost_and_none_gets_a_mark_that_it_has_not(
     text: str, places: list[tuple[int, int, int]]
 ) -> None:
