@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tests.crash.faults import Fault
 from tests.crash.world import Kill, Staging, World
 
+MINUTE_SECONDS = 60
 STALE_SECONDS = 2 * 3600
 
 LATER_SECONDS = 300
@@ -173,10 +174,14 @@ async def edited(world: World) -> None:
 
 
 async def missed(world: World) -> None:
-    """Say something while no daemon runs, and more while the next one begins."""
-    world.post("one")
+    """Say something while no daemon runs, and more while the next one begins.
+
+    Minutes lie between, since whoever asks for what was missed looks some seconds further back.
+    """
+    now = time.time()
+    world.post("one", at=now - 2 * MINUTE_SECONDS)
     await world.until_killed(1)
-    world.post("two")
+    world.post("two", at=now - MINUTE_SECONDS)
     await world.until(lambda: len(world.left) >= 2 or world.is_alive())
     world.post("three")
     await world.settled()
