@@ -51,7 +51,8 @@ def judge(world: World) -> Verdict:
     verdict = Verdict()
     records = _read(world.content(), verdict)
     _check_bytes(world, verdict)
-    verdict.expect(not world.telegram.unconfirmed, "an update is not confirmed")
+    verdict.expect(not world.platform.open, "an update is not confirmed")
+    verdict.expect(not world.platform.server.refusals, f"the platform refuses {world.platform.server.refusals}")
     _check_ends(world, records, verdict)
     _check_screen(world, records, verdict)
     _check_edits(world, records, verdict)
@@ -85,9 +86,9 @@ def _check_ends(world: World, records: list[Record], verdict: Verdict) -> None:
     taken = [record for record in records if record.get("role") == "user" or record["type"] == "command"]
     by_id = Counter(record["source"]["message_id"] for record in taken)
     for message_id, text in world.posted.messages.items():
-        if by_id[str(message_id)] == 0:
+        if by_id[message_id] == 0:
             verdict.lost.append(text)
-        verdict.expect(by_id[str(message_id)] <= 1, f"{text!r} is on record {by_id[str(message_id)]} times")
+        verdict.expect(by_id[message_id] <= 1, f"{text!r} is on record {by_id[message_id]} times")
     verdict.expect(len(by_id) == len(world.posted.messages), "something is on record that nobody said")
     resets = [record["source"]["message_id"] for record in records if record["type"] == "reset"]
     verdict.expect(len(resets) == len(set(resets)), "a command has had its effect twice")
@@ -107,7 +108,7 @@ def _is_end(record: Record) -> bool:
 
 def _check_screen(world: World, records: list[Record], verdict: Verdict) -> None:
     """Each end stands on the screen once, whole; what stands there besides is the original of a marked copy."""
-    screen = {str(shown.message_id): shown.text for shown in world.telegram.screen()}
+    screen = world.platform.screen()
     deliveries = [record for record in records if record["type"] == "delivery"]
     told = [record for record in records if _is_end(record) and record.get("told", True)]
     counts = Counter(delivery["of"] for delivery in deliveries)
@@ -138,7 +139,7 @@ def _check_delivery(delivery: Record, records: list[Record], screen: dict[str, s
     copies = [text for text in shown if text and _is_copy(text)]
     verdict.expect(bool(copies) == is_uncertain, f"{of['seq']} is {delivery['state']}, with {len(copies)} marks")
     verdict.uncertain += is_uncertain
-    verdict.expect(ids == sorted(ids, key=int), f"the parts of {of['seq']} stand in another order")
+    verdict.expect(ids == sorted(ids, key=list(screen).index), f"the parts of {of['seq']} stand in another order")
     whole = "".join(_squeezed(text).removeprefix(NOTE) for text in shown if text)
     if "content" in of or "notice" in of:
         verdict.expect(_says(whole, of), f"{of['seq']} is shown as {whole!r}")
@@ -181,7 +182,7 @@ def _check_edits(world: World, records: list[Record], verdict: Verdict) -> None:
     edits = [record for record in records if record["type"] == "edit"]
     resets = [record["seq"] for record in records if record["type"] == "reset"]
     for message_id, text in world.posted.edits.items():
-        matching = [edit for edit in edits if records[edit["of"]]["source"]["message_id"] == str(message_id)]
+        matching = [edit for edit in edits if records[edit["of"]]["source"]["message_id"] == message_id]
         if not matching or any(edit["content"] != text for edit in matching):
             verdict.lost.append(f"edit {text!r}")
         for one, next_one in pairwise(edit["seq"] for edit in matching):

@@ -95,8 +95,9 @@ class Child:
 class Nursery:
     """The forking process, for as long as the block of `open_nursery` lasts."""
 
-    def __init__(self, process: Process) -> None:
-        """Speak with a process that has begun."""
+    def __init__(self, process: Process, channel: str) -> None:
+        """Speak with a process that has begun; its daemons talk by way of `channel`."""
+        self.channel = channel
         self._process = process
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
@@ -134,10 +135,10 @@ class Nursery:
 
 
 @asynccontextmanager
-async def open_nursery() -> AsyncIterator[Nursery]:
+async def open_nursery(channel: str = "telegram") -> AsyncIterator[Nursery]:
     """Start the forking process; at the end it kills what still runs."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.crash.nursery"),
+        *(sys.executable, "-m", "tests.crash.nursery", channel),
         stdin=PIPE,
         stdout=PIPE,
         env=environment(),
@@ -146,7 +147,7 @@ async def open_nursery() -> AsyncIterator[Nursery]:
     )
     try:
         async with asyncio.TaskGroup() as tasks:
-            nursery = Nursery(process)
+            nursery = Nursery(process, channel)
             listening = tasks.create_task(nursery.listen(), name="nursery")
             try:
                 yield nursery
@@ -245,4 +246,5 @@ def _redirect(log: str) -> None:
 
 
 if __name__ == "__main__":
+    target.load(sys.argv[1])
     _Parent().serve()

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from tests.crash.faults import Fault
 from tests.crash.world import Kill, Staging, World
-from tests.platforms.telegram_server import Document, texts
 
+MINUTE_SECONDS = 60
 STALE_SECONDS = 2 * 3600
+
+LATER_SECONDS = 300
 
 UNITS = 120
 WORDS = 40
@@ -24,6 +26,9 @@ WORDS = 40
 
 PLAIN = Staging()
 IN_PARTS = Staging(most_units=UNITS)
+ONLY_ONCE = Staging(replays=False)
+LATER = Staging(clock_shifts_seconds=(0, LATER_SECONDS))
+"""By then Discord has forgotten the nonces of the run before."""
 
 BAD_FILE = Fault(call="fsync", code=errno.EIO, file="~7~~7.jsonl", times=1_000_000, only_old=True)
 """The file of the one session cannot be flushed; what takes its place can."""
@@ -88,7 +93,7 @@ async def cut_by_new(world: World) -> None:
     world.post("one")
     await world.until(lambda: world.was_killed or len(world.model.requests) >= 1)
     world.post("/new")
-    await world.until(lambda: world.was_killed or "A new conversation" in " ".join(texts(world.telegram.screen())))
+    await world.until(lambda: world.was_killed or "A new conversation" in " ".join(world.shown))
     await world.taken()
     world.model.open.set()
     await world.settled()
@@ -100,7 +105,7 @@ async def cut_midway(world: World) -> None:
     """Begin a new conversation while half of the answer is on the screen."""
     await _half_of_an_answer(world)
     world.post("/new")
-    await world.until(lambda: world.was_killed or "A new conversation" in " ".join(texts(world.telegram.screen())))
+    await world.until(lambda: world.was_killed or "A new conversation" in " ".join(world.shown))
     await world.taken()
     world.model.open_midway.set()
     await world.settled()
@@ -151,7 +156,7 @@ async def refused(world: World) -> None:
 
 async def stale(world: World) -> None:
     """Have said something hours before the daemon starts."""
-    world.post("one", date=int(time.time()) - STALE_SECONDS)
+    world.post("one", at=time.time() - STALE_SECONDS)
     await world.settled()
 
 
@@ -168,9 +173,23 @@ async def edited(world: World) -> None:
     await world.settled()
 
 
+async def missed(world: World) -> None:
+    """Say something while no daemon runs, and more while the next one begins.
+
+    Minutes lie between, since whoever asks for what was missed looks some seconds further back.
+    """
+    now = time.time()
+    world.post("one", at=now - 2 * MINUTE_SECONDS)
+    await world.until_killed(1)
+    world.post("two", at=now - MINUTE_SECONDS)
+    await world.until(lambda: len(world.left) >= 2 or world.is_alive())
+    world.post("three")
+    await world.settled()
+
+
 async def with_a_file(world: World) -> None:
     """Send a file with a text."""
-    world.post("one", media=Document(b"what the file says", "notes.txt", "text/plain"))
+    world.post("one", file=b"what the file says")
     await world.settled()
 
 
@@ -181,7 +200,7 @@ async def pasted(world: World) -> None:
     await world.settled()
 
 
-SCENARIOS = (
+ON_TELEGRAM = (
     Scenario("one message", one_message),
     Scenario("one message, shown only when whole", one_message, Staging(streams=False)),
     Scenario("a reply of three parts", long_reply, IN_PARTS),
@@ -206,3 +225,52 @@ SCENARIOS = (
     ),
     Scenario("killed again while parts are completed", long_reply, IN_PARTS, before=(Kill("after answer"),)),
 )
+
+WHOLE = Scenario("one message, shown only when whole", one_message, Staging(streams=False))
+MISSED = "messages while nobody listens"
+AFTER_ONE = (Kill("after delivery"),)
+
+ON_DISCORD = (
+    Scenario("one message", one_message),
+    WHOLE,
+    Scenario("a reply of three parts", long_reply, IN_PARTS),
+    Scenario("two messages collected", collected),
+    Scenario("a message, /new, a message", begun_anew),
+    Scenario("/new in the middle of the answer", cut_midway),
+    Scenario("/stop in the middle of the answer", stopped_midway),
+    Scenario("a reply of three parts, /retry with one", retried_long, IN_PARTS),
+    Scenario("the provider fails", refused),
+    Scenario("a message with a file", with_a_file),
+    Scenario(MISSED, missed, before=AFTER_ONE),
+    Scenario("killed again while a part is sent anew", one_message, before=(Kill.inside("send", 1),)),
+    Scenario("killed again while parts are completed", long_reply, IN_PARTS, before=(Kill("after answer"),)),
+    Scenario("one message, started again after five minutes", one_message, LATER),
+)
+
+ON_SLACK = (
+    Scenario("one message", one_message),
+    WHOLE,
+    Scenario("a reply of three parts", long_reply, IN_PARTS),
+    Scenario("two messages collected", collected),
+    Scenario("a message, /new, a message", begun_anew),
+    Scenario("/new in the middle of the answer", cut_midway),
+    Scenario("/stop in the middle of the answer", stopped_midway),
+    Scenario("a reply of three parts, /retry with one", retried_long, IN_PARTS),
+    Scenario("the provider fails", refused),
+    Scenario("a stale message", stale),
+    Scenario("an edit of a waiting message", edited, Staging(agent="collect_window_ms = 0")),
+    Scenario("a message with a file", with_a_file),
+    Scenario(MISSED, missed, before=AFTER_ONE),
+    Scenario(f"{MISSED}, told of once", missed, ONLY_ONCE, before=AFTER_ONE),
+    Scenario("killed again while a copy is sent", one_message, before=(Kill.inside("send", 1),)),
+    Scenario("killed again while parts are completed", long_reply, IN_PARTS, before=(Kill("after answer"),)),
+)
+
+SCENARIOS = {"telegram": ON_TELEGRAM, "discord": ON_DISCORD, "slack": ON_SLACK}
+"""All, by the channel's name."""
+
+BRIEF = {
+    "discord": ("a reply of three parts", MISSED),
+    "slack": ("one message", f"{MISSED}, told of once"),
+}
+"""Those whose rows run with every test; Telegram's all do."""

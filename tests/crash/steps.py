@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from agentd.transcript.disk import Disk, Write
-from channels.base import Accept, Address, Channel, Inbound, Places, Receipt, RemoteFile
+from channels.base import Accept, Address, Channel, Closing, Inbound, Places, Receipt, RemoteFile
 from channels.markup.rich import Dialect, RichText
 from channels.pacing import UNPACED
 
@@ -140,6 +140,11 @@ class SteppingChannel:
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
         """Fetch a file."""
         return self._channel.fetch(file)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if isinstance(self._channel, Closing):
+            await self._channel.close()
 
     def _begin(self, call: str) -> str:
         self._calls[call] += 1

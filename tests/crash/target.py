@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -27,15 +28,12 @@ from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
 from channels.base import Channel
 from channels.settings import ChannelsSettings
-from channels.telegram.channel import TelegramChannel
-from channels.telegram.waits import Growing, Waits
 from channels.tools import Tools
 from tests.crash.faults import Fault, with_faults
 from tests.crash.steps import SteppingChannel, Steps, with_steps
 
-QUICK = Growing(0.05, 0.5)
-WAITS = Waits(network=QUICK, conflict=QUICK, token=QUICK, empty=QUICK, busy=QUICK, stuck=QUICK, refused=QUICK)
-"""Nobody else uses this Telegram: what a real one needs to be spared of only makes the tests wait."""
+QUICK = (0.05, 0.5)
+"""Nobody else uses this platform: what a real one needs to be spared of only makes the tests wait."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +52,11 @@ def run(plan: Plan, announce: Callable[[str], None]) -> int:
     configure_log(settings.log, sys.stderr)
     code = 0
     try:
-        asyncio.run(serve(settings, ("telegram",), build_edges(plan, settings, Steps(announce, plan.kill_at))))
+        asyncio.run(
+            serve(
+                settings, settings.channels_config.enabled, build_edges(plan, settings, Steps(announce, plan.kill_at))
+            )
+        )
     except* AgentdError as faults:
         for fault in faults.exceptions:
             sys.stderr.write(f"agentd: {fault}\n")
@@ -66,8 +68,8 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     """Put the stepping channel, the stepping disk and the plan's clock at the daemon's edges."""
 
     def build_channels(names: Sequence[str], section: ChannelsSettings, tools: Tools) -> Mapping[str, Channel]:
-        del names
-        channel = TelegramChannel(section.telegram, tools, WAITS)
+        [name] = names
+        channel = _BUILDERS[name](section, tools)
         dialect = replace(channel.dialect, most_units=plan.most_units or channel.dialect.most_units)
         return {channel.name: SteppingChannel(channel, steps, dialect)}
 
@@ -81,6 +83,45 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
         return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
 
     return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock)
+
+
+def load(name: str) -> None:
+    """Import what a channel needs, before it is built."""
+    import_module(f"channels.{name}.channel")
+
+
+def _build_telegram(section: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.telegram.channel import TelegramChannel
+    from channels.telegram.waits import Growing, Waits
+
+    soon = Growing(*QUICK)
+    waits = Waits(network=soon, conflict=soon, token=soon, empty=soon, busy=soon, stuck=soon, refused=soon)
+    return TelegramChannel(section.telegram, tools, waits)
+
+
+def _build_discord(section: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.discord.channel import DiscordChannel
+    from channels.discord.waits import Growing, Waits
+
+    soon = Growing(*QUICK)
+    waits = Waits(network=soon, identify=soon, refused=soon, switched_off=soon, close_seconds=0.2)
+    return DiscordChannel(section.discord, tools, waits)
+
+
+def _build_slack(section: ChannelsSettings, tools: Tools) -> Channel:
+    from channels.slack.channel import SlackChannel
+    from channels.slack.waits import Growing, Waits
+
+    soon = Growing(*QUICK)
+    waits = Waits(network=soon, token=soon, refused=soon, places=soon, scan_seconds=0.05, linger_seconds=0.3)
+    return SlackChannel(section.slack, tools, waits)
+
+
+_BUILDERS: Mapping[str, Callable[[ChannelsSettings, Tools], Channel]] = {
+    "telegram": _build_telegram,
+    "discord": _build_discord,
+    "slack": _build_slack,
+}
 
 
 def main() -> None:

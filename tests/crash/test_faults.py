@@ -16,6 +16,7 @@ from tests.crash.faults import Fault
 from tests.crash.judge import Verdict, judge
 from tests.crash.matrix import run_row
 from tests.crash.nursery import open_nursery
+from tests.crash.on_telegram import server_of
 from tests.crash.scenarios import Scenario
 from tests.crash.world import Kill, Staging, World, open_world
 from tests.platforms.telegram_server import texts
@@ -99,17 +100,19 @@ async def test_a_second_daemon_is_refused_and_the_first_goes_on(tmp_path: Path) 
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(world.keep_running(), name="daemon")
-        await world.until(lambda: {"getUpdates", "setMyCommands"} <= {method for method, _ in world.telegram.calls})
-        calls = len(world.telegram.calls)
+        await world.until(
+            lambda: {"getUpdates", "setMyCommands"} <= {method for method, _ in server_of(world.platform).calls}
+        )
+        calls = len(server_of(world.platform).calls)
         second = nursery.start(world.plan(), tmp_path / "second")
         refused = await second.ended()
-        calls_of_second = len(world.telegram.calls) - calls
+        calls_of_second = len(server_of(world.platform).calls) - calls
         world.post("one")
         await world.settled()
         ended = await world.stop()
 
     assert (refused, calls_of_second, ended) == (75, 0, 0)
-    assert [shown.text for shown in world.telegram.screen()] == ["Answer 1 to one."]
+    assert world.shown == ["Answer 1 to one."]
 
 
 @pytest.mark.parametrize(
@@ -128,24 +131,24 @@ async def test_a_file_that_fails_by_itself_is_set_aside_and_stalls_nobody(call: 
         world.post("one")
         await world.until_killed(1)
         await world.until(world.is_alive)
-        world.telegram.post("two")
-        world.telegram.post("three", sender=8, chat=8)
-        await world.until(lambda: not world.telegram.unconfirmed)
+        server_of(world.platform).post("two")
+        server_of(world.platform).post("three", sender=8, chat=8)
+        await world.until(lambda: not world.platform.open)
         await world.until(lambda: _last(world, 8).endswith("three.") and _last(world, 7).endswith("two."))
         ended = await world.stop()
         verified = await nursery.run(tmp_path / "verify", "--config", str(world.config), "sessions", "verify")
     [aside] = (tmp_path / "workspace" / "sessions").glob("*.aside-*")
-    shown = texts(world.telegram.screen())
+    shown = world.shown
 
     assert sum(text.startswith("I could not read our conversation so far") for text in shown) == (call in READS)
     assert [text.split(" to ")[1] for text in shown if text.startswith("Answer")] == ["one.", "two."]
-    assert [text.split(" to ")[1] for text in texts(world.telegram.screen(8))] == ["three."]
+    assert [text.split(" to ")[1] for text in texts(server_of(world.platform).screen(8))] == ["three."]
     assert aside.read_bytes() == world.left[0]
     assert (ended, verified) == (0, 0)
 
 
 def _last(world: World, chat: int) -> str:
-    return next(reversed(texts(world.telegram.screen(chat))), "")
+    return next(reversed(texts(server_of(world.platform).screen(chat))), "")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 from tests.crash.judge import judge
 from tests.crash.nursery import open_nursery
+from tests.crash.on_telegram import server_of
 from tests.crash.world import Staging, open_world
 from tests.platforms.telegram_behaviours import (
     drop_after_effect,
@@ -51,9 +52,9 @@ async def test_a_call_that_fails_once_is_made_good(
     ):
         tasks.create_task(world.keep_running(), name="daemon")
         await world.until(lambda: bool(world.runs))
-        world.telegram.enqueue(method, behaviour)
+        server_of(world.platform).enqueue(method, behaviour)
         world.post("one")
-        await world.until(lambda: not world.telegram.has_script(method))
+        await world.until(lambda: not server_of(world.platform).has_script(method))
         world.post("two")
         await world.settled()
         ended = await world.stop()

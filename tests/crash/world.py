@@ -16,10 +16,9 @@ from agentd.transcript.records import parse_line
 from agentd.transcript.view import Transcript, fold
 from tests.crash.faults import Fault
 from tests.crash.nursery import Child, Nursery
+from tests.crash.platform import Platform, open_platform
 from tests.crash.target import Plan
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer, failure
-from tests.platforms.telegram_behaviours import hold_after_effect, hold_confirmation
-from tests.platforms.telegram_server import CONFIRM, TOKEN, Document, TelegramServer
 
 DRAFT_SECONDS = 1
 """How long the model waits for its first words to be shown."""
@@ -34,7 +33,7 @@ class Kill:
 
     at: str
     within: str = ""
-    """The kind: one of `METHODS`, a confirmation of updates, or a request to the model."""
+    """The kind: send, edit or delete, one of the platform's `besides`, or a request to the model."""
     number: int = 0
 
     @classmethod
@@ -42,9 +41,6 @@ class Kill:
         """Between a call's effect and its answer; of a request to the model: while it is being answered."""
         what = f"while the model is asked, {number}" if within == "request" else f"effect | reply of {within} {number}"
         return cls(what, within, number)
-
-
-METHODS = {"send": "sendMessage", "edit": "editMessageText", "delete": "deleteMessage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +55,8 @@ class Staging:
     faults: tuple[Fault, ...] = ()
     """What goes wrong below the disk, in one run."""
     faulty_run: int = 0
+    replays: bool = True
+    """Whether the platform delivers again what was not confirmed, if it does that at all."""
 
 
 class Model(OpenAIServer):
@@ -115,8 +113,8 @@ class Model(OpenAIServer):
 class Posted:
     """What the person wrote, by the platform's id of the message."""
 
-    messages: dict[int, str] = field(default_factory=dict)
-    edits: dict[int, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    edits: dict[str, str] = field(default_factory=dict)
 
 
 class DaemonFailed(Exception):
@@ -127,12 +125,12 @@ class World:
     """One workspace, through all runs of its daemon."""
 
     def __init__(
-        self, folder: Path, nursery: Nursery, telegram: TelegramServer, staging: Staging, kills: tuple[Kill, ...]
+        self, folder: Path, nursery: Nursery, platform: Platform, staging: Staging, kills: tuple[Kill, ...]
     ) -> None:
         """Kill run after run where `kills` says; the one after them lives."""
         self.folder = folder
-        self.telegram = telegram
-        self.changed = telegram.changed
+        self.platform = platform
+        self.changed = platform.server.changed
         self.model = Model(self.changed.set, self._shows)
         self.posted = Posted()
         self.runs: list[Child] = []
@@ -144,14 +142,19 @@ class World:
         self._nursery = nursery
         self._staging = staging
         self._kills = kills
-        self._asked_before = self._calls_before = self._confirmed_before = 0
+        self._asked_before = self._signs_before = 0
+        self._counts_before: dict[str, int] = {}
         self._has_failed = False
 
     def _shows(self, text: str) -> bool:
         """Tell whether a reply that grows is on the screen, and on record, if replies grow here."""
-        screens = [*self.telegram.screen(), *self.telegram.screen(8)]
-        ids = [shown.message_id for shown in screens if text.strip() in shown.text]
+        ids = [message_id for message_id, shown in self.platform.screen().items() if text.strip() in shown]
         return not self._staging.streams or any(f'"message_id":"{last}"'.encode() in self.content() for last in ids)
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return self._nursery.channel
 
     @property
     def config(self) -> Path:
@@ -176,10 +179,9 @@ class World:
         """Return how often the last run asked the model."""
         return len(self.model.requests) - self._asked_before
 
-    @property
-    def confirmed(self) -> int:
-        """Return how often the last run confirmed updates."""
-        return self.telegram.confirmations - self._confirmed_before
+    def count(self, call: str) -> int:
+        """Return how often the last run made a call of the platform's `besides`."""
+        return self.platform.count(call) - self._counts_before.get(call, 0)
 
     def has_passed(self, step: str) -> bool:
         """Tell whether any run has passed a step."""
@@ -191,20 +193,24 @@ class World:
         return any(step.startswith("failed ") for run in self.runs for step in run.steps)
 
     @property
+    def shown(self) -> list[str]:
+        """What the daemon's messages say to the person now, oldest first."""
+        return list(self.platform.screen().values())
+
+    @property
     def was_killed(self) -> bool:
         """Tell whether a run has been killed already."""
         return bool(self.left)
 
-    def post(self, text: str, *, date: int | None = None, media: Document | None = None) -> int:
+    def post(self, text: str, *, at: float | None = None, file: bytes | None = None) -> str:
         """Let the person write, or send a file with a text."""
-        written = {"date": date} if media is None else {"date": date, "media": media}
-        message_id = self.telegram.post(text, **written)
+        message_id = self.platform.post(text, at, file)
         self.posted.messages[message_id] = text
         return message_id
 
-    def post_edit(self, message_id: int, text: str) -> None:
+    def post_edit(self, message_id: str, text: str) -> None:
         """Let the person change it."""
-        self.telegram.post_edit(message_id, text)
+        self.platform.post_edit(message_id, text)
         self.posted.edits[message_id] = text
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -221,7 +227,7 @@ class World:
 
     async def taken(self) -> None:
         """Wait until everything was taken in and confirmed, or a run was killed."""
-        await self.until(lambda: self.was_killed or not self.telegram.unconfirmed)
+        await self.until(lambda: self.was_killed or (not self.platform.open and self._knows_all(self.view())))
 
     async def settled(self) -> None:
         """Wait until nothing is left to be done: everything confirmed, recorded and delivered."""
@@ -229,11 +235,13 @@ class World:
 
     def is_settled(self) -> bool:
         """Tell whether everything is confirmed, recorded and delivered."""
-        if self.telegram.unconfirmed:
+        if self.platform.open:
             return False
         view = self.view()
-        known = all(view.knows("7", str(message_id)) is not None for message_id in self.posted.messages)
-        return known and view.is_idle
+        return self._knows_all(view) and view.is_idle
+
+    def _knows_all(self, view: Transcript) -> bool:
+        return all(view.knows(self.platform.chat, message_id) is not None for message_id in self.posted.messages)
 
     def write_config(self, model_url: str) -> None:
         """Write the configuration that every run reads."""
@@ -241,7 +249,7 @@ class World:
             f'workspace = "{self.folder / "workspace"}"\n'
             f"[agent]\n{self._staging.agent}\n"
             f'[channels_config]\nstream = "{"edit" if self._staging.streams else "off"}"\n'
-            f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{self.telegram.base_url}"\n'
+            f"[channels_config.{self.channel}]\n{self.platform.section()}\n"
             'allowed_users = ["*"]\n'
             "[gate]\nmessages_per_minute = 100000\n"  # this person types faster than any
             f'[provider]\nkind = "openai"\nbase_url = "{model_url}"\nmodel = "test"\napi_key = "sk-planted"\n',
@@ -259,12 +267,12 @@ class World:
                 self.changed.set()
                 return
             self.left.append(self.content())
-            self.seen.append([shown.text for shown in self.telegram.screen()])
+            self.seen.append(self.shown)
             self.changed.set()
 
     def is_alive(self) -> bool:
         """Tell whether the last run listens: by then it also takes signals."""
-        return any(method == "getUpdates" for method, _ in self.telegram.calls[self._calls_before :])
+        return self.platform.signs > self._signs_before
 
     async def finish(self) -> None:
         """Wait until every planned kill has come, the run after the last one listens, and nothing is left to do."""
@@ -295,8 +303,8 @@ class World:
     async def _run_once(self) -> int:
         planned = self._kills[len(self.runs)] if len(self.runs) < len(self._kills) else None
         self._asked_before = len(self.model.requests)
-        self._calls_before = len(self.telegram.calls)
-        self._confirmed_before = self.telegram.confirmations
+        self._signs_before = self.platform.signs
+        self._counts_before = {call: self.platform.count(call) for call in self.platform.besides}
         self._prepare(planned)
         plan = self.plan(planned.at if planned and not planned.within else None)
         child = self._nursery.start(plan, self.folder / "log", self.changed.set)
@@ -312,22 +320,21 @@ class World:
 
     def _prepare(self, planned: Kill | None) -> None:
         """Let the platform hold back the answer in whose middle the run is to be killed."""
-        self.telegram.forget_script()
-        self.telegram.held.clear()
-        self.telegram.released.clear()
-        if planned and planned.within == "confirmation":
-            self.telegram.enqueue(CONFIRM, *[None] * (planned.number - 1), hold_confirmation())
-        elif planned and planned.within in METHODS:
-            self.telegram.enqueue(METHODS[planned.within], *[None] * (planned.number - 1), hold_after_effect())
+        server = self.platform.server
+        server.forget_script()
+        server.held.clear()
+        server.released.clear()
+        if planned and planned.within not in ("", "request"):
+            self.platform.hold(planned.within, planned.number)
 
     async def _kill_within(self, planned: Kill, child: Child) -> None:
         if planned.within == "request":
             await self.until(lambda: self.asked >= planned.number)
         else:
-            await self.telegram.held.wait()
+            await self.platform.server.held.wait()
         child.kill()
         await child.ended()
-        self.telegram.released.set()
+        self.platform.server.released.set()
 
 
 @asynccontextmanager
@@ -336,8 +343,8 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """Open the servers and the workspace; the daemon does not run yet."""
     os.makedirs(folder, exist_ok=True)
-    async with TelegramServer() as telegram:
-        world = World(folder, nursery, telegram, staging, kills)
+    async with open_platform(nursery.channel, replays=staging.replays) as platform:
+        world = World(folder, nursery, platform, staging, kills)
         async with world.model:
             world.write_config(world.model.base_url)
             yield world
