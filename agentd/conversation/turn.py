@@ -38,7 +38,7 @@ log = structlog.get_logger()
 IMAGE_TOKENS = 1_500
 """What one image costs at most with the model servers that look at them, as they scale it."""
 
-Cut = Literal["stopped", "joined", "superseded", "timeout"]
+Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
 
 
 class _CutOff(Exception):
@@ -139,6 +139,8 @@ class Turn:
                     await self._hear_out()
                     await self._stream(progress)
                 except _CutOff:
+                    if self._reply.fault is not None:
+                        raise self._reply.fault from None
                     if self._cut != "joined":
                         return self._cut or "timeout", ""
                     self._cut = None
@@ -163,7 +165,12 @@ class Turn:
         """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._outbox.keep_typing(self._reply), name="typing")
-            tasks.create_task(self._reply.catch_up(), name="drafts")
+            tasks.create_task(self._show_drafts(), name="drafts")
+
+    async def _show_drafts(self) -> None:
+        """Show drafts; where one cannot be recorded, the model need not go on."""
+        await self._reply.catch_up()
+        self.cut("unrecorded")
 
     async def _hear_out(self) -> None:
         """Wait for what is announced."""

@@ -149,7 +149,8 @@ class Reply:
         self._showing = asyncio.Lock()
         self._drafts = Drafts(to.pace, to.address.chat, monotonic)
         self._prepared = ("", plain(""))
-        self._fault: StorageError | None = None
+        self.fault: StorageError | None = None
+        """Why something that was to be shown could not be recorded: nothing more is shown until `resume`."""
         self.resume(journal)
 
     @property
@@ -160,7 +161,7 @@ class Reply:
     def resume(self, journal: Journal) -> None:
         """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
         self._journal = journal
-        self._fault = None
+        self.fault = None
         self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
     def grow(self, text: str) -> None:
@@ -168,8 +169,8 @@ class Reply:
 
         Raises StorageError where something shown earlier could not be recorded.
         """
-        if self._fault is not None:
-            raise self._fault
+        if self.fault is not None:
+            raise self.fault
         if self._growing and not is_blank(text):
             self._drafts.owe(text)
 
@@ -189,13 +190,17 @@ class Reply:
             return
 
     async def catch_up(self) -> None:
-        """Show what there is so far, whenever there is room for that, until this is cancelled."""
+        """Show what there is so far, whenever there is room for that, until this is cancelled.
+
+        It ends by itself where something that was to be shown could not be recorded: then `fault` says why.
+        """
         while True:
             await self._drafts.due(is_first=not self.is_visible)
             try:
                 await self.show_growth()
             except StorageError as fault:
-                self._fault = fault
+                self.fault = fault
+                return
             except Exception:
                 log.exception("draft_crashed")
                 self._growing = False
@@ -235,8 +240,8 @@ class Reply:
         """
         self.grow_no_more()
         async with self._showing:
-            if self._fault is not None:
-                raise self._fault
+            if self.fault is not None:
+                raise self.fault
             try:
                 count = await self._show(text, self._must)
             except SendFailed as fault:
