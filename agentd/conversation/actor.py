@@ -271,7 +271,8 @@ class SessionActor:
         message, or run, and the sender is told if that can be. What is on disk to be said is tried again by itself.
         """
         self._stalled = True
-        if isinstance(fault, StorageError) and next_question(session.view, 1) is not None:
+        has_to_say = bool(session.view.undelivered)
+        if isinstance(fault, StorageError) and not has_to_say and next_question(session.view, 1) is not None:
             log.error("session_stalled", session=self._key.file_name, fault=str(fault))
             self._retry_seconds = 0.0
             await outbox.tell(unsaved_text(str(fault)))

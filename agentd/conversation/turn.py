@@ -155,7 +155,7 @@ class Turn:
             return "provider", str(fault)
         except Exception:
             log.exception("turn_crashed")
-            return "internal", ""
+            return self._verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
 
     async def give_up(self) -> None:
         """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""

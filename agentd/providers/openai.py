@@ -164,7 +164,7 @@ class OpenAIProvider:
 async def _read_out(pieces: AsyncIterator[bytes]) -> None:
     """Read what may still come of an answer whose reply is whole: only then can its connection be used again."""
     read_bytes = 0
-    with suppress(httpx.TransportError, TimeoutError):
+    with suppress(httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(REST_SECONDS):
             async for piece in pieces:
                 read_bytes += len(piece)

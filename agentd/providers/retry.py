@@ -50,7 +50,7 @@ class Retrying:
             wait_max=LONGEST_WAIT_SECONDS,
             wait_jitter=JITTER_SECONDS,
         ):
-            void = said
+            void, is_left = said, False
             try:
                 async with aclosing(self._inner.stream(request)) as events:
                     async for event in events:
@@ -58,8 +58,12 @@ class Retrying:
                             yield Restarted()
                             said = void = False
                         said = said or isinstance(event, TextDelta)
+                        is_left = True  # who listens may go, and then nobody waits for another attempt
                         yield event
+                        is_left = False
             except ProviderRetryable as exc:
+                if is_left:
+                    raise
                 fault = _with_long_wait(exc)
             else:
                 return

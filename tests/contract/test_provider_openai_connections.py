@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from contextlib import aclosing
 
 from aiohttp import web
@@ -66,3 +67,26 @@ async def test_an_answer_that_goes_on_after_its_reply_holds_nobody_up() -> None:
         gate.set()
 
     assert len(set(ports)) == 2
+
+
+async def test_a_compressed_answer_that_is_damaged_behind_its_reply_changes_nothing() -> None:
+    heard = asyncio.Event()
+
+    async def behave(call: Call) -> web.StreamResponse:
+        packer = zlib.compressobj(wbits=31)
+        call.response.headers["Content-Encoding"] = "gzip"
+        call.response.content_type = "text/event-stream"
+        await call.response.prepare(call.request)
+        said = b'data: {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+        await call.response.write(packer.compress(said) + packer.flush(zlib.Z_SYNC_FLUSH))
+        await heard.wait()
+        await call.response.write(packer.flush()[:-8] + b"no crc at all")
+        return call.response
+
+    async with OpenAIServer() as server, open_openai(settings(server)) as provider:
+        server.enqueue(behave)
+        events = provider.stream(REQUEST)
+        while not isinstance(await anext(events), Finished):
+            pass
+        heard.set()
+        await events.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import pytest
 
 from agentd.conversation.settings import AgentSettings
-from agentd.providers.base import Finished, Restarted, TextDelta, Usage
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderRefused
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
@@ -302,6 +303,26 @@ async def test_a_turn_that_takes_too_long_is_ended_and_told(tmp_path: Path) -> N
 
         assert stage.channel.texts[0].startswith("The model took too long")
         assert provider.closed == 1
+
+
+class EndsBadly(FakeProvider):
+    """A provider with a bug in how it ends."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply, and fail at the end of listening."""
+        try:
+            async for event in super().stream(request):
+                yield event
+        finally:
+            raise RuntimeError("a bug")
+
+
+async def test_a_whole_reply_is_shown_as_it_is_on_record_however_its_stream_ends(tmp_path: Path) -> None:
+    async with daemon(tmp_path, provider=EndsBadly()) as stage:
+        await stage.say("one")
+
+        assert stage.channel.texts == ["ok"]
+        assert [record["outcome"] for record in stage.records() if "outcome" in record] == ["complete"]
 
 
 async def test_a_message_of_one_megabyte_is_kept_whole_and_cut_visibly_for_the_model(tmp_path: Path) -> None:

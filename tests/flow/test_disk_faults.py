@@ -100,6 +100,24 @@ async def test_a_reply_whose_drafts_could_not_be_recorded_is_delivered_once_and_
         assert len(stage.provider.requests) == 1
 
 
+async def test_a_reply_on_disk_is_delivered_by_itself_although_another_message_waits(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    refusing = FullAt(disk, b'"sending"')
+    (tmp_path / "sessions").mkdir()
+    async with daemon(tmp_path, disk=refusing, settings=AgentSettings(when_busy="followup")) as stage:
+        gate = asyncio.Event()
+        stage.provider.enqueue(TextDelta("an answer"), gate)
+        await stage.post("first")
+        await until(lambda: refusing.has_refused)
+        await stage.post("second")
+        gate.set()
+        await until(lambda: stage.kinds().count("delivery") == 2)
+
+        assert stage.channel.texts == ["an answer", "ok"]
+        assert len(stage.provider.requests) == 2
+
+
 async def test_messages_are_taken_again_once_the_file_can_be_read(tmp_path: Path, disk: FileDisk) -> None:
     faulty = FakeDisk(disk)
     (tmp_path / "sessions").mkdir()

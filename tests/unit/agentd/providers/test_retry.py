@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import pytest
@@ -178,4 +178,28 @@ async def test_a_cancellation_ends_it_at_once() -> None:
             await ask(fake)
 
     assert fake.closed == 1
+    assert len(fake.requests) == 1
+
+
+class EndsBadly(FakeProvider):
+    """A provider whose connection breaks as it is given back."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply, and fail at the end of listening."""
+        try:
+            async for event in super().stream(request):
+                yield event
+        finally:
+            raise BUSY
+
+
+@pytest.mark.parametrize("event", [TextDelta("ok"), END])
+async def test_nobody_is_asked_again_once_nobody_listens(event: Event) -> None:
+    fake = EndsBadly()
+    events = Retrying(fake).stream(REQUEST)
+    while await anext(events) != event:
+        pass
+    with pytest.raises(ProviderRetryable, match="busy"):
+        await events.aclose()
+
     assert len(fake.requests) == 1
