@@ -73,7 +73,9 @@ class Connection:
         return await self._within(lambda: self._call(call))
 
     async def log_in(self) -> Client:
-        """Return the client that is logged in."""
+        """Return the client that is logged in; where it is, that is no call, and never refused."""
+        if self._client is not None:
+            return self._client
         return await self._within(self._ready)
 
     def clean(self, text: str) -> str:

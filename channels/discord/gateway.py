@@ -44,6 +44,9 @@ _FATAL = {
 }
 """Codes after which no connection is possible (https://docs.discord.com/developers/topics/opcodes-and-status-codes)."""
 
+_VOID = (4003, 4007, 4009)
+"""Codes after which Discord wants a new session; going on with the old one would end the same way each time."""
+
 _BROKEN = (aiohttp.ClientError, OSError, TooMany, ServerFault)
 """A time-out is an OSError."""
 
@@ -53,7 +56,7 @@ class Fatal(Exception):
 
 
 class _Stalled(Exception):
-    """The gateway says nothing any more."""
+    """The gateway says nothing any more, or nothing of a session."""
 
 
 @dataclass(slots=True)
@@ -84,10 +87,12 @@ class Gateway:
         """Sessions begun since the last connection that held."""
         self.is_welcome = False
         """Whether Discord has ever taken the bot in."""
+        self._is_in = False
+        """Whether it has on this connection."""
 
     def welcome(self) -> None:
         """Note that a session was begun, or goes on."""
-        self.is_welcome = True
+        self.is_welcome = self._is_in = True
         log.info("discord_connected", resumed=self._session is not None)
 
     async def run(self) -> None:
@@ -115,10 +120,12 @@ class Gateway:
     async def _attend(self) -> None:
         """Make one connection, and take in what comes until it ends."""
         ws: DiscordWebSocket | None = None
+        self._is_in = False
         try:
             ws = self._client.ws = await self._connect()
+            until = self._monotonic() + self._waits.silent_seconds
             while True:
-                await self._poll(ws)
+                await self._poll(ws, until)
         except (ReconnectWebSocket, discord.ConnectionClosed, _Stalled, *_BROKEN) as ending:
             self._keep(ws, ending)
             self._judge(ending)
@@ -153,19 +160,24 @@ class Gateway:
         self._begun += session is None
         return ws
 
-    async def _poll(self, ws: DiscordWebSocket) -> None:
-        """Take in one payload, or a heartbeat's answer. Raises _Stalled."""
+    async def _poll(self, ws: DiscordWebSocket, until: float) -> None:
+        """Take in one payload, or a heartbeat's answer; a session has to be there `until` then. Raises _Stalled."""
         try:
             async with asyncio.timeout(self._waits.silent_seconds):
                 await ws.poll_event()
         except TimeoutError:
-            raise _Stalled from None
+            raise _Stalled(f"Discord's gateway is silent for {self._waits.silent_seconds:g} s") from None
         self._health.touch()
-        self._health.fault = self.standing()
+        if self._is_in:
+            self._health.fault = self.standing()
+        elif self._monotonic() > until:
+            raise _Stalled(f"Discord's gateway begins no session for {self._waits.silent_seconds:g} s")
 
     def _keep(self, ws: DiscordWebSocket | None, ending: Exception) -> None:
         """Remember where the next connection goes on."""
-        if isinstance(ending, ReconnectWebSocket) and not ending.resume:
+        is_void = isinstance(ending, ReconnectWebSocket) and not ending.resume
+        is_unanswered = isinstance(ending, _Stalled) and not self._is_in
+        if is_void or is_unanswered or (ws is not None and ws.socket.close_code in _VOID):
             self._session = None
         elif ws is not None and ws.session_id is not None and ws.sequence is not None:
             self._session = _Session(ws.session_id, ws.sequence, None if self._is_own else ws.gateway)
@@ -174,7 +186,7 @@ class Gateway:
         """Decide what the end of a connection means. Raises Fatal."""
         match ending:
             case ReconnectWebSocket():
-                log.info("discord_disconnected", resumes=ending.resume)
+                log.info("discord_disconnected", resumes=self._session is not None)
             case discord.ConnectionClosed() if ending.code in _FATAL:
                 self._session = None
                 raise Fatal(_FATAL[ending.code])
@@ -182,7 +194,7 @@ class Gateway:
                 self._fail(f"Discord's gateway has closed the connection ({ending.code})")
             case _Stalled():
                 self._health.counts["stalled"] += 1
-                self._fail(f"Discord's gateway is silent for {self._waits.silent_seconds:g} s")
+                self._fail(str(ending))
             case _:
                 self._fail(f"Discord's gateway cannot be reached: {str(ending) or type(ending).__name__}")
 

@@ -87,6 +87,8 @@ class Intake:
         if isinstance(content, Ignored):
             self._pass_over(content)
         else:
+            if room is not None and room.guild_id is not None and not self._way.reader.is_named(message):
+                self.is_withheld = False
             self._put(message.channel.id, content, room, message.id)
 
     def _edit(self, message: discord.Message) -> None:

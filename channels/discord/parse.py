@@ -63,6 +63,10 @@ class Reader:
         """Read a command that somebody chose from the list."""
         return self._safely(lambda: self._read_command(interaction))
 
+    def is_named(self, message: discord.Message) -> bool:
+        """Tell whether a message names the bot; Discord keeps nothing back of one that does."""
+        return is_named(message, self._me)
+
     def knows(self, message_id: int) -> bool:
         """Tell whether a message came since the start, and is remembered."""
         return message_id in self._authors
@@ -125,6 +129,8 @@ class Reader:
             return Ignored("service")
         if not is_direct and self._guilds == "off":
             return Ignored("unaddressed")
+        if not is_direct and self._is_withheld(message):
+            return Ignored("withheld")
         return InboundEdit(
             self._address(message.channel.id),
             author,

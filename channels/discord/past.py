@@ -61,9 +61,7 @@ class Past:
 
     async def _page(self, channel_id: int, after: int) -> list[tuple[int, Any]]:
         """Return the oldest messages after an id, with their ids, the oldest first."""
-        raws: Any = await self._connection.call(
-            lambda client: client.http.logs_from(channel_id, PAGE_MESSAGES, after=after)
-        )
+        raws = await self._connection.call(lambda client: _ask_for_page(client, channel_id, after))
         return sorted(_numbered(raws), key=lambda numbered: numbered[0])
 
     async def _hand_over(self, channel_id: int, room: Room, raws: Sequence[tuple[int, Any]]) -> None:
@@ -95,9 +93,17 @@ def _placed(content: FromPerson, room: Room) -> FromPerson:
     return room.place(content)
 
 
-def _numbered(raws: Any) -> Iterator[tuple[int, Any]]:
+async def _ask_for_page(client: Client, channel_id: int, after: int) -> list[Any]:
+    """Return a page. Raises TypeError for what is none: that nothing was missed is known from a page alone."""
+    raws: Any = await client.http.logs_from(channel_id, PAGE_MESSAGES, after=after)
+    if not isinstance(raws, list):
+        raise TypeError(type(raws).__name__)
+    return raws
+
+
+def _numbered(raws: list[Any]) -> Iterator[tuple[int, Any]]:
     """Give each message its id; what has none cannot be told from what was taken in."""
-    for raw in raws if isinstance(raws, list) else []:
+    for raw in raws:
         with suppress(*UNREADABLE):
             yield int(raw["id"]), raw
 

@@ -217,6 +217,39 @@ async def test_a_gateway_that_says_nothing_is_given_up_named_and_connected_to_ag
         assert WAITS.silent_seconds < 90
 
 
+async def test_a_gateway_that_begins_no_session_is_given_up_though_it_answers_heartbeats() -> None:
+    async with open_rig(replace(QUICK, silent_seconds=0.3)) as rig:
+        rig.server.gateway.heartbeat_seconds = 0.1
+        greet, rig.server.gateway.greet = rig.server.gateway.greet, lambda _session: None
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(rig.channel.run(rig.accept, rig.places))
+            await rig.notices(lambda: rig.channel.health.counts["stalled"])
+            fault = rig.channel.health.fault
+            rig.server.gateway.greet = greet
+            await rig.until(lambda: rig.asked)
+            rig.server.post("after")
+            await rig.takes(1)
+            task.cancel()
+
+        assert fault == "Discord's gateway begins no session for 0.3 s"
+        assert rig.server.gateway.resumed == 0
+
+
+async def test_a_session_that_discord_will_not_go_on_with_begins_anew(rig: Rig) -> None:
+    async with rig.running():
+        known = rig.server.post("known")
+        [first] = await rig.takes(1)
+        rig.know(first.address, known)
+        for session in rig.server.gateway.sessions.values():
+            session.seq = 1  # what comes after that is unknown to it, and is answered by 4007
+        rig.server.gateway.drop()
+        await rig.sessions(2)
+        rig.server.post("after")
+        await rig.notices(lambda: "after" in rig.texts)
+
+    assert rig.server.gateway.closed.count(4007) == 1
+
+
 async def test_the_answers_to_heartbeats_are_signs_of_life() -> None:
     async with open_rig(replace(QUICK, silent_seconds=0.8)) as rig:
         rig.server.gateway.heartbeat_seconds = 0.3
@@ -285,6 +318,36 @@ async def test_messages_whose_content_is_withheld_are_noticed_and_said_once(rig:
     assert rig.texts == ["to you"]
     assert rig.channel.health.fault == WITHHELD
     assert [event["event"] for event in events].count("messages_withheld") == 1
+
+
+async def test_what_is_withheld_of_an_edit_takes_nothing_away(rig: Rig) -> None:
+    channel = rig.server.open_channel(rig.server.open_guild())
+    async with rig.running():
+        number = rig.server.post("to you", channel=channel, mention=True)
+        await rig.takes(1)
+        for session in rig.server.gateway.sessions.values():
+            session.intents &= ~MESSAGE_CONTENT
+        rig.server.post_edit(number, "among us")
+        await rig.notices(lambda: rig.channel.health.counts["withheld"])
+
+    assert len(rig.took) == 1
+
+
+async def test_what_is_shown_again_is_withheld_no_more() -> None:
+    async with open_rig(guilds="all") as rig:
+        channel = rig.server.open_channel(rig.server.open_guild())
+        async with rig.running():
+            for session in rig.server.gateway.sessions.values():
+                session.intents &= ~MESSAGE_CONTENT
+            rig.server.post("kept back", channel=channel)
+            await rig.notices(lambda: rig.channel.health.fault)
+            for session in rig.server.gateway.sessions.values():
+                session.intents |= MESSAGE_CONTENT
+            rig.server.post("shown", channel=channel)
+            await rig.takes(1)
+            await rig.notices(lambda: not rig.channel.health.fault)
+
+        assert rig.texts == ["shown"]
 
 
 async def test_discord_is_left_alone_where_it_wants_no_connection() -> None:

@@ -12,9 +12,19 @@ import pytest
 from channels.base import InboundMessage
 from channels.discord.lanes import MOST_WAITING
 from channels.discord.offers import TRIES_AGAIN
-from tests.platforms.discord_behaviours import drop_before_effect, failing, malformed, raw, slow, too_many_requests
+from channels.errors import RateLimited
+from channels.markup.rich import plain
+from tests.platforms.discord_behaviours import (
+    drop_before_effect,
+    failing,
+    html,
+    malformed,
+    raw,
+    slow,
+    too_many_requests,
+)
 from tests.platforms.discord_rig import HERE, Rig, address, open_rig
-from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, BOT, CHANNEL, HISTORY, Behaviour, dm_of
+from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, BOT, CHANNEL, HISTORY, SEND, Behaviour, dm_of
 from tests.platforms.discordapi.payloads import write_guild
 
 AGO = 3_600
@@ -200,6 +210,51 @@ async def test_what_was_missed_is_fetched_though_discord_cannot_be_had_at_first(
         await rig.until(lambda: "now" in rig.texts)
 
     assert list(dict.fromkeys(rig.texts)) == ["known", "missed", "now"]
+
+
+@pytest.mark.parametrize("answer", [html(200), raw(b"{}"), raw(b"")])
+async def test_only_a_page_says_that_nothing_was_missed(rig: Rig, answer: Behaviour) -> None:
+    [known, _] = post(rig, "known", "missed")
+    rig.know(HERE, known)
+    rig.server.enqueue(HISTORY, answer)
+    async with rig.running():
+        rig.server.post("now")
+        await rig.until(lambda: "now" in rig.texts)
+
+    assert list(dict.fromkeys(rig.texts)) == ["known", "missed", "now"]
+
+
+async def test_a_limit_on_all_calls_delays_what_is_fetched_and_ends_nothing(rig: Rig) -> None:
+    [known, _] = post(rig, "known", "missed")
+    rig.know(HERE, known)
+    gate = asyncio.Event()
+    rig.server.enqueue(CHANNEL, slow(gate))
+    rig.server.enqueue(SEND, too_many_requests(0.2, is_global=True))
+    async with rig.running():
+        await rig.until(lambda: rig.called(CHANNEL))
+        with pytest.raises(RateLimited):
+            await rig.channel.send(HERE, plain("meanwhile"), "n")
+        gate.set()
+        await rig.until(lambda: "missed" in rig.texts)
+
+    assert rig.texts == ["known", "missed"]
+
+
+async def test_a_session_that_is_void_amid_catching_up_loses_nothing(rig: Rig) -> None:
+    [known, *_] = post(rig, "known", *"abc")
+    rig.know(HERE, known)
+    rig.gates[str(ADA_DM)] = asyncio.Event()
+    async with rig.running():
+        await rig.until(lambda: rig.offered)
+        rig.server.post("now")
+        rig.server.gateway.invalidate(can_resume=False)
+        rig.server.post("between")
+        await rig.sessions(2)
+        rig.server.post("after")
+        rig.gates[str(ADA_DM)].set()
+        await rig.until(lambda: "after" in rig.texts)
+
+    assert list(dict.fromkeys(rig.texts)) == ["known", *"abc", "now", "between", "after"]
 
 
 def page(rig: Rig, *numbers: int, broken: int) -> Behaviour:
