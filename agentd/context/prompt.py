@@ -7,6 +7,7 @@ larger than its share is cut in the middle, with a note that says so. The prompt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,9 +25,8 @@ END = "[End of "
 END_WITHIN = "(End of "
 """What stands for it in a file: a text must not seem to end before it does."""
 
-FROM = "[From "
-FROM_WITHIN = "(From "
-"""What stands for it in a message: a text must not seem to be somebody else's."""
+FROM = re.compile(r"\[(?=\W*from\b)", re.IGNORECASE)
+"""What could begin a line that says who wrote: in a message, a parenthesis stands for the bracket."""
 
 CUT_FILE_NOTE = ", of which only the beginning stands here"
 MOST_NAME_CHARACTERS = 100
@@ -91,12 +91,12 @@ def _joined(messages: Sequence[UserMessage], names_authors: bool) -> str:
 
 
 def _said_by_author(message: UserMessage) -> str:
-    """Put before a message who wrote it; nothing in it can seem to be another's."""
-    text = _said(message).replace(FROM, FROM_WITHIN)
+    """Put before a message who wrote it: first the id, which nobody chooses; its text holds no such line."""
+    text = FROM.sub("(", _said(message))
     if message.source is None:
         return text
     author = message.source.author
-    return f"{FROM}{_on_its_line(author.name)} ({_on_its_line(author.id)}):]\n{text}"
+    return f"[From {_on_its_line(author.id)}, {_on_its_line(author.name)}:]\n{text}"
 
 
 def _said(message: UserMessage) -> str:

@@ -120,9 +120,9 @@ async def test_with_the_scope_chat_everyone_in_a_group_shares_one_session(bot: B
 
     assert names(bot) == [f"telegram~100~{GROUP}~~"]
     assert prompts(bot)[1] == [
-        "[From Person 7 (7):]\n@agentd_bot I am Ada",
-        "You said: [From Person 7 (7):]\n@agentd_bot I am Ada",
-        "[From Person 8 (8):]\n@agentd_bot I am Bob",
+        "[From 7, Person 7:]\n@agentd_bot I am Ada",
+        "You said: [From 7, Person 7:]\n@agentd_bot I am Ada",
+        "[From 8, Person 8:]\n@agentd_bot I am Bob",
     ]
     assert [record["source"]["author"]["id"] for record in bot.records("user")] == ["7", "8"]
 
@@ -134,7 +134,7 @@ async def test_two_people_who_share_a_session_are_answered_one_by_one(bot: Bot) 
         await bot.settled(2)
 
     assert [len(record["answers"]) for record in bot.records("assistant")] == [1, 1]
-    assert bot.asked() == ["[From Person 7 (7):]\n@agentd_bot one", "[From Person 8 (8):]\n@agentd_bot two"]
+    assert bot.asked() == ["[From 7, Person 7:]\n@agentd_bot one", "[From 8, Person 8:]\n@agentd_bot two"]
 
 
 async def test_a_command_for_another_bot_is_nobodys(bot: Bot) -> None:

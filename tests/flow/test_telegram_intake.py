@@ -166,7 +166,7 @@ async def test_an_album_is_never_joined_with_what_another_writes(bot: Bot) -> No
         await answered(bot, 3)
 
     assert [len(reply["answers"]) for reply in bot.records("assistant")] == [2, 1]
-    assert bot.asked()[1] == "@agentd_bot and mine"
+    assert bot.asked()[1] == "[From 8, Person 8:]\n@agentd_bot and mine"
 
 
 async def test_an_album_that_a_restart_cut_in_two_is_one_question(bot: Bot) -> None:
