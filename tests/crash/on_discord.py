@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.crash.escapes import unescape
 from tests.crash.platform import Platform
-from tests.platforms.discord_behaviours import hold_after_effect
+from tests.platforms.discord_behaviours import hold_after_effect, slow
 from tests.platforms.discord_server import ADA_DM, DELETE, EDIT, HISTORY, SEND, TOKEN, Attachment, DiscordServer
 
 ROUTES = {"send": SEND, "edit": EDIT, "delete": DELETE, "history": HISTORY}
@@ -51,6 +52,10 @@ class Discord:
     def hold(self, call: str, number: int) -> None:
         """Hold back an answer."""
         self.server.enqueue(ROUTES[call], *[None] * (number - 1), hold_after_effect())
+
+    def delay(self, call: str, gate: asyncio.Event) -> None:
+        """Delay a call."""
+        self.server.enqueue(ROUTES[call], slow(gate))
 
     def count(self, call: str) -> int:
         """Count the calls of a route."""

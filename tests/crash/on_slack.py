@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.crash.escapes import unescape
 from tests.crash.platform import Platform
-from tests.platforms.slack_behaviours import hold_after_effect
+from tests.platforms.slack_behaviours import hold_after_effect, slow
 from tests.platforms.slack_server import APP_TOKEN, BOT_TOKEN, DM, File, SlackServer
 
 METHODS = {
@@ -68,6 +69,10 @@ class Slack:
     def hold(self, call: str, number: int) -> None:
         """Hold back an answer."""
         self.server.enqueue(METHODS[call], *[None] * (number - 1), hold_after_effect())
+
+    def delay(self, call: str, gate: asyncio.Event) -> None:
+        """Delay a call."""
+        self.server.enqueue(METHODS[call], slow(gate))
 
     def count(self, call: str) -> int:
         """Count the calls of a method."""

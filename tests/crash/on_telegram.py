@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.crash.platform import Platform
-from tests.platforms.telegram_behaviours import hold_after_effect, hold_confirmation
+from tests.platforms.telegram_behaviours import hold_after_effect, hold_confirmation, slow
 from tests.platforms.telegram_server import CONFIRM, TOKEN, Document, TelegramServer
 
 METHODS = {"send": "sendMessage", "edit": "editMessageText", "delete": "deleteMessage"}
@@ -58,6 +59,10 @@ class Telegram:
         is_confirmation = call == "confirmation"
         method, behaviour = (CONFIRM, hold_confirmation()) if is_confirmation else (METHODS[call], hold_after_effect())
         self.server.enqueue(method, *[None] * (number - 1), behaviour)
+
+    def delay(self, call: str, gate: asyncio.Event) -> None:
+        """Delay a call."""
+        self.server.enqueue(METHODS[call], slow(gate))
 
     def count(self, call: str) -> int:
         """Count confirmations."""

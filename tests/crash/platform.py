@@ -87,6 +87,10 @@ class Platform(Protocol):
         """Hold back the answer to the so-manieth call of a kind from here on, after its effect."""
         ...
 
+    def delay(self, call: str, gate: asyncio.Event) -> None:
+        """Let the next call of a kind have its effect only when the gate is set."""
+        ...
+
     def count(self, call: str) -> int:
         """Return how many calls of a kind of `besides` there were."""
         ...

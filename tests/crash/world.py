@@ -227,7 +227,7 @@ class World:
 
     async def taken(self) -> None:
         """Wait until everything was taken in and confirmed, or a run was killed."""
-        await self.until(lambda: self.was_killed or (not self.platform.open and self._knows_all(self.view())))
+        await self.until(lambda: self.was_killed or self.is_taken())
 
     async def settled(self) -> None:
         """Wait until nothing is left to be done: everything confirmed, recorded and delivered."""
@@ -235,12 +235,13 @@ class World:
 
     def is_settled(self) -> bool:
         """Tell whether everything is confirmed, recorded and delivered."""
+        return self.is_taken() and self.view().is_idle
+
+    def is_taken(self) -> bool:
+        """Tell whether everything is confirmed and recorded."""
         if self.platform.open:
             return False
         view = self.view()
-        return self._knows_all(view) and view.is_idle
-
-    def _knows_all(self, view: Transcript) -> bool:
         return all(view.knows(self.platform.chat, message_id) is not None for message_id in self.posted.messages)
 
     def write_config(self, model_url: str) -> None:
