@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from channels.base import Author, InboundDelete, InboundEdit, InboundMessage
-from tests.platforms.slack_behaviours import failing, hang, refusing
+from tests.platforms.slack_behaviours import hang, refusing
 from tests.platforms.slack_rig import HERE, QUICK, open_rig, thread_of
 from tests.platforms.slack_server import ADA, BOB, BOT, DM, GENERAL, TEAM
 
@@ -295,33 +295,6 @@ async def test_where_a_name_says_who_may_talk_it_is_waited_for() -> None:
 
         assert isinstance(message, InboundMessage)
         assert message.author.username == "ada"
-
-
-async def test_a_name_that_was_not_to_be_had_in_time_shuts_nobody_out_who_writes_later() -> None:
-    async with open_rig(allowed=("@ada",)) as rig, rig.running():
-        await rig.opened()
-        rig.server.enqueue("users.info", None, failing())
-        rig.server.post(f"ask <@{ADA}>", author=BOB)
-        await rig.acked(1)
-        rig.server.post("it is me")
-        await rig.acked(2)
-
-        assert [inbound.author.username for inbound in rig.took if isinstance(inbound, InboundMessage)] == [
-            "bob",
-            "ada",
-        ]
-
-
-async def test_a_name_in_another_workspace_is_no_name_here() -> None:
-    async with open_rig(allowed=("@ada",)) as rig, rig.running():
-        rig.server.name_person("U0OTHER001", "ada").team = "T0OTHER001"
-        await rig.opened()
-        rig.server.mention("hello", author="U0OTHER001")
-        await rig.takes(1)
-        [message] = rig.took
-
-        assert isinstance(message, InboundMessage)
-        assert message.author == Author("U0OTHER001", "ada", "")
 
 
 async def test_commands_behind_a_bang_are_commands_and_other_bangs_are_not() -> None:
