@@ -38,6 +38,8 @@ MOST_MESSAGES = 20
 PAGE = 100
 MOST_TRIES = 10
 """Of a request that cannot be made; then the place is passed over, and counted."""
+MOST_OWED = 10_000
+"""Places of which something was left out; of further ones only Slack's own redelivery is left."""
 AT_ONCE = 3
 """Places that are asked beside each other."""
 
@@ -73,6 +75,8 @@ class CatchUp:
         self._with = inquiry
         self._take = take
         self._due: dict[Address, datetime] = {}
+        self._owed: dict[Address, datetime] = {}
+        """What was left out, or could not be asked for: the next gap's end asks from there on, whatever came since."""
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -85,6 +89,14 @@ class CatchUp:
         self._gaps += 1
         self._ready.clear()
 
+    def owe(self, place: Address, since: datetime) -> None:
+        """Note that something was said there then that is not taken in: it is asked for after the next gap."""
+        is_root = place.thread is not None and read_time(place.thread) == since
+        place = replace(place, thread=None) if is_root and not is_direct_chat(place.chat) else place
+        if place in self._owed or len(self._owed) < MOST_OWED:
+            since -= THREAD_BACK
+            self._owed[place] = min(since, self._owed.get(place, since))
+
     async def begin(self) -> None:
         """End a gap: find out where to ask, and see to it that everything is asked."""
         gap = self._gaps
@@ -93,6 +105,9 @@ class CatchUp:
             return  # another gap has begun, and is ended by another call
         for place, since in _plan(places, reads_channels=self._with.reader.channels != "off").items():
             self._due[place] = min(since, self._due.get(place, since))
+        for place, since in self._owed.items():
+            self._due[place] = min(since, self._due.get(place, since))
+        self._owed.clear()
         order = list(self._due)
         self._ready.set()
         log.info("catch_up_began", channel="slack", places=len(order))
@@ -106,8 +121,7 @@ class CatchUp:
     async def reach(self, place: Address) -> None:
         """Wait until it is known what was missed in a place, and taken: at once, where nobody has asked yet."""
         await self._ready.wait()
-        is_in_channel = place.thread is not None and not is_direct_chat(place.chat)
-        for asked in (replace(place, thread=None), place) if is_in_channel else (place,):
+        for asked in (replace(place, thread=None), place) if place.thread is not None else (place,):
             if asked in self._due:
                 await self._ask(asked)
             elif asked in self._running:
@@ -135,6 +149,8 @@ class CatchUp:
         try:
             messages = await self._read(place, f"{since.timestamp():.6f}")
         except (SendFailed, Unreachable) as fault:
+            if isinstance(fault, Unreachable):
+                self.owe(place, since)
             self._with.health.counts["not_caught_up"] += 1
             log.warning("place_not_caught_up", chat=place.chat, thread=place.thread, fault=str(fault))
             return ()

@@ -109,7 +109,7 @@ class SlackChannel:
             desk = Desk(
                 me,
                 reader,
-                People(self._connection, self._settings.allowed_users, self._waits),
+                People(self._connection, me.team, self._settings.allowed_users, self._waits),
                 threads,
                 self._assistant,
                 Offering(self._hearing(accept), self._tell, self._waits),

@@ -105,8 +105,10 @@ class Connection:
     def _is_ours(self, address: str) -> bool:
         try:
             there, here = urlsplit(address), urlsplit(self.root)
+            if "@" in there.netloc:
+                return False
             if (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port):
-                return "@" not in there.netloc
+                return True
         except ValueError:
             return False
         host = there.hostname or ""

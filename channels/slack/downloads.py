@@ -90,8 +90,11 @@ class Downloads:
             if response.status not in (301, 302, 303, 307, 308):
                 self._check(response, file)
                 return response
-            address = urljoin(address, response.headers.get("Location", ""))
             response.release()
+            try:
+                address = urljoin(address, response.headers.get("Location", ""))
+            except ValueError:
+                raise self._forbidden(file) from None
         raise self._forbidden(file)
 
     def _check(self, response: aiohttp.ClientResponse, file: RemoteFile) -> None:

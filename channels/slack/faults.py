@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from math import isnan
 from typing import Any
 
 import aiohttp
@@ -30,6 +31,8 @@ __all__ = [
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What the library raises on an answer of a shape that it does not expect."""
+
+MOST_RETRY_SECONDS = 3_600.0
 
 _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
@@ -104,9 +107,10 @@ def is_gone(fault: SendFailed) -> bool:
 
 
 def retry_seconds(headers: Mapping[str, str]) -> float:
-    """Read how long Slack wants to be left alone; a second at least, and where it does not say."""
+    """Read how long Slack wants to be left alone; a second at least, and where it does not say, an hour at most."""
     with suppress(ValueError):
-        return max(float(headers.get("Retry-After", "")), 1.0)
+        seconds = float(headers.get("Retry-After", ""))
+        return 1.0 if isnan(seconds) else min(max(seconds, 1.0), MOST_RETRY_SECONDS)
     return 1.0
 
 

@@ -109,6 +109,8 @@ class Intake:
         if isinstance(read, Said):
             if self._lanes.are_full:
                 self._has_left_out = True
+                if read.kind == "message":
+                    self.catch_up.owe(read.address, read.at)
                 self._count("overflow")  # without an ack: it comes again, for a while
                 return
             work = self._obey if read.kind == "command" else self._take_live

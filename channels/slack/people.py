@@ -34,14 +34,17 @@ class _Known:
     name: str
     username: str
     until: float | None = None
+    is_told: bool = True
+    """Whether that is Slack's word, and not what stands for one that was not to be had in time."""
 
 
 class People:
     """The names of a workspace's people."""
 
-    def __init__(self, connection: Connection, allowed: Collection[str], waits: Waits) -> None:
+    def __init__(self, connection: Connection, team: str, allowed: Collection[str], waits: Waits) -> None:
         """`allowed` is who may talk: only where that names somebody by `@name` is a name needed."""
         self._connection = connection
+        self._team = team
         self._needs_names = any(entry.strip().startswith("@") for entry in allowed)
         self._ids = frozenset(entry.strip() for entry in allowed)
         self._waits = waits
@@ -53,9 +56,10 @@ class People:
 
         `name` is what is shown where Slack cannot be asked.
         """
-        if self._needs_names and user not in self._ids and self._fresh(user) is None:
-            await self._ask(user)
-            if self._fresh(user) is None:
+        if self._needs_names and user not in self._ids:
+            if not self._is_told(user):
+                await self._ask(user)
+            if not self._is_told(user):
                 raise Unreachable("a name could not be asked for")
         else:
             await self.learn([user])
@@ -74,6 +78,10 @@ class People:
             except TimeoutError:
                 self._give_up(missing)
         return {user: self._known[user].name for user in users if user in self._known and self._known[user].name}
+
+    def _is_told(self, user: str) -> bool:
+        known = self._fresh(user)
+        return known is not None and known.is_told
 
     def _fresh(self, user: str) -> _Known | None:
         known = self._known.get(user)
@@ -102,18 +110,18 @@ class People:
         try:
             answer = await self._connection.call(lambda client: client.users_info(user=user))
         except SendFailed as fault:
-            self._give_up([user])
+            self._give_up([user], is_told=True)
             log.info("name_not_known", channel="slack", fault=str(fault))
             return
         found = answer.get("user")
-        self._keep(user, _read(found if isinstance(found, dict) else {}))
+        self._keep(user, _read(found if isinstance(found, dict) else {}, self._team))
 
-    def _give_up(self, users: Iterable[str]) -> None:
+    def _give_up(self, users: Iterable[str], *, is_told: bool = False) -> None:
         for user in users:
-            if self._fresh(user) is None:
+            if self._fresh(user) is None or (is_told and not self._is_told(user)):
                 known = self._known.get(user)
                 kept = (known.name, known.username) if known else ("", "")
-                self._keep(user, _Known(*kept, until=self._now() + RETRY_SECONDS))
+                self._keep(user, _Known(*kept, until=self._now() + RETRY_SECONDS, is_told=is_told))
 
     def _keep(self, user: str, known: _Known) -> None:
         self._known.pop(user, None)
@@ -125,10 +133,18 @@ class People:
         return asyncio.get_running_loop().time()
 
 
-def _read(user: Mapping[str, Any]) -> _Known:
+def _read(user: Mapping[str, Any], team: str) -> _Known:
+    """Read a user; an @name says who that is in its own workspace only (Slack Connect brings others' people)."""
     profile = user.get("profile")
     told = profile if isinstance(profile, dict) else {}
     names = (told.get("display_name"), told.get("real_name"), user.get("real_name"), user.get("name"))
     shown = next((name for name in names if isinstance(name, str) and name.strip()), "")
-    username = user.get("name")
+    username = user.get("name") if team in _teams(user) else ""
     return _Known(whole(shown), whole(username) if isinstance(username, str) else "")
+
+
+def _teams(user: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return a user's workspaces: the own, and those of an organisation (Enterprise Grid)."""
+    enterprise = user.get("enterprise_user")
+    teams = enterprise.get("teams") if isinstance(enterprise, dict) else None
+    return (user.get("team_id"), *(teams if isinstance(teams, list) else ()))

@@ -258,3 +258,61 @@ async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
         await rig.takes(8)
 
         assert rig.texts == [f"{number}" for number in range(8)]
+
+
+async def test_what_there_was_no_room_for_is_asked_for_though_a_newer_message_was_taken() -> None:
+    async with open_rig(replace(QUICK, most_waiting=4)) as rig, rig.running():
+        rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 1, ()
+        await rig.opened()
+        gate, bob = asyncio.Event(), replace(HERE, chat=rig.server.dm_of(BOB))
+        rig.gates = {HERE: gate, bob: asyncio.Event()}
+        for number in range(3):
+            rig.server.post(f"{number}", author=BOB)
+        rig.server.post("one", at=ago(100))
+        rig.server.post("left out", at=ago(80))
+        await rig.until(lambda: rig.channel.health.counts["overflow"] == 1)
+        gate.set()
+        await rig.takes(1)
+        rig.server.post("newer")
+        await rig.takes(2)
+        assert rig.texts == ["one", "newer"]
+
+        rig.gates.pop(bob).set()
+        await rig.takes(5)
+        rig.server.post("a sign of life")
+        await rig.until(lambda: "left out" in rig.texts)
+
+
+async def test_what_could_not_be_asked_for_is_asked_for_after_the_next_gap() -> None:
+    async with open_rig() as rig:
+        rig.server.enqueue(HISTORY, *[failing()] * 11)
+        last = missed(rig, "before", 100)
+        missed(rig, "missed", 60)
+        rig.known = [known(HERE, last)]
+        async with rig.running():
+            await rig.until(lambda: rig.channel.health.counts["not_caught_up"])
+            rig.server.post("live")
+            await rig.takes(1)
+            rig.server.drop()
+            await rig.until(lambda: "missed" in rig.texts)
+
+            assert rig.texts == ["live", "before", "missed"]
+
+
+async def test_a_live_reply_in_a_direct_messages_thread_waits_for_the_root_that_was_missed() -> None:
+    async with open_rig() as rig:
+        gate = asyncio.Event()
+        rig.server.enqueue(HISTORY, slow(gate))
+        last = missed(rig, "before", 100)
+        root = missed(rig, "root", 60)
+        missed(rig, "reply", 50, DM, root)
+        rig.known = [known(HERE, last)]
+        async with rig.running():
+            await rig.until(lambda: rig.called(HISTORY))
+            rig.server.post("live", thread=root)
+            rig.server.post("elsewhere", author=BOB)
+            await rig.acked(1)
+            gate.set()
+            await rig.takes(5)
+
+            assert rig.texts == ["elsewhere", "before", "root", "reply", "live"]

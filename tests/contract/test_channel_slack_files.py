@@ -96,7 +96,13 @@ async def test_a_page_that_somebody_sends_is_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:9/x", "https://slack.com.evil.example/x", "https://user@127.0.0.1/"]
+    "address",
+    [
+        "http://127.0.0.1:9/x",
+        "https://slack.com.evil.example/x",
+        "https://user@127.0.0.1/",
+        "https://user:word@files.slack.com/x",
+    ],
 )
 async def test_the_token_goes_to_no_other_host_not_even_when_sent_there(address: str) -> None:
     async with open_rig() as rig, rig.running():
@@ -137,6 +143,15 @@ async def test_redirects_within_slack_are_followed_but_not_for_ever() -> None:
 
         rig.server.enqueue(DOWNLOAD, *[redirecting(file.ref)] * 9)
         with pytest.raises(FetchFailed):
+            await fetched(rig, file)
+
+
+async def test_a_redirect_that_is_no_address_is_a_file_that_is_not_given() -> None:
+    async with open_rig() as rig, rig.running():
+        [file] = await sent(rig, PICTURE)
+        rig.server.enqueue(DOWNLOAD, redirecting("http://["))
+
+        with pytest.raises(FetchFailed, match="files:read"):
             await fetched(rig, file)
 
 

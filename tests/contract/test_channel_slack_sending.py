@@ -13,7 +13,7 @@ from channels.errors import ChannelError, NotSent, RateLimited, SendFailed, Unre
 from channels.markup.rich import plain
 from channels.slack.channel import MOST_TEXT_BYTES, NOTHING_VISIBLE
 from channels.slack.dialect import SLACK
-from channels.slack.faults import ChatClosed
+from channels.slack.faults import ChatClosed, retry_seconds
 from tests.platforms.slack_behaviours import (
     drop_after_effect,
     drop_before_effect,
@@ -174,6 +174,13 @@ async def test_too_many_calls_say_how_long_to_wait() -> None:
             await rig.channel.send(HERE, plain("hello"), "")
 
         assert fault.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("says", "seconds"), [("30", 30), ("0", 1), ("-5", 1), ("nan", 1), ("soon", 1), ("inf", 3600), ("1e9", 3600)]
+)
+def test_what_is_no_sensible_time_to_wait_is_waited_for_a_second_or_an_hour(says: str, seconds: float) -> None:
+    assert retry_seconds({"Retry-After": says}) == seconds
 
 
 async def test_edits_keep_to_their_tier_over_the_whole_workspace() -> None:

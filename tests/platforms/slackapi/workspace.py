@@ -35,6 +35,8 @@ class Person:
     name: str
     real_name: str
     is_bot: bool = False
+    team: str = TEAM
+    """The workspace that it belongs to; another's people come by Slack Connect."""
 
     def as_user(self) -> dict[str, Any]:
         """Return a user as `users.info` does (https://docs.slack.dev/reference/objects/user-object)."""
@@ -43,11 +45,11 @@ class Person:
             "real_name_normalized": self.real_name,
             "display_name": self.name,
             "display_name_normalized": self.name,
-            "team": TEAM,
+            "team": self.team,
         }
         return {
             "id": self.id,
-            "team_id": TEAM,
+            "team_id": self.team,
             "name": self.name,
             "deleted": False,
             "real_name": self.real_name,
