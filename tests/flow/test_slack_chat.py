@@ -255,3 +255,18 @@ async def test_who_has_shut_the_bot_out_holds_up_nobody(app: App) -> None:
         await app.settled(2)
 
     assert sorted(record["state"] for record in app.records("delivery")) == ["failed", "sent"]
+
+
+async def test_a_thread_that_all_share_is_one_conversation_in_which_the_model_knows_who_speaks(app: App) -> None:
+    async with app.run('[channels_config]\nsession_scope = "chat"'):
+        await app.hears()
+        root = app.slack.mention("I am Ada", author=ADA)
+        await app.settled()
+        app.slack.post("And who am I?", channel=GENERAL, thread=root, author=BOB)
+        await app.settled(2)
+
+    prompt = [message.content for message in app.model.requests[-1].body.messages[1:]]
+
+    assert len(app.sessions()) == 1
+    assert [prompt[0].split(",")[0], prompt[-1].split(",")[0]] == [f"[From {ADA}", f"[From {BOB}"]
+    assert [prompt[0].split("\n")[1], prompt[-1].split("\n")[1]] == ["I am Ada", "And who am I?"]
