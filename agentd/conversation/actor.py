@@ -247,12 +247,17 @@ class SessionActor:
             tasks.create_task(running, name=f"turn {self._key.file_name}")
 
     async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox, attending: asyncio.Task[None]) -> None:
+        newest = max(session.view.pending, default=0)
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
                 await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
-            await self._stall(session, outbox, fault)
+            # Who has written since the turn began is not told to write once more for it to be made again.
+            if max(session.view.pending, default=0) <= newest or session.view.undelivered:
+                await self._stall(session, outbox, fault)
+            else:
+                log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
         finally:
             attending.cancel()
             self._turn = None

@@ -133,7 +133,7 @@ async def test_a_connection_that_does_not_greet_is_given_up() -> None:
             rig.server.post("hello")
             await rig.acked(1)
 
-            assert rig.called(OPEN) == 2
+            assert rig.called(OPEN) >= 2
 
 
 async def test_connections_that_end_at_once_do_not_make_it_spin() -> None:

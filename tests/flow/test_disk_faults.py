@@ -66,8 +66,12 @@ async def test_a_message_that_cannot_be_written_is_not_accepted_and_the_next_is(
         assert stage.channel.texts == ["ok"]
 
 
-async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(tmp_path: Path, disk: FileDisk) -> None:
-    async with full_at(tmp_path, disk, b'"assistant"') as stage:
+@pytest.mark.parametrize("record", [b'"sending"', b'"assistant"'])
+async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(
+    tmp_path: Path, disk: FileDisk, record: bytes
+) -> None:
+    async with full_at(tmp_path, disk, record) as stage:
+        # Without a draft the model would not go on here: it is not waited for.
         stage.provider.enqueue(TextDelta("half"), stage.channel.called, TextDelta(" and half"))
         await stage.say("first")
         told = list(stage.channel.texts)
@@ -81,18 +85,10 @@ async def test_a_reply_that_cannot_be_recorded_is_said_and_made_with_the_next(tm
         assert not any("went wrong on my side" in text for text in stage.channel.texts)
 
 
-@pytest.mark.parametrize("record", [b'"sending"', b'"sent","message_id"'])
-async def test_a_reply_whose_drafts_could_not_be_recorded_is_delivered_once_and_not_made_again(
-    tmp_path: Path, disk: FileDisk, record: bytes
+async def test_a_reply_whose_draft_could_not_be_recorded_is_delivered_once_and_not_made_again(
+    tmp_path: Path, disk: FileDisk
 ) -> None:
-    refusing = FullAt(disk, record)
-    (tmp_path / "sessions").mkdir()
-    async with daemon(tmp_path, disk=refusing) as stage:
-        gate = asyncio.Event()
-        stage.provider.enqueue(TextDelta("an answer"), gate)
-        await stage.post("first")
-        await until(lambda: refusing.has_refused)
-        gate.set()
+    async with said_while_the_disk_refuses(tmp_path, disk, ["first"]) as stage:
         await until(lambda: stage.kinds()[-1] == "delivery")
 
         assert stage.channel.texts == ["an answer"]
@@ -103,19 +99,46 @@ async def test_a_reply_whose_drafts_could_not_be_recorded_is_delivered_once_and_
 async def test_a_reply_on_disk_is_delivered_by_itself_although_another_message_waits(
     tmp_path: Path, disk: FileDisk
 ) -> None:
-    refusing = FullAt(disk, b'"sending"')
+    async with said_while_the_disk_refuses(tmp_path, disk, ["first", "second"]) as stage:
+        await until(lambda: stage.kinds().count("delivery") == 2)
+
+        assert stage.channel.texts == ["an answer", "ok"]
+        assert len(stage.provider.requests) == 2
+
+
+@asynccontextmanager
+async def said_while_the_disk_refuses(workspace: Path, disk: FileDisk, texts: Sequence[str]) -> AsyncIterator[Stage]:
+    """Say these while the draft of the first answer, which is sent, cannot be recorded."""
+    refusing = FullAt(disk, b'"sent","message_id"')
+    (workspace / "sessions").mkdir()
+    async with daemon(workspace, disk=refusing, settings=AgentSettings(when_busy="followup")) as stage:
+        gate = asyncio.Event()
+        stage.provider.enqueue(TextDelta("an answer"), gate)
+        await stage.post(texts[0])
+        await until(lambda: refusing.has_refused)
+        for text in texts[1:]:
+            await stage.post(text)
+        gate.set()
+        yield stage
+
+
+async def test_a_turn_that_could_not_be_recorded_is_made_again_for_who_has_written_meanwhile(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    refusing = FullAt(disk, b'"assistant"')
     (tmp_path / "sessions").mkdir()
     async with daemon(tmp_path, disk=refusing, settings=AgentSettings(when_busy="followup")) as stage:
         gate = asyncio.Event()
         stage.provider.enqueue(TextDelta("an answer"), gate)
         await stage.post("first")
-        await until(lambda: refusing.has_refused)
+        await stage.channel.shows("an answer")
         await stage.post("second")
         gate.set()
         await until(lambda: stage.kinds().count("delivery") == 2)
 
-        assert stage.channel.texts == ["an answer", "ok"]
-        assert len(stage.provider.requests) == 2
+        assert refusing.has_refused
+        assert [request.messages[-1].content for request in stage.provider.requests] == ["first", "first", "second"]
+        assert not any("I cannot answer now" in text for text in stage.channel.texts)
 
 
 async def test_messages_are_taken_again_once_the_file_can_be_read(tmp_path: Path, disk: FileDisk) -> None:
