@@ -155,7 +155,9 @@ async def _open_parts(
                 observe=metrics.append_seconds.observe,
             ) as store,
             _open_provider(settings) as provider,
-            open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
+            open_router(
+                _wire(settings, store, provider, front, edges.clock, metrics), kept.session_scope, drain
+            ) as router,
         ):
             yield Parts(state, front, store, router)
 
@@ -215,18 +217,23 @@ async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
         raise ConfigError(str(fault)) from fault
 
 
-def _wire(settings: Settings, store: SessionStore, provider: Provider, front: Front, clock: Clock) -> Wiring:
+def _wire(
+    settings: Settings, store: SessionStore, provider: Provider, front: Front, clock: Clock, metrics: Metrics
+) -> Wiring:
     return Wiring(
         settings=settings.agent,
         store=store,
         enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
         provider=provider,
+        background=provider,
         front=front,
         max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
         slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
+        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
+        count_compaction=lambda outcome: metrics.compactions_total.labels(outcome).inc(),
         clock=clock,
         monotonic=time.monotonic,
         new_id=_new_id,

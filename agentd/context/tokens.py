@@ -13,13 +13,22 @@ from collections import Counter
 from math import ceil
 from string import ascii_lowercase, ascii_uppercase, digits
 
-__all__ = ["MESSAGE_OVERHEAD_TOKENS", "MOST_CHARACTERS_PER_TOKEN", "estimate_tokens", "may_fit"]
+__all__ = [
+    "MESSAGE_OVERHEAD_TOKENS",
+    "MOST_CHARACTERS_PER_TOKEN",
+    "MOST_TOKENS_PER_CHARACTER",
+    "estimate_tokens",
+    "may_fit",
+]
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """What a chat template adds to each message (the seed's figure)."""
 
 MOST_CHARACTERS_PER_TOKEN = 12
 """More than any ordinary text has. Spaces weigh nothing, yet endless ones must not pass for an empty text."""
+
+MOST_TOKENS_PER_CHARACTER = 3
+"""More than the estimate has for any: what is as short as that need not be estimated to be known to fit."""
 
 _WORD = re.compile(r"[A-Za-z]+")
 _WORD_WEIGHT = 0.21

@@ -24,6 +24,8 @@ class Wiring:
     store: SessionStore
     enclosures: Enclosures
     provider: Provider
+    background: Provider
+    """Who makes summaries."""
     front: Front
     max_output_tokens: int
     temperature: float
@@ -32,6 +34,10 @@ class Wiring:
     stale_after_minutes: float
     slots: asyncio.Semaphore
     """Turns that may ask the provider at once."""
+    background_slots: asyncio.Semaphore
+    """Summaries that may be made at once: turns do not wait for them."""
+    count_compaction: Callable[[str], None]
+    """Takes in whether a summary was `made`, or `failed`."""
     clock: Clock
     monotonic: Callable[[], float]
     new_id: Callable[[], str]

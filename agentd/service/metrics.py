@@ -36,6 +36,7 @@ class Metrics:
     registry: CollectorRegistry
     append_seconds: Histogram
     messages_total: Counter
+    compactions_total: Counter
 
 
 def build_metrics() -> Metrics:
@@ -53,6 +54,12 @@ def build_metrics() -> Metrics:
             "agentd_messages_total",
             "Messages that channels handed over (those handed over again count again), by what was done with them.",
             ("channel", "outcome"),
+            registry=registry,
+        ),
+        compactions_total=Counter(
+            "agentd_compactions_total",
+            "Summaries that were to be made of old turns, by what came of it.",
+            ("outcome",),
             registry=registry,
         ),
     )

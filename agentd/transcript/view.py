@@ -90,6 +90,8 @@ class Transcript:
     drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
     """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
+    is_undone: bool = False
+    """Whether the newest compaction was revoked, and none was made since."""
     edited: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Messages that were edited or deleted, when last, and to what: an older edit that comes late is ignored."""
     seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
@@ -178,6 +180,20 @@ class Transcript:
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
     @property
+    def first_seq(self) -> int | None:
+        """Return the seq of the conversation's first message; None where that was not read back, or there is none."""
+        if self.summary is not None:
+            return self.summary.covers[0]
+        seqs = [message.seq for turn in self.turns for message in turn.messages]
+        return None if self.is_cut else min([*seqs, *self.pending], default=None)
+
+    def forget_covered(self) -> None:
+        """Let go of the turns that the compaction in force covers: whoever revokes it reads the file again."""
+        if self.summary is not None:
+            self.turns = self.live_turns
+            self.is_cut = False
+
+    @property
     def last_ended(self) -> Turn | None:
         """Return the newest turn that has an answer, or a failure that took its place: the one that `/retry` means."""
         return next((turn for turn in reversed(self.live_turns) if turn.end is not None), None)
@@ -258,8 +274,11 @@ class Transcript:
             case Compaction() if record.covers[1] > self._reset_at:
                 # Else a reset came while the summary was made: what it covers is no part of this conversation.
                 self.compactions.append(record)
+                self.is_undone = False
             case Undo():
                 self.compactions = [kept for kept in self.compactions if kept.seq != record.of]
+                self.is_undone = True
+                self._act(record.source)
             case Reset():
                 self._reset(record)
 
@@ -268,8 +287,13 @@ class Transcript:
         self.turns.clear()
         self._unended.clear()
         self.compactions.clear()
+        self.is_undone = False
         self.edited = {seq: when for seq, when in self.edited.items() if seq in self.pending}
-        self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
+        self._act(record.source)
+
+    def _act(self, source: Source | None) -> None:
+        """Take in that what a command does is on record."""
+        self.acted.update(seq for seq, command in self.commands.items() if command.source == source)
 
     def _change(self, record: Edit | Delete) -> None:
         when, content = _change(record)

@@ -15,6 +15,7 @@ from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import build_front
+from agentd.providers.base import Provider
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store, open_store_on
@@ -99,6 +100,7 @@ async def daemon(
     *,
     channel: FakeChannel | None = None,
     provider: FakeProvider | None = None,
+    background: Provider | None = None,
     settings: AgentSettings | None = None,
     disk: Disk | None = None,
     drain_seconds: float = 5,
@@ -116,12 +118,15 @@ async def daemon(
             store=store,
             enclosures=Enclosures(folder),
             provider=provider,
+            background=background or FakeProvider("scribe"),
             front=build_front({channel.name: channel}, channel.aliases, loop.time),
             max_output_tokens=1024,
             temperature=0.7,
             streams=True,
             stale_after_minutes=30,
             slots=asyncio.Semaphore(16),
+            background_slots=asyncio.Semaphore(4),
+            count_compaction=lambda outcome: None,
             clock=lambda: START,
             monotonic=loop.time,
             new_id=lambda: f"t{next(ids)}",

@@ -1,0 +1,119 @@
+"""What of a conversation the next summary should take in: a pure plan, made anew for each record.
+
+A summary stands for whole turns, from the conversation's first on; what it takes in comes to an end before the
+messages that are kept, and before every message that waits. One record takes in no more than a model reads at once:
+a long past is summarised record by record, and what was done stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, takewhile
+
+from agentd.context.prompt import Budget, Past, estimate_turn
+from agentd.context.rendering import render_ending, render_messages
+from agentd.transcript.view import Turn
+
+__all__ = ["SOURCE_CHARACTERS", "Chunk", "Extent", "find_cut", "plan_chunk", "render_source"]
+
+SOURCE_CHARACTERS = 12_000
+"""What one summary is made from at most (the seed's figure)."""
+
+BACKGROUND_SHARE = 0.75
+"""The share of the budget from which a summary is made in the background, so that nobody has to wait for one."""
+
+TAIL_SHARE = 0.5
+"""The share that the turns which are kept may have: less, or the next summary would be due at once."""
+
+MESSAGES_A_TURN = 2
+
+CUT_NOTE = " [...] "
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How long a conversation may become, and what stays of it as it was said."""
+
+    budget: Budget
+    most_messages: int
+    keep_messages: int
+
+    def is_due(self, past: Past, tokens: int) -> bool:
+        """Tell whether a summary should be made in the background, of a past whose prompt costs so many tokens."""
+        # With the message to come there will be one more.
+        is_long = MESSAGES_A_TURN * len(past.turns) + 1 > self.most_messages
+        return is_long or tokens > self.budget.tokens * BACKGROUND_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Turns that one summary takes in, up to the message with the seq `to`."""
+
+    turns: tuple[Turn, ...]
+    to: int
+
+
+def find_cut(past: Past, extent: Extent, *, harder: bool = False) -> int:
+    """Return how many turns, from the first on, summaries should take in; `harder`: half of all at least."""
+    costs = (estimate_turn(turn, past, extent.budget) for turn in reversed(past.turns))
+    room = int(extent.budget.tokens * TAIL_SHARE)
+    fitting = len(list(takewhile(lambda total: total <= room, accumulate(costs))))
+    # The cut moves back to a user's message: half a turn more is kept rather than less.
+    most = -(-extent.keep_messages // MESSAGES_A_TURN)
+    if harder:
+        most = min(most, len(past.turns) // 2)
+    unended = len(list(takewhile(lambda turn: turn.end is None, reversed(past.turns))))
+    # The last turn that ended stays, since it may be asked to be answered once more.
+    return max(len(past.turns) - max(min(most, fitting), unended + 1), 0)
+
+
+def plan_chunk(past: Past, most_turns: int, waiting: Iterable[int]) -> Chunk | None:
+    """Return what the next summary should take in, of so many turns; None where nothing can be.
+
+    `waiting` are the seqs of messages without an end.
+    """
+    lengths = accumulate(len(render_turn(turn, past)) for turn in past.turns[:most_turns])
+    count = max(len(list(takewhile(lambda length: length <= SOURCE_CHARACTERS, lengths))), 1)
+    ends = [end for end in _possible_ends(past.turns, waiting) if end <= most_turns]
+    within = [end for end in ends if end <= count] or ends[:1]
+    if not within:
+        return None
+    turns = tuple(past.turns[: within[-1]])
+    return Chunk(turns, max(_seqs(turns)))
+
+
+def render_source(chunk: Chunk, past: Past) -> str:
+    """Return what the turns said, for whoever is to summarise it; what is too long is cut in the middle of each."""
+    share = SOURCE_CHARACTERS // len(chunk.turns)
+    texts = [render_turn(turn, past) for turn in chunk.turns]
+    if sum(map(len, texts)) > SOURCE_CHARACTERS:
+        texts = [_shortened(text, share) for text in texts]
+    return "\n\n".join(texts)
+
+
+def render_turn(turn: Turn, past: Past) -> str:
+    """Return one turn as a piece of a written conversation."""
+    asked = render_messages(turn.messages, names_authors=past.names_authors)
+    return f"Person: {asked}\nAssistant: {render_ending(turn.end)}"
+
+
+def _possible_ends(turns: Sequence[Turn], waiting: Iterable[int]) -> list[int]:
+    """Return how many turns can be taken in: those after them, and all that waits, must have come later."""
+    later = min(waiting, default=None)
+    firsts: list[float] = [float("inf") if later is None else later]
+    for turn in reversed(turns[1:]):
+        firsts.append(min(firsts[-1], *_seqs([turn])))
+    lasts = accumulate((max(_seqs([turn])) for turn in turns), max)
+    return [number for number, (last, first) in enumerate(zip(lasts, reversed(firsts), strict=True), 1) if last < first]
+
+
+def _seqs(turns: Iterable[Turn]) -> list[int]:
+    return [message.seq for turn in turns for message in turn.messages]
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = max((most - len(CUT_NOTE)) // 2, 1)
+    return text[:half] + CUT_NOTE + text[-half:]

@@ -1,0 +1,295 @@
+"""Summaries of one session, made beside its turns: one job at a time, a record for each step of it.
+
+Nobody waits for a summary but a turn whose prompt is full, and that for a limited time. Where none can be made, turns
+go on without what does not fit, everything stays on disk, and the next try comes later and later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+
+from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
+from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn
+from agentd.context.summary import build_summary_request, parse_summary
+from agentd.context.tokens import estimate_tokens
+from agentd.conversation.wiring import Wiring
+from agentd.errors import StorageError
+from agentd.providers.base import Finished, Restarted, TextDelta
+from agentd.providers.errors import ProviderError
+from agentd.transcript.records import Command, Compaction, Source, Undo
+from agentd.transcript.store import Session
+from agentd.transcript.view import Turn
+
+__all__ = ["COMPACT", "Compactor", "past_of"]
+
+log = structlog.get_logger()
+
+CALL_SECONDS = 120.0
+"""How long one summary may take: the next step of a job has its own time."""
+
+WAIT_SECONDS = 20.0
+"""How long after a job began a full turn waits for it; then it goes on without what does not fit."""
+
+FIRST_PAUSE_SECONDS = 30.0
+LAST_PAUSE_SECONDS = 600.0
+"""After a job that failed; twice as long each time."""
+
+COMPACT = "compact"
+
+Mode = Literal["background", "asked", "harder"]
+
+
+class _Unusable(Exception):
+    """The model's answer is no summary, or what it was made from is no more."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """The making of one or more summaries, each of which is on disk when the next is begun."""
+
+    mode: Mode
+    first_kept: int
+    """The seq of the first message that no summary of this job covers."""
+    began: float
+    turns: int = 0
+    """How many it has taken in."""
+    is_committing: bool = False
+    is_stopped: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A summary, and what it costs beside what it replaces."""
+
+    summary: str
+    model: str
+    tokens_before: int
+    tokens_after: int
+
+
+def past_of(session: Session) -> Past:
+    """Return what a session's next prompt holds of what was said."""
+    summary = session.view.summary
+    return Past(session.view.live_turns, summary.summary if summary else "", session.key.is_shared)
+
+
+class Compactor:
+    """Keeps one session's prompt within its budget."""
+
+    def __init__(self, wiring: Wiring, session: Session, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> None:
+        """Run jobs on `tasks`; under `intake` no message, edit or deletion comes in."""
+        self._wiring = wiring
+        self._session = session
+        self._intake = intake
+        self._tasks = tasks
+        self._job: _Job | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._again_at = 0.0
+        self._is_over = False
+        """Whether the provider counted more than the budget after a job that was to prevent it."""
+        self._said: dict[int, str] = {}
+        self.fault = ""
+        """Why the last job made no summary; "" where it did."""
+
+    @property
+    def extent(self) -> Extent:
+        """Return how long the conversation may become."""
+        settings, provider = self._wiring.settings, self._wiring.provider
+        context = min(settings.max_context_tokens, provider.context_tokens or settings.max_context_tokens)
+        budget = build_budget(context, self._wiring.max_output_tokens)
+        # Of two settings that contradict each other, the one that was left at its default gives way.
+        keep = settings.keep_recent_messages
+        keep = keep if keep < settings.max_history_messages else settings.max_history_messages // 2
+        return Extent(budget, settings.max_history_messages, keep)
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a job is under way."""
+        return self._job is not None
+
+    @property
+    def pause_seconds(self) -> float:
+        """Return how long until a job is tried again after one that failed."""
+        return max(self._again_at - self._wiring.monotonic(), 0.0)
+
+    def look(self) -> None:
+        """Begin a job where one is due."""
+        if self.is_busy or self.pause_seconds:
+            return
+        past, extent = past_of(self._session), self.extent
+        tokens = estimate_past(self._wiring.settings.system_prompt, past, extent.budget)
+        due = tokens > extent.budget.tokens if self._session.view.is_undone else extent.is_due(past, tokens)
+        if due:
+            self._begin("background")
+
+    def check(self, reported_tokens: int) -> None:
+        """Look at what the provider counted: where that is over the budget after all, cut deeper, but only once."""
+        extent = self.extent
+        if reported_tokens <= extent.budget.tokens:
+            self._is_over = False
+        elif not self._is_over and not self.is_busy:
+            self._is_over = True
+            log.warning("budget_exceeded", tokens=reported_tokens, budget_tokens=extent.budget.tokens)
+            self._begin("harder")
+
+    async def make_room(self, *, harder: bool = False) -> None:
+        """Wait for a summary that makes room in a prompt, if one can be had, for a limited time."""
+        if self._job is None and (self.pause_seconds or not self._begin("harder" if harder else "background")):
+            return
+        job = self._job
+        if job is None:
+            return
+        log.info("compaction_waited", since=round(self._wiring.monotonic() - job.began, 3))
+        try:
+            async with asyncio.timeout(max(job.began + WAIT_SECONDS - self._wiring.monotonic(), 0)):
+                await job.ended.wait()
+        except TimeoutError:
+            log.warning("compaction_not_waited_for")
+
+    def ask(self, seq: int) -> str | None:
+        """Do as somebody asked with the command `seq`; return what there is to say, or None while it is being done."""
+        if seq in self._said:
+            return self._said.pop(seq)
+        if self._job is None and not self._begin("asked", seq):
+            return "There is nothing to summarise yet: all of this conversation is recent."
+        return None
+
+    def is_at_work_for(self, command: Command) -> bool:
+        """Tell whether a command waits for the job under way."""
+        return self.is_busy and command.name == COMPACT and not command.args and command.seq not in self._said
+
+    async def undo(self, source: Source) -> Compaction | None:
+        """Revoke the summary in force, and return it; None where there is none."""
+        job = self._job
+        if job is not None:
+            self.stop()
+            await job.ended.wait()
+        summary = self._session.view.summary
+        if summary is not None:
+            await self._wiring.store.append(self._session, Undo(of=summary.seq, source=source))
+        return summary
+
+    def stop(self) -> None:
+        """End the job under way: what it has on disk stays, and what is on its way there arrives."""
+        if self._job is not None and self._task is not None:
+            self._job.is_stopped = True
+            if not self._job.is_committing:
+                self._task.cancel()
+
+    def _begin(self, mode: Mode, asked_by: int | None = None) -> bool:
+        """Begin a job; return whether there is something to do."""
+        past = past_of(self._session)
+        cut = find_cut(past, self.extent, harder=mode != "background")
+        if not cut:
+            return False
+        first_kept = min(message.seq for turn in past.turns[cut:] for message in turn.messages)
+        job = _Job(mode, first_kept, self._wiring.monotonic())
+        if self._next_chunk(job) is None:
+            return False
+        self._job = job
+        self._task = self._tasks.create_task(self._run(job, asked_by), name=f"compaction {self._session.path.stem}")
+        return True
+
+    async def _run(self, job: _Job, asked_by: int | None) -> None:
+        try:
+            while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
+                await self._summarise(chunk, job)
+                job.turns += len(chunk.turns)
+        except (ProviderError, StorageError, TimeoutError, _Unusable) as fault:
+            self._fail(job, str(fault) or f"the model took more than {CALL_SECONDS:g} s for a summary")
+        except Exception:
+            log.exception("compaction_crashed")
+            self._fail(job, "something went wrong on my side")
+        else:
+            self._failures, self._again_at, self.fault = 0, 0.0, ""
+        finally:
+            if asked_by is not None:
+                self._said[asked_by] = self._describe(job)
+            self._job = self._task = None
+            job.ended.set()
+            self._session.changed.set()
+
+    def _next_chunk(self, job: _Job) -> Chunk | None:
+        past, view = past_of(self._session), self._session.view
+        most = len([turn for turn in past.turns if _last_seq(turn) < job.first_kept])
+        return plan_chunk(past, most, view.pending)
+
+    async def _summarise(self, chunk: Chunk, job: _Job) -> None:
+        """Have one summary made, and put it on disk."""
+        past, budget = past_of(self._session), self.extent.budget
+        before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
+        log.info("compaction_started", turns=len(chunk.turns), tokens=before)
+        async with self._wiring.background_slots, asyncio.timeout(CALL_SECONDS):
+            summary, model = await self._ask(chunk, past)
+        after = estimate_tokens(summary)
+        if not summary or after >= before:
+            raise _Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
+        async with self._intake:
+            job.is_committing = True
+            try:
+                await self._commit(chunk, past, _Made(summary, model, before, after))
+            finally:
+                job.is_committing = False
+
+    async def _commit(self, chunk: Chunk, past: Past, made: _Made) -> None:
+        """Put a summary on disk, unless what it was made from is not what stands there now."""
+        now = past_of(self._session)
+        if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
+            raise _Unusable("what was to be summarised was changed meanwhile")
+        start, digest = await self._wiring.store.cover(self._session, chunk.to)
+        record = Compaction(
+            covers=(start, chunk.to),
+            digest=digest,
+            summary=made.summary,
+            model=made.model,
+            tokens_before=made.tokens_before,
+            tokens_after=made.tokens_after,
+        )
+        await self._wiring.store.append(self._session, record)
+        self._session.view.forget_covered()
+        self._wiring.count_compaction("made")
+        log.info("compaction_finished", covers=record.covers, before=made.tokens_before, after=made.tokens_after)
+
+    async def _ask(self, chunk: Chunk, past: Past) -> tuple[str, str]:
+        """Return a summary, and which model made it."""
+        provider, text = self._wiring.background, ""
+        request = build_summary_request(chunk, past, most_tokens=self._wiring.max_output_tokens)
+        async with aclosing(provider.stream(request)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        text += event.text
+                    case Restarted():
+                        text = ""
+                    case Finished(reason="filtered"):
+                        raise _Unusable("the model's provider withheld the summary")
+                    case Finished():
+                        return parse_summary(text), event.model
+        raise _Unusable("the model's answer has no end")
+
+    def _fail(self, job: _Job, fault: str) -> None:
+        pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, LAST_PAUSE_SECONDS)
+        self._failures += 1
+        self._again_at = self._wiring.monotonic() + pause
+        self.fault = fault
+        self._wiring.count_compaction("failed")
+        log.warning("compaction_failed", fault=self.fault, mode=job.mode, pause_seconds=pause)
+
+    def _describe(self, job: _Job) -> str:
+        done = f"{job.turns} turns are now part of the summary. " if job.turns else ""
+        if not job.turns and not self.fault:
+            return "The summary was not made: something else came in between."
+        if self.fault:
+            return f"{done}I could not make a summary: {self.fault}. Nothing was lost, and the conversation goes on."
+        return f"{done}/compact undo brings them back as they were said; /status shows the room."
+
+
+def _last_seq(turn: Turn) -> int:
+    return max(message.seq for message in turn.messages)
