@@ -71,6 +71,10 @@ class _Opened:
     tasks: asyncio.TaskGroup
 
 
+def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> _Opened:
+    return _Opened(session, Outbox(wiring, session), Compactor(wiring, session, intake, tasks), tasks)
+
+
 class SessionActor:
     """Accepts a session's messages, and sees each through to its end."""
 
@@ -147,15 +151,14 @@ class SessionActor:
         if session is None:
             return
         async with asyncio.TaskGroup() as tasks:
-            compactor = Compactor(self._wiring, session, self._intake, tasks)
-            opened = _Opened(session, Outbox(self._wiring, session), compactor, tasks)
-            compactor.look()
+            opened = _opened(session, self._wiring, self._intake, tasks)
+            opened.compactor.look()
             while True:
                 self._bell.clear()
                 await self._step(opened)
                 self._release(session)
                 if self._turn is None and self._closing:
-                    compactor.stop()
+                    opened.compactor.stop()
                     return
                 if await self._slept(opened):
                     return
@@ -224,7 +227,7 @@ class SessionActor:
                 session.set_aside = None
             while not self._stalled:
                 if self._turn is None:
-                    await self._redeliver(session, outbox)
+                    await _redeliver(session, outbox)
                 waiting = (command for command in session.view.commands.values() if command.name != RETRY)
                 command = next((one for one in waiting if not compactor.is_at_work_for(one)), None)
                 if command is None:
@@ -275,12 +278,7 @@ class SessionActor:
             self._turn = None
             turn.ended.set()
             self._bell.set()
-        opened.compactor.look()
-
-    async def _redeliver(self, session: Session, outbox: Outbox) -> None:
-        for ending in list(session.view.undelivered.values()):
-            reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
-            await outbox.deliver(reply, ending.seq, closing_text(ending))
+        opened.compactor.look(turn.reported_tokens)
 
     async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
         """Do nothing more for now: what is on disk stays pending.
@@ -323,3 +321,9 @@ class SessionActor:
     def _release(self, session: Session) -> None:
         for seq in [seq for seq in self._waiting if self._stalled or session.view.is_settled(seq)]:
             self._waiting.pop(seq).set()
+
+
+async def _redeliver(session: Session, outbox: Outbox) -> None:
+    for ending in list(session.view.undelivered.values()):
+        reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
+        await outbox.deliver(reply, ending.seq, closing_text(ending))

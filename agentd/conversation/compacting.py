@@ -29,16 +29,6 @@ __all__ = ["COMPACT", "Compactor", "past_of"]
 
 log = structlog.get_logger()
 
-CALL_SECONDS = 120.0
-"""How long one summary may take: the next step of a job has its own time."""
-
-WAIT_SECONDS = 20.0
-"""How long after a job began a full turn waits for it; then it goes on without what does not fit."""
-
-FIRST_PAUSE_SECONDS = 30.0
-LAST_PAUSE_SECONDS = 600.0
-"""After a job that failed; twice as long each time."""
-
 COMPACT = "compact"
 
 Mode = Literal["background", "asked", "harder"]
@@ -88,6 +78,7 @@ class Compactor:
         self._session = session
         self._intake = intake
         self._tasks = tasks
+        self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
@@ -119,8 +110,10 @@ class Compactor:
         """Return how long until a job is tried again after one that failed."""
         return max(self._again_at - self._wiring.monotonic(), 0.0)
 
-    def look(self) -> None:
-        """Begin a job where one is due."""
+    def look(self, reported_tokens: int = 0) -> None:
+        """Begin a job where one is due, by estimate or by what the provider counted of the last prompt (0: nothing)."""
+        if reported_tokens:
+            self._compare(reported_tokens)
         if self.is_busy or self.pause_seconds:
             return
         past, extent = past_of(self._session), self.extent
@@ -129,14 +122,14 @@ class Compactor:
         if due:
             self._begin("background")
 
-    def check(self, reported_tokens: int) -> None:
-        """Look at what the provider counted: where that is over the budget after all, cut deeper, but only once."""
-        extent = self.extent
-        if reported_tokens <= extent.budget.tokens:
+    def _compare(self, reported_tokens: int) -> None:
+        """Cut deeper where the provider counted more than the budget after all, but only once in a row."""
+        budget_tokens = self.extent.budget.tokens
+        if reported_tokens <= budget_tokens:
             self._is_over = False
         elif not self._is_over and not self.is_busy:
             self._is_over = True
-            log.warning("budget_exceeded", tokens=reported_tokens, budget_tokens=extent.budget.tokens)
+            log.warning("budget_exceeded", tokens=reported_tokens, budget_tokens=budget_tokens)
             self._begin("harder")
 
     async def make_room(self, *, harder: bool = False) -> None:
@@ -148,7 +141,7 @@ class Compactor:
             return
         log.info("compaction_waited", since=round(self._wiring.monotonic() - job.began, 3))
         try:
-            async with asyncio.timeout(max(job.began + WAIT_SECONDS - self._wiring.monotonic(), 0)):
+            async with asyncio.timeout(max(job.began + self._times.wait_seconds - self._wiring.monotonic(), 0)):
                 await job.ended.wait()
         except TimeoutError:
             log.warning("compaction_not_waited_for")
@@ -203,7 +196,7 @@ class Compactor:
                 await self._summarise(chunk, job)
                 job.turns += len(chunk.turns)
         except (ProviderError, StorageError, TimeoutError, _Unusable) as fault:
-            self._fail(job, str(fault) or f"the model took more than {CALL_SECONDS:g} s for a summary")
+            self._fail(job, str(fault) or f"the model took more than {self._times.call_seconds:g} s for a summary")
         except Exception:
             log.exception("compaction_crashed")
             self._fail(job, "something went wrong on my side")
@@ -226,7 +219,7 @@ class Compactor:
         past, budget = past_of(self._session), self.extent.budget
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
-        async with self._wiring.background_slots, asyncio.timeout(CALL_SECONDS):
+        async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
             summary, model = await self._ask(chunk, past)
         after = estimate_tokens(summary)
         if not summary or after >= before:
@@ -275,7 +268,7 @@ class Compactor:
         raise _Unusable("the model's answer has no end")
 
     def _fail(self, job: _Job, fault: str) -> None:
-        pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, LAST_PAUSE_SECONDS)
+        pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
         self._failures += 1
         self._again_at = self._wiring.monotonic() + pause
         self.fault = fault

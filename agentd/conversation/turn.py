@@ -78,6 +78,8 @@ class Turn:
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
+        self.reported_tokens = 0
+        """What the provider counted of the prompt; 0 where it did not say."""
         self.message_ids: tuple[str, ...] = ()
         self.ended = asyncio.Event()
 
@@ -201,6 +203,7 @@ class Turn:
                         self._void(progress)
                     case Finished():
                         progress.finished = event
+                        self.reported_tokens = event.usage.input_tokens
             reason, _ = self._verdict(progress)
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which takes its time

@@ -13,7 +13,21 @@ from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
 
-__all__ = ["Wiring"]
+__all__ = ["SummaryTimes", "Wiring"]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryTimes:
+    """How long a summary may keep anybody."""
+
+    call_seconds: float = 120.0
+    """One of them: the next step of a job has its own time."""
+    wait_seconds: float = 20.0
+    """A full turn waits so long after the job began, and then goes on without what does not fit."""
+    first_pause_seconds: float = 30.0
+    """Until the next try after a job that failed; twice as long each time ..."""
+    last_pause_seconds: float = 600.0
+    """... up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +55,4 @@ class Wiring:
     clock: Clock
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
+    summary_times: SummaryTimes = SummaryTimes()

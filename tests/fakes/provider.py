@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
+from agentd.conversation.wiring import SummaryTimes
+from agentd.providers.base import CompletionRequest, Event, Finished, Provider, TextDelta, Usage
 
 
 class FakeProvider:
@@ -21,6 +22,10 @@ class FakeProvider:
         """How many replies ended, whether they were complete, failed or closed early."""
         self.asked = asyncio.Event()
         """Set at each request."""
+        self.background: Provider | None = None
+        """Who makes the summaries, where that matters to a test ..."""
+        self.summary_times = SummaryTimes()
+        """... and how long that may keep anybody."""
         self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
 
     def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:

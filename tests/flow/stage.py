@@ -15,13 +15,13 @@ from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import build_front
-from agentd.providers.base import Provider
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store, open_store_on
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
+from tests.fakes.scribe import Scribe
 
 ADDRESS = Address("fake", "bot", "dm")
 ADA = Author("ada", "Ada")
@@ -100,7 +100,6 @@ async def daemon(
     *,
     channel: FakeChannel | None = None,
     provider: FakeProvider | None = None,
-    background: Provider | None = None,
     settings: AgentSettings | None = None,
     disk: Disk | None = None,
     drain_seconds: float = 5,
@@ -118,7 +117,7 @@ async def daemon(
             store=store,
             enclosures=Enclosures(folder),
             provider=provider,
-            background=background or FakeProvider("scribe"),
+            background=provider.background or Scribe(),
             front=build_front({channel.name: channel}, channel.aliases, loop.time),
             max_output_tokens=1024,
             temperature=0.7,
@@ -130,6 +129,7 @@ async def daemon(
             clock=lambda: START,
             monotonic=loop.time,
             new_id=lambda: f"t{next(ids)}",
+            summary_times=provider.summary_times,
         )
         async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):

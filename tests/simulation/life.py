@@ -29,6 +29,7 @@ from tests.simulation.kept import KeptMarks
 from tests.simulation.line import Line
 from tests.simulation.loop import Died, VirtualLoop, drain
 from tests.simulation.model import Model, Moods
+from tests.simulation.scribe import Scribe
 from tests.simulation.script import LifeSpan
 from tests.simulation.system import SimulatedSystem
 from tests.simulation.world import World
@@ -162,14 +163,15 @@ class Life:
 
     def _wire(self, store: SessionStore, line: Line) -> Wiring:
         world, script = self.world, self.world.script
-        model = Model(self, world.model_dice, world.numbers, script.moods if self._span else Moods(most_words=30))
+        moods = script.moods if self._span else Moods(most_words=30)
+        model = Model(self, world.model_dice, world.numbers, moods)
         model.asked = world.is_asked
         return Wiring(
             settings=script.settings,
             store=store,
             enclosures=Enclosures(None),
             provider=model,
-            background=model,
+            background=Scribe(self, world.model_dice, moods),
             front=build_front({line.name: line}, FakeAliases(), self._loop.time),
             max_output_tokens=300,
             temperature=0.7,
