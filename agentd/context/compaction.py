@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
+from math import inf
 
+from agentd.context.cutting import boundary
 from agentd.context.prompt import Budget, Past, estimate_turn
 from agentd.context.rendering import render_ending, render_messages
 from agentd.transcript.view import Turn
@@ -100,12 +102,11 @@ def render_turn(turn: Turn, past: Past) -> str:
 
 def _possible_ends(turns: Sequence[Turn], waiting: Iterable[int]) -> list[int]:
     """Return how many turns can be taken in: those after them, and all that waits, must have come later."""
-    later = min(waiting, default=None)
-    firsts: list[float] = [float("inf") if later is None else later]
-    for turn in reversed(turns[1:]):
-        firsts.append(min(firsts[-1], *_seqs([turn])))
+    firsts = accumulate((min(_seqs([turn])) for turn in reversed(turns)), min, initial=min(waiting, default=inf))
+    # The oldest turn of all has none before it: what it begins with bounds nothing.
     lasts = accumulate((max(_seqs([turn])) for turn in turns), max)
-    return [number for number, (last, first) in enumerate(zip(lasts, reversed(firsts), strict=True), 1) if last < first]
+    bounds = reversed(list(firsts)[:-1] if turns else [])
+    return [number for number, (last, first) in enumerate(zip(lasts, bounds, strict=True), 1) if last < first]
 
 
 def _seqs(turns: Iterable[Turn]) -> list[int]:
@@ -116,4 +117,4 @@ def _shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     half = max((most - len(CUT_NOTE)) // 2, 1)
-    return text[:half] + CUT_NOTE + text[-half:]
+    return text[: boundary(text, half, -1)] + CUT_NOTE + text[boundary(text, len(text) - half, 1) :]

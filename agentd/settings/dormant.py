@@ -7,8 +7,6 @@ from agentd.settings.model import Settings
 __all__ = ["find_dormant"]
 
 DORMANT = (
-    "agent.keep_recent_messages",
-    "agent.max_history_messages",
     "limits.",
     "memory.",
     "provider.background",
