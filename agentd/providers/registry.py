@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.local import local_model_missing, open_local
-from agentd.providers.openai import open_openai
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import open_remote
 from agentd.providers.retry import Retrying
 from agentd.providers.settings import ModelSettings
 
@@ -36,7 +37,7 @@ async def open_provider(settings: ModelSettings, progress: Callable[[str], None]
             async with open_local(settings, progress=progress) as embedded:
                 yield embedded
         case "openai":
-            async with open_openai(settings) as remote:
+            async with open_remote(settings, OPENAI, "provider") as remote:
                 yield Retrying(remote)
         case "anthropic":
             raise ProviderRefused('provider.kind: this version does not speak anthropic yet: use "openai" or "local"')

@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.openai import OpenAIProvider, open_openai
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import RemoteProvider, open_remote
 from agentd.providers.settings import ModelSettings
 from agentd.providers.transport import open_client
 from tests.platforms import openai_behaviours as behaviours
@@ -50,16 +51,16 @@ async def server() -> AsyncIterator[OpenAIServer]:
 
 
 @pytest.fixture
-async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
-    async with open_openai(settings(server.base_url)) as opened:
+async def provider(server: OpenAIServer) -> AsyncIterator[RemoteProvider]:
+    async with open_remote(settings(server.base_url), OPENAI, "provider") as opened:
         yield opened
 
 
-async def ask(provider: OpenAIProvider) -> list[Event]:
+async def ask(provider: RemoteProvider) -> list[Event]:
     return [event async for event in provider.stream(REQUEST)]
 
 
-async def fail(provider: OpenAIProvider) -> ProviderError:
+async def fail(provider: RemoteProvider) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
         await ask(provider)
     text = str(caught.value)
@@ -69,7 +70,7 @@ async def fail(provider: OpenAIProvider) -> ProviderError:
     return caught.value
 
 
-async def test_a_reply_comes_in_pieces_with_its_end(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_a_reply_comes_in_pieces_with_its_end(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(reply("Hello there 👋", pieces=["Hel", "lo there ", "👋"]))
 
     assert await ask(provider) == [
@@ -82,7 +83,7 @@ async def test_a_reply_comes_in_pieces_with_its_end(provider: OpenAIProvider, se
     assert provider.context_tokens is None
 
 
-async def test_the_request_says_what_was_asked(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_the_request_says_what_was_asked(provider: RemoteProvider, server: OpenAIServer) -> None:
     await ask(provider)
 
     (asked,) = server.requests
@@ -93,14 +94,14 @@ async def test_the_request_says_what_was_asked(provider: OpenAIProvider, server:
 
 
 async def test_without_a_key_no_authorization_is_sent(server: OpenAIServer) -> None:
-    async with open_openai(settings(server.base_url, key="")) as provider:
+    async with open_remote(settings(server.base_url, key=""), OPENAI, "provider") as provider:
         await ask(provider)
 
     assert "authorization" not in server.requests[0].headers
 
 
 async def test_a_trailing_slash_in_the_address_does_no_harm(server: OpenAIServer) -> None:
-    async with open_openai(settings(f"{server.base_url}/")) as provider:
+    async with open_remote(settings(f"{server.base_url}/"), OPENAI, "provider") as provider:
         events = await ask(provider)
 
     assert isinstance(events[-1], Finished)
@@ -113,7 +114,7 @@ async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    async with open_openai(settings(server.base_url)) as provider:
+    async with open_remote(settings(server.base_url), OPENAI, "provider") as provider:
         await ask(provider)
 
     assert len(server.requests) == 1
@@ -121,7 +122,7 @@ async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(
 
 @pytest.mark.parametrize(("reason", "mapped"), [("length", "length"), ("content_filter", "filtered")])
 async def test_the_reason_of_the_end_is_told(
-    provider: OpenAIProvider, server: OpenAIServer, reason: str, mapped: str
+    provider: RemoteProvider, server: OpenAIServer, reason: str, mapped: str
 ) -> None:
     server.enqueue(reply("a", reason=reason))
     end = (await ask(provider))[-1]
@@ -130,7 +131,7 @@ async def test_the_reason_of_the_end_is_told(
     assert end.reason == mapped
 
 
-async def test_pieces_are_yielded_as_they_come(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_pieces_are_yielded_as_they_come(provider: RemoteProvider, server: OpenAIServer) -> None:
     gate = asyncio.Event()
     server.enqueue(behaviours.slow(["a", "b"], gate))
     async with aclosing(provider.stream(REQUEST)) as events:
@@ -142,13 +143,13 @@ async def test_pieces_are_yielded_as_they_come(provider: OpenAIProvider, server:
     assert rest[0] == TextDelta("b")
 
 
-async def test_a_server_that_cannot_stream_is_accepted(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_a_server_that_cannot_stream_is_accepted(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.whole("all at once"))
 
     assert await ask(provider) == [TextDelta("all at once"), Finished("stop", Usage(5, 3), "tiny")]
 
 
-async def test_closing_early_ends_the_request(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_closing_early_ends_the_request(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.slow(["a", "b"], asyncio.Event()))
     async with aclosing(provider.stream(REQUEST)) as events:
         await anext(events)
@@ -156,7 +157,7 @@ async def test_closing_early_ends_the_request(provider: OpenAIProvider, server: 
     await server.left.wait()
 
 
-async def test_cancelling_ends_the_request(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_cancelling_ends_the_request(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.slow(["a", "b"], asyncio.Event()))
     begun = asyncio.Event()
 
@@ -197,7 +198,7 @@ async def test_cancelling_ends_the_request(provider: OpenAIProvider, server: Ope
     ],
 )
 async def test_every_failure_has_its_class(
-    provider: OpenAIProvider, server: OpenAIServer, behaviour: Behaviour, kind: type[ProviderError]
+    provider: RemoteProvider, server: OpenAIServer, behaviour: Behaviour, kind: type[ProviderError]
 ) -> None:
     server.enqueue(behaviour)
     error = await fail(provider)
@@ -207,7 +208,7 @@ async def test_every_failure_has_its_class(
     assert isinstance((await ask(provider))[-1], Finished)
 
 
-async def test_text_before_a_cut_was_yielded(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_text_before_a_cut_was_yielded(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.cut(["He", "l"]))
     async with aclosing(provider.stream(REQUEST)) as events:
         heard = [await anext(events), await anext(events)]
@@ -217,7 +218,7 @@ async def test_text_before_a_cut_was_yielded(provider: OpenAIProvider, server: O
     assert heard == [TextDelta("He"), TextDelta("l")]
 
 
-async def test_how_long_to_wait_is_passed_on(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_how_long_to_wait_is_passed_on(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.rate_limited("20"))
     error = await fail(provider)
 
@@ -235,12 +236,12 @@ async def test_a_complete_reply_does_not_wait_long_for_its_counts(
     server.enqueue(behaviours.raw([COMPLETE], then="hang"))
     chosen = settings(server.base_url, timeout_seconds=timeout_seconds)
     async with open_client(chosen) as client:
-        events = await ask(OpenAIProvider(client, chosen, counts_seconds))
+        events = await ask(RemoteProvider(client, chosen, OPENAI, counts_seconds=counts_seconds))
 
     assert events == [TextDelta("a"), Finished("stop", Usage(), "tiny")]
 
 
-async def test_a_complete_reply_survives_the_loss_of_its_counts(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_a_complete_reply_survives_the_loss_of_its_counts(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.raw([COMPLETE], then="break"))
 
     assert await ask(provider) == [TextDelta("a"), Finished("stop", Usage(), "tiny")]
@@ -248,7 +249,7 @@ async def test_a_complete_reply_survives_the_loss_of_its_counts(provider: OpenAI
 
 @pytest.mark.parametrize("names", [["max_tokens"], ["temperature"], ["stream_options", "temperature", "max_tokens"]])
 async def test_a_parameter_that_was_refused_is_not_sent_again(
-    provider: OpenAIProvider, server: OpenAIServer, names: list[str]
+    provider: RemoteProvider, server: OpenAIServer, names: list[str]
 ) -> None:
     server.enqueue(*(behaviours.refuse_parameter(name) for name in names))
     await ask(provider)
@@ -261,7 +262,7 @@ async def test_a_parameter_that_was_refused_is_not_sent_again(
 
 
 async def test_a_server_that_refuses_the_same_parameter_for_ever_is_believed(
-    provider: OpenAIProvider, server: OpenAIServer
+    provider: RemoteProvider, server: OpenAIServer
 ) -> None:
     server.enqueue(*(behaviours.refuse_parameter("temperature") for _ in range(5)))
     error = await fail(provider)
@@ -280,7 +281,7 @@ async def test_a_server_that_refuses_the_same_parameter_for_ever_is_believed(
     ids=["a line", "an event", "a text"],
 )
 async def test_a_reply_without_an_end_is_refused(
-    provider: OpenAIProvider, server: OpenAIServer, chunks: Callable[[], itertools.repeat[bytes]]
+    provider: RemoteProvider, server: OpenAIServer, chunks: Callable[[], itertools.repeat[bytes]]
 ) -> None:
     server.enqueue(behaviours.raw(chunks()))
     error = await fail(provider)
@@ -289,7 +290,7 @@ async def test_a_reply_without_an_end_is_refused(
     assert "without an end" in str(error)
 
 
-async def test_a_document_without_an_end_is_refused(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_a_document_without_an_end_is_refused(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(behaviours.raw(itertools.repeat(b" " * 60_000), content_type="application/json"))
     error = await fail(provider)
 
@@ -299,7 +300,7 @@ async def test_a_document_without_an_end_is_refused(provider: OpenAIProvider, se
 
 async def test_silence_is_told_with_its_length(server: OpenAIServer) -> None:
     server.enqueue(behaviours.hang())
-    async with open_openai(settings(server.base_url, timeout_seconds=0.05)) as provider:
+    async with open_remote(settings(server.base_url, timeout_seconds=0.05), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRetryable)
@@ -311,7 +312,7 @@ async def test_a_closed_port_is_told_as_such() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    async with open_openai(settings(f"http://127.0.0.1:{port}/v1")) as provider:
+    async with open_remote(settings(f"http://127.0.0.1:{port}/v1"), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRetryable)
@@ -319,7 +320,7 @@ async def test_a_closed_port_is_told_as_such() -> None:
 
 
 async def test_a_server_without_tls_is_told_as_such(server: OpenAIServer) -> None:
-    async with open_openai(settings(server.base_url.replace("http:", "https:"))) as provider:
+    async with open_remote(settings(server.base_url.replace("http:", "https:")), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRetryable)
@@ -327,7 +328,7 @@ async def test_a_server_without_tls_is_told_as_such(server: OpenAIServer) -> Non
 
 
 async def test_a_wrong_path_names_the_address(server: OpenAIServer) -> None:
-    async with open_openai(settings(server.base_url.replace("/v1", "/v2"))) as provider:
+    async with open_remote(settings(server.base_url.replace("/v1", "/v2")), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRefused)
@@ -338,7 +339,7 @@ async def test_a_wrong_path_names_the_address(server: OpenAIServer) -> None:
     "base_url", ["127.0.0.1:8080/v1", "ftp://127.0.0.1/v1", "http://h:port/v1", "http://xn--a/v1", "http://"]
 )
 async def test_an_unusable_address_is_refused(base_url: str) -> None:
-    async with open_openai(settings(base_url)) as provider:
+    async with open_remote(settings(base_url), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRefused)
@@ -347,7 +348,7 @@ async def test_an_unusable_address_is_refused(base_url: str) -> None:
 
 @pytest.mark.parametrize("key", [f"{KEY}\nX-Other: 1", f"{KEY}ü"])
 async def test_a_key_that_cannot_be_sent_is_refused(server: OpenAIServer, key: str) -> None:
-    async with open_openai(settings(server.base_url, key=key)) as provider:
+    async with open_remote(settings(server.base_url, key=key), OPENAI, "provider") as provider:
         error = await fail(provider)
 
     assert isinstance(error, ProviderRefused)
@@ -385,7 +386,7 @@ async def test_the_server_runs_as_a_process_and_records_what_it_was_asked(tmp_pa
     try:
         assert process.stdout is not None
         base_url = (await process.stdout.readline()).decode().strip()
-        async with open_openai(settings(base_url)) as provider:
+        async with open_remote(settings(base_url), OPENAI, "provider") as provider:
             events = await ask(provider)
     finally:
         process.send_signal(signal.SIGTERM)
