@@ -35,8 +35,12 @@ _STATUS_OF = {
     "insufficient_quota": 429,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "request_too_large": 413,
 }
 """What the names that stand for a status inside a stream mean; any other fault there is the server's own."""
+
+_NO_CREDIT = "credit balance is too low"
+"""Anthropic's words, under a status that says nothing of it."""
 
 # One alternative for each family of wordings; some of the servers that use it stand beside it.
 _TOO_LONG = re.compile(
@@ -124,7 +128,7 @@ def build_error(fault: Fault, server: Server) -> ProviderError:
     status, key = fault.status, f"{server.section}.api_key"
     if _is_too_long(fault):
         return ContextTooLong(f"the conversation is too long for {server.model} at {server.host}: shorten it")
-    if status == 402 or "insufficient_quota" in fault.names:
+    if status == 402 or "insufficient_quota" in fault.names or _NO_CREDIT in fault.message.lower():
         return ProviderRefused(
             f"the account at {server.host} has no credit left: add credit there, or set another {key}"
         )
