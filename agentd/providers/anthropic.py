@@ -8,7 +8,7 @@ from agentd.providers.remote import Dialect
 __all__ = ["ANTHROPIC"]
 
 VERSION = "2023-06-01"
-"""Of the protocol; there is no newer one."""
+"""Of the protocol. In the newer one, 2026-10-21, no model takes a temperature; imitations know this one."""
 
 
 def _build_headers(key: str) -> dict[str, str]:
