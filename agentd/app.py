@@ -30,6 +30,7 @@ from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
+from agentd.providers.observing import Gauges
 from agentd.providers.registry import open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
@@ -154,7 +155,7 @@ async def _open_parts(
                 ),
                 observe=metrics.append_seconds.observe,
             ) as store,
-            _open_provider(settings) as provider,
+            _open_provider(settings, metrics) as provider,
             open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
         ):
             yield Parts(state, front, store, router)
@@ -207,12 +208,20 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
 
 
 @asynccontextmanager
-async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
+async def _open_provider(settings: Settings, metrics: Metrics) -> AsyncIterator[Provider]:
     try:
-        async with open_provider(settings.provider, _say) as provider:
+        async with open_provider(settings.provider, _say, _build_gauges(metrics)) as provider:
             yield provider
     except ProviderRefused as fault:
         raise ConfigError(str(fault)) from fault
+
+
+def _build_gauges(metrics: Metrics) -> Gauges:
+    return Gauges(
+        observe_seconds=lambda model, seconds: metrics.provider_seconds.labels(model).observe(seconds),
+        count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
+        count_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
+    )
 
 
 def _wire(settings: Settings, store: SessionStore, provider: Provider, front: Front, clock: Clock) -> Wiring:

@@ -11,8 +11,6 @@ DORMANT = (
     "agent.max_history_messages",
     "limits.",
     "memory.",
-    "provider.background",
-    "provider.fallbacks",
     "storage.",
     "tasks.",
 )
