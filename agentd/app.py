@@ -30,13 +30,14 @@ from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
+from agentd.providers.fallback import FallingBack
 from agentd.providers.observing import Gauges
 from agentd.providers.registry import open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
 from agentd.service.state import State, open_state
-from agentd.service.status import Watch
+from agentd.service.status import ModelStatus, Watch
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
@@ -117,6 +118,7 @@ class Parts:
     state: State
     front: Front
     store: SessionStore
+    provider: Provider
     router: Router
 
 
@@ -158,7 +160,7 @@ async def _open_parts(
             _open_provider(settings, metrics) as provider,
             open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
         ):
-            yield Parts(state, front, store, router)
+            yield Parts(state, front, store, provider, router)
 
 
 @asynccontextmanager
@@ -201,7 +203,8 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
 
 def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Handler]:
     """Return what the command line may ask of this daemon."""
-    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, time.monotonic)
+    models = partial(_look_at_models, parts.provider)
+    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
     return {"import": tending.take_in, "repair": tending.repair, "status": watch.tell, **approving.handlers}
@@ -214,6 +217,15 @@ async def _open_provider(settings: Settings, metrics: Metrics) -> AsyncIterator[
             yield provider
     except ProviderRefused as fault:
         raise ConfigError(str(fault)) from fault
+
+
+def _look_at_models(provider: Provider) -> list[ModelStatus]:
+    if not isinstance(provider, FallingBack):
+        return []
+    return [
+        ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
+        for state in provider.look()
+    ]
 
 
 def _build_gauges(metrics: Metrics) -> Gauges:

@@ -33,9 +33,14 @@ class Breaker:
         self.again_at = 0.0
         """When the pause is over, by the clock."""
 
+    @property
+    def left_seconds(self) -> float:
+        """How much of the pause is left; 0 while it is closed too."""
+        return max(0.0, self.again_at - self._monotonic()) if self.pause_seconds else 0.0
+
     def admit(self) -> int | None:
         """Return a ticket to ask with; None where nobody should. After a pause only one is let in, until it settles."""
-        if self.pause_seconds and (self._tries or self._monotonic() < self.again_at):
+        if self.pause_seconds and (self._tries or self.left_seconds):
             return None
         return self.insist()
 

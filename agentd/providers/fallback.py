@@ -17,19 +17,29 @@ from agentd.providers.base import CompletionRequest, Event, Finished, Provider, 
 from agentd.providers.breaker import Breaker
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
 
-__all__ = ["FallingBack", "Member"]
+__all__ = ["FallingBack", "Member", "MemberState"]
 
 _log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Member:
-    """One provider of the row: the section of the settings that names it, and the last reason why it gave up."""
+    """One provider of the row: the section of the settings that names it, and why it gave up when last asked."""
 
     section: str
     provider: Provider
     breaker: Breaker
     fault: ProviderRetryable | ProviderRefused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """How one is, for who looks after them: its last fault (none: empty), and for how long it is not asked."""
+
+    section: str
+    model: str
+    fault: str
+    pause_seconds: float
 
 
 class FallingBack:
@@ -55,7 +65,19 @@ class FallingBack:
             if attempt.fault is None:
                 return
             before = attempt
-        raise self._sum_up()
+        raise self._sum_up(before)
+
+    def look(self) -> list[MemberState]:
+        """Return how each is now, in their order."""
+        return [
+            MemberState(
+                member.section,
+                member.provider.model,
+                str(member.fault or ""),
+                round(member.breaker.left_seconds, 1),
+            )
+            for member in self.members
+        ]
 
     def _row(self) -> Iterator[tuple[Member, int]]:
         """Yield whom to ask, with the ticket for it; always someone."""
@@ -69,9 +91,9 @@ class FallingBack:
             soonest = min(self.members, key=lambda member: member.breaker.again_at)
             yield soonest, soonest.breaker.insist()
 
-    def _sum_up(self) -> ProviderError:
-        """Say in one sentence that nobody can answer: the main one's reason counts."""
-        main, others = self.members[0].fault, len(self.members) - 1
+    def _sum_up(self, last: _Attempt | None) -> ProviderError:
+        """Say in one sentence that nobody can answer: the main one's reason counts, if it has not come back since."""
+        main, others = self.members[0].fault or (last and last.fault), len(self.members) - 1
         reason = str(main).rstrip(".")
         text = f"{reason}; {'the fallback' if others == 1 else f'the {others} fallbacks'} cannot answer either"
         if isinstance(main, ProviderRetryable):
@@ -100,7 +122,7 @@ class _Attempt:
                         void = False
                     self.said = isinstance(event, TextDelta) or (self.said and not isinstance(event, Restarted))
                     if isinstance(event, Finished):
-                        settle = breaker.succeed
+                        settle, self.member.fault = breaker.succeed, None
                     yield event
         except ContextTooLong:
             settle = breaker.succeed  # it is well: the prompt is not

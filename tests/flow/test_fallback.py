@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import stamina
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.flow.bot import ADA, Bot, open_bot
 from tests.platforms.anthropic_behaviours import overloaded, unauthorised
@@ -129,3 +131,28 @@ async def test_a_refused_key_of_the_fallback_is_never_shown(pair: Pair) -> None:
     [told] = texts(pair.bot.telegram.screen(ADA))
     assert "sk-spare" not in told
     assert len(pair.fallback.requests) == 1
+
+
+def scrape(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+async def test_what_each_model_did_is_on_the_port_of_the_metrics(pair: Pair) -> None:
+    pair.bot.model.enqueue(*[failing()] * ATTEMPTS)
+    with capture_logs() as logs:
+        async with pair.bot.run(f'{pair.config}[service]\nmetrics_listen = "127.0.0.1:0"'):
+            await pair.exchange("Hello", 1)
+            [port] = [log["port"] for log in logs if log["event"] == "metrics_served"]
+            figures = (await asyncio.to_thread(scrape, port)).splitlines()
+
+    [asked] = pair.fallback.requests
+    heard = len(f"{asked.body.system and asked.body.system[0].text} {asked.last_user_text}".split())
+    assert f'agentd_provider_errors_total{{reason="retryable"}} {ATTEMPTS}.0' in figures
+    assert 'agentd_provider_seconds_count{model="spare"} 1.0' in figures
+    assert f'agentd_tokens_total{{kind="input",model="spare"}} {heard}.0' in figures
+    assert 'agentd_tokens_total{kind="output",model="spare"} 3.0' in figures
+    assert 'agentd_tokens_total{kind="cached",model="spare"} 0.0' in figures

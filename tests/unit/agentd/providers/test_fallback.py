@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Restarted, TextDelta, Usage
 from agentd.providers.breaker import FAILURES, FIRST_PAUSE_SECONDS, Breaker
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.fallback import FallingBack, Member
+from agentd.providers.fallback import FallingBack, Member, MemberState
 from tests.fakes.provider import FakeProvider
 
 REQUEST = CompletionRequest((PromptMessage("user", "a planted prompt"),), 64, 0.5)
@@ -226,6 +226,34 @@ async def test_after_a_whole_reply_nobody_else_is_asked() -> None:
 
     assert heard == [TextDelta("ok"), ends("main")]
     assert row.asked == [1, 0]
+
+
+async def test_each_tells_how_it_is() -> None:
+    row = two()
+    for _ in range(FAILURES):
+        row.fakes[0].enqueue(NO)
+        await row.ask()
+    row.now += 10
+    down = row.provider.look()
+    row.now += FIRST_PAUSE_SECONDS
+    await row.ask()
+
+    second = MemberState("provider1", "second", "", 0)
+    assert down == [MemberState("provider", "main", str(NO), 20.0), second]
+    assert row.provider.look() == [MemberState("provider", "main", "", 0), second]
+
+
+async def test_a_main_one_that_came_back_meanwhile_does_not_take_the_blame() -> None:
+    row, fails = two(), asyncio.Event()
+    row.fakes[0].enqueue(NO)
+    row.fakes[1].enqueue(fails, ProviderRetryable("the second is busy"))
+    async with asyncio.TaskGroup() as tasks:
+        failing = tasks.create_task(row.fail(), name="failing")
+        await row.fakes[1].asked.wait()
+        await row.ask()
+        fails.set()
+
+    assert str(failing.result()).startswith("the second is busy; ")
 
 
 async def test_what_happens_is_logged_without_the_prompt() -> None:
