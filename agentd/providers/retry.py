@@ -16,7 +16,7 @@ import structlog
 from agentd.providers.base import CompletionRequest, Event, Provider, Restarted, TextDelta
 from agentd.providers.errors import ProviderRetryable
 
-__all__ = ["Retrying", "describe_wait", "wait_before_next"]
+__all__ = ["BRIEF_SECONDS", "LONGEST_ASKED_SECONDS", "Retrying", "describe_wait", "wait_before_next"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -26,24 +26,30 @@ JITTER_SECONDS = 0.5
 LONGEST_ASKED_SECONDS = 60.0
 """Somebody waits for the reply: what a server asks for beyond this is told instead of waited."""
 
+BRIEF_SECONDS = 5.0
+"""The same where somebody else can be asked instead."""
+
 _log = structlog.get_logger()
 
 
 class Retrying:
     """A provider that asks the one inside it several times, as long as there is hope."""
 
-    def __init__(self, inner: Provider, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, inner: Provider, attempts: int = ATTEMPTS, longest_asked_seconds: float = LONGEST_ASKED_SECONDS
+    ) -> None:
         """Take name and size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
         self._attempts = attempts
+        self._longest_asked_seconds = longest_asked_seconds
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
         said = False
         async for attempt in stamina.retry_context(
-            on=wait_before_next,
+            on=self._wait_before_next,
             attempts=self._attempts,
             timeout=None,
             wait_initial=FIRST_WAIT_SECONDS,
@@ -64,7 +70,7 @@ class Retrying:
             except ProviderRetryable as exc:
                 if is_left:
                     raise
-                fault = _with_long_wait(exc)
+                fault = self._with_long_wait(exc)
             else:
                 return
             self._log(fault, attempt)
@@ -73,8 +79,17 @@ class Retrying:
             with attempt:
                 raise fault
 
+    def _wait_before_next(self, exc: Exception) -> bool | float:
+        return wait_before_next(exc, self._longest_asked_seconds)
+
+    def _with_long_wait(self, fault: ProviderRetryable) -> ProviderRetryable:
+        asked = fault.retry_after_seconds
+        if asked is None or asked <= self._longest_asked_seconds:
+            return fault
+        return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)
+
     def _log(self, fault: ProviderRetryable, attempt: stamina.Attempt) -> None:
-        if attempt.num < self._attempts and wait_before_next(fault) is not False:
+        if attempt.num < self._attempts and self._wait_before_next(fault) is not False:
             asked = fault.retry_after_seconds
             _log.warning(
                 "provider_retry_scheduled",
@@ -84,13 +99,13 @@ class Retrying:
             )
 
 
-def wait_before_next(exc: Exception) -> bool | float:
+def wait_before_next(exc: Exception, longest_asked_seconds: float) -> bool | float:
     """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
     if not isinstance(exc, ProviderRetryable):
         return False
     if exc.retry_after_seconds is None:
         return True
-    return exc.retry_after_seconds if exc.retry_after_seconds <= LONGEST_ASKED_SECONDS else False
+    return exc.retry_after_seconds if exc.retry_after_seconds <= longest_asked_seconds else False
 
 
 def describe_wait(seconds: float) -> str:
@@ -99,10 +114,3 @@ def describe_wait(seconds: float) -> str:
         if seconds > 2 * unit_seconds:
             return f"{math.ceil(seconds / unit_seconds)} {unit}"
     return f"{math.ceil(seconds)} seconds"
-
-
-def _with_long_wait(fault: ProviderRetryable) -> ProviderRetryable:
-    asked = fault.retry_after_seconds
-    if asked is None or asked <= LONGEST_ASKED_SECONDS:
-        return fault
-    return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)

@@ -9,8 +9,6 @@ __all__ = ["find_dormant"]
 DORMANT = (
     "limits.",
     "memory.",
-    "provider.background",
-    "provider.fallbacks",
     "storage.",
     "tasks.",
 )

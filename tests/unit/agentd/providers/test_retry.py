@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.retry import Retrying, describe_wait, wait_before_next
+from agentd.providers.retry import LONGEST_ASKED_SECONDS, Retrying, describe_wait, wait_before_next
 from tests.fakes.provider import FakeProvider
 
 REQUEST = CompletionRequest((PromptMessage("user", "a planted prompt"),), 64, 0.5)
@@ -146,7 +146,7 @@ async def test_a_long_wait_is_told_instead_of_waited() -> None:
     ],
 )
 def test_the_servers_wait_is_kept_exactly_or_not_at_all(fault: Exception, wait: bool | float) -> None:
-    decided = wait_before_next(fault)
+    decided = wait_before_next(fault, LONGEST_ASKED_SECONDS)
 
     assert (decided, type(decided)) == (wait, type(wait))
 
