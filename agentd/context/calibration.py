@@ -17,7 +17,8 @@ __all__ = ["HIGHEST", "LOWEST", "SAFETY", "START", "Calibration", "Learnt"]
 START = 1.1
 """Before anything is learnt: rather too much than too little."""
 
-LOWEST, HIGHEST = 0.7, 5.0
+LOWEST = 0.7
+HIGHEST = 5.0
 """No vocabulary measured counts less than 0.7 of the estimate. Current ones count up to 1.4, older ones 4.1 (Thai)."""
 
 SAFETY = 1.2
@@ -26,7 +27,8 @@ message: at most that by current vocabularies, over all pairs of 48 kinds of tex
 divided by it is not exceeded then. Not covered are a conversation's first prompt, and a pasted text that makes up most
 of one, in a language that the model's vocabulary cuts up: the factor is right one to four turns later."""
 
-RISE, FALL = 0.7, 0.3
+RISE = 0.7
+FALL = 0.3
 """How much of the way to what was reported a factor goes: too low, a budget overflows; too high, room is wasted."""
 
 MOST_CHANGE = 2.0

@@ -160,6 +160,16 @@ def test_days_that_are_over_do_not_pile_up() -> None:
     assert len(limited) == 2
 
 
+def test_a_day_that_is_over_is_remembered_until_it_is_kept() -> None:
+    clock = Clock()
+    limited = spending(clock=clock)
+    for _ in range(4):
+        limited.spend(ADA, 1)
+        clock.now += timedelta(days=1)
+
+    assert [day for day, _ in limited.take_changed()] == ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"]
+
+
 @given(st.lists(st.tuples(st.sampled_from([ADA, BOB]), st.integers(0, 400)), max_size=30), st.integers(1, 1_000))
 def test_whoever_asks_before_each_call_never_exceeds_a_limit(calls: list[tuple[str, int]], limit: int) -> None:
     limited = spending(person=limit, everybody=limit + limit // 2)

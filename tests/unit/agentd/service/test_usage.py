@@ -49,6 +49,14 @@ async def test_days_that_are_long_over_go_and_others_stay(tmp_path: Path) -> Non
     assert await kept(path, NOW - timedelta(days=KEPT_DAYS)) == {(days[0], "telegram:1"): 3, TODAY: 7}
 
 
+async def test_a_clock_that_was_wrong_for_a_while_does_not_make_today_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    await keep(path, {TODAY: 7})
+    await keep(path, {("2099-01-01", "telegram:1"): 3, ("2026-03-01", "slack:U2"): 2})
+
+    assert (await kept(path))[TODAY] == 7
+
+
 async def test_a_persons_id_that_holds_what_is_no_character_does_not_keep_others_from_being_kept(
     tmp_path: Path,
 ) -> None:
