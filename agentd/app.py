@@ -21,6 +21,8 @@ import structlog
 
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.commands import COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
@@ -36,6 +38,7 @@ from agentd.providers.registry import open_background, open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.status import ModelStatus, Watch
 from agentd.service.workspace import hold_workspace
@@ -122,6 +125,15 @@ class Parts:
     router: Router
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is learnt and counted beside the replies."""
+
+    calibration: Calibration
+    spending: Spending
+    metrics: Metrics
+
+
 async def _live(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
 ) -> None:
@@ -145,6 +157,9 @@ async def _open_parts(
         if channels.keys() - CONSOLE:
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
+        counted = Counted(
+            _calibrate(state, metrics), Spending(settings.limits, state.usage.recent, edges.clock), metrics
+        )
         async with (
             open_store(
                 settings.workspace / "sessions",
@@ -158,11 +173,26 @@ async def _open_parts(
                 observe=metrics.append_seconds.observe,
             ) as store,
             _open_models(settings, metrics) as models,
+            save_regularly(_saves(state, counted)),
             open_router(
-                _wire(settings, store, models, front, edges.clock, metrics), kept.session_scope, drain
+                _wire(settings, store, models, front, edges.clock, counted), kept.session_scope, drain
             ) as router,
         ):
             yield Parts(state, front, store, models.main, router)
+
+
+def _calibrate(state: State, metrics: Metrics) -> Calibration:
+    return Calibration(
+        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        lambda model, ratio: metrics.token_estimate_ratio.labels(model).set(ratio),
+    )
+
+
+def _saves(state: State, counted: Counted) -> Sequence[Save]:
+    return (
+        partial(save, counted.calibration, state.factors.keep),
+        partial(save, counted.spending, state.usage.keep),
+    )
 
 
 @asynccontextmanager
@@ -251,7 +281,7 @@ def _build_gauges(metrics: Metrics) -> Gauges:
 
 
 def _wire(
-    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, metrics: Metrics
+    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, counted: Counted
 ) -> Wiring:
     return Wiring(
         settings=settings.agent,
@@ -266,7 +296,9 @@ def _wire(
         stale_after_minutes=settings.channels_config.stale_after_minutes,
         slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
         background_slots=asyncio.Semaphore(settings.tasks.concurrency),
-        count_compaction=lambda outcome: metrics.compactions_total.labels(outcome).inc(),
+        calibration=counted.calibration,
+        spending=counted.spending,
+        count_compaction=lambda outcome: counted.metrics.compactions_total.labels(outcome).inc(),
         clock=clock,
         monotonic=time.monotonic,
         new_id=_new_id,

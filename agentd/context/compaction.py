@@ -70,13 +70,15 @@ def find_cut(past: Past, extent: Extent, *, harder: bool = False) -> int:
     return max(len(past.turns) - max(min(most, fitting), unended + 1), 0)
 
 
-def plan_chunk(past: Past, most_turns: int, waiting: Iterable[int]) -> Chunk | None:
+def plan_chunk(
+    past: Past, most_turns: int, waiting: Iterable[int], most_characters: int = SOURCE_CHARACTERS
+) -> Chunk | None:
     """Return what the next summary should take in, of so many turns; None where nothing can be.
 
-    `waiting` are the seqs of messages without an end.
+    `waiting` are the seqs of messages without an end. Of turns that say more than `most_characters`, one is taken in.
     """
     lengths = accumulate(len(render_turn(turn, past)) for turn in past.turns[:most_turns])
-    count = max(len(list(takewhile(lambda length: length <= SOURCE_CHARACTERS, lengths))), 1)
+    count = max(len(list(takewhile(lambda length: length <= most_characters, lengths))), 1)
     ends = [end for end in _possible_ends(past.turns, waiting) if end <= most_turns]
     within = [end for end in ends if end <= count] or ends[:1]
     if not within:
@@ -85,11 +87,11 @@ def plan_chunk(past: Past, most_turns: int, waiting: Iterable[int]) -> Chunk | N
     return Chunk(turns, max(_seqs(turns)))
 
 
-def render_source(chunk: Chunk, past: Past) -> str:
+def render_source(chunk: Chunk, past: Past, most_characters: int = SOURCE_CHARACTERS) -> str:
     """Return what the turns said, for whoever is to summarise it; what is too long is cut in the middle of each."""
-    share = SOURCE_CHARACTERS // len(chunk.turns)
+    share = most_characters // len(chunk.turns)
     texts = [render_turn(turn, past) for turn in chunk.turns]
-    if sum(map(len, texts)) > SOURCE_CHARACTERS:
+    if sum(map(len, texts)) > most_characters:
         texts = [_shortened(text, share) for text in texts]
     return "\n\n".join(texts)
 

@@ -7,13 +7,14 @@ text of a model about text of people: it is cleaned and cut before it is kept, a
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
-from agentd.context.compaction import Chunk, render_source
+from agentd.context.compaction import SOURCE_CHARACTERS, Chunk, render_source
 from agentd.context.cutting import boundary
 from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past
 from agentd.providers.base import CompletionRequest, PromptMessage
 
-__all__ = ["SUMMARY_CHARACTERS", "build_summary_request", "parse_summary"]
+__all__ = ["SUMMARY_CHARACTERS", "Capacity", "build_capacity", "build_summary_request", "parse_summary"]
 
 SUMMARY_CHARACTERS = 2_000
 """What is kept of a summary (the seed's figure)."""
@@ -23,6 +24,9 @@ TEMPERATURE = 0.2
 
 OUTPUT_TOKENS = 1_024
 """Room for `SUMMARY_CHARACTERS` in most scripts."""
+
+LEAST_CHARACTERS = 500
+"""What is read of a turn, however small the model is."""
 
 ORDER = f"""\
 You keep the record of a conversation between a person and an assistant. You get the record so far and what was said \
@@ -41,16 +45,35 @@ MATERIAL, MATERIAL_END = "<<<", ">>>"
 _FENCES = str.maketrans({"<": "‹", ">": "›"})
 
 
-def build_summary_request(chunk: Chunk, past: Past, *, most_tokens: int) -> CompletionRequest:
-    """Ask for one summary that takes in a chunk; the answer may have so many tokens at most."""
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one request for a summary is made from at most, and how long the answer may be."""
+
+    characters: int
+    output_tokens: int
+
+
+def build_capacity(context_tokens: int | None, output_tokens: int) -> Capacity:
+    """Return what a model with such a context (None: a large one) and room for such an answer can be given."""
+    output_tokens = min(OUTPUT_TOKENS, output_tokens)
+    if context_tokens is None:
+        return Capacity(SOURCE_CHARACTERS, output_tokens)
+    # A character is hardly ever more than one token; the order and the summary so far take about a thousand.
+    room = context_tokens - output_tokens - SUMMARY_CHARACTERS // 2
+    return Capacity(min(max(room, LEAST_CHARACTERS), SOURCE_CHARACTERS), output_tokens)
+
+
+def build_summary_request(chunk: Chunk, past: Past, capacity: Capacity) -> CompletionRequest:
+    """Ask for one summary that takes in a chunk."""
     before = past.summary or "(none yet)"
+    said = render_source(chunk, past, capacity.characters)
     asked = (
         f"The record so far:\n{MATERIAL}\n{_fenced(before)}\n{MATERIAL_END}\n\n"
-        f"What was said since:\n{MATERIAL}\n{_fenced(render_source(chunk, past))}\n{MATERIAL_END}\n\n"
+        f"What was said since:\n{MATERIAL}\n{_fenced(said)}\n{MATERIAL_END}\n\n"
         "Now write the whole record anew."
     )
     messages = (PromptMessage("system", ORDER), PromptMessage("user", asked))
-    return CompletionRequest(messages, min(OUTPUT_TOKENS, most_tokens), TEMPERATURE)
+    return CompletionRequest(messages, capacity.output_tokens, TEMPERATURE)
 
 
 def parse_summary(answer: str) -> str:

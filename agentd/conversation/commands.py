@@ -64,7 +64,7 @@ def unknown_text(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a conversation takes of its budget, in tokens by estimate, and what is done about that."""
+    """What a conversation takes of its budget, in tokens as the model counts them, and what is done about that."""
 
     tokens: int
     budget_tokens: int

@@ -14,14 +14,15 @@ from typing import Literal
 import structlog
 
 from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
-from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn
-from agentd.context.summary import build_summary_request, parse_summary
+from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn
+from agentd.context.summary import Capacity, build_capacity, build_summary_request, parse_summary
 from agentd.context.tokens import estimate_tokens
+from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.providers.base import Finished, Restarted, TextDelta
 from agentd.providers.errors import ProviderError
-from agentd.transcript.records import Command, Compaction, Source, Undo
+from agentd.transcript.records import Command, Compaction, Undo
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
 
@@ -78,6 +79,7 @@ class Compactor:
         self._session = session
         self._intake = intake
         self._tasks = tasks
+        self._account = Account(wiring, session)
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
@@ -94,11 +96,16 @@ class Compactor:
         """Return how long the conversation may become."""
         settings, provider = self._wiring.settings, self._wiring.provider
         context = min(settings.max_context_tokens, provider.context_tokens or settings.max_context_tokens)
-        budget = build_budget(context, self._wiring.max_output_tokens)
+        budget = build_budget(context, self._wiring.max_output_tokens, self.factor)
         # Of two settings that contradict each other, the one that was left at its default gives way.
         keep = settings.keep_recent_messages
         keep = keep if keep < settings.max_history_messages else settings.max_history_messages // 2
         return Extent(budget, settings.max_history_messages, keep)
+
+    @property
+    def factor(self) -> float:
+        """Return how many tokens the model counts for one of the estimate's."""
+        return self._account.factor
 
     @property
     def is_busy(self) -> bool:
@@ -124,7 +131,7 @@ class Compactor:
 
     def _compare(self, reported_tokens: int) -> None:
         """Cut deeper where the provider counted more than the budget after all, but only once in a row."""
-        budget_tokens = self.extent.budget.tokens
+        budget_tokens = int(self.extent.budget.tokens * self.factor)
         if reported_tokens <= budget_tokens:
             self._is_over = False
         elif not self._is_over and not self.is_busy:
@@ -158,15 +165,15 @@ class Compactor:
         """Tell whether a command waits for the job under way."""
         return self.is_busy and command.name == COMPACT and not command.args and command.seq not in self._said
 
-    async def undo(self, source: Source) -> Compaction | None:
-        """Revoke the summary in force, and return it; None where there is none."""
+    async def undo(self, by: Command) -> Compaction | None:
+        """Revoke the summary in force, as a command asks, and return it; None where there is none."""
         job = self._job
         if job is not None:
             self.stop()
             await job.ended.wait()
         summary = self._session.view.summary
         if summary is not None:
-            await self._wiring.store.append(self._session, Undo(of=summary.seq, source=source))
+            await self._wiring.store.append(self._session, Undo(of=summary.seq, source=by.source))
         return summary
 
     def stop(self) -> None:
@@ -195,7 +202,7 @@ class Compactor:
             while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
                 await self._summarise(chunk, job)
                 job.turns += len(chunk.turns)
-        except (ProviderError, StorageError, TimeoutError, _Unusable) as fault:
+        except (ProviderError, StorageError, TimeoutError, OverBudget, _Unusable) as fault:
             self._fail(job, str(fault) or f"the model took more than {self._times.call_seconds:g} s for a summary")
         except Exception:
             log.exception("compaction_crashed")
@@ -212,7 +219,7 @@ class Compactor:
     def _next_chunk(self, job: _Job) -> Chunk | None:
         past, view = past_of(self._session), self._session.view
         most = len([turn for turn in past.turns if _last_seq(turn) < job.first_kept])
-        return plan_chunk(past, most, view.pending)
+        return plan_chunk(past, most, view.pending, self._capacity.characters)
 
     async def _summarise(self, chunk: Chunk, job: _Job) -> None:
         """Have one summary made, and put it on disk."""
@@ -253,7 +260,10 @@ class Compactor:
     async def _ask(self, chunk: Chunk, past: Past) -> tuple[str, str]:
         """Return a summary, and which model made it."""
         provider, text = self._wiring.background, ""
-        request = build_summary_request(chunk, past, most_tokens=self._wiring.max_output_tokens)
+        request = build_summary_request(chunk, past, self._capacity)
+        estimated = estimate_prompt(request.messages)
+        author = self._session.key.sender or _last_author(chunk)
+        self._account.admit(author, estimated, request.max_output_tokens)
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 match event:
@@ -261,11 +271,17 @@ class Compactor:
                         text += event.text
                     case Restarted():
                         text = ""
-                    case Finished(reason="filtered"):
-                        raise _Unusable("the model's provider withheld the summary")
                     case Finished():
+                        self._account.book(author, estimated, event.usage, text)
+                        if event.reason == "filtered":
+                            raise _Unusable("the model's provider withheld the summary")
                         return parse_summary(text), event.model
         raise _Unusable("the model's answer has no end")
+
+    @property
+    def _capacity(self) -> Capacity:
+        """Return how much the model that makes summaries reads and writes at once."""
+        return build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens)
 
     def _fail(self, job: _Job, fault: str) -> None:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
@@ -286,3 +302,9 @@ class Compactor:
 
 def _last_seq(turn: Turn) -> int:
     return max(message.seq for message in turn.messages)
+
+
+def _last_author(chunk: Chunk) -> str:
+    """Return who wrote last of what is summarised, by the platform's id."""
+    sources = [message.source for turn in chunk.turns for message in turn.messages]
+    return next((source.author.id for source in reversed(sources) if source is not None), "")

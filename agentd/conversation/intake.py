@@ -97,6 +97,11 @@ class Question:
     trace: str
     retries: bool = False
 
+    @property
+    def author(self) -> str:
+        """Return who wrote it, by the platform's id; "" where that is not on record."""
+        return _author(self.messages[-1]) or ""
+
     def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
         """Return those of the settled turns that the prompt holds before it."""
         asked = self.messages[0].seq

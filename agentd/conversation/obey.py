@@ -123,7 +123,7 @@ async def _compact(command: Command, scene: Scene) -> str | None:
         case "undo" if command.seq in scene.session.view.acted:
             return UNDONE_TEXT
         case "undo":
-            summary = await scene.compactor.undo(command.source)
+            summary = await scene.compactor.undo(command)
             return NOTHING_TO_UNDO if summary is None else UNDONE_TEXT
         case _:
             return f"/compact takes nothing behind it, or undo: I do not know “{command.args[:40]}”."
@@ -133,5 +133,6 @@ def _status(scene: Scene) -> str:
     compactor, view = scene.compactor, scene.session.view
     budget = compactor.extent.budget
     tokens = estimate_past(scene.wiring.settings.system_prompt, past_of(scene.session), budget)
-    room = Room(tokens, budget.tokens, compactor.fault, compactor.pause_seconds, compactor.is_busy)
+    counted = int(tokens * compactor.factor), int(budget.tokens * compactor.factor)
+    room = Room(*counted, compactor.fault, compactor.pause_seconds, compactor.is_busy)
     return status_text(view, room, model=scene.wiring.provider.model)

@@ -16,6 +16,7 @@ import structlog
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
+from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.enclosing import load_images
 from agentd.conversation.intake import Question, next_question
@@ -26,7 +27,7 @@ from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
@@ -72,6 +73,7 @@ class Turn:
         self._session = session
         self._outbox = outbox
         self._compactor = compactor
+        self._account = Account(wiring, session)
         self._settings = wiring.settings
         self._patience = Patience(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
@@ -143,6 +145,8 @@ class Turn:
                     return self._verdict(progress)
         except StorageError:
             raise  # no bug: the disk refused a draft
+        except OverBudget as refusal:
+            return "budget", str(refusal)
         except ProviderError as fault:
             log.warning("provider_failed", fault=str(fault))
             return "provider", str(fault)
@@ -188,25 +192,40 @@ class Turn:
         if prompt.omitted_turns:
             await self._make_room()
             prompt = self._build_prompt(replace(budget, tokens=room))
+        self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         async with self._slot(), _closing(self._wiring.provider.stream(request), progress) as events:
-            while progress.finished is None:
-                async with self._patience.waiting():
-                    event = await anext(events)
-                match event:
-                    case TextDelta():
-                        progress.text += event.text
-                        self._reply.grow(progress.text)
-                    case Restarted():
-                        self._void(progress)
-                    case Finished():
-                        progress.finished = event
-                        self.reported_tokens = event.usage.input_tokens
+            try:
+                await self._listen(events, progress)
+            finally:
+                self._book(prompt.tokens, progress, has_images=bool(images))
             reason, _ = self._verdict(progress)
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which takes its time
+
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress) -> None:
+        while progress.finished is None:
+            async with self._patience.waiting():
+                event = await anext(events)
+            match event:
+                case TextDelta():
+                    progress.text += event.text
+                    self._reply.grow(progress.text)
+                case Restarted():
+                    self._void(progress)
+                case Finished():
+                    progress.finished = event
+
+    def _book(self, prompt_tokens: int, progress: _Progress, *, has_images: bool) -> None:
+        """Count what was asked for and answered, as far as it was; what brought no word is taken for free."""
+        usage = progress.finished.usage if progress.finished else Usage()
+        if progress.finished or progress.text:
+            self._account.book(self._question.author, prompt_tokens, usage, progress.text)
+        if not has_images:
+            self._account.learn(prompt_tokens, usage)
+            self.reported_tokens = usage.input_tokens
 
     def _build_prompt(self, budget: Budget) -> Prompt:
         past = past_of(self._session)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
@@ -50,6 +52,8 @@ class Wiring:
     """Turns that may ask the provider at once."""
     background_slots: asyncio.Semaphore
     """Summaries that may be made at once: turns do not wait for them."""
+    calibration: Calibration
+    spending: Spending
     count_compaction: Callable[[str], None]
     """Takes in whether a summary was `made`, or `failed`."""
     clock: Clock

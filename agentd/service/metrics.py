@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from agentd.errors import ConfigError
 
@@ -43,6 +43,7 @@ class Metrics:
     provider_errors_total: Counter
     provider_seconds: Histogram
     tokens_total: Counter
+    token_estimate_ratio: Gauge
 
 
 def build_metrics() -> Metrics:
@@ -85,6 +86,12 @@ def build_metrics() -> Metrics:
             "agentd_tokens_total",
             "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
             ("model", "kind"),
+            registry=registry,
+        ),
+        token_estimate_ratio=Gauge(
+            "agentd_token_estimate_ratio",
+            "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor.",
+            ("model",),
             registry=registry,
         ),
     )

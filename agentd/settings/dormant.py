@@ -7,7 +7,6 @@ from agentd.settings.model import Settings
 __all__ = ["find_dormant"]
 
 DORMANT = (
-    "limits.",
     "memory.",
     "storage.",
     "tasks.",

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agentd.admission.settings import LimitsSettings
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
@@ -125,6 +128,8 @@ async def daemon(
             stale_after_minutes=30,
             slots=asyncio.Semaphore(16),
             background_slots=asyncio.Semaphore(4),
+            calibration=Calibration({}),
+            spending=Spending(LimitsSettings(), {}, lambda: START),
             count_compaction=lambda outcome: None,
             clock=lambda: START,
             monotonic=loop.time,

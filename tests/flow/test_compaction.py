@@ -22,7 +22,7 @@ SHORT = AgentSettings(max_history_messages=6, keep_recent_messages=2)
 """After three turns a summary is due, and the newest turn stays."""
 
 SMALL = AgentSettings(max_context_tokens=2_000, max_history_messages=1_000)
-"""Some 976 tokens for a prompt: with two long texts three quarters of it are full, a third does not fit."""
+"""Some 739 tokens for a prompt, by estimate: two long texts fill three quarters of it, a third does not fit."""
 
 LONG = "word " * 400
 
@@ -315,7 +315,7 @@ async def test_status_shows_a_bar_of_the_budget_and_the_summary(tmp_path: Path) 
         await say(stage, LONG)
         await stage.say("/status")
 
-        assert "▓▓▓▓░░░░░░ 43%" in stage.channel.texts[-1]
+        assert "▓▓▓▓▓▓░░░░ 58%, about 566 of 975 tokens" in stage.channel.texts[-1]
         assert "Summary: none yet" in stage.channel.texts[-1]
 
 

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agentd.admission.settings import LimitsSettings
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
@@ -179,6 +182,8 @@ class Life:
             stale_after_minutes=script.stale_after_minutes,
             slots=asyncio.Semaphore(script.slots),
             background_slots=asyncio.Semaphore(1),
+            calibration=Calibration({}),
+            spending=Spending(LimitsSettings(), {}, world.clock),
             count_compaction=lambda outcome: None,
             clock=world.clock,
             monotonic=self._loop.time,
