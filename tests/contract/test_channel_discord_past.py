@@ -16,6 +16,7 @@ from channels.errors import RateLimited
 from channels.markup.rich import plain
 from tests.platforms.discord_behaviours import (
     drop_before_effect,
+    elsewhere,
     failing,
     html,
     malformed,
@@ -222,6 +223,18 @@ async def test_only_a_page_says_that_nothing_was_missed(rig: Rig, answer: Behavi
         await rig.until(lambda: "now" in rig.texts)
 
     assert list(dict.fromkeys(rig.texts)) == ["known", "missed", "now"]
+
+
+@pytest.mark.parametrize("route", [HISTORY, CHANNEL])
+async def test_a_refusal_that_is_not_discords_shuts_no_place(rig: Rig, route: str) -> None:
+    [known, _] = post(rig, "known", "missed")
+    rig.know(HERE, known)
+    rig.server.enqueue(route, html(403), html(404), html(401), elsewhere(403), malformed(403))
+    async with rig.running():
+        await rig.until(lambda: "missed" in rig.texts)
+
+    assert rig.texts == ["known", "missed"]
+    assert rig.channel.health.counts["place shut"] == 0
 
 
 async def test_a_limit_on_all_calls_delays_what_is_fetched_and_ends_nothing(rig: Rig) -> None:
