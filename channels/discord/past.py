@@ -74,7 +74,7 @@ class Past:
                 self._health.counts[content.reason] += 1
                 continue
             self._health.counts["caught up"] += 1
-            await self._offers.offer(Heard(channel_id, partial(_placed, content), room, number))
+            await self._offers.offer(Heard(channel_id, partial(Room.place, inbound=content), room, number))
 
     def _read(self, client: Client, channel_id: int, room: Room, raw: Any) -> FromPerson | Ignored:
         channel = client.get_partial_messageable(channel_id, guild_id=room.guild_id)
@@ -87,10 +87,6 @@ class Past:
 
 def _names_roles(raw: Any) -> bool:
     return isinstance(raw, dict) and bool(raw.get("mention_roles"))
-
-
-def _placed(content: FromPerson, room: Room) -> FromPerson:
-    return room.place(content)
 
 
 async def _ask_for_page(client: Client, channel_id: int, after: int) -> list[Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from channels.base import InboundMessage
-from channels.discord.menu import NOT_HERE
+from channels.discord.intake import NOT_HERE
 from channels.discord.waits import WAITS
 from tests.platforms.discord_behaviours import failing, refusing
 from tests.platforms.discord_rig import HERE, QUICK, Rig, address, open_rig

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channels.base import InboundMessage
-from channels.discord.lanes import MOST_WAITING
 from channels.discord.offers import TRIES_AGAIN
 from channels.errors import RateLimited
 from channels.markup.rich import plain
@@ -360,19 +359,6 @@ async def test_a_chat_that_takes_long_holds_up_no_other_and_keeps_its_own_order(
 
     assert early == ["a"]
     assert rig.texts == ["a", "slow", "after"]
-
-
-async def test_more_than_waits_in_memory_is_let_go_and_fetched_in_its_turn(rig: Rig) -> None:
-    rig.gates[str(ADA_DM)] = asyncio.Event()
-    count = MOST_WAITING + 50
-    async with rig.running():
-        for number in range(count):
-            rig.server.post(str(number))
-        await rig.notices(lambda: rig.channel.health.counts["overflowed"] == 50)
-        rig.gates[str(ADA_DM)].set()
-        await rig.until(lambda: str(count - 1) in rig.texts)
-
-    assert rig.texts == [str(number) for number in range(count)]
 
 
 async def test_a_stop_ends_it_at_once(rig: Rig) -> None:
