@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from channels.discord.offers import Heard
+from channels.discord.waits import Waits
 from channels.health import Health
 
 __all__ = ["MOST_CHANGES", "MOST_WAITING", "Lanes"]
@@ -28,7 +29,7 @@ MOST_CHANGES = 1_000
 """Messages in one lane of which the last edit, or the deletion, is kept beyond that: they cannot be fetched."""
 
 MOST_FETCHING = 4
-"""Lanes that fetch what was missed at once, apart from those where somebody writes."""
+"""Lanes that fetch what was missed at once, apart from those where somebody writes and those that take long."""
 
 Offer = Callable[[Heard], Awaitable[None]]
 Fetch = Callable[[int, int], Awaitable[None]]
@@ -57,12 +58,13 @@ class _Lane:
 class Lanes:
     """One lane for each place of which something is in progress; a lane is a task."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health, waits: Waits) -> None:
         """Hand over by `offer`."""
         self._tasks = tasks
         self._offer = offer
         self._fetch = fetch
         self._health = health
+        self._waits = waits
         self._lanes: dict[int, _Lane] = {}
         self._gaps: dict[int, int] = {}
         self._open = asyncio.Event()
@@ -133,8 +135,7 @@ class Lanes:
             await self._open.wait()
             if lane.gap is not None:
                 gap, lane.gap = lane.gap, None
-                await self._fetch(channel_id, gap)
-                self._see_off(lane)
+                await self._catch_up(channel_id, gap, lane)
             elif lane.waiting:
                 await self._offer(lane.waiting[0])
                 lane.waiting.popleft()
@@ -144,6 +145,15 @@ class Lanes:
                 lane.gap, lane.beyond = lane.beyond, None
             else:
                 return
+
+    async def _catch_up(self, channel_id: int, gap: int, lane: _Lane) -> None:
+        """Fetch what was missed. A place that takes long, or gets no answer, keeps no other from beginning."""
+        timer = asyncio.get_running_loop().call_later(self._waits.slot_seconds, self._see_off, lane)
+        try:
+            await self._fetch(channel_id, gap)
+        finally:
+            timer.cancel()
+        self._see_off(lane)
 
     def _see_off(self, lane: _Lane) -> None:
         """Let the next place begin."""

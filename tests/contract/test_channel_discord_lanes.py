@@ -14,7 +14,7 @@ from channels.discord.lanes import MOST_CHANGES, MOST_WAITING, Lanes
 from channels.discord.offers import Heard
 from channels.discord.rooms import Room
 from channels.health import Health
-from tests.platforms.discord_rig import Rig, open_rig
+from tests.platforms.discord_rig import QUICK, Rig, open_rig
 from tests.platforms.discord_server import ADA_DM
 
 
@@ -110,7 +110,7 @@ async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logge
     health = Health(asyncio.get_running_loop().time)
     with structlog.testing.capture_logs() as events:
         async with asyncio.TaskGroup() as tasks:
-            lanes = Lanes(tasks, offer, fetch, health)
+            lanes = Lanes(tasks, offer, fetch, health, QUICK)
             lanes.release({})
             for number in range(1, MOST_WAITING + 1):
                 lanes.put(build(number))
