@@ -30,7 +30,7 @@ WITHHELD = (
     "https://discord.com/developers/applications, Bot, Privileged Gateway Intents)"
 )
 
-NOT_HERE = "I do not listen in servers: write to me in private."
+NOT_HERE = "I do not listen here: write to me in private."
 TOO_MUCH = "Too much of what was written here still waits, so that I have not taken this: please use it again later."
 """What is said to a command that is not taken."""
 

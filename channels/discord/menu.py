@@ -12,6 +12,7 @@ import structlog
 
 from channels.discord.connection import Connection
 from channels.discord.offers import persevere
+from channels.discord.rooms import is_with_bot
 from channels.discord.waits import Waits
 from channels.errors import ChannelError, SendFailed
 
@@ -58,7 +59,7 @@ async def answer_command(
     waits: Waits,
 ) -> None:
     """Say a line once what was asked is on disk; where that takes long, say before that it will be."""
-    hidden = interaction.guild_id is not None
+    hidden = not is_with_bot(interaction)
     try:
         if not await _within(waits.defer_seconds, accepted):
             await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))
