@@ -130,23 +130,25 @@ class Intake:
         if interaction.type is not discord.InteractionType.application_command:
             self._pass_over(Ignored("interaction"))
             return
-        accepted = asyncio.Event()
-        line = self._take(interaction, accepted)
-        answering = answer_command(self._connection, interaction, line, accepted, self._waits)
+        content, accepted = self._way.reader.read_command(interaction), asyncio.Event()
+        line = self._take(interaction, content, accepted)
+        hidden = isinstance(content, Ignored) or not content.is_direct
+        answering = answer_command(self._connection, interaction, line, accepted, self._waits, hidden=hidden)
         self._tasks.create_task(answering, name="discord command")
 
-    def _take(self, interaction: Interaction, accepted: asyncio.Event) -> str:
+    def _take(self, interaction: Interaction, content: FromPerson | Ignored, accepted: asyncio.Event) -> str:
         """Take a command, and return what to say to it; `accepted` is set at once where it is not taken."""
-        content = self._way.reader.read_command(interaction)
-        if not isinstance(content, Ignored):
+        if isinstance(content, Ignored):
+            self._pass_over(content)
+            line = NOT_HERE
+        else:
             room = room_of(interaction.channel)
             command = Heard(interaction.channel_id or 0, partial(Room.place, inbound=content), room, accepted=accepted)
             if self._way.lanes.put(command):
                 return command_text(interaction)
-        else:
-            self._pass_over(content)
+            line = TOO_MUCH
         accepted.set()
-        return NOT_HERE if isinstance(content, Ignored) else TOO_MUCH
+        return line
 
     def _pass_over(self, ignored: Ignored) -> None:
         if ignored.reason == "own":

@@ -12,7 +12,6 @@ import structlog
 
 from channels.discord.connection import Connection
 from channels.discord.offers import persevere
-from channels.discord.rooms import is_with_bot
 from channels.discord.waits import Waits
 from channels.errors import ChannelError, SendFailed
 
@@ -57,9 +56,13 @@ async def answer_command(
     line: str,
     accepted: asyncio.Event,
     waits: Waits,
+    *,
+    hidden: bool,
 ) -> None:
-    """Say a line once what was asked is on disk; where that takes long, say before that it will be."""
-    hidden = not is_with_bot(interaction)
+    """Say a line once what was asked is on disk; where that takes long, say before that it will be.
+
+    `hidden`: to nobody but who asked.
+    """
     try:
         if not await _within(waits.defer_seconds, accepted):
             await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))

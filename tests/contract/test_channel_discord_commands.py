@@ -142,6 +142,19 @@ async def test_where_discord_does_not_say_whose_channel_it_is_its_people_do(
     assert len(rig.took) == is_direct
 
 
+async def test_a_command_of_nobody_is_passed_over_and_ends_nothing(rig: Rig) -> None:
+    async with rig.running():
+        await listed(rig)
+        rig.server.interact("new", more={"user": None, "context": None})
+        await rig.notices(lambda: rig.channel.health.counts["unparsable"])
+        await rig.until(lambda: rig.called(CALLBACK))
+        rig.server.post("after")
+        await rig.takes(1)
+
+    assert rig.texts == ["after"]
+    assert len(rig.server.gateway.identified) == 1
+
+
 async def test_a_command_that_is_not_accepted_is_offered_again_and_answered_then(rig: Rig) -> None:
     rig.refusals.extend(["The disk is full."] * 2)
     async with rig.running():
