@@ -98,8 +98,7 @@ class Lanes:
 
     def _keep(self, lane: _Lane, heard: Heard, message_id: int) -> bool:
         """Keep a change until what waits is done; what comes of later messages is fetched as they stand then."""
-        is_new = lane.changes.pop(message_id, None) is None
-        if is_new and len(lane.changes) >= MOST_CHANGES:
+        if message_id not in lane.changes and len(lane.changes) >= MOST_CHANGES:
             self._health.counts["changes lost"] += 1
             log.warning("change_lost", channel="discord", place=heard.channel_id, message=message_id)
             return False

@@ -93,6 +93,39 @@ async def test_a_command_for_which_there_is_no_room_is_not_taken_and_its_sender_
     assert rig.server.interactions[again].text == "/new"
 
 
+def build(number: int, changes: int | None = None) -> Heard:
+    """Build what is handed over in place 1: a message, or what changes one."""
+    return Heard(1, lambda _room: None, Room("1"), None if changes else number, changes=changes)
+
+
+async def test_what_comes_while_changes_wait_is_fetched_behind_them_though_there_is_room_again() -> None:
+    took: list[str] = []
+    steps = asyncio.Semaphore(1)
+    has_begun = asyncio.Event()
+
+    async def offer(heard: Heard) -> None:
+        await steps.acquire()
+        took.append(f"change of {heard.changes}" if heard.changes else str(heard.message_id))
+        has_begun.set()
+
+    async def fetch(_channel: int, after: int) -> None:
+        took.append(f"all after {after}")
+
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, offer, fetch, Health(asyncio.get_running_loop().time), QUICK)
+        lanes.release({})
+        for number in range(1, MOST_WAITING + 1):
+            lanes.put(build(number))
+        lanes.put(build(0, changes=5))
+        await has_begun.wait()
+        lanes.put(build(MOST_WAITING + 1))
+        for _ in range(MOST_WAITING):
+            steps.release()
+
+    assert took[-3:] == [str(MOST_WAITING), "change of 5", f"all after {MOST_WAITING}"]
+    assert len(took) == MOST_WAITING + 2
+
+
 async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logged() -> None:
     took: list[int] = []
     free = asyncio.Event()
@@ -103,9 +136,6 @@ async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logge
 
     async def fetch(_channel: int, _after: int) -> None:
         raise AssertionError
-
-    def build(number: int, changes: int | None = None) -> Heard:
-        return Heard(1, lambda _room: None, Room("1"), None if changes else number, changes=changes)
 
     health = Health(asyncio.get_running_loop().time)
     with structlog.testing.capture_logs() as events:
