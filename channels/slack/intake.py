@@ -144,11 +144,16 @@ class Intake:
             await self._desk.offering.offer(inbound)
             if said.names_me and not said.is_direct:
                 self._desk.threads.mention(said.address)
-            if isinstance(inbound, InboundMessage) and self._desk.assistant.wants_title(said.address):
-                naming = self._desk.assistant.entitle(said.address, inbound.text)
-                self._tasks.create_task(naming, name="slack title")
+            if isinstance(inbound, InboundMessage):
+                self._entitle(inbound)
         if envelope is not None:
             await self._ack(envelope)
+
+    def _entitle(self, first: InboundMessage) -> None:
+        """Name an assistant thread after its first message; a run before this one may have done it already."""
+        if self._desk.assistant.wants_title(first.address) and not self._desk.threads.knew(first.address):
+            naming = self._desk.assistant.entitle(first.address, first.text)
+            self._tasks.create_task(naming, name="slack title")
 
     async def _ack(self, envelope: _Envelope, payload: Mapping[str, Any] | None = None) -> None:
         if self._monotonic() - envelope.came <= self._desk.waits.ack_seconds:

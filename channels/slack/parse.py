@@ -157,7 +157,11 @@ class Reader:
         )
 
     def _changed(self, event: Mapping[str, Any], chat: str) -> Said | Ignored:
-        """Read a change: only one of the author's is an edit, and not what Slack adds, such as a preview."""
+        """Read a change: only one of the author's is an edit, and not what Slack adds, such as a preview.
+
+        When it was is the event's own time, which no other change of the message shares, and which comes again with
+        it: `edited` tells whole seconds, in which somebody may change a message twice.
+        """
         message, before = _inner(event, "message"), _inner(event, "previous_message")
         if _word(message, "subtype") == "tombstone":  # a root that is taken back while its thread stays
             return self._deleted(before, event, chat, _word(message, "ts"))
@@ -167,8 +171,9 @@ class Reader:
         if isinstance(who, Ignored):
             return who
         edited = _word(_inner(message, "edited"), "ts")
-        at, sent = read_time(edited), read_time(_word(message, "ts"))
-        if not edited or edited == _word(_inner(before, "edited"), "ts"):
+        at, sent = _event_time(event), read_time(_word(message, "ts"))
+        is_same = edited == _word(_inner(before, "edited"), "ts") and message.get("text") == before.get("text")
+        if not edited or is_same:
             return Ignored("service")
         if at is None or sent is None:
             return Ignored("unparsable")
@@ -178,7 +183,7 @@ class Reader:
         self, before: Mapping[str, Any], event: Mapping[str, Any], chat: str, message_id: str
     ) -> Said | Ignored:
         who = self._person(before)
-        at = read_time(_word(event, "event_ts") or _word(event, "ts"))
+        at = _event_time(event)
         if isinstance(who, Ignored):
             return who
         if at is None or read_time(message_id) is None:
@@ -218,6 +223,10 @@ class Reader:
 def is_direct_chat(chat: str) -> bool:
     """Tell whether nobody but one person and the bot reads there: Slack's ids begin so."""
     return chat.startswith("D")
+
+
+def _event_time(event: Mapping[str, Any]) -> datetime | None:
+    return read_time(_word(event, "event_ts") or _word(event, "ts"))
 
 
 def _word(values: Mapping[str, Any], name: str) -> str:

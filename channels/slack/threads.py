@@ -42,6 +42,10 @@ class Threads:
         async with self._looking:
             return await self._look()
 
+    def knew(self, thread: Address) -> bool:
+        """Tell whether somebody was heard there when it was last looked."""
+        return thread in self._known
+
     def mention(self, thread: Address) -> None:
         """Note that somebody named the bot there, and that it was taken, or dropped as a stranger's."""
         if thread not in self._known:
