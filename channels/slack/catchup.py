@@ -59,6 +59,8 @@ class Inquiry:
     """What catching up works with."""
 
     connection: Connection
+    histories: Budget
+    """Of `conversations.history`."""
     reader: Reader
     threads: Threads
     lanes: Lanes
@@ -80,7 +82,6 @@ class CatchUp:
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._histories = Budget(TIER_3, inquiry.health.monotonic)
         self._replies = Budget(TIER_3, inquiry.health.monotonic)
         self._gaps = 0
 
@@ -204,7 +205,7 @@ class CatchUp:
     async def _request(self, place: Address, oldest: str, cursor: str) -> Mapping[str, Any]:
         """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
         call = _build_call(place, oldest, cursor)
-        budget = self._histories if place.thread is None else self._replies
+        budget = self._with.histories if place.thread is None else self._replies
         tries = 0
         while True:
             try:

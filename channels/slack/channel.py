@@ -23,6 +23,7 @@ from channels.slack.catchup import Inquiry
 from channels.slack.chats import Chats
 from channels.slack.connection import Connection
 from channels.slack.dialect import SLACK
+from channels.slack.doors import Doors
 from channels.slack.downloads import Downloads
 from channels.slack.faults import ChatClosed, Misconfigured, Refusal, TokenRefused, is_about_blocks, is_gone
 from channels.slack.files import whole
@@ -105,6 +106,7 @@ class SlackChannel:
         """Receive until cancelled; return why Slack refuses the first connection, where it does."""
         reader = Reader(me, self._settings.channels, self._commands)
         threads = Threads(places, self.health.monotonic, self._waits)
+        histories = Budget(TIER_3, self.health.monotonic)
         async with asyncio.TaskGroup() as tasks:
             desk = Desk(
                 me,
@@ -112,12 +114,13 @@ class SlackChannel:
                 People(self._connection, me.team, self._settings.allowed_users, self._waits),
                 threads,
                 self._assistant,
+                Doors(self._connection, histories, self._waits),
                 Offering(self._hearing(accept), self._tell, self._waits),
                 self.health,
                 self._waits,
             )
             lanes = Lanes(tasks, self._waits.most_waiting)
-            inquiry = Inquiry(self._connection, reader, threads, lanes, self.health, self._waits)
+            inquiry = Inquiry(self._connection, histories, reader, threads, lanes, self.health, self._waits)
             intake = Intake(desk, inquiry, tasks)
             keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, self.health, self._waits)
 

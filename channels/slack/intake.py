@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from channels.errors import Unreachable
 from channels.health import Health
 from channels.slack.assistant import Assistant
 from channels.slack.catchup import CatchUp, Inquiry
+from channels.slack.doors import Doors
 from channels.slack.lanes import Lanes
 from channels.slack.line import Line
 from channels.slack.mrkdwn import mentioned, read_text
@@ -31,9 +32,12 @@ from channels.slack.people import People
 from channels.slack.threads import Threads
 from channels.slack.waits import Waits
 
-__all__ = ["Desk", "Intake"]
+__all__ = ["ELSEWHERE", "Desk", "Intake"]
 
 log = structlog.get_logger()
+
+ELSEWHERE = "I am not in this conversation, so I cannot answer here. Please write to me directly."
+"""To who gives a command in the direct messages of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Desk:
     people: People
     threads: Threads
     assistant: Assistant
+    doors: Doors
     offering: Offering
     health: Health
     waits: Waits
@@ -137,6 +142,8 @@ class Intake:
 
     async def _take_in(self, said: Said, envelope: _Envelope | None) -> None:
         """Offer what is meant for the bot; ack what is on disk, and what is not meant for it."""
+        if said.is_direct:
+            self._desk.doors.note(said.address.chat)
         if not await self._is_meant(said):
             self._count("unaddressed")
         else:
@@ -175,10 +182,16 @@ class Intake:
     async def _obey(self, said: Said, envelope: _Envelope) -> None:
         """Offer a command, once: Slack does not deliver it again, and tells its sender where it failed."""
         await self.catch_up.reach(said.address)
-        fault = await self._desk.offering.offer_once(await self._inbound(said))
-        asked = f"{said.text.split()[0]} it is."
-        where = "" if said.is_direct else " In a thread, write it there with a ! instead, such as !new."
-        text = fault or f"{asked}{where}"
+        is_in_dm = said.is_direct
+        is_own = await self._desk.doors.is_own(said.address.chat) if is_in_dm else None
+        if is_in_dm and is_own is False:
+            self._count("elsewhere")
+            text = ELSEWHERE
+        else:
+            said = replace(said, is_direct=is_own is True)
+            fault = await self._desk.offering.offer_once(await self._inbound(said))
+            where = "" if is_in_dm else " In a thread, write it there with a ! instead, such as !new."
+            text = fault or f"{said.text.split()[0]} it is.{where}"
         await self._ack(envelope, {"response_type": "ephemeral", "text": text})
 
     async def _inbound(self, said: Said) -> FromPerson:

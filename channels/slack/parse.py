@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from channels.base import Address, RemoteFile
-from channels.slack.files import read_files, whole
+from channels.slack.files import whole
+from channels.slack.forwards import read_forwards, read_shared_files
 from channels.slack.mrkdwn import mentioned
 
 __all__ = ["Attention", "Ignored", "Me", "Opened", "Reader", "Said", "is_direct_chat", "read_time"]
@@ -142,7 +143,7 @@ class Reader:
             return who
         if at is None:
             return Ignored("unparsable")
-        text, files = _word(message, "text"), read_files(message)
+        text, files = _words(message), read_shared_files(message)
         if not text.strip() and not files:
             return Ignored("empty")
         return Said(
@@ -153,7 +154,7 @@ class Reader:
             text,
             files=files,
             is_direct=is_direct_chat(chat),
-            names_me=self._me.user in mentioned(text),
+            names_me=self._me.user in mentioned(_word(message, "text")),
         )
 
     def _changed(self, event: Mapping[str, Any], chat: str) -> Said | Ignored:
@@ -195,7 +196,7 @@ class Reader:
     ) -> Said:
         who, message_id, at = what
         address = self._address(message, chat)
-        return Said(address, who, message_id, at, _word(message, "text"), kind=kind, is_direct=is_direct_chat(chat))
+        return Said(address, who, message_id, at, _words(message), kind=kind, is_direct=is_direct_chat(chat))
 
     def _person(self, message: Mapping[str, Any]) -> str | Ignored:
         user = _word(message, "user")
@@ -232,6 +233,12 @@ def _event_time(event: Mapping[str, Any]) -> datetime | None:
 def _word(values: Mapping[str, Any], name: str) -> str:
     found = values.get(name)
     return whole(found) if isinstance(found, str) else ""
+
+
+def _words(message: Mapping[str, Any]) -> str:
+    """Return a message's text, and below it what is forwarded with it."""
+    words = _word(message, "text")
+    return "\n".join(part for part in (words if words.strip() else "", read_forwards(message)) if part)
 
 
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
