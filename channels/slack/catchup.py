@@ -42,6 +42,8 @@ MOST_OWED = 10_000
 """Places of which something was left out; of further ones only Slack's own redelivery is left."""
 AT_ONCE = 3
 """Places that are asked beside each other."""
+MOST_BEHIND = 200
+"""Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
 
 THREAD_BACK = timedelta(seconds=5)
 """How far before the last known message it is looked: times are kept in milliseconds."""
@@ -52,6 +54,24 @@ AHEAD_SECONDS = 86_400
 
 Take = Callable[[Said], Awaitable[None]]
 """Takes in what was missed, as if it came now, but for the confirmation."""
+
+
+class _Slot:
+    """A place's share in what is asked at once, which it may give back and take again."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._is_taken = False
+
+    async def take(self) -> None:
+        if not self._is_taken:
+            await self._slots.acquire()
+            self._is_taken = True
+
+    def give_back(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._slots.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +102,7 @@ class CatchUp:
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._behind = asyncio.Semaphore(MOST_BEHIND)
         self._replies = Budget(TIER_3, inquiry.health.monotonic)
         self._gaps = 0
 
@@ -113,37 +134,55 @@ class CatchUp:
         self._ready.set()
         log.info("catch_up_began", channel="slack", places=len(order))
         for place in order:
-            await self._slots.acquire()
+            await self._behind.acquire()
+            slot = _Slot(self._slots)
+            await slot.take()
             if place in self._due and gap == self._gaps:
-                self._with.lanes.put(place, partial(self._in_slot, place))
+                self._with.lanes.put(place, partial(self._in_slot, place, slot))
             else:
-                self._slots.release()
+                slot.give_back()
+                self._behind.release()
 
-    async def reach(self, place: Address) -> None:
-        """Wait until it is known what was missed in a place, and taken: at once, where nobody has asked yet."""
+    async def reach(self, place: Address, slot: _Slot | None = None) -> None:
+        """Wait until it is known what was missed in a place, and taken: at once, where nobody has asked yet.
+
+        With a slot, ask only while it is taken, and take in what was found without it: that may take any time.
+        """
         await self._ready.wait()
         for asked in (replace(place, thread=None), place) if place.thread is not None else (place,):
             if asked in self._due:
-                await self._ask(asked)
+                await self._ask(asked, slot)
             elif asked in self._running:
+                if slot is not None:
+                    slot.give_back()
                 await self._running[asked].wait()
 
-    async def _in_slot(self, place: Address) -> None:
+    async def _in_slot(self, place: Address, slot: _Slot) -> None:
         try:
-            await self.reach(place)
+            await self.reach(place, slot)
         finally:
-            self._slots.release()
+            slot.give_back()
+            self._behind.release()
 
-    async def _ask(self, place: Address) -> None:
+    async def _ask(self, place: Address, slot: _Slot | None) -> None:
         since = self._due.pop(place)
         ended = self._running[place] = asyncio.Event()
         try:
-            for said in await self._find(place, since):
+            for said in await self._find_in(slot, place, since):
                 await self._take(said)
         finally:
             ended.set()
             if self._running.get(place) is ended:
                 del self._running[place]
+
+    async def _find_in(self, slot: _Slot | None, place: Address, since: datetime) -> Sequence[Said]:
+        if slot is None:
+            return await self._find(place, since)
+        await slot.take()
+        try:
+            return await self._find(place, since)
+        finally:
+            slot.give_back()
 
     async def _find(self, place: Address, since: datetime) -> Sequence[Said]:
         """Return what a place's people have said since then, oldest first; nothing where Slack does not tell."""

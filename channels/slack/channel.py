@@ -25,16 +25,17 @@ from channels.slack.connection import Connection
 from channels.slack.dialect import SLACK
 from channels.slack.doors import Doors
 from channels.slack.downloads import Downloads
-from channels.slack.faults import ChatClosed, Misconfigured, Refusal, TokenRefused, is_about_blocks, is_gone
+from channels.slack.faults import ChatClosed, Misconfigured, Refusal, TokenRefused, is_about_blocks, is_gone, sentence_for
 from channels.slack.files import whole
 from channels.slack.intake import Desk, Intake
 from channels.slack.keeper import Keeper
 from channels.slack.lanes import Lanes
 from channels.slack.offering import Offering
 from channels.slack.parse import Me, Reader
-from channels.slack.patience import Patience, sentence_for
+from channels.slack.patience import Patience
 from channels.slack.people import People
 from channels.slack.setup import wrong_bot
+from channels.slack.standing import Standing
 from channels.slack.threads import Threads
 from channels.slack.waits import WAITS, Waits
 from channels.slack.writing import escape_text, to_markdown
@@ -89,7 +90,8 @@ class SlackChannel:
         self._commands = tools.commands
         self._waits = waits
         self._chats = Chats()
-        self._connection = Connection(settings, waits)
+        self._standing = Standing(self.health)
+        self._connection = Connection(settings, self._standing, waits)
         self._assistant = Assistant(self._connection)
         self._downloads = Downloads(self._connection, self.health, waits)
         self._edits = Budget(TIER_3, tools.monotonic)
@@ -105,7 +107,7 @@ class SlackChannel:
     async def _receive(self, me: Me, accept: Accept, places: Places) -> ChannelUnavailable | None:
         """Receive until cancelled; return why Slack refuses the first connection, where it does."""
         reader = Reader(me, self._settings.channels, self._commands)
-        threads = Threads(places, self.health.monotonic, self._waits)
+        threads = Threads(places, self.health.monotonic, self._standing, self._waits)
         histories = Budget(TIER_3, self.health.monotonic)
         async with asyncio.TaskGroup() as tasks:
             desk = Desk(
@@ -115,14 +117,16 @@ class SlackChannel:
                 threads,
                 self._assistant,
                 Doors(self._connection, histories, self._waits),
-                Offering(self._hearing(accept), self._tell, self._waits),
+                Offering(self._hearing(accept), self._tell, self._standing, self._waits),
                 self.health,
+                self._standing,
                 self._waits,
             )
             lanes = Lanes(tasks, self._waits.most_waiting)
             inquiry = Inquiry(self._connection, histories, reader, threads, lanes, self.health, self._waits)
             intake = Intake(desk, inquiry, tasks)
-            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, self.health, self._waits)
+            patience = Patience(self.health, self._standing, self._waits)
+            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, patience, self._waits)
 
             def found() -> None:
                 tasks.create_task(intake.catch_up.begin(), name="slack catch-up")
@@ -188,7 +192,7 @@ class SlackChannel:
 
     async def _introduce(self) -> Me:
         """Learn who the bot is. A network that is not there yet is waited for."""
-        patience = Patience(self.health, self._waits)
+        patience = Patience(self.health, self._standing, self._waits)
         while True:
             try:
                 told = await self._connection.call(lambda client: client.auth_test())
@@ -237,8 +241,7 @@ class SlackChannel:
             log.warning("chat_closed", channel="slack", chat=chat, fault=str(fault))
             raise
         except TokenRefused as fault:
-            self.health.fault = sentence_for(fault)
-            log.error("slack_unavailable", fault=self.health.fault)
+            log.error("slack_unavailable", fault=sentence_for(fault))
             raise
 
     async def _tell(self, to: Address, text: str) -> None:

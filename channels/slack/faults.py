@@ -26,6 +26,7 @@ __all__ = [
     "is_about_blocks",
     "is_gone",
     "retry_seconds",
+    "sentence_for",
     "translate",
 ]
 
@@ -104,6 +105,19 @@ def is_about_blocks(fault: SendFailed) -> bool:
 def is_gone(fault: SendFailed) -> bool:
     """Tell whether there is no such message any more."""
     return isinstance(fault, Refusal) and fault.error in _GONE
+
+
+def sentence_for(fault: Misconfigured) -> str:
+    """Say what is wrong with the app or its tokens, which were right before."""
+    match fault:
+        case WireSwitchedOff():
+            return f"Socket Mode is switched off in the app's settings ({fault}): switch it on at Socket Mode"
+        case TokenRefused() if fault.error == "account_inactive":
+            return f"the app was removed from the workspace ({fault}): install it again"
+        case TokenRefused():
+            return f"Slack refuses a token that it took before: {fault}"
+        case _:
+            return f"the app's settings at Slack do not allow this: {fault}"
 
 
 def retry_seconds(headers: Mapping[str, str]) -> float:

@@ -28,7 +28,9 @@ from channels.slack.line import Line
 from channels.slack.mrkdwn import mentioned, read_text
 from channels.slack.offering import Offering
 from channels.slack.parse import Ignored, Me, Opened, Reader, Said
+from channels.slack.passing import Passing, kind_of
 from channels.slack.people import People
+from channels.slack.standing import Standing
 from channels.slack.threads import Threads
 from channels.slack.waits import Waits
 
@@ -52,6 +54,7 @@ class Desk:
     doors: Doors
     offering: Offering
     health: Health
+    standing: Standing
     waits: Waits
 
 
@@ -73,14 +76,13 @@ class Intake:
         self._lanes: Lanes = inquiry.lanes
         self._tasks = tasks
         self._monotonic = desk.health.monotonic
+        self._passing = Passing(desk.health)
         self._has_left_out = False
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
         """Note a sign of life of a line."""
-        self._desk.health.touch()
-        if self._desk.offering.refusal:
-            self._desk.health.fault = f"what comes in cannot be kept: {self._desk.offering.refusal}"
+        self._desk.standing.alive()
         if self._has_left_out and self._lanes.have_room:
             self._has_left_out = False
             self.catch_up.lost()
@@ -93,7 +95,7 @@ class Intake:
         except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
-            self._count("unparsable")
+            self._passing.count("unparsable", "frame")
             return
         envelope_id = frame.get("envelope_id")
         match frame.get("type"):
@@ -103,8 +105,8 @@ class Intake:
                 line.leave(str(frame.get("reason")))
             case kind if isinstance(envelope_id, str):
                 await self._open(_Envelope(line, envelope_id, self._monotonic()), str(kind), frame.get("payload"))
-            case _:
-                self._count("other")
+            case kind:
+                self._passing.count("other", kind_of(kind, None))
 
     async def _open(self, envelope: _Envelope, kind: str, payload: object) -> None:
         """Read what is in an envelope; what is for nobody is acked and counted."""
@@ -116,7 +118,7 @@ class Intake:
                 self._has_left_out = True
                 if read.kind == "message":
                     self.catch_up.owe(read.address, read.at)
-                self._count("overflow")  # without an ack: it comes again, for a while
+                self._passing.count("overflow", kind_of(kind, payload))  # without an ack: it comes again, for a while
                 return
             work = self._obey if read.kind == "command" else self._take_live
             self._lanes.put(read.address, partial(work, read, envelope))
@@ -124,7 +126,7 @@ class Intake:
         if isinstance(read, Opened):
             self._tasks.create_task(self._desk.assistant.greet(read.address), name="slack assistant")
         else:
-            self._count(read.reason)
+            self._passing.count(read.reason, kind_of(kind, payload))
         await envelope.line.ack(envelope.id)
 
     def _read(self, kind: str, payload: object) -> Said | Opened | Ignored:
@@ -145,7 +147,7 @@ class Intake:
         if said.is_direct:
             self._desk.doors.note(said.address.chat)
         if not await self._is_meant(said):
-            self._count("unaddressed")
+            self._passing.count("unaddressed", said.kind)
         else:
             inbound = await self._inbound(said)
             await self._desk.offering.offer(inbound)
@@ -185,7 +187,7 @@ class Intake:
         is_in_dm = said.is_direct
         is_own = await self._desk.doors.is_own(said.address.chat) if is_in_dm else None
         if is_in_dm and is_own is False:
-            self._count("elsewhere")
+            self._passing.count("elsewhere", said.kind)
             text = ELSEWHERE
         else:
             said = replace(said, is_direct=is_own is True)
@@ -222,8 +224,3 @@ class Intake:
                 log.warning("author_not_known", channel="slack", fault=str(fault))
                 await asyncio.sleep(self._desk.waits.refused.after(tries))
                 tries += 1
-
-    def _count(self, reason: str) -> None:
-        self._desk.health.counts[reason] += 1
-        if reason in ("unparsable", "overflow"):
-            log.warning("event_not_taken", channel="slack", reason=reason)

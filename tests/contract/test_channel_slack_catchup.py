@@ -244,6 +244,24 @@ async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once
             assert rig.called(HISTORY) == 8
 
 
+async def test_places_that_cannot_be_kept_hold_up_no_other_that_is_to_be_asked() -> None:
+    async with open_rig() as rig:
+        people = [f"U0PERSON{number:02}" for number in range(8)]
+        places = [replace(HERE, chat=rig.server.dm_of(person)) for person in people]
+        for number, (person, place) in enumerate(zip(people, places, strict=True)):
+            rig.known.append(known(place, f"{ago(100 + number):.6f}"))
+            rig.server.post(f"missed {number}", author=person, at=ago(50), unheard=True)
+        stuck = [rig.gates.setdefault(place, asyncio.Event()) for place in places[:4]]
+        async with rig.running():
+            await rig.takes(4)
+
+            assert sorted(rig.texts) == [f"missed {number}" for number in range(4, 8)]
+
+            for gate in stuck:
+                gate.set()
+            await rig.takes(8)
+
+
 async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
     async with open_rig(replace(QUICK, ping_seconds=0.05, most_waiting=4)) as rig, rig.running():
         rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 0.2, ()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.flow.house import says
 from tests.flow.slack_bot import App, open_app
@@ -336,3 +337,30 @@ async def test_a_file_of_what_is_forwarded_is_read_and_a_preview_is_not(app: App
 
     assert "A blue whale." in prompt
     assert "Not said by anybody" not in prompt
+
+
+async def test_what_no_listener_takes_is_counted_and_told_once_of_a_kind_without_its_words(app: App) -> None:
+    unheard = {"type": "app_home_opened", "user": ADA, "tab": "a secret word", "channel": DM}
+    with capture_logs() as logs:
+        async with app.run():
+            await app.hears()
+            for _ in range(3):
+                app.slack.push_raw({"type": "event_callback", "event": unheard})
+            app.slack.push_raw({"type": "event_callback", "event": {"type": "a secret word"}})
+            app.slack.post("a secret word", channel=GENERAL)
+            app.slack.join(BOB)
+            await app.until(lambda: app.is_taken)
+    told = [(log["event"], log["log_level"], log.get("reason"), log.get("kind")) for log in logs if "kind" in log]
+
+    assert app.channel is not None
+    assert app.channel.health.counts == {"other": 5, "unaddressed": 1, "service": 1}
+    assert told == [
+        ("event_without_listener", "info", None, "events_api/app_home_opened"),
+        ("event_passed_over", "debug", "other", "events_api/app_home_opened"),
+        ("event_passed_over", "debug", "other", "events_api/app_home_opened"),
+        ("event_without_listener", "info", None, "events_api"),
+        ("event_passed_over", "debug", "unaddressed", "events_api/message"),
+        ("event_passed_over", "debug", "service", "events_api/message/channel_join"),
+        ("event_without_listener", "info", None, "events_api/member_joined_channel"),
+    ]
+    assert "secret" not in str(logs)
