@@ -22,6 +22,7 @@ __all__ = [
     "Misconfigured",
     "Refusal",
     "TokenRefused",
+    "Unsaid",
     "WireSwitchedOff",
     "is_about_blocks",
     "is_gone",
@@ -67,6 +68,14 @@ class TokenRefused(Misconfigured):
 
 class WireSwitchedOff(Misconfigured):
     """Socket Mode is switched off in the app's settings."""
+
+
+class Unsaid(RateLimited):
+    """Slack wants to be left alone, and does not say how long."""
+
+    def __init__(self, error: str) -> None:
+        """Say what Slack said."""
+        super().__init__(error, retry_seconds({}))
 
 
 class ChatClosed(SendFailed):
@@ -135,7 +144,9 @@ def _judge(fault: SlackApiError) -> ChannelError:
     body: Mapping[str, Any] = data if isinstance(data, dict) else {}
     error = str(body.get("error", ""))
     if status == HTTPStatus.TOO_MANY_REQUESTS or error in _RATES:
-        return RateLimited(error or "ratelimited", retry_seconds(response.headers))
+        says = "Retry-After" in response.headers
+        error = error or "ratelimited"
+        return RateLimited(error, retry_seconds(response.headers)) if says else Unsaid(error)
     if status != HTTPStatus.OK or not error or body.get("ok") is not False:
         return Unreachable(f"Slack answers {status}, which cannot be read")
     detail = _detail(body)

@@ -77,14 +77,12 @@ class Intake:
         self._tasks = tasks
         self._monotonic = desk.health.monotonic
         self._passing = Passing(desk.health)
-        self._has_left_out = False
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
         """Note a sign of life of a line."""
         self._desk.standing.alive()
-        if self._has_left_out and self._lanes.have_room:
-            self._has_left_out = False
+        if self._lanes.readmit():
             self.catch_up.lost()
             self._tasks.create_task(self.catch_up.begin(), name="slack catch-up")
 
@@ -114,8 +112,8 @@ class Intake:
         if isinstance(read, Said) and self._is_for_others(read):
             read = Ignored("unaddressed")
         if isinstance(read, Said):
-            if self._lanes.are_full:
-                self._has_left_out = True
+            if self._lanes.is_full(read.address):
+                self._lanes.leave_out(read.address)
                 if read.kind == "message":
                     self.catch_up.owe(read.address, read.at)
                 self._passing.count("overflow", kind_of(kind, payload))  # without an ack: it comes again, for a while

@@ -149,7 +149,38 @@ async def test_no_more_than_twenty_messages_of_a_place_are_taken_the_newest_and_
             await rig.takes(20)
 
             assert rig.texts == [f"{number}" for number in range(10, 30)]
-            assert rig.channel.health.counts["missed"] == 11
+            assert rig.channel.health.counts["missed"] == 10
+
+
+async def test_what_is_left_out_and_was_taken_before_is_no_loss() -> None:
+    async with open_rig() as rig:
+        last = missed(rig, "before", 1000)
+        for number in range(20):
+            missed(rig, f"{number}", 999 - number)
+        for number in range(350):
+            missed(rig, f"chatter {number}", 700 - number / 1000, GENERAL)
+        newest = missed(rig, f"<@{BOT}> before", 690, GENERAL)
+        missed(rig, f"<@{BOT}> the newest", 10, GENERAL)
+        rig.known = [known(HERE, last), known(thread_of(newest), newest)]
+        async with rig.running():
+            await rig.takes(22)
+
+            assert sorted(rig.texts) == sorted([*map(str, range(20)), "before", "the newest"])
+            assert rig.called(HISTORY) == 4
+            assert not rig.channel.health.counts
+
+
+async def test_the_newest_replies_of_a_long_thread_are_taken() -> None:
+    async with open_rig() as rig:
+        root = missed(rig, f"<@{BOT}> before", 1000, GENERAL)
+        for number in range(420):
+            missed(rig, f"{number}", 900 - number, GENERAL, root)
+        rig.known = [known(thread_of(root), root)]
+        async with rig.running():
+            await rig.takes(20)
+
+            assert [text for text in rig.texts if text != "before"] == [f"{number}" for number in range(400, 420)]
+            assert rig.channel.health.counts == {"missed": 400}
 
 
 async def test_no_more_than_three_requests_are_made_for_a_place() -> None:
@@ -276,6 +307,28 @@ async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
         await rig.takes(8)
 
         assert rig.texts == [f"{number}" for number in range(8)]
+
+
+async def test_a_busy_place_takes_no_others_room_and_what_it_had_none_for_is_asked_for_when_it_has() -> None:
+    async with open_rig(replace(QUICK, ping_seconds=0.02, most_waiting=8, most_in_place=4)) as rig, rig.running():
+        rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 1, ()
+        await rig.opened()
+        gate = rig.gates[HERE] = asyncio.Event()
+        for number in range(12):
+            rig.server.post(f"{number}")
+        for number in range(3):
+            rig.server.post(f"from Bob {number}", author=BOB)
+        await rig.acked(3)
+
+        assert rig.texts == ["from Bob 0", "from Bob 1", "from Bob 2"]
+        assert rig.channel.health.counts["overflow"] == 8
+        assert rig.looks == 1
+
+        gate.set()
+        await rig.takes(15)
+
+        assert rig.texts[3:] == [f"{number}" for number in range(12)]
+        assert rig.looks == 2
 
 
 async def test_what_there_was_no_room_for_is_asked_for_though_a_newer_message_was_taken() -> None:
