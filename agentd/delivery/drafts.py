@@ -46,7 +46,7 @@ class Drafts:
 
     def wait_seconds(self) -> float:
         """Return how long the next draft has to wait; a text is not rendered before, since mostly there is no room."""
-        return max(self._next - self._monotonic(), self._pace.draft(self._chat, looks_only=True))
+        return max(self._next - self._monotonic(), self._pace.draft(self._chat, reply=self, looks_only=True))
 
     def postpone(self, text: str, seconds: float) -> None:
         """Owe this, or what the model has said since, and try again after so long."""

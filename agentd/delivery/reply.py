@@ -219,6 +219,8 @@ class Reply:
             if text is not None:
                 self._drafts.forget()
                 await self._show_draft(text)
+                if not self.is_visible:
+                    self._pace.ended(self._drafts)
 
     async def _show_draft(self, text: str) -> None:
         try:
@@ -246,6 +248,8 @@ class Reply:
                 count = await self._show(text, self._must)
             except SendFailed as fault:
                 return Outcome("failed", self._message_ids(), str(fault))
+            finally:
+                self._pace.ended(self._drafts)
             await self._remove_from(count)
             for part in self._parts.values():
                 await self._recorded(part)
@@ -274,7 +278,7 @@ class Reply:
 
     async def _draft(self) -> None:
         """Raise _NotNow where there is no room to spare."""
-        seconds = self._pace.draft(self._to.chat)
+        seconds = self._pace.draft(self._to.chat, reply=self._drafts)
         if seconds > 0:
             raise _NotNow(seconds)
 

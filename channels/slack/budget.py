@@ -68,6 +68,14 @@ class Budget:
             raise RateLimited("there were as many such calls as Slack allows in a minute", wait)
         self._taken.append(now)
 
+    def wait_seconds(self, count: int) -> float:
+        """Return how long it takes until so many can be taken one right after the other."""
+        now, over = self._monotonic(), len(self._taken) + count - self._rate.calls
+        if over > len(self._taken):
+            return self._rate.seconds  # there are never so many
+        full = self._taken[over - 1] + self._rate.seconds if over > 0 else 0.0
+        return max(full - now, self._rests_until - now, 0.0)
+
     def rest(self, seconds: float) -> None:
         """Note that Slack wants no more for so long."""
         self._rests_until = max(self._rests_until, self._monotonic() + seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -85,7 +86,6 @@ class SlackChannel:
     name = "slack"
     streams = True
     dialect = SLACK
-    rates = RATES
     nonce_seconds = 0.0
     """Slack drops no second copy of a message."""
     typing_seconds = 100.0
@@ -105,6 +105,7 @@ class SlackChannel:
         self._assistant = Assistant(self._connection)
         self._downloads = Downloads(self._connection, self.health, waits)
         self._edits = Budget(TIER_3, tools.monotonic)
+        self.rates = replace(RATES, edits=self._edits.wait_seconds)
         self._lull = Lull(waits.limited, tools.monotonic)
         self._keeper: Keeper | None = None
 
