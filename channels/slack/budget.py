@@ -59,14 +59,12 @@ class Budget:
         self._taken: deque[float] = deque(maxlen=rate.calls)
         self._rests_until = 0.0
 
-    def take(self) -> None:
-        """Take one call. Raises RateLimited."""
-        now = self._monotonic()
-        full = self._taken[0] + self._rate.seconds if len(self._taken) == self._rate.calls else 0.0
-        wait = max(full, self._rests_until) - now
+    def take(self, *, leaves: int = 0) -> None:
+        """Take one call, if it leaves so many. Raises RateLimited."""
+        wait = self.wait_seconds(1 + leaves)
         if wait > 0:
             raise RateLimited("there were as many such calls as Slack allows in a minute", wait)
-        self._taken.append(now)
+        self._taken.append(self._monotonic())
 
     def wait_seconds(self, count: int) -> float:
         """Return how long it takes until so many can be taken one right after the other."""

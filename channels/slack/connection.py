@@ -57,11 +57,14 @@ class Connection:
         return self._session
 
     async def call(
-        self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None
+        self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None, *, leaves: int = 0
     ) -> Mapping[str, Any]:
-        """Make one call with the bot's token, within its method's budget, and return what Slack answers."""
+        """Make one call with the bot's token, within its method's budget, and return what Slack answers.
+
+        `leaves` is how much of the budget must be left after it.
+        """
         if budget is not None:
-            budget.take()
+            budget.take(leaves=leaves)
         try:
             answer = await self._call(call)
         except RateLimited as fault:

@@ -33,6 +33,8 @@ MOST_TRIES = 10
 AHEAD_SECONDS = 86_400
 """How far after now: a history that is given its end begins with the newest (conversations.history)."""
 
+Call = Callable[[AsyncWebClient], Awaitable[Any]]
+
 
 @dataclass(slots=True)
 class Page:
@@ -58,12 +60,15 @@ class Histories:
         self._of_chats, self._of_threads = budgets
         self._waits = waits
 
-    async def read(self, place: Address, oldest: float) -> Page:
-        """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
+    async def read(self, place: Address, oldest: float, *, leaves: int = 0) -> Page:
+        """Return what was written after that; where others may be asked sooner, leave so many calls to them.
+
+        Raises SendFailed, and Unreachable once it was tried for a while.
+        """
         page = Page()
         cursor = ""
         for _ in range(MOST_REQUESTS):
-            answer = await self._request(place, f"{oldest:.6f}", cursor)
+            answer = await self._request(place, _build_call(place, f"{oldest:.6f}", cursor), leaves)
             page.messages += _messages(answer)
             metadata = answer.get("response_metadata")
             cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
@@ -72,14 +77,13 @@ class Histories:
         page.is_cut = True
         return page
 
-    async def _request(self, place: Address, oldest: str, cursor: str) -> Mapping[str, Any]:
+    async def _request(self, place: Address, call: Call, leaves: int) -> Mapping[str, Any]:
         """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
-        call = _build_call(place, oldest, cursor)
         budget = self._of_chats if place.thread is None else self._of_threads
         tries = limits = 0
         while True:
             try:
-                return await self._connection.call(call, budget)
+                return await self._connection.call(call, budget, leaves=leaves)
             except Unsaid:
                 await asyncio.sleep(self._waits.limited.after(limits))
                 limits += 1
@@ -97,7 +101,7 @@ def _messages(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
 
 
-def _build_call(place: Address, oldest: str, cursor: str) -> Callable[[AsyncWebClient], Awaitable[Any]]:
+def _build_call(place: Address, oldest: str, cursor: str) -> Call:
     page: dict[str, Any] = {"oldest": oldest, **({"cursor": cursor} if cursor else {})}
     if place.thread is not None:
         thread = place.thread
