@@ -46,6 +46,7 @@ THREAD_BACK = timedelta(seconds=5)
 """How far before the last known message it is looked."""
 CHANNEL_BACK = timedelta(minutes=10)
 """The same for a channel outside of threads, whose last message may be older than that of a thread in it."""
+
 Take = Callable[[Said], Awaitable[None]]
 """Takes in what was missed, as if it came now, but for the confirmation."""
 
@@ -122,6 +123,8 @@ class CatchUp:
             slot = Slot(self._slots)
             await slot.take()
             if place in self._due and number == self._gaps:
+                if self._with.lanes.is_busy(place):
+                    slot.give_back()  # what comes before it there may take any time, too
                 self._with.lanes.put(place, partial(self._in_slot, place, slot))
             else:
                 slot.give_back()

@@ -31,6 +31,10 @@ class Lanes:
         """Tell whether no more should be put in for a place."""
         return self._waiting >= self._most_waiting or self._in(place) >= self._most_in_place
 
+    def is_busy(self, place: Address) -> bool:
+        """Tell whether what is put in for a place has to wait for something there."""
+        return place in self._lanes
+
     def leave_out(self, place: Address) -> None:
         """Note that something of a place found no room."""
         if len(self._left_out) < MOST_LEFT_OUT:

@@ -67,6 +67,32 @@ async def test_places_that_cannot_be_kept_hold_up_no_other_that_is_to_be_asked()
             await rig.takes(8)
 
 
+async def test_places_where_something_cannot_be_kept_when_a_gap_ends_hold_up_no_other() -> None:
+    async with open_rig() as rig, rig.running():
+        await rig.opened()
+        rig.server.deliveries.retry_seconds = ()
+        people = [f"U0PERSON{number:02}" for number in range(8)]
+        for person in people:
+            rig.server.post("before", author=person)
+        await rig.acked(8)
+        stuck = [
+            rig.gates.setdefault(replace(HERE, chat=rig.server.dm_of(person)), asyncio.Event()) for person in people[4:]
+        ]
+        for person in people[4:]:
+            rig.server.post("stuck", author=person)
+        await rig.until(lambda: len(rig.offered) == 12)
+        for person in people:
+            rig.server.post("missed", author=person, unheard=True)
+        rig.server.drop()
+        await rig.takes(12)
+
+        assert sorted(rig.texts) == sorted(["before"] * 8 + ["missed"] * 4)
+
+        for gate in stuck:
+            gate.set()
+        await rig.takes(20)
+
+
 async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
     async with open_rig(replace(QUICK, ping_seconds=0.05, most_waiting=4)) as rig, rig.running():
         rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 0.2, ()
