@@ -59,9 +59,9 @@ class Budget:
         self._taken: deque[float] = deque(maxlen=rate.calls)
         self._rests_until = 0.0
 
-    def take(self, *, leaves: int = 0) -> None:
-        """Take one call, if it leaves so many. Raises RateLimited."""
-        wait = self.wait_seconds(1 + leaves)
+    def take(self) -> None:
+        """Take one call. Raises RateLimited."""
+        wait = self.wait_seconds(1)
         if wait > 0:
             raise RateLimited("there were as many such calls as Slack allows in a minute", wait)
         self._taken.append(self._monotonic())

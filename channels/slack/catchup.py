@@ -35,8 +35,6 @@ MOST_OWED = 10_000
 """Places of which something was left out; of further ones only Slack's own redelivery is left."""
 AT_ONCE = 3
 """Places that are asked beside each other."""
-LEFT_TO_LIVE = 15
-"""Calls of a minute that are left to places where somebody speaks: those are asked at once."""
 MOST_BEHIND = 200
 """Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
 
@@ -157,7 +155,7 @@ class CatchUp:
         try:
             if slot is not None:
                 await slot.take()
-            found = await self._find(place, gap, leaves=0 if slot is None else LEFT_TO_LIVE)
+            found = await self._find(place, gap)
             if slot is not None:
                 slot.give_back()
             for said in found:
@@ -167,10 +165,10 @@ class CatchUp:
             if self._running.get(place) is ended:
                 del self._running[place]
 
-    async def _find(self, place: Address, gap: _Gap, *, leaves: int) -> Sequence[Said]:
+    async def _find(self, place: Address, gap: _Gap) -> Sequence[Said]:
         """Return what a place's people have said since then, oldest first; nothing where Slack does not tell."""
         try:
-            page = await self._with.histories.read(place, gap.start.timestamp(), leaves=leaves)
+            page = await self._with.histories.read(place, gap.start.timestamp())
         except (SendFailed, Unreachable) as fault:
             if isinstance(fault, Unreachable):
                 self._owe(place, gap)

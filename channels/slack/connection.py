@@ -57,14 +57,11 @@ class Connection:
         return self._session
 
     async def call(
-        self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None, *, leaves: int = 0
+        self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None
     ) -> Mapping[str, Any]:
-        """Make one call with the bot's token, within its method's budget, and return what Slack answers.
-
-        `leaves` is how much of the budget must be left after it.
-        """
+        """Make one call with the bot's token, within its method's budget, and return what Slack answers."""
         if budget is not None:
-            budget.take(leaves=leaves)
+            budget.take()
         try:
             answer = await self._call(call)
         except RateLimited as fault:

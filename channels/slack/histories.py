@@ -60,15 +60,12 @@ class Histories:
         self._of_chats, self._of_threads = budgets
         self._waits = waits
 
-    async def read(self, place: Address, oldest: float, *, leaves: int = 0) -> Page:
-        """Return what was written after that; where others may be asked sooner, leave so many calls to them.
-
-        Raises SendFailed, and Unreachable once it was tried for a while.
-        """
+    async def read(self, place: Address, oldest: float) -> Page:
+        """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
         page = Page()
         cursor = ""
         for _ in range(MOST_REQUESTS):
-            answer = await self._request(place, _build_call(place, f"{oldest:.6f}", cursor), leaves)
+            answer = await self._request(place, _build_call(place, f"{oldest:.6f}", cursor))
             page.messages += _messages(answer)
             metadata = answer.get("response_metadata")
             cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
@@ -77,13 +74,13 @@ class Histories:
         page.is_cut = True
         return page
 
-    async def _request(self, place: Address, call: Call, leaves: int) -> Mapping[str, Any]:
+    async def _request(self, place: Address, call: Call) -> Mapping[str, Any]:
         """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
         budget = self._of_chats if place.thread is None else self._of_threads
         tries = limits = 0
         while True:
             try:
-                return await self._connection.call(call, budget, leaves=leaves)
+                return await self._connection.call(call, budget)
             except Unsaid:
                 await asyncio.sleep(self._waits.limited.after(limits))
                 limits += 1

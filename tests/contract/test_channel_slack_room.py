@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from channels.slack.catchup import LEFT_TO_LIVE
 from tests.contract.test_channel_slack_catchup import HISTORY, ago
 from tests.platforms.slack_behaviours import slow
 from tests.platforms.slack_rig import HERE, QUICK, known, open_rig, thread_of
@@ -32,21 +31,6 @@ async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once
             await rig.takes(9)
 
             assert rig.called(HISTORY) == 8
-
-
-async def test_where_somebody_speaks_is_asked_at_once_though_more_places_are_known_than_slack_tells_of() -> None:
-    async with open_rig() as rig:
-        people = [f"U0PERSON{number:02}" for number in range(60)]
-        for number, person in enumerate(people):
-            rig.known.append(known(replace(HERE, chat=rig.server.dm_of(person)), f"{ago(100 + number):.6f}"))
-        rig.server.post("missed", author=people[59], at=ago(50), unheard=True)
-        async with rig.running():
-            await rig.until(lambda: rig.called(HISTORY) == 50 - LEFT_TO_LIVE)
-            rig.server.post("live", author=people[59])
-            await rig.acked(1)
-
-            assert rig.texts == ["missed", "live"]
-            assert rig.called(HISTORY) == 50 - LEFT_TO_LIVE + 1
 
 
 async def test_places_that_cannot_be_kept_hold_up_no_other_that_is_to_be_asked() -> None:
