@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["UNPACED", "Rate", "Rates"]
+__all__ = ["UNPACED", "EditsWait", "Rate", "Rates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,10 @@ class Rate:
         return self.seconds / self.calls
 
 
+EditsWait = Callable[[int], float]
+"""Tells how long it takes until so many edits may be made, one right after the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """The limits on messages, edits and deletions; None: there is none."""
@@ -31,6 +35,8 @@ class Rates:
     over_all: Rate | None = None
     is_group: Callable[[str], bool] = lambda chat: False
     """Tells by a chat's id whether it is a group, with a further limit."""
+    edits: EditsWait | None = None
+    """The budget of edits over all chats, which the channel keeps; None: there is none."""
 
 
 UNPACED = Rates()

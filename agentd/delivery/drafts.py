@@ -7,13 +7,22 @@ from collections.abc import Callable
 
 from agentd.delivery.governor import Pace
 
-__all__ = ["Drafts"]
+__all__ = ["Drafts", "NotNow"]
 
 EDIT_PAUSE_SECONDS = 0.05
 """The least time between two drafts, also where the platform sets no limit; the final is never held back."""
 
 END_PAUSE_SECONDS = 0.02
 """With a model's last words comes its end: a draft of them would only take the final's place in the rate budget."""
+
+
+class NotNow(Exception):
+    """There is no room for a draft."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say how long there is none."""
+        super().__init__()
+        self.seconds = seconds
 
 
 class Drafts:
@@ -46,7 +55,17 @@ class Drafts:
 
     def wait_seconds(self) -> float:
         """Return how long the next draft has to wait; a text is not rendered before, since mostly there is no room."""
-        return max(self._next - self._monotonic(), self._pace.draft(self._chat, looks_only=True))
+        return max(self._next - self._monotonic(), self._pace.draft(self._chat, reply=self, looks_only=True))
+
+    async def take(self) -> None:
+        """Take a place for a draft. Raises NotNow where there is no room to spare."""
+        seconds = self._pace.draft(self._chat, reply=self)
+        if seconds > 0:
+            raise NotNow(seconds)
+
+    def end(self) -> None:
+        """Keep no room any more for the end of what was begun."""
+        self._pace.ended(self)
 
     def postpone(self, text: str, seconds: float) -> None:
         """Owe this, or what the model has said since, and try again after so long."""

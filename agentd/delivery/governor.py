@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
+from agentd.delivery.edits import Edits
 from channels.pacing import Rate, Rates
 
 __all__ = ["Governor", "Pace"]
@@ -32,11 +33,15 @@ class Pace(Protocol):
         """Wait until a call that must be made may be made, and take its place in the budget."""
         ...
 
-    def draft(self, chat: str, *, looks_only: bool = False) -> float:
+    def draft(self, chat: str, *, reply: object = None, looks_only: bool = False) -> float:
         """Take a place for a call that can be left out, and return 0; or return the seconds until there is one.
 
-        `looks_only`: take none.
+        `reply` tells one that grows from others: `ended` must follow. `looks_only`: take none.
         """
+        ...
+
+    def ended(self, reply: object) -> None:
+        """Note that a reply grows no more, and has come to its end."""
         ...
 
     def rest(self, chat: str, seconds: float) -> None:
@@ -131,6 +136,7 @@ class Governor:
         self._monotonic = monotonic
         self._rates = rates
         self._over_all = _Bucket(rates.over_all) if rates.over_all else None
+        self._edits = Edits(rates.edits, monotonic)
         self._line = asyncio.Lock()
         self._places: dict[str, _Place] = {}
 
@@ -148,14 +154,19 @@ class Governor:
         finally:
             place.waiting -= 1
 
-    def draft(self, chat: str, *, looks_only: bool = False) -> float:
+    def draft(self, chat: str, *, reply: object = None, looks_only: bool = False) -> float:
         """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
         place, now = self._place(chat), self._monotonic()
         common = self._over_all.wait_seconds(now, spares=True) if self._over_all else 0.0
-        seconds = max(place.draft_wait_seconds(now), common)
+        seconds = max(place.draft_wait_seconds(now), common, self._edits.wait_seconds(reply))
         if seconds <= 0 and not looks_only:
             self._take(place, now)
+            self._edits.pledge(reply)
         return seconds
+
+    def ended(self, reply: object) -> None:
+        """Note that a reply grows no more, and has come to its end."""
+        self._edits.ended(reply)
 
     def rest(self, chat: str, seconds: float) -> None:
         """Call nothing there for so long, and leave out bursts for a while."""

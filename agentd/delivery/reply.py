@@ -20,7 +20,7 @@ from typing import Literal, Protocol, TypeVar
 
 import structlog
 
-from agentd.delivery.drafts import Drafts
+from agentd.delivery.drafts import Drafts, NotNow
 from agentd.delivery.governor import Pace
 from agentd.errors import StorageError
 from channels.base import Address, Screen
@@ -81,14 +81,6 @@ class Destination:
     address: Address
     pace: Pace
     grows: bool
-
-
-class _NotNow(Exception):
-    """There is no room for a draft."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.seconds = seconds
 
 
 @dataclass(slots=True)
@@ -219,12 +211,14 @@ class Reply:
             if text is not None:
                 self._drafts.forget()
                 await self._show_draft(text)
+                if not self.is_visible:
+                    self._drafts.end()
 
     async def _show_draft(self, text: str) -> None:
         try:
-            await self._show(text, self._draft)
+            await self._show(text, self._drafts.take)
             self._drafts.rest()
-        except _NotNow as fault:
+        except NotNow as fault:
             self._drafts.postpone(text, fault.seconds)
         except (SendFailed, Unreachable):
             self._growing = False
@@ -246,6 +240,8 @@ class Reply:
                 count = await self._show(text, self._must)
             except SendFailed as fault:
                 return Outcome("failed", self._message_ids(), str(fault))
+            finally:
+                self._drafts.end()
             await self._remove_from(count)
             for part in self._parts.values():
                 await self._recorded(part)
@@ -271,12 +267,6 @@ class Reply:
     async def _must(self) -> None:
         """Wait for room."""
         await self._pace.turn(self._to.chat)
-
-    async def _draft(self) -> None:
-        """Raise _NotNow where there is no room to spare."""
-        seconds = self._pace.draft(self._to.chat)
-        if seconds > 0:
-            raise _NotNow(seconds)
 
     async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
         """Call the platform; it is left alone as long as it asks for, and then called again."""
@@ -304,7 +294,7 @@ class Reply:
         was_in_doubt, part.in_doubt = part.in_doubt, True
         try:
             message_id = await self._call(room, lambda: self._screen.send(self._to, piece, nonce))
-        except (NotSent, SendFailed, _NotNow):
+        except (NotSent, SendFailed, NotNow):
             part.in_doubt = was_in_doubt
             raise
         part.shown = None if was_in_doubt else piece
@@ -324,7 +314,7 @@ class Reply:
         shown, part.shown = part.shown, None  # until the platform has said something
         try:
             await self._call(room, lambda: self._screen.edit(self._to, message_id, piece))
-        except (NotSent, _NotNow):
+        except (NotSent, NotNow):
             part.shown = shown
             raise
         except SendFailed:

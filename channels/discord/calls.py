@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import aiohttp
 
-__all__ = ["CALL", "Call", "ServerFault", "TooMany", "build_trace"]
+__all__ = ["CALL", "Call", "NotDiscord", "ServerFault", "TooMany", "build_trace"]
 
 UNSAID_SECONDS = 5.0
 """How long Discord is left alone where it does not say."""
@@ -32,6 +32,10 @@ class TooMany(Exception):
 
 class ServerFault(Exception):
     """Discord has a fault of its own (5xx); whether the call did something is not known."""
+
+
+class NotDiscord(ServerFault):
+    """Something before Discord, such as a proxy, has refused the call, or there is no Discord at this address."""
 
 
 @dataclass(slots=True)
@@ -61,12 +65,26 @@ async def _note_sent(_session: object, _context: object, _params: object) -> Non
 
 
 async def _judge(_session: object, _context: object, params: aiohttp.TraceRequestEndParams) -> None:
-    """Raise TooMany or ServerFault."""
+    """Raise TooMany, ServerFault or NotDiscord."""
     status = params.response.status
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise _too_many(await params.response.read(), params.response.headers.get("Retry-After", ""))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ServerFault(f"Discord answers {status}")
+    if status >= HTTPStatus.MULTIPLE_CHOICES and not _is_discords(await params.response.read()):
+        raise NotDiscord(
+            f"something that is not Discord has refused it ({status}): look at the network's proxy, if any"
+        )
+
+
+def _is_discords(body: bytes) -> bool:
+    """Tell whether Discord itself has refused a call: it always gives a code, which is 0 where it has none
+    (https://docs.discord.com/developers/reference#error-messages).
+    """
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(body)
+        return isinstance(answer, dict) and isinstance(answer.get("code"), int)
+    return False
 
 
 def _too_many(body: bytes, header: str) -> TooMany:

@@ -15,7 +15,7 @@ from channels.base import Accept, Address, Places, RemoteFile
 from channels.discord.connection import Client, Connection
 from channels.discord.dialect import DISCORD, write_markdown
 from channels.discord.downloads import Downloads
-from channels.discord.faults import Refusal, TokenRefused, is_gone
+from channels.discord.faults import ForeignRefusal, Refusal, TokenRefused, is_gone
 from channels.discord.listening import Listener
 from channels.discord.menu import list_commands
 from channels.discord.waits import WAITS, Waits
@@ -139,7 +139,7 @@ class DiscordChannel:
                 return await self._connection.log_in()
             except TokenRefused:
                 raise ChannelUnavailable(self._unknown) from None
-            except Refusal as fault:
+            except (Refusal, ForeignRefusal) as fault:
                 if self._settings.api_base_url:
                     raise ChannelUnavailable(
                         f"channels_config.discord.api_base_url: what is there is not Discord's API ({fault})"

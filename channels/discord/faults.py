@@ -10,10 +10,10 @@ from http import HTTPStatus
 import aiohttp
 import discord
 
-from channels.discord.calls import Call, ServerFault, TooMany
+from channels.discord.calls import Call, NotDiscord, ServerFault, TooMany
 from channels.errors import ChannelError, NotSent, RateLimited, SendFailed, Unreachable
 
-__all__ = ["FAULTS", "UNREADABLE", "Refusal", "TokenRefused", "is_gone", "translate"]
+__all__ = ["FAULTS", "UNREADABLE", "ForeignRefusal", "Refusal", "TokenRefused", "is_gone", "translate"]
 
 UNREADABLE = (
     ArithmeticError,
@@ -58,6 +58,10 @@ class TokenRefused(NotSent):
     """Discord does not know this token (401)."""
 
 
+class ForeignRefusal(NotSent):
+    """Something that is not Discord has refused a call, which is the network's fault: it is made again."""
+
+
 def translate(fault: Exception, call: Call, clean: Callable[[str], str]) -> ChannelError:
     """Return what a fault of a call means; `clean` takes the token out of its text."""
     text = clean(str(fault)) or type(fault).__name__
@@ -70,6 +74,8 @@ def translate(fault: Exception, call: Call, clean: Callable[[str], str]) -> Chan
             return TokenRefused("it does not know the token")
         case discord.HTTPException():
             return _refusal(fault, clean)
+        case NotDiscord():
+            return ForeignRefusal(text)
         case TimeoutError():
             text = "it has not answered in time"
         case ServerFault() | aiohttp.ClientError() | OSError():

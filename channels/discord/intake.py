@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import discord
@@ -15,7 +16,7 @@ from channels.discord.connection import Connection
 from channels.discord.lanes import Lanes
 from channels.discord.menu import answer_command
 from channels.discord.offers import Heard
-from channels.discord.parse import Ignored, Reader
+from channels.discord.parse import Ignored, Reader, command_text
 from channels.discord.rooms import Room, room_of
 from channels.discord.waits import Waits
 from channels.health import Health
@@ -28,6 +29,10 @@ WITHHELD = (
     "Discord does not show this bot what is written in servers: switch on Message Content Intent (the application at "
     "https://discord.com/developers/applications, Bot, Privileged Gateway Intents)"
 )
+
+NOT_HERE = "I do not listen here: write to me in private."
+TOO_MUCH = "Too much of what was written here still waits, so that I have not taken this: please use it again later."
+"""What is said to a command that is not taken."""
 
 Interaction = discord.Interaction[discord.Client]
 
@@ -89,7 +94,9 @@ class Intake:
         else:
             if room is not None and room.guild_id is not None and not self._way.reader.is_named(message):
                 self.is_withheld = False
-            self._put(message.channel.id, content, room, message.id)
+            self._way.lanes.put(
+                Heard(message.channel.id, partial(Room.place, inbound=content), room, message_id=message.id)
+            )
 
     def _edit(self, message: discord.Message) -> None:
         room = room_of(message.channel)
@@ -97,7 +104,9 @@ class Intake:
         if isinstance(content, Ignored):
             self._pass_over(content)
         else:
-            self._put(message.channel.id, content, room)
+            self._way.lanes.put(
+                Heard(message.channel.id, partial(Room.place, inbound=content), room, changes=message.id)
+            )
 
     def _delete(self, message_id: int, channel_id: int, guild_id: int | None) -> None:
         """Take a deletion. Whose message it was is remembered, or it is a private channel's one person's."""
@@ -105,7 +114,7 @@ class Intake:
         author = reader.author_of(message_id)
         if author is not None:
             gone = reader.read_delete(message_id, channel_id, author, when)
-            self._way.lanes.put(Heard(channel_id, lambda room: room.place(gone)))
+            self._way.lanes.put(Heard(channel_id, partial(Room.place, inbound=gone), changes=message_id))
         elif not reader.knows(message_id) and guild_id is None:
 
             def place(room: Room) -> FromPerson | None:
@@ -113,7 +122,7 @@ class Intake:
                     return None
                 return room.place(reader.read_delete(message_id, channel_id, room.person, when))
 
-            self._way.lanes.put(Heard(channel_id, place))
+            self._way.lanes.put(Heard(channel_id, place, changes=message_id))
         else:
             self._health.counts["deleted unknown"] += 1
 
@@ -122,24 +131,24 @@ class Intake:
             self._pass_over(Ignored("interaction"))
             return
         content, accepted = self._way.reader.read_command(interaction), asyncio.Event()
-        is_heard = not isinstance(content, Ignored)
-        if isinstance(content, Ignored):
-            self._pass_over(content)
-            accepted.set()
-        else:
-            self._put(interaction.channel_id or 0, content, room_of(interaction.channel), accepted=accepted)
-        answering = answer_command(self._connection, interaction, accepted, self._waits, is_heard=is_heard)
+        line = self._take(interaction, content, accepted)
+        hidden = isinstance(content, Ignored) or not content.is_direct
+        answering = answer_command(self._connection, interaction, line, accepted, self._waits, hidden=hidden)
         self._tasks.create_task(answering, name="discord command")
 
-    def _put(
-        self,
-        channel_id: int,
-        content: FromPerson,
-        room: Room | None,
-        message_id: int | None = None,
-        accepted: asyncio.Event | None = None,
-    ) -> None:
-        self._way.lanes.put(Heard(channel_id, lambda room: room.place(content), room, message_id, accepted))
+    def _take(self, interaction: Interaction, content: FromPerson | Ignored, accepted: asyncio.Event) -> str:
+        """Take a command, and return what to say to it; `accepted` is set at once where it is not taken."""
+        if isinstance(content, Ignored):
+            self._pass_over(content)
+            line = NOT_HERE
+        else:
+            room = room_of(interaction.channel)
+            command = Heard(interaction.channel_id or 0, partial(Room.place, inbound=content), room, accepted=accepted)
+            if self._way.lanes.put(command):
+                return command_text(interaction)
+            line = TOO_MUCH
+        accepted.set()
+        return line
 
     def _pass_over(self, ignored: Ignored) -> None:
         if ignored.reason == "own":

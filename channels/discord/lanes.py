@@ -12,16 +12,24 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from channels.discord.offers import Heard
+from channels.discord.waits import Waits
 from channels.health import Health
 
-__all__ = ["MOST_WAITING", "Lanes"]
+__all__ = ["MOST_CHANGES", "MOST_WAITING", "Lanes"]
+
+log = structlog.get_logger()
 
 MOST_WAITING = 100
 """In one lane. Messages beyond that are let go, and fetched when the lane has done with these."""
 
+MOST_CHANGES = 1_000
+"""Messages in one lane of which the last edit, or the deletion, is kept beyond that: they cannot be fetched."""
+
 MOST_FETCHING = 4
-"""Lanes that fetch what was missed at once, apart from those where somebody writes."""
+"""Lanes that fetch what was missed at once, apart from those where somebody writes and those that take long."""
 
 Offer = Callable[[Heard], Awaitable[None]]
 Fetch = Callable[[int, int], Awaitable[None]]
@@ -33,22 +41,30 @@ class _Lane:
     """What waits in one place."""
 
     waiting: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    changes: dict[int, Heard] = field(default_factory=dict)
+    """What changes a message, by its id, and comes after all that waits: only the last change of each counts."""
     gap: int | None = None
     """What to fetch from, before anything that waits."""
     beyond: int | None = None
     """What to fetch from when all that waits is done."""
     is_ushered: bool = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more can wait in its turn."""
+        return self.beyond is not None or bool(self.changes) or len(self.waiting) >= MOST_WAITING
+
 
 class Lanes:
     """One lane for each place of which something is in progress; a lane is a task."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health, waits: Waits) -> None:
         """Hand over by `offer`."""
         self._tasks = tasks
         self._offer = offer
         self._fetch = fetch
         self._health = health
+        self._waits = waits
         self._lanes: dict[int, _Lane] = {}
         self._gaps: dict[int, int] = {}
         self._open = asyncio.Event()
@@ -67,15 +83,27 @@ class Lanes:
         if self._gaps:
             self._tasks.create_task(self._usher(), name="discord catch-up")
 
-    def put(self, heard: Heard) -> None:
-        """Hand over after what came before it in its place."""
+    def put(self, heard: Heard) -> bool:
+        """Hand over after what came before it in its place; False: too much waits there, and it is let go for good."""
         lane = self._lane(heard.channel_id)
-        if lane.beyond is None and len(lane.waiting) < MOST_WAITING:
+        if not lane.is_full:
             lane.waiting.append(heard)
-            return
+            return True
+        if heard.changes is not None:
+            return self._keep(lane, heard, heard.changes)
         self._health.counts["overflowed"] += 1
         if heard.message_id is not None and lane.beyond is None:
             lane.beyond = heard.message_id - 1
+        return heard.message_id is not None
+
+    def _keep(self, lane: _Lane, heard: Heard, message_id: int) -> bool:
+        """Keep a change until what waits is done; what comes of later messages is fetched as they stand then."""
+        if message_id not in lane.changes and len(lane.changes) >= MOST_CHANGES:
+            self._health.counts["changes lost"] += 1
+            log.warning("change_lost", channel="discord", place=heard.channel_id, message=message_id)
+            return False
+        lane.changes[message_id] = heard
+        return True
 
     def _lane(self, channel_id: int) -> _Lane:
         lane = self._lanes.get(channel_id)
@@ -106,15 +134,25 @@ class Lanes:
             await self._open.wait()
             if lane.gap is not None:
                 gap, lane.gap = lane.gap, None
-                await self._fetch(channel_id, gap)
-                self._see_off(lane)
+                await self._catch_up(channel_id, gap, lane)
             elif lane.waiting:
                 await self._offer(lane.waiting[0])
                 lane.waiting.popleft()
+            elif lane.changes:
+                await self._offer(lane.changes.pop(next(iter(lane.changes))))
             elif lane.beyond is not None:
                 lane.gap, lane.beyond = lane.beyond, None
             else:
                 return
+
+    async def _catch_up(self, channel_id: int, gap: int, lane: _Lane) -> None:
+        """Fetch what was missed. A place that takes long, or gets no answer, keeps no other from beginning."""
+        timer = asyncio.get_running_loop().call_later(self._waits.slot_seconds, self._see_off, lane)
+        try:
+            await self._fetch(channel_id, gap)
+        finally:
+            timer.cancel()
+        self._see_off(lane)
 
     def _see_off(self, lane: _Lane) -> None:
         """Let the next place begin."""

@@ -46,7 +46,7 @@ class Listener:
         past = Past(self._connection, reader, rooms, offers, self._health)
         gateway = Gateway(client, self._health, self._waits, is_own=self._connection.is_elsewhere)
         async with asyncio.TaskGroup() as tasks:
-            lanes = Lanes(tasks, offers.offer, past.fetch, self._health)
+            lanes = Lanes(tasks, offers.offer, past.fetch, self._health, self._waits)
             gap = _Gap(tasks, lanes, places, self._waits)
 
             def begin() -> None:

@@ -12,7 +12,6 @@ import structlog
 
 from channels.discord.connection import Connection
 from channels.discord.offers import persevere
-from channels.discord.parse import command_text
 from channels.discord.waits import Waits
 from channels.errors import ChannelError, SendFailed
 
@@ -26,8 +25,6 @@ _NAME = re.compile(r"[a-z0-9_-]{1,32}")
 (https://docs.discord.com/developers/interactions/application-commands#application-command-object)."""
 
 _CHAT_INPUT = 1
-
-NOT_HERE = "I do not listen in servers: write to me in private."
 
 
 async def list_commands(connection: Connection, commands: Mapping[str, str], waits: Waits) -> None:
@@ -56,14 +53,16 @@ async def list_commands(connection: Connection, commands: Mapping[str, str], wai
 async def answer_command(
     connection: Connection,
     interaction: discord.Interaction[discord.Client],
+    line: str,
     accepted: asyncio.Event,
     waits: Waits,
     *,
-    is_heard: bool,
+    hidden: bool,
 ) -> None:
-    """Say what was asked once it is on disk; where that takes long, say before that it will be."""
-    line = command_text(interaction) if is_heard else NOT_HERE
-    hidden = interaction.guild_id is not None
+    """Say a line once what was asked is on disk; where that takes long, say before that it will be.
+
+    `hidden`: to nobody but who asked.
+    """
     try:
         if not await _within(waits.defer_seconds, accepted):
             await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))

@@ -42,6 +42,8 @@ class Heard:
     """None: not known yet."""
     message_id: int | None = None
     """Of a message that can be fetched again."""
+    changes: int | None = None
+    """The message that it edits or takes back, which nobody tells a second time."""
     accepted: asyncio.Event | None = None
     """Set once it is on disk."""
 

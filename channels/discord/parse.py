@@ -17,6 +17,7 @@ from channels.base import Address, Author, FromPerson, InboundDelete, InboundEdi
 from channels.discord.attention import Attention, Me, attends, is_named
 from channels.discord.faults import UNREADABLE
 from channels.discord.files import read_files
+from channels.discord.rooms import is_with_bot
 from channels.discord.texts import read_text, whole
 
 __all__ = ["Ignored", "Reader", "command_text"]
@@ -146,7 +147,9 @@ class Reader:
         author = self._author(interaction.user, None)
         if isinstance(author, Ignored):
             return author
-        is_direct = interaction.guild_id is None
+        is_direct = is_with_bot(interaction)
+        if not is_direct and interaction.guild_id is None:
+            return Ignored("elsewhere")
         if not is_direct and self._guilds == "off":
             return Ignored("unaddressed")
         return InboundMessage(

@@ -1,10 +1,11 @@
-"""What was written while nobody listened: it is fetched, place by place, oldest first."""
+"""What was written while nobody listened: it is fetched, place by place, and handed over oldest first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -22,15 +23,32 @@ from channels.discord.waits import Waits
 from channels.errors import NotAccepted, SendFailed
 from channels.health import Health
 
-__all__ = ["Past", "find_gaps"]
+__all__ = ["MOST_PAGES", "PAGE_MESSAGES", "Past", "find_gaps"]
 
 log = structlog.get_logger()
 
 PAGE_MESSAGES = 100
 """The most that Discord gives at once (https://docs.discord.com/developers/resources/message#get-channel-messages)."""
 
+MOST_PAGES = 10
+MOST_PAGES_DIRECT = 100
+"""Of a place in a server, and of a private channel. Of more, the oldest page is read and the newest ones: who has
+waited longest, and what people still look at."""
+
 LOOK_BACK = timedelta(seconds=5)
 """Ids follow the clocks of many machines. What is found twice is recognised by the daemon."""
+
+
+_Numbered = tuple[int, FromPerson]
+"""What is to be taken in, and its message's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Messages as Discord gives them, with their ids, the oldest first; `is_full`: there may be more."""
+
+    raws: Sequence[tuple[int, Any]]
+    is_full: bool
 
 
 class Past:
@@ -47,34 +65,65 @@ class Past:
     async def fetch(self, channel_id: int, after: int) -> None:
         """Fetch and hand over what stands in a channel after a message's id. A place that is shut is passed over."""
         try:
-            while True:
-                raws = await self._offers.persevere(partial(self._page, channel_id, after))
-                if raws:
-                    room = await self._offers.persevere(partial(self._rooms.find, channel_id))
-                    await self._hand_over(channel_id, room, raws)
-                    after = max(number for number, _ in raws)
-                if len(raws) < PAGE_MESSAGES:
-                    return
+            page = await self._page(channel_id, after=after)
+            if not page.raws:
+                return
+            room = await self._offers.persevere(partial(self._rooms.find, channel_id))
+            await self._hand_over(channel_id, room, await self._read_all(channel_id, room, page.raws))
+            if page.is_full:
+                await self._hand_over(channel_id, room, await self._newer(channel_id, room, page.raws[-1][0]))
         except SendFailed as fault:
             self._health.counts["place shut"] += 1
             log.warning("place_not_readable", channel="discord", place=channel_id, fault=str(fault))
 
-    async def _page(self, channel_id: int, after: int) -> list[tuple[int, Any]]:
-        """Return the oldest messages after an id, with their ids, the oldest first."""
-        raws = await self._connection.call(lambda client: _ask_for_page(client, channel_id, after))
-        return sorted(_numbered(raws), key=lambda numbered: numbered[0])
+    async def _newer(self, channel_id: int, room: Room, after: int) -> list[_Numbered]:
+        """Return what was said after a message, oldest first: the newest of it, if it is too much.
 
-    async def _hand_over(self, channel_id: int, room: Room, raws: Sequence[tuple[int, Any]]) -> None:
+        It is read from its end, and nothing is handed over before all is there: what is newer must not be on disk when
+        the process ends before the older is.
+        """
+        found: list[_Numbered] = []
+        before: int | None = None
+        most_pages = MOST_PAGES_DIRECT if room.is_direct else MOST_PAGES
+        for _ in range(most_pages - 1):
+            page = await self._page(channel_id, before=before)
+            raws = [(number, raw) for number, raw in page.raws if number > after]
+            found = await self._read_all(channel_id, room, raws) + found
+            if not page.is_full or len(raws) < len(page.raws) or not raws:
+                return found
+            before = raws[0][0]
+        self._health.counts["catch-up cut"] += 1
+        log.warning("catch_up_cut", channel="discord", place=channel_id, messages=most_pages * PAGE_MESSAGES)
+        return found
+
+    async def _page(self, channel_id: int, *, after: int | None = None, before: int | None = None) -> _Page:
+        """Return the oldest messages after an id, or else the newest before one."""
+
+        async def ask() -> _Page:
+            return await self._connection.call(
+                lambda client: _ask_for_page(client, channel_id, after=after, before=before)
+            )
+
+        return await self._offers.persevere(ask)
+
+    async def _hand_over(self, channel_id: int, room: Room, found: Sequence[_Numbered]) -> None:
+        for number, content in found:
+            self._health.counts["caught up"] += 1
+            await self._offers.offer(Heard(channel_id, partial(Room.place, inbound=content), room, number))
+
+    async def _read_all(self, channel_id: int, room: Room, raws: Sequence[tuple[int, Any]]) -> list[_Numbered]:
+        """Return what of a page is to be taken in."""
         client = await self._connection.log_in()
         if room.guild_id is not None and any(_names_roles(raw) for _, raw in raws):
             await self._rooms.knows_guild(room.guild_id)
+        found: list[_Numbered] = []
         for number, raw in raws:
             content = self._read(client, channel_id, room, raw)
             if isinstance(content, Ignored):
                 self._health.counts[content.reason] += 1
-                continue
-            self._health.counts["caught up"] += 1
-            await self._offers.offer(Heard(channel_id, partial(_placed, content), room, number))
+            else:
+                found.append((number, content))
+        return found
 
     def _read(self, client: Client, channel_id: int, room: Room, raw: Any) -> FromPerson | Ignored:
         channel = client.get_partial_messageable(channel_id, guild_id=room.guild_id)
@@ -89,16 +138,13 @@ def _names_roles(raw: Any) -> bool:
     return isinstance(raw, dict) and bool(raw.get("mention_roles"))
 
 
-def _placed(content: FromPerson, room: Room) -> FromPerson:
-    return room.place(content)
-
-
-async def _ask_for_page(client: Client, channel_id: int, after: int) -> list[Any]:
+async def _ask_for_page(client: Client, channel_id: int, *, after: int | None, before: int | None) -> _Page:
     """Return a page. Raises TypeError for what is none: that nothing was missed is known from a page alone."""
-    raws: Any = await client.http.logs_from(channel_id, PAGE_MESSAGES, after=after)
+    raws: Any = await client.http.logs_from(channel_id, PAGE_MESSAGES, before=before, after=after)
     if not isinstance(raws, list):
         raise TypeError(type(raws).__name__)
-    return raws
+    numbered = sorted(_numbered(raws), key=lambda message: message[0])
+    return _Page(numbered, is_full=len(raws) >= PAGE_MESSAGES)
 
 
 def _numbered(raws: list[Any]) -> Iterator[tuple[int, Any]]:

@@ -19,7 +19,7 @@ from channels.discord.connection import Client, Connection
 from channels.discord.texts import whole
 from channels.discord.waits import Waits
 
-__all__ = ["Room", "Rooms", "room_id", "room_of"]
+__all__ = ["Room", "Rooms", "is_with_bot", "room_id", "room_of"]
 
 MOST_ROOMS = 1_000
 """That had to be asked for; the oldest are forgotten first, which costs another call."""
@@ -101,6 +101,20 @@ def room_of(channel: object) -> Room | None:
             return Room(str(channel.id), guild_id=channel.guild.id)
         case _:
             return None
+
+
+def is_with_bot(interaction: discord.Interaction[discord.Client]) -> bool:
+    """Tell whether a command was used where nobody but its user and the bot is.
+
+    Who has installed the app for themselves can use it among other people, too. Where Discord does not say what place
+    it is, who is there does.
+    """
+    if interaction.guild_id is not None or interaction.context.private_channel:
+        return False
+    channel = interaction.channel
+    if interaction.context.dm_channel or not isinstance(channel, discord.DMChannel):
+        return interaction.context.dm_channel
+    return all(person.id == interaction.user.id for person in channel.recipients)
 
 
 def room_id(address: Address) -> int:

@@ -24,6 +24,8 @@ class Waits:
     """How long what was said in a server waits until it is known which role is the bot's own."""
     file_seconds: float = 50
     """The limit of one file."""
+    slot_seconds: float = 10
+    """How long a place that is caught up lets others wait for their turn; it goes on beside them then."""
     steady_seconds: float = 60
     """A connection that held this long was a good one: the next is made at once."""
     network: Growing = Growing(1, 60)

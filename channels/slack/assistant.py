@@ -42,13 +42,17 @@ class Assistant:
         """Prepare, without a call."""
         self._connection = connection
         self._is_on = True
+        self._greeted: dict[Address, None] = {}
         self._untitled: dict[Address, None] = {}
         self._ordinary: dict[Address, None] = {}
 
     async def greet(self, thread: Address) -> None:
-        """Suggest how to begin, in a thread that was just opened."""
-        self._untitled[thread] = None
-        _bound(self._untitled)
+        """Suggest how to begin, in a thread that was just opened; once, however often Slack says so."""
+        if thread in self._greeted:
+            return
+        for known in (self._greeted, self._untitled):
+            known[thread] = None
+            _bound(known)
         await self._quietly(
             thread,
             lambda client: client.assistant_threads_setSuggestedPrompts(

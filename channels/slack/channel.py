@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.base import Accept, Address, Places, RemoteFile
-from channels.errors import ChannelError, ChannelUnavailable, SendFailed, Unreachable
+from channels.errors import ChannelError, ChannelUnavailable, RateLimited, SendFailed, Unreachable
 from channels.health import Health
 from channels.markup.characters import is_blank
 from channels.markup.cutting import cut_piece
@@ -18,22 +19,34 @@ from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import SlackSettings
 from channels.slack.assistant import Assistant
-from channels.slack.budget import TIER_3, Budget
+from channels.slack.budget import TIER_3, Budget, Lull
 from channels.slack.catchup import Inquiry
 from channels.slack.chats import Chats
 from channels.slack.connection import Connection
 from channels.slack.dialect import SLACK
+from channels.slack.doors import Doors
 from channels.slack.downloads import Downloads
-from channels.slack.faults import ChatClosed, Misconfigured, Refusal, TokenRefused, is_about_blocks, is_gone
+from channels.slack.faults import (
+    ChatClosed,
+    Misconfigured,
+    Refusal,
+    TokenRefused,
+    Unsaid,
+    is_about_blocks,
+    is_gone,
+    sentence_for,
+)
 from channels.slack.files import whole
+from channels.slack.histories import Histories
 from channels.slack.intake import Desk, Intake
 from channels.slack.keeper import Keeper
 from channels.slack.lanes import Lanes
 from channels.slack.offering import Offering
 from channels.slack.parse import Me, Reader
-from channels.slack.patience import Patience, sentence_for
+from channels.slack.patience import Patience
 from channels.slack.people import People
 from channels.slack.setup import wrong_bot
+from channels.slack.standing import Standing
 from channels.slack.threads import Threads
 from channels.slack.waits import WAITS, Waits
 from channels.slack.writing import escape_text, to_markdown
@@ -73,7 +86,6 @@ class SlackChannel:
     name = "slack"
     streams = True
     dialect = SLACK
-    rates = RATES
     nonce_seconds = 0.0
     """Slack drops no second copy of a message."""
     typing_seconds = 100.0
@@ -88,10 +100,13 @@ class SlackChannel:
         self._commands = tools.commands
         self._waits = waits
         self._chats = Chats()
-        self._connection = Connection(settings, waits)
+        self._standing = Standing(self.health)
+        self._connection = Connection(settings, self._standing, waits)
         self._assistant = Assistant(self._connection)
         self._downloads = Downloads(self._connection, self.health, waits)
         self._edits = Budget(TIER_3, tools.monotonic)
+        self.rates = replace(RATES, edits=self._edits.wait_seconds)
+        self._lull = Lull(waits.limited, tools.monotonic)
         self._keeper: Keeper | None = None
 
     async def run(self, accept: Accept, places: Places) -> None:
@@ -103,23 +118,10 @@ class SlackChannel:
 
     async def _receive(self, me: Me, accept: Accept, places: Places) -> ChannelUnavailable | None:
         """Receive until cancelled; return why Slack refuses the first connection, where it does."""
-        reader = Reader(me, self._settings.channels, self._commands)
-        threads = Threads(places, self.health.monotonic, self._waits)
         async with asyncio.TaskGroup() as tasks:
-            desk = Desk(
-                me,
-                reader,
-                People(self._connection, me.team, self._settings.allowed_users, self._waits),
-                threads,
-                self._assistant,
-                Offering(self._hearing(accept), self._tell, self._waits),
-                self.health,
-                self._waits,
-            )
-            lanes = Lanes(tasks, self._waits.most_waiting)
-            inquiry = Inquiry(self._connection, reader, threads, lanes, self.health, self._waits)
-            intake = Intake(desk, inquiry, tasks)
-            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, self.health, self._waits)
+            intake = self._build_intake(me, accept, places, tasks)
+            patience = Patience(self.health, self._standing, self._waits)
+            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, patience, self._waits)
 
             def found() -> None:
                 tasks.create_task(intake.catch_up.begin(), name="slack catch-up")
@@ -129,6 +131,26 @@ class SlackChannel:
             except ChannelUnavailable as fault:  # outside of the group: it would come out as a group of one
                 return fault
         return None
+
+    def _build_intake(self, me: Me, accept: Accept, places: Places, tasks: asyncio.TaskGroup) -> Intake:
+        reader = Reader(me, self._settings.channels, self._commands)
+        threads = Threads(places, self.health.monotonic, self._standing, self._waits)
+        of_chats, of_threads = (Budget(TIER_3, self.health.monotonic) for _ in range(2))
+        histories = Histories(self._connection, (of_chats, of_threads), self._waits)
+        lanes = Lanes(tasks, self._waits.most_waiting, self._waits.most_in_place)
+        desk = Desk(
+            me,
+            reader,
+            People(self._connection, me.team, self._settings.allowed_users, self._waits),
+            threads,
+            self._assistant,
+            Doors(self._connection, of_chats, self._waits),
+            Offering(self._hearing(accept), self._tell, self._standing, self._waits),
+            self.health,
+            self._standing,
+            self._waits,
+        )
+        return Intake(desk, Inquiry(histories, reader, threads, lanes, self.health), tasks)
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send one message and return its ts; Slack has no use for the nonce."""
@@ -185,7 +207,7 @@ class SlackChannel:
 
     async def _introduce(self) -> Me:
         """Learn who the bot is. A network that is not there yet is waited for."""
-        patience = Patience(self.health, self._waits)
+        patience = Patience(self.health, self._standing, self._waits)
         while True:
             try:
                 told = await self._connection.call(lambda client: client.auth_test())
@@ -227,16 +249,20 @@ class SlackChannel:
     async def _call(self, chat: str, call: Call, budget: Budget | None = None) -> Mapping[str, Any]:
         """Call Slack about a conversation; one that has shut the bot out is not called again until it is heard from."""
         self._chats.check(chat)
+        self._lull.check()
         try:
-            return await self._connection.call(call, budget)
+            answer = await self._connection.call(call, budget)
+        except Unsaid as fault:
+            raise RateLimited(str(fault), self._lull.refused()) from None
         except ChatClosed as fault:
             self._chats.close(chat, str(fault))
             log.warning("chat_closed", channel="slack", chat=chat, fault=str(fault))
             raise
         except TokenRefused as fault:
-            self.health.fault = sentence_for(fault)
-            log.error("slack_unavailable", fault=self.health.fault)
+            log.error("slack_unavailable", fault=sentence_for(fault))
             raise
+        self._lull.passed()
+        return answer
 
     async def _tell(self, to: Address, text: str) -> None:
         try:

@@ -18,8 +18,9 @@ from channels.errors import ChannelUnavailable, RateLimited, Unreachable
 from channels.settings import SlackSettings
 from channels.slack.budget import Budget
 from channels.slack.ending import close_with_loop
-from channels.slack.faults import UNREADABLE, Misconfigured, Refusal, translate
+from channels.slack.faults import UNREADABLE, Misconfigured, Refusal, TokenRefused, sentence_for, translate
 from channels.slack.library import tame_library
+from channels.slack.standing import Standing
 from channels.slack.waits import Waits
 
 __all__ = ["APP_TOKEN", "BOT_TOKEN", "Connection"]
@@ -33,11 +34,12 @@ _SLACK = "https://slack.com/api/"
 class Connection:
     """Calls Slack for one app. Every fault leaves it as a class of `channels.errors`."""
 
-    def __init__(self, settings: SlackSettings, waits: Waits) -> None:
+    def __init__(self, settings: SlackSettings, standing: Standing, waits: Waits) -> None:
         """Prepare, without a call. Raises ChannelUnavailable for what cannot be the token that is wanted."""
         self._bot_token = _checked(settings.bot_token.get_secret_value(), BOT_TOKEN, "xoxb-", _WHERE_BOT)
         self.app_token = _checked(settings.app_token.get_secret_value(), APP_TOKEN, "xapp-", _WHERE_APP)
         tame_library()
+        self._standing = standing
         self._waits = waits
         self.root = f"{settings.api_base_url.rstrip('/')}/" if settings.api_base_url else _SLACK
         self.client = AsyncWebClient(self._bot_token, base_url=self.root, retry_handlers=[])
@@ -57,15 +59,20 @@ class Connection:
     async def call(
         self, call: Callable[[AsyncWebClient], Awaitable[Any]], budget: Budget | None = None
     ) -> Mapping[str, Any]:
-        """Make one call, within its method's budget, and return what Slack answers."""
-        if budget is None:
-            return await self._call(call)
-        budget.take()
+        """Make one call with the bot's token, within its method's budget, and return what Slack answers."""
+        if budget is not None:
+            budget.take()
         try:
-            return await self._call(call)
+            answer = await self._call(call)
         except RateLimited as fault:
-            budget.rest(fault.retry_after_seconds)
+            if budget is not None:
+                budget.rest(fault.retry_after_seconds)
             raise
+        except TokenRefused as fault:
+            self._standing.begin("token", sentence_for(fault))
+            raise
+        self._standing.end("token")
+        return answer
 
     async def _call(self, call: Callable[[AsyncWebClient], Awaitable[Any]]) -> Mapping[str, Any]:
         self.client.session = await self.open()
@@ -85,7 +92,7 @@ class Connection:
     async def open_address(self) -> str:
         """Ask for the address of a WebSocket; it is good for one, and holds a ticket."""
         try:
-            answer = await self.call(lambda client: client.apps_connections_open(app_token=self.app_token))
+            answer = await self._call(lambda client: client.apps_connections_open(app_token=self.app_token))
         except Refusal as fault:
             raise Misconfigured(fault.error, str(fault)) from None
         address = answer.get("url")

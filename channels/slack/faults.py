@@ -22,10 +22,12 @@ __all__ = [
     "Misconfigured",
     "Refusal",
     "TokenRefused",
+    "Unsaid",
     "WireSwitchedOff",
     "is_about_blocks",
     "is_gone",
     "retry_seconds",
+    "sentence_for",
     "translate",
 ]
 
@@ -68,6 +70,14 @@ class WireSwitchedOff(Misconfigured):
     """Socket Mode is switched off in the app's settings."""
 
 
+class Unsaid(RateLimited):
+    """Slack wants to be left alone, and does not say how long."""
+
+    def __init__(self, error: str) -> None:
+        """Say what Slack said."""
+        super().__init__(error, retry_seconds({}))
+
+
 class ChatClosed(SendFailed):
     """The bot may not write there any more: it was removed, or the conversation is archived or gone."""
 
@@ -106,6 +116,19 @@ def is_gone(fault: SendFailed) -> bool:
     return isinstance(fault, Refusal) and fault.error in _GONE
 
 
+def sentence_for(fault: Misconfigured) -> str:
+    """Say what is wrong with the app or its tokens, which were right before."""
+    match fault:
+        case WireSwitchedOff():
+            return f"Socket Mode is switched off in the app's settings ({fault}): switch it on at Socket Mode"
+        case TokenRefused() if fault.error == "account_inactive":
+            return f"the app was removed from the workspace ({fault}): install it again"
+        case TokenRefused():
+            return f"Slack refuses a token that it took before: {fault}"
+        case _:
+            return f"the app's settings at Slack do not allow this: {fault}"
+
+
 def retry_seconds(headers: Mapping[str, str]) -> float:
     """Read how long Slack wants to be left alone; a second at least, and where it does not say, an hour at most."""
     with suppress(ValueError):
@@ -121,7 +144,9 @@ def _judge(fault: SlackApiError) -> ChannelError:
     body: Mapping[str, Any] = data if isinstance(data, dict) else {}
     error = str(body.get("error", ""))
     if status == HTTPStatus.TOO_MANY_REQUESTS or error in _RATES:
-        return RateLimited(error or "ratelimited", retry_seconds(response.headers))
+        says = "Retry-After" in response.headers
+        error = error or "ratelimited"
+        return RateLimited(error, retry_seconds(response.headers)) if says else Unsaid(error)
     if status != HTTPStatus.OK or not error or body.get("ok") is not False:
         return Unreachable(f"Slack answers {status}, which cannot be read")
     detail = _detail(body)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -22,18 +22,24 @@ from channels.errors import Unreachable
 from channels.health import Health
 from channels.slack.assistant import Assistant
 from channels.slack.catchup import CatchUp, Inquiry
+from channels.slack.doors import Doors
 from channels.slack.lanes import Lanes
 from channels.slack.line import Line
 from channels.slack.mrkdwn import mentioned, read_text
 from channels.slack.offering import Offering
 from channels.slack.parse import Ignored, Me, Opened, Reader, Said
+from channels.slack.passing import Passing, kind_of
 from channels.slack.people import People
+from channels.slack.standing import Standing
 from channels.slack.threads import Threads
 from channels.slack.waits import Waits
 
-__all__ = ["Desk", "Intake"]
+__all__ = ["ELSEWHERE", "Desk", "Intake"]
 
 log = structlog.get_logger()
+
+ELSEWHERE = "I am not in this conversation, so I cannot answer here. Please write to me directly."
+"""To who gives a command in the direct messages of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,10 @@ class Desk:
     people: People
     threads: Threads
     assistant: Assistant
+    doors: Doors
     offering: Offering
     health: Health
+    standing: Standing
     waits: Waits
 
 
@@ -68,16 +76,13 @@ class Intake:
         self._lanes: Lanes = inquiry.lanes
         self._tasks = tasks
         self._monotonic = desk.health.monotonic
-        self._has_left_out = False
+        self._passing = Passing(desk.health)
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
         """Note a sign of life of a line."""
-        self._desk.health.touch()
-        if self._desk.offering.refusal:
-            self._desk.health.fault = f"what comes in cannot be kept: {self._desk.offering.refusal}"
-        if self._has_left_out and self._lanes.have_room:
-            self._has_left_out = False
+        self._desk.standing.alive()
+        if self._lanes.readmit():
             self.catch_up.lost()
             self._tasks.create_task(self.catch_up.begin(), name="slack catch-up")
 
@@ -88,7 +93,7 @@ class Intake:
         except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
-            self._count("unparsable")
+            self._passing.count("unparsable", "frame")
             return
         envelope_id = frame.get("envelope_id")
         match frame.get("type"):
@@ -98,8 +103,8 @@ class Intake:
                 line.leave(str(frame.get("reason")))
             case kind if isinstance(envelope_id, str):
                 await self._open(_Envelope(line, envelope_id, self._monotonic()), str(kind), frame.get("payload"))
-            case _:
-                self._count("other")
+            case kind:
+                self._passing.count("other", kind_of(kind, None))
 
     async def _open(self, envelope: _Envelope, kind: str, payload: object) -> None:
         """Read what is in an envelope; what is for nobody is acked and counted."""
@@ -107,11 +112,11 @@ class Intake:
         if isinstance(read, Said) and self._is_for_others(read):
             read = Ignored("unaddressed")
         if isinstance(read, Said):
-            if self._lanes.are_full:
-                self._has_left_out = True
+            if self._lanes.is_full(read.address):
+                self._lanes.leave_out(read.address)
                 if read.kind == "message":
                     self.catch_up.owe(read.address, read.at)
-                self._count("overflow")  # without an ack: it comes again, for a while
+                self._passing.count("overflow", kind_of(kind, payload))  # without an ack: it comes again, for a while
                 return
             work = self._obey if read.kind == "command" else self._take_live
             self._lanes.put(read.address, partial(work, read, envelope))
@@ -119,7 +124,7 @@ class Intake:
         if isinstance(read, Opened):
             self._tasks.create_task(self._desk.assistant.greet(read.address), name="slack assistant")
         else:
-            self._count(read.reason)
+            self._passing.count(read.reason, kind_of(kind, payload))
         await envelope.line.ack(envelope.id)
 
     def _read(self, kind: str, payload: object) -> Said | Opened | Ignored:
@@ -137,18 +142,25 @@ class Intake:
 
     async def _take_in(self, said: Said, envelope: _Envelope | None) -> None:
         """Offer what is meant for the bot; ack what is on disk, and what is not meant for it."""
+        if said.is_direct:
+            self._desk.doors.note(said.address.chat)
         if not await self._is_meant(said):
-            self._count("unaddressed")
+            self._passing.count("unaddressed", said.kind)
         else:
             inbound = await self._inbound(said)
             await self._desk.offering.offer(inbound)
             if said.names_me and not said.is_direct:
                 self._desk.threads.mention(said.address)
-            if isinstance(inbound, InboundMessage) and self._desk.assistant.wants_title(said.address):
-                naming = self._desk.assistant.entitle(said.address, inbound.text)
-                self._tasks.create_task(naming, name="slack title")
+            if isinstance(inbound, InboundMessage):
+                self._entitle(inbound)
         if envelope is not None:
             await self._ack(envelope)
+
+    def _entitle(self, first: InboundMessage) -> None:
+        """Name an assistant thread after its first message; a run before this one may have done it already."""
+        if self._desk.assistant.wants_title(first.address) and not self._desk.threads.knew(first.address):
+            naming = self._desk.assistant.entitle(first.address, first.text)
+            self._tasks.create_task(naming, name="slack title")
 
     async def _ack(self, envelope: _Envelope, payload: Mapping[str, Any] | None = None) -> None:
         if self._monotonic() - envelope.came <= self._desk.waits.ack_seconds:
@@ -170,10 +182,16 @@ class Intake:
     async def _obey(self, said: Said, envelope: _Envelope) -> None:
         """Offer a command, once: Slack does not deliver it again, and tells its sender where it failed."""
         await self.catch_up.reach(said.address)
-        fault = await self._desk.offering.offer_once(await self._inbound(said))
-        asked = f"{said.text.split()[0]} it is."
-        where = "" if said.is_direct else " In a thread, write it there with a ! instead, such as !new."
-        text = fault or f"{asked}{where}"
+        is_in_dm = said.is_direct
+        is_own = await self._desk.doors.is_own(said.address.chat) if is_in_dm else None
+        if is_in_dm and is_own is False:
+            self._passing.count("elsewhere", said.kind)
+            text = ELSEWHERE
+        else:
+            said = replace(said, is_direct=is_own is True)
+            fault = await self._desk.offering.offer_once(await self._inbound(said))
+            where = "" if is_in_dm else " In a thread, write it there with a ! instead, such as !new."
+            text = fault or f"{said.text.split()[0]} it is.{where}"
         await self._ack(envelope, {"response_type": "ephemeral", "text": text})
 
     async def _inbound(self, said: Said) -> FromPerson:
@@ -204,8 +222,3 @@ class Intake:
                 log.warning("author_not_known", channel="slack", fault=str(fault))
                 await asyncio.sleep(self._desk.waits.refused.after(tries))
                 tries += 1
-
-    def _count(self, reason: str) -> None:
-        self._desk.health.counts[reason] += 1
-        if reason in ("unparsable", "overflow"):
-            log.warning("event_not_taken", channel="slack", reason=reason)

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Callable
 import structlog
 
 from channels.errors import ChannelError, ChannelUnavailable, Unreachable
-from channels.health import Health
 from channels.slack.connection import APP_TOKEN, Connection
 from channels.slack.ending import close_with_loop
 from channels.slack.faults import Misconfigured, WireSwitchedOff
@@ -33,14 +32,14 @@ CROWDED = "too_many_websockets"
 class Keeper:
     """Keeps the connection of one app."""
 
-    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], health: Health, waits: Waits):
-        """Hand frames to `take`, and tell `alive` of every sign of life."""
+    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], patience: Patience, waits: Waits):
+        """Hand frames to `take`, tell `alive` of every sign of life, and wait after faults with `patience`."""
         self._connection = connection
         self._take = take
         self._alive = alive
-        self._monotonic = health.monotonic
+        self._monotonic = patience.monotonic
         self._waits = waits
-        self._patience = Patience(health, waits)
+        self._patience = patience
         self._lines: set[Line] = set()
         self._ending: AsyncGenerator[None, None] | None = None
         self._is_known = False

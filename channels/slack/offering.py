@@ -10,6 +10,7 @@ import structlog
 
 from channels.base import Accept, Address, FromPerson
 from channels.errors import NotAccepted
+from channels.slack.standing import Standing
 from channels.slack.waits import Waits
 
 __all__ = ["Offering", "Tell"]
@@ -25,17 +26,14 @@ Tell = Callable[[Address, str], Awaitable[None]]
 class Offering:
     """Offers to one daemon."""
 
-    def __init__(self, accept: Accept, tell: Tell, waits: Waits) -> None:
+    def __init__(self, accept: Accept, tell: Tell, standing: Standing, waits: Waits) -> None:
         """Hand over to `accept`, and explain with `tell`."""
         self._accept = accept
         self._tell = tell
+        self._standing = standing
         self._waits = waits
-        self._refusals: dict[Address, str] = {}
-
-    @property
-    def refusal(self) -> str:
-        """Why something was not accepted the last time it was offered; empty: nothing waits for that."""
-        return next(iter(self._refusals.values()), "")
+        self._refused: set[Address] = set()
+        """Places of which something waits to be kept."""
 
     async def offer(self, inbound: FromPerson) -> None:
         """Return once it is on disk."""
@@ -44,13 +42,16 @@ class Offering:
             try:
                 await self._accept(inbound)
             except NotAccepted as fault:
-                is_first = place not in self._refusals
-                self._refusals[place] = str(fault)
+                is_first = place not in self._refused
+                self._refused.add(place)
+                self._standing.begin("keeping", f"what comes in cannot be kept: {fault}")
                 log.warning("message_not_accepted", channel="slack", fault=str(fault))
                 if is_first:
                     await self._tell(place, f"{fault} {TRIES_AGAIN}")
             else:
-                self._refusals.pop(place, None)
+                self._refused.discard(place)
+                if not self._refused:
+                    self._standing.end("keeping")
                 return
             await asyncio.sleep(self._waits.refused.after(tries))
 

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from channels.base import Address, RemoteFile
-from channels.slack.files import read_files, whole
+from channels.slack.files import whole
+from channels.slack.forwards import read_forwards, read_shared_files
 from channels.slack.mrkdwn import mentioned
 
 __all__ = ["Attention", "Ignored", "Me", "Opened", "Reader", "Said", "is_direct_chat", "read_time"]
@@ -142,7 +143,7 @@ class Reader:
             return who
         if at is None:
             return Ignored("unparsable")
-        text, files = _word(message, "text"), read_files(message)
+        text, files = _words(message), read_shared_files(message)
         if not text.strip() and not files:
             return Ignored("empty")
         return Said(
@@ -153,11 +154,15 @@ class Reader:
             text,
             files=files,
             is_direct=is_direct_chat(chat),
-            names_me=self._me.user in mentioned(text),
+            names_me=self._me.user in mentioned(_word(message, "text")),
         )
 
     def _changed(self, event: Mapping[str, Any], chat: str) -> Said | Ignored:
-        """Read a change: only one of the author's is an edit, and not what Slack adds, such as a preview."""
+        """Read a change: only one of the author's is an edit, and not what Slack adds, such as a preview.
+
+        When it was is the event's own time, which no other change of the message shares, and which comes again with
+        it: `edited` tells whole seconds, in which somebody may change a message twice.
+        """
         message, before = _inner(event, "message"), _inner(event, "previous_message")
         if _word(message, "subtype") == "tombstone":  # a root that is taken back while its thread stays
             return self._deleted(before, event, chat, _word(message, "ts"))
@@ -167,8 +172,9 @@ class Reader:
         if isinstance(who, Ignored):
             return who
         edited = _word(_inner(message, "edited"), "ts")
-        at, sent = read_time(edited), read_time(_word(message, "ts"))
-        if not edited or edited == _word(_inner(before, "edited"), "ts"):
+        at, sent = _event_time(event), read_time(_word(message, "ts"))
+        is_same = edited == _word(_inner(before, "edited"), "ts") and message.get("text") == before.get("text")
+        if not edited or is_same:
             return Ignored("service")
         if at is None or sent is None:
             return Ignored("unparsable")
@@ -178,7 +184,7 @@ class Reader:
         self, before: Mapping[str, Any], event: Mapping[str, Any], chat: str, message_id: str
     ) -> Said | Ignored:
         who = self._person(before)
-        at = read_time(_word(event, "event_ts") or _word(event, "ts"))
+        at = _event_time(event)
         if isinstance(who, Ignored):
             return who
         if at is None or read_time(message_id) is None:
@@ -190,7 +196,7 @@ class Reader:
     ) -> Said:
         who, message_id, at = what
         address = self._address(message, chat)
-        return Said(address, who, message_id, at, _word(message, "text"), kind=kind, is_direct=is_direct_chat(chat))
+        return Said(address, who, message_id, at, _words(message), kind=kind, is_direct=is_direct_chat(chat))
 
     def _person(self, message: Mapping[str, Any]) -> str | Ignored:
         user = _word(message, "user")
@@ -220,9 +226,19 @@ def is_direct_chat(chat: str) -> bool:
     return chat.startswith("D")
 
 
+def _event_time(event: Mapping[str, Any]) -> datetime | None:
+    return read_time(_word(event, "event_ts") or _word(event, "ts"))
+
+
 def _word(values: Mapping[str, Any], name: str) -> str:
     found = values.get(name)
     return whole(found) if isinstance(found, str) else ""
+
+
+def _words(message: Mapping[str, Any]) -> str:
+    """Return a message's text, and below it what is forwarded with it."""
+    words = _word(message, "text")
+    return "\n".join(part for part in (words if words.strip() else "", read_forwards(message)) if part)
 
 
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -8,10 +8,11 @@ import structlog
 
 from channels.errors import ChannelError, RateLimited
 from channels.health import Health
-from channels.slack.faults import Misconfigured, TokenRefused, WireSwitchedOff
+from channels.slack.faults import Misconfigured, sentence_for
+from channels.slack.standing import Standing
 from channels.slack.waits import Growing, Waits
 
-__all__ = ["Patience", "sentence_for"]
+__all__ = ["Patience"]
 
 log = structlog.get_logger()
 
@@ -19,15 +20,17 @@ log = structlog.get_logger()
 class Patience:
     """Waits longer with each fault, until there was a good connection again."""
 
-    def __init__(self, health: Health, waits: Waits) -> None:
-        """Say in `health` what is wrong."""
+    def __init__(self, health: Health, standing: Standing, waits: Waits) -> None:
+        """Say in `health` what is wrong; what stays wrong all the same is `standing`."""
         self._health = health
+        self._standing = standing
         self._waits = waits
+        self.monotonic = health.monotonic
         self._tries = 0
 
     def answered(self) -> None:
         """Note that all is well again."""
-        self._health.touch()
+        self._standing.alive()
         self._tries = 0
 
     async def sit_out(self, fault: ChannelError) -> None:
@@ -50,16 +53,3 @@ class Patience:
                 return f"Slack wants to be left alone for a time: {fault}", self._waits.network
             case _:
                 return f"Slack cannot be reached: {fault}", self._waits.network
-
-
-def sentence_for(fault: Misconfigured) -> str:
-    """Say what is wrong with the app or its tokens, which were right before."""
-    match fault:
-        case WireSwitchedOff():
-            return f"Socket Mode is switched off in the app's settings ({fault}): switch it on at Socket Mode"
-        case TokenRefused() if fault.error == "account_inactive":
-            return f"the app was removed from the workspace ({fault}): install it again"
-        case TokenRefused():
-            return f"Slack refuses a token that it took before: {fault}"
-        case _:
-            return f"the app's settings at Slack do not allow this: {fault}"

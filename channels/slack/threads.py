@@ -14,6 +14,7 @@ import structlog
 
 from channels.base import Address, KnownPlace, Places
 from channels.errors import NotAccepted
+from channels.slack.standing import Standing
 from channels.slack.waits import Waits
 
 __all__ = ["Threads"]
@@ -27,10 +28,11 @@ MOST_MENTIONS = 10_000
 class Threads:
     """The threads that are open."""
 
-    def __init__(self, places: Places, monotonic: Callable[[], float], waits: Waits) -> None:
+    def __init__(self, places: Places, monotonic: Callable[[], float], standing: Standing, waits: Waits) -> None:
         """Ask `places`."""
         self._places = places
         self._monotonic = monotonic
+        self._standing = standing
         self._waits = waits
         self._known: set[Address] = set()
         self._mentioned: dict[Address, None] = {}
@@ -41,6 +43,10 @@ class Threads:
         """Return where people are known from; asked for until that can be told."""
         async with self._looking:
             return await self._look()
+
+    def knew(self, thread: Address) -> bool:
+        """Tell whether somebody was heard there when it was last looked."""
+        return thread in self._known
 
     def mention(self, thread: Address) -> None:
         """Note that somebody named the bot there, and that it was taken, or dropped as a stranger's."""
@@ -71,9 +77,13 @@ class Threads:
         tries = 0
         while True:
             try:
-                return await self._places()
+                places = await self._places()
             except NotAccepted as fault:
+                self._standing.begin("places", f"it cannot be told where people were heard: {fault}")
                 log.warning("places_not_known", channel="slack", fault=str(fault))
+            else:
+                self._standing.end("places")
+                return places
             await asyncio.sleep(self._waits.places.after(tries))
             tries += 1
 

@@ -29,6 +29,8 @@ class Waits:
     """A connection that lived so long was a good one: the next is tried at once."""
     network: Growing = Growing(1, 60)
     """While Slack cannot be reached."""
+    limited: Growing = Growing(1, 60)
+    """While Slack wants to be left alone, and does not say how long."""
     token: Growing = Growing(60, 300)
     """While Slack refuses a token that it took before, or Socket Mode is off."""
     refused: Growing = Growing(1, 60)
@@ -41,6 +43,8 @@ class Waits:
     """How long a message waits for the names of its people."""
     most_waiting: int = 2_000
     """What waits to be taken in; what comes beyond that is not acked, so that Slack delivers it again."""
+    most_in_place: int = 200
+    """The same of one place, so that one alone leaves room for the others."""
 
 
 WAITS = Waits()

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from channels.base import InboundMessage
-from channels.discord.menu import NOT_HERE
+from channels.discord.intake import NOT_HERE
 from channels.discord.waits import WAITS
 from tests.platforms.discord_behaviours import failing, refusing
 from tests.platforms.discord_rig import HERE, QUICK, Rig, address, open_rig
-from tests.platforms.discord_server import ADA, ADA_DM, CALLBACK, COMMANDS, SET_COMMANDS, seconds_of
+from tests.platforms.discord_server import ADA, ADA_DM, BOB, CALLBACK, COMMANDS, SET_COMMANDS, seconds_of
+from tests.platforms.discordapi.payloads import write_channel
 
 
 @pytest.fixture
@@ -98,6 +100,59 @@ async def test_where_servers_are_off_a_command_there_is_answered_and_not_taken()
 
         assert rig.server.interactions[number].text == NOT_HERE
         assert rig.took == []
+
+
+def among_others(rig: Rig, person: int) -> dict[str, Any]:
+    """Return the private channel of a person as the event of a command tells it."""
+    return write_channel(rig.server.places, rig.server.places.channels[rig.server.open_dm(person)])
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+async def test_where_other_people_are_among_themselves_a_command_is_answered_and_not_taken(
+    rig: Rig, *, is_group: bool
+) -> None:
+    there = among_others(rig, BOB)
+    if is_group:
+        del there["last_message_id"]
+        there |= {"type": 3, "name": "we", "icon": None, "owner_id": str(BOB)}
+    more = {"context": 2, "authorizing_integration_owners": {"1": str(ADA)}}
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new", channel=rig.server.open_dm(BOB), more=more | {"channel": there})
+        await rig.until(lambda: rig.server.interactions[number].text)
+        rig.server.post("here")
+        await rig.takes(1)
+
+    assert rig.server.interactions[number].text == NOT_HERE
+    assert rig.server.interactions[number].is_ephemeral
+    assert rig.texts == ["here"]
+    assert rig.channel.health.counts["elsewhere"] == 1
+
+
+@pytest.mark.parametrize(("person", "is_direct"), [(ADA, True), (BOB, False)])
+async def test_where_discord_does_not_say_whose_channel_it_is_its_people_do(
+    rig: Rig, person: int, *, is_direct: bool
+) -> None:
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new", more={"context": None, "channel": among_others(rig, person)})
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.server.interactions[number].text == ("/new" if is_direct else NOT_HERE)
+    assert len(rig.took) == is_direct
+
+
+async def test_a_command_of_nobody_is_passed_over_and_ends_nothing(rig: Rig) -> None:
+    async with rig.running():
+        await listed(rig)
+        rig.server.interact("new", more={"user": None, "context": None})
+        await rig.notices(lambda: rig.channel.health.counts["unparsable"])
+        await rig.until(lambda: rig.called(CALLBACK))
+        rig.server.post("after")
+        await rig.takes(1)
+
+    assert rig.texts == ["after"]
+    assert len(rig.server.gateway.identified) == 1
 
 
 async def test_a_command_that_is_not_accepted_is_offered_again_and_answered_then(rig: Rig) -> None:

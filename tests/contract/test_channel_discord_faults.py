@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import AsyncIterator
 
@@ -11,12 +12,14 @@ import structlog
 from pydantic import SecretStr
 
 from channels.discord import DiscordChannel
+from channels.discord.library import point_at
 from channels.errors import ChannelError, ChannelUnavailable
 from channels.markup.rich import plain
 from channels.settings import DiscordSettings
 from channels.tools import Tools
 from tests.platforms.discord_behaviours import (
     drop_before_effect,
+    elsewhere,
     failing,
     html,
     malformed,
@@ -24,8 +27,8 @@ from tests.platforms.discord_behaviours import (
     too_many_requests,
     unauthorized,
 )
-from tests.platforms.discord_rig import HERE, Rig, build_channel, open_rig
-from tests.platforms.discord_server import ADA, CONNECT, ME, SEND, TOKEN, DiscordServer
+from tests.platforms.discord_rig import HERE, QUICK, Rig, build_channel, open_rig
+from tests.platforms.discord_server import ADA, CONNECT, ME, SEND, TOKEN, Behaviour, DiscordServer
 
 SECRET = TOKEN.rpartition(".")[2]
 
@@ -78,6 +81,30 @@ async def test_a_server_that_is_no_discord_is_a_fault_of_the_configuration(rig: 
     rig.server.enqueue(ME, refusing(404, 0, "404: Not Found"))
     with pytest.raises(ChannelUnavailable, match=r"channels_config\.discord\.api_base_url"):
         await rig.channel.run(rig.accept, rig.places)
+
+
+async def test_a_web_page_in_its_place_is_no_discord_either(rig: Rig) -> None:
+    rig.server.enqueue(ME, html(404))
+    with pytest.raises(ChannelUnavailable, match=r"channels_config\.discord\.api_base_url.*404"):
+        await rig.channel.run(rig.accept, rig.places)
+
+
+@pytest.mark.parametrize("answer", [html(401), html(403), elsewhere(403), html(404)])
+async def test_discord_itself_is_waited_for_where_something_refuses_in_its_place(answer: Behaviour) -> None:
+    async with DiscordServer() as server:
+        channel = DiscordChannel(DiscordSettings(token=SecretStr(TOKEN)), Tools(str, time.monotonic, {}), QUICK)
+        point_at(server.base_url, server.gateway_url)
+        rig = Rig(server, channel)
+        server.enqueue(ME, answer)
+        with structlog.testing.capture_logs() as events:
+            async with rig.running():
+                server.post("one")
+                await rig.takes(1)
+        await channel.close()
+    [fault] = [event["fault"] for event in events if event["event"] == "discord_unavailable"]
+
+    assert fault.startswith("Discord cannot be reached: something that is not Discord has refused it")
+    assert rig.texts == ["one"]
 
 
 @pytest.mark.parametrize("token", ["Bot hush", "hu sh", "hush\n", "hüsh"])

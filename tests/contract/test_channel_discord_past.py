@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channels.base import InboundMessage
-from channels.discord.lanes import MOST_WAITING
 from channels.discord.offers import TRIES_AGAIN
 from channels.errors import RateLimited
 from channels.markup.rich import plain
 from tests.platforms.discord_behaviours import (
     drop_before_effect,
+    elsewhere,
     failing,
     html,
     malformed,
@@ -224,6 +224,18 @@ async def test_only_a_page_says_that_nothing_was_missed(rig: Rig, answer: Behavi
     assert list(dict.fromkeys(rig.texts)) == ["known", "missed", "now"]
 
 
+@pytest.mark.parametrize("route", [HISTORY, CHANNEL])
+async def test_a_refusal_that_is_not_discords_shuts_no_place(rig: Rig, route: str) -> None:
+    [known, _] = post(rig, "known", "missed")
+    rig.know(HERE, known)
+    rig.server.enqueue(route, html(403), html(404), html(401), elsewhere(403), malformed(403))
+    async with rig.running():
+        await rig.until(lambda: "missed" in rig.texts)
+
+    assert rig.texts == ["known", "missed"]
+    assert rig.channel.health.counts["place shut"] == 0
+
+
 async def test_a_limit_on_all_calls_delays_what_is_fetched_and_ends_nothing(rig: Rig) -> None:
     [known, _] = post(rig, "known", "missed")
     rig.know(HERE, known)
@@ -347,19 +359,6 @@ async def test_a_chat_that_takes_long_holds_up_no_other_and_keeps_its_own_order(
 
     assert early == ["a"]
     assert rig.texts == ["a", "slow", "after"]
-
-
-async def test_more_than_waits_in_memory_is_let_go_and_fetched_in_its_turn(rig: Rig) -> None:
-    rig.gates[str(ADA_DM)] = asyncio.Event()
-    count = MOST_WAITING + 50
-    async with rig.running():
-        for number in range(count):
-            rig.server.post(str(number))
-        await rig.notices(lambda: rig.channel.health.counts["overflowed"] == 50)
-        rig.gates[str(ADA_DM)].set()
-        await rig.until(lambda: str(count - 1) in rig.texts)
-
-    assert rig.texts == [str(number) for number in range(count)]
 
 
 async def test_a_stop_ends_it_at_once(rig: Rig) -> None:

@@ -18,6 +18,7 @@ from tests.platforms.discord_behaviours import (
     banned,
     drop_after_effect,
     drop_before_effect,
+    elsewhere,
     failing,
     hang,
     html,
@@ -240,6 +241,18 @@ async def test_a_token_that_is_refused_has_sent_nothing(rig: Rig) -> None:
     rig.server.enqueue(SEND, unauthorized())
 
     assert isinstance(await fault_of(rig), NotSent)
+
+
+@pytest.mark.parametrize("behaviour", [html(401), html(403), html(404), html(413), elsewhere(403)])
+async def test_a_refusal_that_is_not_discords_is_the_networks_fault_and_nothing_was_sent(
+    rig: Rig, behaviour: Behaviour
+) -> None:
+    await rig.channel.show_typing(HERE)
+    rig.server.enqueue(SEND, behaviour)
+    fault = await fault_of(rig)
+
+    assert isinstance(fault, NotSent)
+    assert str(fault).startswith("something that is not Discord has refused it")
 
 
 async def test_messages_can_be_sent_before_it_receives_and_while_the_gateway_is_away(rig: Rig) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 import pytest
 
 from tests.platforms.slack_behaviours import failing, refusing, slow, too_many_requests
-from tests.platforms.slack_rig import HERE, QUICK, Rig, known, open_rig, thread_of
+from tests.platforms.slack_rig import HERE, Rig, known, open_rig, thread_of
 from tests.platforms.slack_server import ADA, BOB, BOT, DM, GENERAL
 
 HISTORY, REPLIES = "conversations.history", "conversations.replies"
@@ -149,7 +148,38 @@ async def test_no_more_than_twenty_messages_of_a_place_are_taken_the_newest_and_
             await rig.takes(20)
 
             assert rig.texts == [f"{number}" for number in range(10, 30)]
-            assert rig.channel.health.counts["missed"] == 11
+            assert rig.channel.health.counts["missed"] == 10
+
+
+async def test_what_is_left_out_and_was_taken_before_is_no_loss() -> None:
+    async with open_rig() as rig:
+        last = missed(rig, "before", 1000)
+        for number in range(20):
+            missed(rig, f"{number}", 999 - number)
+        for number in range(350):
+            missed(rig, f"chatter {number}", 700 - number / 1000, GENERAL)
+        newest = missed(rig, f"<@{BOT}> before", 690, GENERAL)
+        missed(rig, f"<@{BOT}> the newest", 10, GENERAL)
+        rig.known = [known(HERE, last), known(thread_of(newest), newest)]
+        async with rig.running():
+            await rig.takes(22)
+
+            assert sorted(rig.texts) == sorted([*map(str, range(20)), "before", "the newest"])
+            assert rig.called(HISTORY) == 4
+            assert not rig.channel.health.counts
+
+
+async def test_the_newest_replies_of_a_long_thread_are_taken() -> None:
+    async with open_rig() as rig:
+        root = missed(rig, f"<@{BOT}> before", 1000, GENERAL)
+        for number in range(420):
+            missed(rig, f"{number}", 900 - number, GENERAL, root)
+        rig.known = [known(thread_of(root), root)]
+        async with rig.running():
+            await rig.takes(20)
+
+            assert [text for text in rig.texts if text != "before"] == [f"{number}" for number in range(400, 420)]
+            assert rig.channel.health.counts == {"missed": 400}
 
 
 async def test_no_more_than_three_requests_are_made_for_a_place() -> None:
@@ -220,67 +250,6 @@ async def test_what_was_said_between_a_broken_connection_and_the_next_is_taken_o
         await rig.acked(4)
 
         assert sorted(rig.texts) == ["and then?", "another", "in a channel", "one", "three", "two"]
-
-
-async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once() -> None:
-    async with open_rig() as rig:
-        gate = asyncio.Event()
-        people = [f"U0PERSON{number:02}" for number in range(8)]
-        for number, person in enumerate(people):
-            place = thread_of("", rig.server.dm_of(person))
-            rig.known.append(known(type(place)("slack", place.account, place.chat), f"{ago(100 + number):.6f}"))
-            rig.server.post(f"missed {number}", author=person, at=ago(50), unheard=True)
-        rig.server.enqueue(HISTORY, *[slow(gate)] * 3)
-        async with rig.running():
-            await rig.until(lambda: rig.called(HISTORY) == 3)
-            rig.server.post("live", author=people[7])
-            await rig.acked(1)
-
-            assert rig.texts == ["missed 7", "live"]
-
-            gate.set()
-            await rig.takes(9)
-
-            assert rig.called(HISTORY) == 8
-
-
-async def test_what_there_was_no_room_for_is_asked_for_when_there_is() -> None:
-    async with open_rig(replace(QUICK, ping_seconds=0.05, most_waiting=4)) as rig, rig.running():
-        rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 0.2, ()
-        await rig.opened()
-        rig.server.post("0")
-        await rig.acked(1)
-        gate = rig.gates[HERE] = asyncio.Event()
-        for number in range(1, 8):
-            rig.server.post(f"{number}")
-        await rig.until(lambda: rig.channel.health.counts["overflow"] == 3)
-        gate.set()
-        await rig.takes(8)
-
-        assert rig.texts == [f"{number}" for number in range(8)]
-
-
-async def test_what_there_was_no_room_for_is_asked_for_though_a_newer_message_was_taken() -> None:
-    async with open_rig(replace(QUICK, most_waiting=4)) as rig, rig.running():
-        rig.server.deliveries.ack_seconds, rig.server.deliveries.retry_seconds = 1, ()
-        await rig.opened()
-        gate, bob = asyncio.Event(), replace(HERE, chat=rig.server.dm_of(BOB))
-        rig.gates = {HERE: gate, bob: asyncio.Event()}
-        for number in range(3):
-            rig.server.post(f"{number}", author=BOB)
-        rig.server.post("one", at=ago(100))
-        rig.server.post("left out", at=ago(80))
-        await rig.until(lambda: rig.channel.health.counts["overflow"] == 1)
-        gate.set()
-        await rig.takes(1)
-        rig.server.post("newer")
-        await rig.takes(2)
-        assert rig.texts == ["one", "newer"]
-
-        rig.gates.pop(bob).set()
-        await rig.takes(5)
-        rig.server.post("a sign of life")
-        await rig.until(lambda: "left out" in rig.texts)
 
 
 async def test_what_could_not_be_asked_for_is_asked_for_after_the_next_gap() -> None:

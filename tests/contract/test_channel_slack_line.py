@@ -226,6 +226,39 @@ async def test_a_bots_token_that_is_refused_while_sending_is_named() -> None:
         assert "Slack refuses a token that it took before: token_revoked" in rig.channel.health.fault
 
 
+async def test_a_bots_token_that_is_refused_stays_named_whatever_else_comes_until_it_is_taken_again() -> None:
+    async with open_rig(replace(QUICK, ping_seconds=0.02)) as rig, rig.running():
+        await rig.opened()
+        rig.server.revoke()
+        with pytest.raises(Exception, match="token_revoked"):
+            await rig.channel.send(HERE, plain("hello"), "")
+        refused_at = rig.channel.health.contact
+        await rig.until(lambda: rig.channel.health.contact != refused_at)
+        rig.server.drop()
+        await rig.opened(2)
+
+        assert "Slack refuses a token that it took before: token_revoked" in rig.channel.health.fault
+
+        rig.server.restore()
+        await rig.channel.send(HERE, plain("hello"), "")
+
+        assert rig.channel.health.fault == ""
+
+
+async def test_where_it_cannot_be_told_where_people_were_heard_that_stays_named_until_it_can() -> None:
+    async with open_rig(replace(QUICK, ping_seconds=0.02)) as rig:
+        rig.blind = 1_000
+        async with rig.running():
+            await rig.until(lambda: "the folder cannot be read" in rig.channel.health.fault)
+            named_at = rig.channel.health.contact
+            await rig.until(lambda: rig.channel.health.contact != named_at)
+
+            assert "the folder cannot be read" in rig.channel.health.fault
+
+            rig.blind = 0
+            await rig.until(lambda: not rig.channel.health.fault)
+
+
 async def test_frames_that_are_none_and_envelopes_of_other_kinds_do_no_harm() -> None:
     async with open_rig() as rig, rig.running():
         await rig.opened()

@@ -14,6 +14,7 @@ from channels.markup.rich import plain
 from channels.slack.channel import MOST_TEXT_BYTES, NOTHING_VISIBLE
 from channels.slack.dialect import SLACK
 from channels.slack.faults import ChatClosed, retry_seconds
+from channels.slack.waits import Growing
 from tests.platforms.slack_behaviours import (
     drop_after_effect,
     drop_before_effect,
@@ -174,6 +175,47 @@ async def test_too_many_calls_say_how_long_to_wait() -> None:
             await rig.channel.send(HERE, plain("hello"), "")
 
         assert fault.value.retry_after_seconds == 7
+
+
+async def test_where_slack_does_not_say_how_long_it_is_left_alone_for_longer_each_time() -> None:
+    now = [0.0]
+    async with open_rig(replace(QUICK, limited=Growing(1, 60)), monotonic=lambda: now[0]) as rig:
+        waits = []
+        for _ in range(8):
+            rig.server.enqueue(POST, refusing("message_limit_exceeded"))
+            with pytest.raises(RateLimited) as fault:
+                await rig.channel.send(HERE, plain("hello"), "")
+            waits.append(fault.value.retry_after_seconds)
+            with pytest.raises(RateLimited):
+                await rig.channel.send(replace(HERE, chat=GENERAL), plain("not sent meanwhile"), "")
+            now[0] += waits[-1]
+        calls = rig.called(POST)
+        await rig.channel.send(HERE, plain("hello"), "")
+        rig.server.enqueue(POST, refusing("message_limit_exceeded"))
+        with pytest.raises(RateLimited) as fault:
+            await rig.channel.send(HERE, plain("hello"), "")
+
+        assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+        assert calls == 8
+        assert fault.value.retry_after_seconds == 1
+
+
+async def test_calls_that_are_refused_together_make_the_pause_no_longer() -> None:
+    async with open_rig(replace(QUICK, limited=Growing(30, 600))) as rig:
+        rig.server.enqueue(POST, *[refusing("message_limit_exceeded")] * 5)
+        waits: list[float] = []
+
+        async def send(number: int) -> None:
+            with pytest.raises(RateLimited) as fault:
+                await rig.channel.send(replace(HERE, chat=f"C0ROOM{number}"), plain("hello"), "")
+            waits.append(fault.value.retry_after_seconds)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(5):
+                tasks.create_task(send(number))
+
+        assert rig.called(POST) == 5
+        assert max(waits) <= 30
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ class App(House):
         super().__init__(folder, model, slack.changed)
         self.slack = slack
         self.channel: SlackChannel | None = None
+        self.further_commands: dict[str, str] = {}
+        """Commands that the daemon offers besides its own."""
 
     def section(self) -> str:
         """Return the tokens, and where the server is."""
@@ -38,6 +40,7 @@ class App(House):
 
     def build(self, section: ChannelsSettings, tools: Tools) -> SlackChannel:
         """Return the channel."""
+        tools = replace(tools, commands={**tools.commands, **self.further_commands})
         self.channel = SlackChannel(section.slack, tools, QUICK)
         return self.channel
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from agentd.errors import ConfigError
+from channels.errors import RateLimited
 from tests.flow.discord_bot import DiscordBot, open_discord_bot
 from tests.flow.house import says
 from tests.flow.soundness import check_sessions
-from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, MOST_CHARACTERS, PICTURE, Attachment, texts
+from tests.platforms.discord_behaviours import too_many_requests
+from tests.platforms.discord_rig import HERE
+from tests.platforms.discord_server import ADA, ADA_DM, BOB, BOB_DM, MOST_CHARACTERS, PICTURE, TYPING, Attachment, texts
 from tests.platforms.openai_behaviours import slow
 
 WORDS = [f"word{number}" for number in range(700)]
@@ -201,6 +204,28 @@ async def test_stop_ends_the_running_reply_and_new_begins_anew(bot: DiscordBot) 
     assert [answer.text for answer in answers] == ["/stop", "/new"]
     assert len(bot.model.requests[-1].body.messages) == 2
     assert bot.discord.commands.names == ["new", "stop", "retry", "status", "help"]
+
+
+async def test_a_command_while_discord_wants_no_call_is_kept_and_obeyed_and_its_answer_follows(bot: DiscordBot) -> None:
+    bot.discord.open_dm(ADA)
+    bot.discord.enqueue(TYPING, too_many_requests(0.8, is_global=True))
+    async with bot.run():
+        await bot.connected()
+        await bot.until(lambda: bool(bot.discord.commands.names))
+        assert bot.channel is not None
+        with pytest.raises(RateLimited):
+            await bot.channel.show_typing(HERE)
+        number = bot.discord.interact("help")
+        await bot.until(lambda: bool(bot.records("command")))
+        early = bot.discord.screen()
+        answer = await bot.shows("/stop")
+        await bot.settled()
+
+    assert early == []
+    assert bot.discord.interactions[number].answered_after is None
+    assert [command["name"] for command in bot.records("command")] == ["help"]
+    assert answer.text.startswith("/new")
+    assert len(bot.discord.screen()) == 1
 
 
 async def test_a_command_of_a_stranger_is_answered_by_the_same_line_and_obeyed_by_nobody(bot: DiscordBot) -> None:

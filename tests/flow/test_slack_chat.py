@@ -7,13 +7,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.flow.house import says
 from tests.flow.slack_bot import App, open_app
 from tests.flow.soundness import check_sessions
 from tests.platforms.slack_behaviours import hold_after_effect, refusing, too_many_requests
-from tests.platforms.slack_server import ADA, BOB, DM, GENERAL, TEAM, File, texts
+from tests.platforms.slack_server import ADA, BOB, BOT, DM, GENERAL, TEAM, File, texts
 from tests.platforms.slackapi.limits import TIERS, Limits
+
+FORWARDED = {
+    "id": 1,
+    "is_share": True,
+    "is_msg_unfurl": True,
+    "author_name": "Bob Kahn",
+    "from_url": "https://agentd-tests.slack.com/archives/C0GENERAL1/p1",
+    "fallback": "[Today] bob: new plans",
+    "text": "!new plans &amp; more: see <https://x.test>",
+}
 
 
 @pytest.fixture
@@ -145,6 +156,21 @@ async def test_a_stranger_is_shown_a_code_in_private_and_nothing_in_channels(app
     assert app.asked() == []
 
 
+@pytest.mark.parametrize("mpim", ["G0MPIM0001", "C0MPIM0001"])
+async def test_a_direct_message_of_several_is_a_channel_where_no_code_is_shown(app: App, mpim: str) -> None:
+    app.slack.open_channel(mpim, kind="mpim")
+    async with app.run(allowed=f'["{ADA}"]'):
+        await app.hears()
+        app.slack.mention("Let me in", author=BOB, channel=mpim)
+        app.slack.post("Not for you", channel=mpim)
+        root = app.slack.mention("Hello", channel=mpim)
+        await app.settled()
+
+    assert [(shown.thread, shown.seen) for shown in app.slack.screen(None)] == [(root, "You said: Hello")]
+    assert app.asked() == ["Hello"]
+    assert app.records("session")[0]["key"]["thread"] == root
+
+
 async def test_an_edit_of_a_message_that_is_answered_changes_the_next_prompt(app: App) -> None:
     app.model.enqueue(says("I see."))
     async with app.run():
@@ -270,3 +296,71 @@ async def test_a_thread_that_all_share_is_one_conversation_in_which_the_model_kn
     assert len(app.sessions()) == 1
     assert [prompt[0].split(",")[0], prompt[-1].split(",")[0]] == [f"[From {ADA}", f"[From {BOB}"]
     assert [prompt[0].split("\n")[1], prompt[-1].split("\n")[1]] == ["I am Ada", "And who am I?"]
+
+
+async def test_what_is_forwarded_without_words_is_the_message(app: App) -> None:
+    async with app.run():
+        await app.hears()
+        app.slack.post(more={"attachments": [FORWARDED]})
+        await app.settled()
+
+    assert app.asked() == ["[Forwarded from Bob Kahn:]\n!new plans & more: see https://x.test"]
+    assert app.records("command") == []
+
+
+async def test_what_is_forwarded_stands_below_the_words_and_is_no_mention_of_the_bot(app: App) -> None:
+    named = {**FORWARDED, "text": f"<@{BOT}> what is this?"}
+    async with app.run():
+        await app.hears()
+        app.slack.post(channel=GENERAL, more={"attachments": [named]})
+        ts = app.slack.post("What does he want?", more={"attachments": [named]})
+        await app.settled()
+        app.slack.post_edit(ts, "What?")
+        await app.until(lambda: bool(app.records("edit")))
+
+    assert app.asked() == ["What does he want?\n[Forwarded from Bob Kahn:]\n@agentd what is this?"]
+    assert [record["content"] for record in app.records("edit")] == [
+        "What?\n[Forwarded from Bob Kahn:]\n@agentd what is this?"
+    ]
+
+
+async def test_a_file_of_what_is_forwarded_is_read_and_a_preview_is_not(app: App) -> None:
+    root = app.slack.post("See", author=BOB, channel=GENERAL, files=[File("notes.txt", b"A blue whale.")], unheard=True)
+    files = app.slack.messages[GENERAL, root].content["files"]
+    preview = {"id": 1, "from_url": "https://x.test", "title": "A page", "text": "Not said by anybody"}
+    async with app.run():
+        await app.hears()
+        app.slack.post("Look", more={"attachments": [preview, {**FORWARDED, "text": "", "files": files}]})
+        await app.settled()
+
+    prompt = str(app.model.requests[0].body.messages)
+
+    assert "A blue whale." in prompt
+    assert "Not said by anybody" not in prompt
+
+
+async def test_what_no_listener_takes_is_counted_and_told_once_of_a_kind_without_its_words(app: App) -> None:
+    unheard = {"type": "app_home_opened", "user": ADA, "tab": "a secret word", "channel": DM}
+    with capture_logs() as logs:
+        async with app.run():
+            await app.hears()
+            for _ in range(3):
+                app.slack.push_raw({"type": "event_callback", "event": unheard})
+            app.slack.push_raw({"type": "event_callback", "event": {"type": "a secret word"}})
+            app.slack.post("a secret word", channel=GENERAL)
+            app.slack.join(BOB)
+            await app.until(lambda: app.is_taken)
+    told = [(log["event"], log["log_level"], log.get("reason"), log.get("kind")) for log in logs if "kind" in log]
+
+    assert app.channel is not None
+    assert app.channel.health.counts == {"other": 5, "unaddressed": 1, "service": 1}
+    assert told == [
+        ("event_without_listener", "info", None, "events_api/app_home_opened"),
+        ("event_passed_over", "debug", "other", "events_api/app_home_opened"),
+        ("event_passed_over", "debug", "other", "events_api/app_home_opened"),
+        ("event_without_listener", "info", None, "events_api"),
+        ("event_passed_over", "debug", "unaddressed", "events_api/message"),
+        ("event_passed_over", "debug", "service", "events_api/message/channel_join"),
+        ("event_without_listener", "info", None, "events_api/member_joined_channel"),
+    ]
+    assert "secret" not in str(logs)

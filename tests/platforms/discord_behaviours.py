@@ -87,6 +87,11 @@ def html(status: int = 502) -> Behaviour:
     return raw(b"<html><head><title>502 Bad Gateway</title></head></html>", status, "text/html")
 
 
+def elsewhere(status: int = 403) -> Behaviour:
+    """Refuse in JSON that is none of Discord's, like a gateway in front of the server."""
+    return raw(b'{"message": "Forbidden"}', status)
+
+
 def malformed(status: int = 200) -> Behaviour:
     """Answer with half a document, with nothing done."""
     return raw(b'{"id":"1', status)

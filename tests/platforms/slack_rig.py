@@ -146,11 +146,15 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(
-    waits: Waits = QUICK, *, channels: Attention = "mention", allowed: tuple[str, ...] = ()
+    waits: Waits = QUICK,
+    *,
+    channels: Attention = "mention",
+    allowed: tuple[str, ...] = (),
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Rig]:
     """Build both; at the end, nothing may have been asked of the server that Slack does not know."""
     async with SlackServer() as server:
-        channel = build_channel(server.base_url, channels=channels, waits=waits, allowed=allowed)
+        channel = build_channel(server.base_url, channels=channels, waits=waits, allowed=allowed, monotonic=monotonic)
         try:
             yield Rig(server, channel)
         finally:
@@ -165,6 +169,7 @@ def build_channel(
     channels: Attention = "mention",
     waits: Waits = QUICK,
     allowed: tuple[str, ...] = (),
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> SlackChannel:
     """Build the channel of an app."""
     ids = itertools.count()
@@ -175,4 +180,4 @@ def build_channel(
         channels=channels,
         allowed_users=allowed,
     )
-    return SlackChannel(settings, Tools(lambda: str(next(ids)), time.monotonic, COMMANDS), waits)
+    return SlackChannel(settings, Tools(lambda: str(next(ids)), monotonic, COMMANDS), waits)

@@ -100,17 +100,25 @@ class Interactions:
         return self._perform[route](params, body)
 
     def interact(
-        self, name: str, options: Mapping[str, object] | None = None, *, channel: int | None = None, author: int = ADA
+        self,
+        name: str,
+        options: Mapping[str, object] | None = None,
+        *,
+        channel: int | None = None,
+        author: int = ADA,
+        more: Mapping[str, object] | None = None,
     ) -> int:
         """Let a person use a command, in a channel or in their direct messages, and return the interaction's id.
 
+        `more` is told of it besides, or instead; None: nothing.
         Raises LookupError where the bot has not registered it: a person could not choose it.
         """
         chosen = self.commands.choose(name, options or {})
         where = self._places.open_dm(author) if channel is None else channel
         made = Interaction(self._snowflakes.next(), secrets.token_hex(30), name, author, where, self.clock())
         self.all[made.id] = made
-        event = self._write(made, chosen)
+        told = self._write(made, chosen) | dict(more or {})
+        event = {key: value for key, value in told.items() if value is not None}
         self._gateway.tell("INTERACTION_CREATE", lambda _intents: event)
         return made.id
 

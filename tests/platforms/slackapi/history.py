@@ -41,6 +41,7 @@ class Shown:
     past: list[str] = field(default_factory=list)
     """What it said before each edit."""
     edited_ts: str | None = None
+    """When it was changed last, to the second."""
     is_deleted: bool = False
     """A root with replies leaves a stone in its place, so that its thread goes on."""
 
@@ -106,7 +107,8 @@ class History:
     def edit(self, shown: Shown, text: str, blocks: Sequence[Mapping[str, Any]] = ()) -> None:
         """Let a message change."""
         shown.past.append(shown.seen)
-        shown.text, shown.blocks, shown.edited_ts = text, blocks, self._workspace.next_ts()
+        shown.text, shown.blocks = text, blocks
+        shown.edited_ts = f"{self._workspace.next_ts().partition('.')[0]}.000000"
         if shown.from_bot:
             self._record("chat.update", shown)
 

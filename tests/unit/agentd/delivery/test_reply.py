@@ -63,9 +63,12 @@ class Unpaced:
     async def turn(self, chat: str) -> None:
         del chat
 
-    def draft(self, chat: str, *, looks_only: bool = False) -> float:
-        del chat, looks_only
+    def draft(self, chat: str, *, reply: object = None, looks_only: bool = False) -> float:
+        del chat, reply, looks_only
         return 0.0
+
+    def ended(self, reply: object) -> None:
+        del reply
 
     def is_resting(self, chat: str) -> bool:
         del chat

@@ -140,3 +140,20 @@ def test_a_budget_is_spent_and_comes_back() -> None:
         budget.take()
 
     assert fault.value.retry_after_seconds == 20
+
+
+def test_a_budget_tells_when_there_is_room_for_so_many() -> None:
+    now = [0.0]
+    budget = Budget(Rate(3, 10), lambda: now[0])
+    for at in (0.0, 1.0, 4.0):
+        now[0] = at
+        budget.take()
+    now[0] = 5
+
+    assert [budget.wait_seconds(count) for count in (0, 1, 2, 3, 4)] == [0, 5, 6, 9, 10]
+
+    now[0] = 30
+
+    assert budget.wait_seconds(3) == 0
+    budget.rest(7)
+    assert budget.wait_seconds(1) == 7

@@ -1,0 +1,107 @@
+"""What a conversation's or a thread's history holds from some time on, as far as few requests tell.
+
+Slack tells a conversation's newest messages first, and a thread's oldest: of a thread as much is asked for at once as
+Slack gives, so that its newest are reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from channels.base import Address
+from channels.errors import RateLimited, Unreachable
+from channels.slack.budget import Budget
+from channels.slack.connection import Connection
+from channels.slack.faults import Unsaid
+from channels.slack.parse import read_time
+from channels.slack.waits import Waits
+
+__all__ = ["MOST_REQUESTS", "Histories", "Page"]
+
+MOST_REQUESTS = 3
+"""Of one place."""
+PAGE, THREAD_PAGE = 100, 1_000
+"""Messages of one request; https://docs.slack.dev/reference/methods/conversations.replies gives no more of a thread."""
+MOST_TRIES = 10
+"""Of a request that cannot be made."""
+AHEAD_SECONDS = 86_400
+"""How far after now: a history that is given its end begins with the newest (conversations.history)."""
+
+Call = Callable[[AsyncWebClient], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Page:
+    """What was read of a history, in no order."""
+
+    messages: list[Mapping[str, Any]] = field(default_factory=list)
+    is_cut: bool = False
+    """Whether Slack has more."""
+
+    @property
+    def oldest(self) -> float:
+        """When the oldest was sent, in Unix seconds; 0 where there is none."""
+        times = [read_time(str(message.get("ts"))) for message in self.messages]
+        return min((at.timestamp() for at in times if at is not None), default=0.0)
+
+
+class Histories:
+    """Reads them, within Slack's rates."""
+
+    def __init__(self, connection: Connection, budgets: tuple[Budget, Budget], waits: Waits) -> None:
+        """`budgets`: of `conversations.history`, and of `conversations.replies`."""
+        self._connection = connection
+        self._of_chats, self._of_threads = budgets
+        self._waits = waits
+
+    async def read(self, place: Address, oldest: float) -> Page:
+        """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
+        page = Page()
+        cursor = ""
+        for _ in range(MOST_REQUESTS):
+            answer = await self._request(place, _build_call(place, f"{oldest:.6f}", cursor))
+            page.messages += _messages(answer)
+            metadata = answer.get("response_metadata")
+            cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
+            if not (answer.get("has_more") and cursor):
+                return page
+        page.is_cut = True
+        return page
+
+    async def _request(self, place: Address, call: Call) -> Mapping[str, Any]:
+        """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
+        budget = self._of_chats if place.thread is None else self._of_threads
+        tries = limits = 0
+        while True:
+            try:
+                return await self._connection.call(call, budget)
+            except Unsaid:
+                await asyncio.sleep(self._waits.limited.after(limits))
+                limits += 1
+            except RateLimited as fault:
+                await asyncio.sleep(fault.retry_after_seconds)
+            except Unreachable:
+                if tries >= MOST_TRIES:
+                    raise
+                await asyncio.sleep(self._waits.network.after(tries))
+                tries += 1
+
+
+def _messages(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    messages = answer.get("messages")
+    return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
+
+
+def _build_call(place: Address, oldest: str, cursor: str) -> Call:
+    page: dict[str, Any] = {"oldest": oldest, **({"cursor": cursor} if cursor else {})}
+    if place.thread is not None:
+        thread = place.thread
+        return lambda client: client.conversations_replies(channel=place.chat, ts=thread, limit=THREAD_PAGE, **page)
+    latest = f"{time.time() + AHEAD_SECONDS:.6f}"
+    return lambda client: client.conversations_history(channel=place.chat, latest=latest, limit=PAGE, **page)
