@@ -27,11 +27,11 @@ async def test_who_has_used_up_a_day_is_told_so_and_the_model_is_not_asked(bot: 
     async with bot.run(EACH):
         bot.telegram.post(LONG, sender=ADA, chat=ADA)
         await bot.settled()
-        for number, text in enumerate(("/new", "And now?"), 2):
+        for number, text in enumerate(("/new", LONG), 2):
             bot.telegram.post(text, sender=ADA, chat=ADA)
             await bot.settled(number)
 
-    assert bot.asked() == [LONG.strip()]
+    assert bot.asked() == [LONG]
     told = texts(bot.telegram.screen(ADA))[-1]
     [failure] = bot.records("failure")
     assert "Your budget of tokens for today does not cover another answer: please write again in" in told
@@ -44,11 +44,12 @@ async def test_a_budget_is_one_persons_and_outlives_a_restart(bot: Bot) -> None:
         bot.telegram.post(LONG, sender=ADA, chat=ADA)
         await bot.settled()
     async with bot.run(EACH):
-        bot.telegram.post("And now?", sender=ADA, chat=ADA)
+        bot.telegram.post("/new", sender=ADA, chat=ADA)
+        bot.telegram.post(LONG, sender=ADA, chat=ADA)
         bot.telegram.post("Hello", sender=BOB, chat=BOB)
-        await bot.settled(3)
+        await bot.settled(4)
 
-    assert bot.asked() == [LONG.strip(), "Hello"]
+    assert bot.asked() == [LONG, "Hello"]
     assert texts(bot.telegram.screen(BOB)) == ["You said: Hello"]
 
 
@@ -56,8 +57,8 @@ async def test_everybodys_budget_is_shared(bot: Bot) -> None:
     async with bot.run(ALL):
         bot.telegram.post(LONG, sender=ADA, chat=ADA)
         await bot.settled()
-        bot.telegram.post("Hello", sender=BOB, chat=BOB)
+        bot.telegram.post(LONG, sender=BOB, chat=BOB)
         await bot.settled(2)
 
-    assert bot.asked() == [LONG.strip()]
+    assert bot.asked() == [LONG]
     assert "Everybody's budget" in texts(bot.telegram.screen(BOB))[-1]
