@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
+from agentd.providers.errors import ProviderRetryable
 
 
 class FakeProvider:
@@ -47,3 +48,15 @@ class FakeProvider:
                     return
         finally:
             self.closed += 1
+
+
+class EndsBadly(FakeProvider):
+    """A provider whose connection breaks as it is given back."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply, and fail at the end of listening."""
+        try:
+            async for event in super().stream(request):
+                yield event
+        finally:
+            raise ProviderRetryable("busy")

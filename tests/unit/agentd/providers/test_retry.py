@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
 from agentd.providers.retry import LONGEST_ASKED_SECONDS, Retrying, describe_wait, wait_before_next
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import EndsBadly, FakeProvider
 
 REQUEST = CompletionRequest((PromptMessage("user", "a planted prompt"),), 64, 0.5)
 END = Finished("stop", Usage(), "fake")
@@ -179,18 +179,6 @@ async def test_a_cancellation_ends_it_at_once() -> None:
 
     assert fake.closed == 1
     assert len(fake.requests) == 1
-
-
-class EndsBadly(FakeProvider):
-    """A provider whose connection breaks as it is given back."""
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Play the next reply, and fail at the end of listening."""
-        try:
-            async for event in super().stream(request):
-                yield event
-        finally:
-            raise BUSY
 
 
 @pytest.mark.parametrize("event", [TextDelta("ok"), END])
