@@ -107,6 +107,18 @@ async def test_a_prompt_that_is_too_long_goes_up_and_counts_against_nobody() -> 
     assert row.breakers[0].pause_seconds == 0
 
 
+async def test_one_that_says_a_prompt_is_too_long_is_back() -> None:
+    row = two()
+    for _ in range(FAILURES):
+        row.fakes[0].enqueue(NO)
+        await row.ask()
+    row.now += FIRST_PAUSE_SECONDS
+    row.fakes[0].enqueue(ContextTooLong("too long"))
+    await row.fail()
+
+    assert row.breakers[0].pause_seconds == 0
+
+
 @pytest.mark.parametrize(
     ("build", "ending"),
     [(two, "; the fallback cannot answer either"), (three, "; the 2 fallbacks cannot answer either")],
