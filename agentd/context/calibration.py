@@ -1,14 +1,12 @@
 """What a model counts for each estimated token, learnt from the usage that its provider reports.
 
-A conversation has a factor of its own for each model: its prompts share most of their text, so that what the last one
-cost says what the next will, in whatever language. A model's factor is where a conversation begins that has none: it
-rises fast and falls slowly, so that it stays near the dearest language that is spoken. Only models' factors are kept
-for the next run; a conversation learns its own anew with its next turn.
+A conversation has a factor of its own, which its replies have on record: its prompts share most of their text, so that
+what the last one cost says what the next will, in whatever language. A model's factor is where a conversation begins:
+it rises fast and falls slowly, so that it stays near the dearest language that is spoken.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -37,8 +35,6 @@ MOST_CHANGE = 2.0
 IMPLAUSIBLE_BELOW, IMPLAUSIBLE_ABOVE = 0.6, 6.0
 """Such reports are no count of the prompt: zero, or only what was not cached, or images beside the text."""
 
-MOST_CONVERSATIONS = 1_000
-
 
 class Learnt(NamedTuple):
     """What a model counts for each estimated token, and from how many reports that is known."""
@@ -51,7 +47,7 @@ UNKNOWN = Learnt(START, 0)
 
 
 class Calibration:
-    """The factors of the models, and of the conversations that were last heard."""
+    """The factors of the models."""
 
     def __init__(
         self, learnt: Mapping[str, Learnt], observe: Callable[[str, float], None] = lambda _model, _ratio: None
@@ -61,43 +57,34 @@ class Calibration:
         `observe` is told of each report: the model, and what was reported by what the factor made of the estimate.
         """
         self._models = {model: known for model, known in learnt.items() if LOWEST <= known.factor <= HIGHEST}
-        self._conversations: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._changed: set[str] = set()
         self._observe = observe
 
-    def factor(self, model: str, conversation: str = "") -> float:
-        """Return by what an estimate is to be multiplied; a budget in estimated tokens is the budget divided by it.
+    def factor(self, model: str) -> float:
+        """Return by what an estimate is to be multiplied; a budget in estimated tokens is the budget divided by it."""
+        return self._models.get(model, UNKNOWN).factor
 
-        A conversation that has learnt nothing with this model may be in another language than those that have: it
-        begins with no less than `START`. Without a conversation it is the model's own.
+    def first_factor(self, model: str) -> float:
+        """Return the factor with which a conversation begins.
+
+        It may be in another language than those that have taught the model's: no less than `START`.
         """
-        known = self._models.get(model, UNKNOWN).factor
-        if not conversation:
-            return known
-        return self._conversations.get((model, conversation), max(known, START))
+        return max(self.factor(model), START)
 
-    def learn(self, model: str, estimated_tokens: int, reported_tokens: int, conversation: str = "") -> None:
+    def learn(self, model: str, estimated_tokens: int, reported_tokens: int, expected: float) -> float:
         """Learn from what a provider reports for a whole prompt without images, cached parts included.
 
-        `estimated_tokens` is what was estimated for that prompt, without any factor. What cannot be is ignored.
+        `estimated_tokens` is what was estimated for that prompt, without any factor; `expected` is the factor that its
+        conversation had. Return the one that it has now. What cannot be is ignored.
         """
         ratio = reported_tokens / estimated_tokens if estimated_tokens > 0 else 0.0
         if not IMPLAUSIBLE_BELOW <= ratio <= IMPLAUSIBLE_ABOVE:
-            return
-        expected, known = self.factor(model, conversation), self._models.get(model, UNKNOWN)
+            return expected
         self._observe(model, ratio / expected)
+        known = self._models.get(model, UNKNOWN)
         self._models[model] = Learnt(move(known.factor, ratio), known.reports + 1)
         self._changed.add(model)
-        if conversation:
-            self._conversations[model, conversation] = move(expected, ratio)
-            self._conversations.move_to_end((model, conversation))
-            if len(self._conversations) > MOST_CONVERSATIONS:
-                self._conversations.popitem(last=False)
-
-    def forget(self, conversation: str) -> None:
-        """Let a conversation begin anew."""
-        for key in [key for key in self._conversations if key[1] == conversation]:
-            del self._conversations[key]
+        return move(expected, ratio)
 
     def take_changed(self) -> dict[str, Learnt]:
         """Return the models' factors that have changed since the last call: to be kept."""

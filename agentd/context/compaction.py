@@ -56,10 +56,14 @@ class Chunk:
     to: int
 
 
-def find_cut(past: Past, extent: Extent, *, harder: bool = False) -> int:
-    """Return how many turns, from the first on, summaries should take in; `harder`: half of all at least."""
+def find_cut(past: Past, extent: Extent, *, harder: bool = False, tail_tokens: int | None = None) -> int:
+    """Return how many turns, from the first on, summaries should take in; `harder`: half of all at least.
+
+    What stays may cost `tail_tokens`, and half of the budget at most.
+    """
     costs = (estimate_turn(turn, past, extent.budget) for turn in reversed(past.turns))
     room = int(extent.budget.tokens * TAIL_SHARE)
+    room = room if tail_tokens is None else min(room, tail_tokens)
     fitting = len(list(takewhile(lambda total: total <= room, accumulate(costs))))
     # The cut moves back to a user's message: half a turn more is kept rather than less.
     most = -(-extent.keep_messages // MESSAGES_A_TURN)

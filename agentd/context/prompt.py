@@ -66,6 +66,8 @@ class Prompt:
     messages: tuple[PromptMessage, ...]
     tokens: int
     omitted_turns: int
+    tail_tokens: int
+    """What the settled turns may cost beside what stands before and after them."""
 
 
 def build_budget(context_tokens: int, reply_tokens: int, factor: float = 1.0) -> Budget:
@@ -82,15 +84,14 @@ def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget:
     head = _head(system, past, budget)
     spare = estimate_tokens(OMITTED_NOTE)
     room = budget.tokens - estimate_prompt(head) - spare
-    asked = render_messages(newest, names_authors=past.names_authors)
-    last = PromptMessage("user", cut_to_fit(asked, room - MESSAGE_OVERHEAD_TOKENS))
-    room -= _cost(last)
-    tail, room = _newest_that_fit(past, budget.piece_tokens, room)
+    last = _newest(newest, past, budget, room)
+    tail_tokens = room - _cost(last)
+    tail, room = _newest_that_fit(past, budget.piece_tokens, tail_tokens)
     omitted = len(past.turns) - len(tail) // 2
     if omitted:
         head[0] = PromptMessage("system", head[0].content + OMITTED_NOTE)
         spare = 0
-    return Prompt((*head, *tail, last), budget.tokens - room - spare, omitted)
+    return Prompt((*head, *tail, last), budget.tokens - room - spare, omitted, tail_tokens)
 
 
 def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
@@ -115,6 +116,19 @@ def _head(system: str, past: Past, budget: Budget) -> list[PromptMessage]:
         head.append(PromptMessage("user", f"{SUMMARY_HEAD}{past.summary}{SUMMARY_END}"))
         head.append(PromptMessage("assistant", SUMMARY_READ))
     return head
+
+
+def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: int) -> PromptMessage:
+    """Return what is to be answered: as it is where there is room for it alone, else cut, beside what was said before.
+
+    No more than half of the room is left to the past for that.
+    """
+    text, most = render_messages(messages, names_authors=past.names_authors), room - MESSAGE_OVERHEAD_TOKENS
+    whole = cut_to_fit(text, most)
+    if whole == text:
+        return PromptMessage("user", whole)
+    tail = sum(estimate_turn(turn, past, budget) for turn in past.turns)
+    return PromptMessage("user", cut_to_fit(text, max(most // 2, most - tail)))
 
 
 def _newest_that_fit(past: Past, piece_tokens: int, room: int) -> tuple[list[PromptMessage], int]:

@@ -24,12 +24,16 @@ class Account:
         self._calibration = wiring.calibration
         self._spending = wiring.spending
         self._model = wiring.provider.model
-        self._key = session.key
+        self._session = session
 
     @property
     def factor(self) -> float:
         """Return how many tokens the model counts for one of the estimate's: as far as is known, and a little more."""
-        return self._calibration.factor(self._model, self._key.file_name) * SAFETY
+        return self._known * SAFETY
+
+    @property
+    def _known(self) -> float:
+        return self._session.view.token_factor or self._calibration.first_factor(self._model)
 
     def admit(self, author: str, prompt_tokens: int, reply_tokens: int) -> None:
         """Raise OverBudget where a request, of so many tokens by estimate, is more than its author may spend."""
@@ -42,9 +46,9 @@ class Account:
         spent = usage.input_tokens + usage.output_tokens
         self._spending.spend(self._payer(author), spent or prompt_tokens + estimate_tokens(said))
 
-    def learn(self, prompt_tokens: int, usage: Usage) -> None:
-        """Learn from what the provider counted of a prompt without images."""
-        self._calibration.learn(self._model, prompt_tokens, usage.input_tokens, self._key.file_name)
+    def learn(self, prompt_tokens: int, usage: Usage) -> float:
+        """Learn from what the provider counted of a prompt without images; return what goes on record."""
+        return self._calibration.learn(self._model, prompt_tokens, usage.input_tokens, self._known)
 
     def _payer(self, author: str) -> str:
-        return person_of(self._key.channel, author)
+        return person_of(self._session.key.channel, author)

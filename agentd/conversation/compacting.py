@@ -139,9 +139,13 @@ class Compactor:
             log.warning("budget_exceeded", tokens=reported_tokens, budget_tokens=budget_tokens)
             self._begin("harder")
 
-    async def make_room(self, *, harder: bool = False) -> None:
-        """Wait for a summary that makes room in a prompt, if one can be had, for a limited time."""
-        if self._job is None and (self.pause_seconds or not self._begin("harder" if harder else "background")):
+    async def make_room(self, tail_tokens: int | None = None) -> None:
+        """Wait for a summary, if one can be had, for a limited time.
+
+        The turns that stay are to cost `tail_tokens` at most; None: half of them are to go.
+        """
+        mode: Mode = "harder" if tail_tokens is None else "background"
+        if self._job is None and (self.pause_seconds or not self._begin(mode, tail_tokens=tail_tokens)):
             return
         job = self._job
         if job is None:
@@ -183,10 +187,10 @@ class Compactor:
             if not self._job.is_committing:
                 self._task.cancel()
 
-    def _begin(self, mode: Mode, asked_by: int | None = None) -> bool:
+    def _begin(self, mode: Mode, asked_by: int | None = None, tail_tokens: int | None = None) -> bool:
         """Begin a job; return whether there is something to do."""
         past = past_of(self._session)
-        cut = find_cut(past, self.extent, harder=mode != "background")
+        cut = find_cut(past, self.extent, harder=mode != "background", tail_tokens=tail_tokens)
         if not cut:
             return False
         first_kept = min(message.seq for turn in past.turns[cut:] for message in turn.messages)

@@ -112,7 +112,6 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
     elif waiting:
         records.insert(0, Failure(answers=waiting, reason="superseded", told=False, trace=command.trace))
     await scene.wiring.store.append(scene.session, *records)
-    scene.wiring.calibration.forget(scene.session.key.file_name)
     return CUT_TEXT if waiting or scene.turn is not None else NEW_TEXT
 
 

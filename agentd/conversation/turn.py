@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import UNSET, UnsetType
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
@@ -40,6 +41,12 @@ log = structlog.get_logger()
 IMAGE_TOKENS = 1_500
 """What one image costs at most with the model servers that look at them, as they scale it."""
 
+MOST_WAITS = 2
+"""For the summary that is being made, and for one that makes as much room as this turn needs."""
+
+TAIL_SHARE = 0.8
+"""Of the room beside the message to answer: the summary that is to come may be longer than the one before."""
+
 
 @dataclass(slots=True)
 class _Progress:
@@ -47,6 +54,8 @@ class _Progress:
 
     text: str = ""
     finished: Finished | None = None
+    factor: float | UnsetType = UNSET
+    """What was learnt of the estimate."""
     ending: Ending | None = None
     """The reply's record, once nothing can end the turn otherwise."""
 
@@ -182,15 +191,17 @@ class Turn:
         except ContextTooLong:
             log.warning("context_too_long", budget_tokens=budget.tokens)
             self._void(progress)
-            await self._make_room(harder=True)
+            await self._make_room(None)
             await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
     async def _stream_within(self, budget: Budget, progress: _Progress) -> None:
         images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
         room = max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2)
         prompt = self._build_prompt(replace(budget, tokens=room))
-        if prompt.omitted_turns:
-            await self._make_room()
+        for _ in range(MOST_WAITS):
+            if not prompt.omitted_turns:
+                break
+            await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
             prompt = self._build_prompt(replace(budget, tokens=room))
         self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
@@ -223,8 +234,8 @@ class Turn:
         usage = progress.finished.usage if progress.finished else Usage()
         if progress.finished or progress.text:
             self._account.book(self._question.author, prompt_tokens, usage, progress.text)
-        if not has_images:
-            self._account.learn(prompt_tokens, usage)
+        if progress.finished and not has_images:
+            progress.factor = self._account.learn(prompt_tokens, usage)
             self.reported_tokens = usage.input_tokens
 
     def _build_prompt(self, budget: Budget) -> Prompt:
@@ -232,9 +243,9 @@ class Turn:
         earlier = self._question.earlier(past.turns)
         return build_prompt(self._settings.system_prompt, replace(past, turns=earlier), self._question.messages, budget)
 
-    async def _make_room(self, *, harder: bool = False) -> None:
+    async def _make_room(self, tail_tokens: int | None) -> None:
         async with self._patience.waiting():
-            await self._compactor.make_room(harder=harder)
+            await self._compactor.make_room(tail_tokens)
 
     def _void(self, progress: _Progress) -> None:
         """Forget what the model has said: it begins anew."""
@@ -269,6 +280,7 @@ class Turn:
             usage=TokenUsage(
                 input_tokens=done.usage.input_tokens if done else 0,
                 output_tokens=done.usage.output_tokens if done else 0,
+                factor=progress.factor,
             ),
             trace=self.trace,
         )

@@ -16,7 +16,7 @@ from agentd.providers.local import local_model_missing, open_local
 from agentd.providers.observing import NO_GAUGES, Gauges, Observed
 from agentd.providers.openai import OPENAI
 from agentd.providers.remote import open_remote
-from agentd.providers.retry import BRIEF_SECONDS, LONGEST_ASKED_SECONDS, Retrying
+from agentd.providers.retry import BRIEF, PATIENT, Retrying
 from agentd.providers.sampling import Sampled
 from agentd.providers.settings import ModelSettings, ProviderSettings
 
@@ -93,7 +93,7 @@ class _Maker:
 
     @asynccontextmanager
     async def open(self, settings: ModelSettings, section: str, *, is_last: bool) -> AsyncIterator[Provider]:
-        """Open it; unless it is the last in its row, it is not waited for when it asks for a long wait."""
+        """Open it; unless it is the last in its row, nobody is kept waiting for it for long."""
         if settings.kind == "local":
             missing = local_model_missing(settings.model)
             if missing and section == MAIN:
@@ -103,7 +103,7 @@ class _Maker:
         else:
             async with open_remote(settings, _DIALECTS[settings.kind], section) as remote:
                 observed = Observed(remote, self.gauges, self.monotonic)
-                yield Retrying(observed, longest_asked_seconds=LONGEST_ASKED_SECONDS if is_last else BRIEF_SECONDS)
+                yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
 
 
 def _find_local(wanted: ModelSettings, settings: ProviderSettings, main: Provider) -> Provider | None:

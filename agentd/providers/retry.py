@@ -7,8 +7,10 @@ for: the person is told how long it is. This is the one retry in this direction;
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import stamina
 import structlog
@@ -16,18 +18,29 @@ import structlog
 from agentd.providers.base import CompletionRequest, Event, Provider, Restarted, TextDelta
 from agentd.providers.errors import ProviderRetryable
 
-__all__ = ["BRIEF_SECONDS", "LONGEST_ASKED_SECONDS", "Retrying", "describe_wait", "wait_before_next"]
+__all__ = ["BRIEF", "PATIENT", "Patience", "Retrying", "describe_wait", "wait_before_next"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 JITTER_SECONDS = 0.5
 
-LONGEST_ASKED_SECONDS = 60.0
-"""Somebody waits for the reply: what a server asks for beyond this is told instead of waited."""
 
-BRIEF_SECONDS = 5.0
-"""The same where somebody else can be asked instead."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long somebody who waits for the reply is kept waiting, in seconds."""
+
+    asked_seconds: float
+    """What a server asks for beyond this is told instead of waited."""
+    all_seconds: float
+    """After this nothing is asked again."""
+
+
+PATIENT = Patience(asked_seconds=60.0, all_seconds=math.inf)
+"""For the last hope; the turn has a limit of its own."""
+
+BRIEF = Patience(asked_seconds=5.0, all_seconds=15.0)
+"""Where somebody else can be asked instead: a server that is silent until its limit is not asked a second time."""
 
 _log = structlog.get_logger()
 
@@ -36,18 +49,24 @@ class Retrying:
     """A provider that asks the one inside it several times, as long as there is hope."""
 
     def __init__(
-        self, inner: Provider, attempts: int = ATTEMPTS, longest_asked_seconds: float = LONGEST_ASKED_SECONDS
+        self,
+        inner: Provider,
+        attempts: int = ATTEMPTS,
+        patience: Patience = PATIENT,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take name and size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
         self._attempts = attempts
-        self._longest_asked_seconds = longest_asked_seconds
+        self._patience = patience
+        self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
         said = False
+        began = self._monotonic()
         async for attempt in stamina.retry_context(
             on=self._wait_before_next,
             attempts=self._attempts,
@@ -73,6 +92,8 @@ class Retrying:
                 fault = self._with_long_wait(exc)
             else:
                 return
+            if self._monotonic() - began >= self._patience.all_seconds:
+                raise fault
             self._log(fault, attempt)
             # Only here, since an attempt holds back whatever is raised inside it until the loop goes on: neither a
             # cancellation nor the closing of this generator may take that way.
@@ -80,11 +101,11 @@ class Retrying:
                 raise fault
 
     def _wait_before_next(self, exc: Exception) -> bool | float:
-        return wait_before_next(exc, self._longest_asked_seconds)
+        return wait_before_next(exc, self._patience.asked_seconds)
 
     def _with_long_wait(self, fault: ProviderRetryable) -> ProviderRetryable:
         asked = fault.retry_after_seconds
-        if asked is None or asked <= self._longest_asked_seconds:
+        if asked is None or asked <= self._patience.asked_seconds:
             return fault
         return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)
 
@@ -99,13 +120,13 @@ class Retrying:
             )
 
 
-def wait_before_next(exc: Exception, longest_asked_seconds: float) -> bool | float:
+def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
     """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
     if not isinstance(exc, ProviderRetryable):
         return False
     if exc.retry_after_seconds is None:
         return True
-    return exc.retry_after_seconds if exc.retry_after_seconds <= longest_asked_seconds else False
+    return exc.retry_after_seconds if exc.retry_after_seconds <= asked_seconds else False
 
 
 def describe_wait(seconds: float) -> str:

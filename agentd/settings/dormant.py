@@ -9,7 +9,7 @@ __all__ = ["find_dormant"]
 DORMANT = (
     "memory.",
     "storage.",
-    "tasks.",
+    "tasks.max_attempts",
 )
 """Keys, and sections with their dot, of parts that are not there yet."""
 

@@ -90,6 +90,8 @@ class Transcript:
     drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
     """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
+    token_factor: float | None = None
+    """How many tokens the model counts for one that is estimated; None: this conversation has not learnt it yet."""
     is_undone: bool = False
     """Whether the newest compaction was revoked, and none was made since."""
     edited: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -211,6 +213,8 @@ class Transcript:
         if not end.answers and isinstance(end, AssistantMessage):
             self._end_history(end)
             return
+        if isinstance(end, AssistantMessage) and end.usage.factor is not msgspec.UNSET:
+            self.token_factor = end.usage.factor
         messages = self._take(end.answers)
         repeats = [seq for seq in end.answers if self.commands.pop(seq, None)]
         if messages:
@@ -287,7 +291,7 @@ class Transcript:
         self.turns.clear()
         self._unended.clear()
         self.compactions.clear()
-        self.is_undone = False
+        self.is_undone, self.token_factor = False, None
         self.edited = {seq: when for seq, when in self.edited.items() if seq in self.pending}
         self._act(record.source)
 

@@ -37,11 +37,12 @@ def measure_messages(messages: Sequence[str], count: Count) -> list[Cost]:
 def converse(calibration: Calibration, system: Cost, messages: Sequence[Cost]) -> Iterator[Cost]:
     """Ask with all messages so far, one more each time; whatever was counted is learnt before the next."""
     estimated, counted = int(system.expected), system.counted
+    factor = calibration.first_factor("model")
     for message in messages:
         estimated += int(message.expected)
         counted += message.counted
-        yield Cost(estimated * calibration.factor("model", "conversation"), counted)
-        calibration.learn("model", estimated, counted, "conversation")
+        yield Cost(estimated * factor, counted)
+        factor = calibration.learn("model", estimated, counted, factor)
 
 
 def changes(groups: Mapping[str, Sequence[str]], count: Count) -> Iterator[tuple[str, str, float]]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 
 from agentd.conversation.wiring import SummaryTimes
 from agentd.providers.base import CompletionRequest, Event, Finished, Provider, TextDelta, Usage
+from agentd.providers.errors import ProviderRetryable
 
 
 class FakeProvider:
@@ -52,3 +53,15 @@ class FakeProvider:
                     return
         finally:
             self.closed += 1
+
+
+class EndsBadly(FakeProvider):
+    """A provider whose connection breaks as it is given back."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply, and fail at the end of listening."""
+        try:
+            async for event in super().stream(request):
+                yield event
+        finally:
+            raise ProviderRetryable("busy")

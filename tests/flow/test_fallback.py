@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.flow.bot import ADA, Bot, open_bot
+from tests.flow.process import scrape
 from tests.platforms.anthropic_behaviours import overloaded, unauthorised
 from tests.platforms.anthropic_server import AnthropicServer
 from tests.platforms.openai_behaviours import failing
@@ -131,14 +131,6 @@ async def test_a_refused_key_of_the_fallback_is_never_shown(pair: Pair) -> None:
     [told] = texts(pair.bot.telegram.screen(ADA))
     assert "sk-spare" not in told
     assert len(pair.fallback.requests) == 1
-
-
-def scrape(port: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return text
 
 
 async def test_what_each_model_did_is_on_the_port_of_the_metrics(pair: Pair) -> None:

@@ -61,10 +61,11 @@ class _CountedCall(Call):
     """One request being answered, with the counts of a real vocabulary."""
 
     def __init__(self, call: Call, input_tokens: int, output_tokens: int) -> None:
+        assert isinstance(call.server, OpenAIServer)
         super().__init__(call.server, call.request, call.asked)
         self._counts = input_tokens, output_tokens
 
-    def _usage(self) -> dict[str, int]:
+    def _usage(self) -> dict[str, object]:
         heard, said = self._counts
         return {"prompt_tokens": heard, "completion_tokens": said, "total_tokens": heard + said}
 

@@ -10,7 +10,6 @@ from agentd.context.calibration import (
     HIGHEST,
     LOWEST,
     MOST_CHANGE,
-    MOST_CONVERSATIONS,
     START,
     Calibration,
     Learnt,
@@ -21,23 +20,26 @@ from tests.unit.agentd.transcript.building import CALM
 FACTORS = st.floats(LOWEST, HIGHEST)
 
 
-def learnt(*ratios: float, conversation: str = "") -> Calibration:
-    """Return what is learnt from prompts of 1,000 estimated tokens."""
+def learnt(*ratios: float) -> tuple[Calibration, float]:
+    """Return what is learnt of a model, and in one conversation, from prompts of 1,000 estimated tokens."""
     calibration = Calibration({})
+    factor = calibration.first_factor("m")
     for ratio in ratios:
-        calibration.learn("m", 1_000, round(1_000 * ratio), conversation)
-    return calibration
+        factor = calibration.learn("m", 1_000, round(1_000 * ratio), factor)
+    return calibration, factor
 
 
 def test_a_model_that_has_reported_nothing_is_taken_for_dearer_than_estimated() -> None:
     assert Calibration({}).factor("m") == START
-    assert Calibration({}).factor("m", "a conversation") == START
+    assert Calibration({}).first_factor("m") == START
 
 
 @pytest.mark.parametrize("ratio", [0.75, 1.0, 1.1, 1.5, 2.5, 4.2])
 def test_ten_turns_that_agree_are_believed_within_a_twentieth(ratio: float) -> None:
-    assert learnt(*[ratio] * 10).factor("m") == pytest.approx(ratio, rel=0.05)
-    assert learnt(*[ratio] * 10, conversation="c").factor("m", "c") == pytest.approx(ratio, rel=0.05)
+    calibration, factor = learnt(*[ratio] * 10)
+
+    assert calibration.factor("m") == pytest.approx(ratio, rel=0.05)
+    assert factor == pytest.approx(ratio, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +47,11 @@ def test_ten_turns_that_agree_are_believed_within_a_twentieth(ratio: float) -> N
 )
 def test_a_report_that_is_no_count_of_the_prompt_teaches_nothing(estimated: int, reported: int) -> None:
     """None at all, only what was not cached, images beside the text."""
-    calibration = learnt(1.5, 1.5, conversation="c")
-    before = calibration.factor("m"), calibration.factor("m", "c"), calibration.take_changed()
-    calibration.learn("m", estimated, reported, "c")
+    calibration, factor = learnt(1.5, 1.5)
+    before, _ = calibration.factor("m"), calibration.take_changed()
+    after = calibration.learn("m", estimated, reported, factor)
 
-    assert (calibration.factor("m"), calibration.factor("m", "c")) == before[:2]
+    assert (calibration.factor("m"), after) == (before, factor)
     assert calibration.take_changed() == {}
 
 
@@ -76,23 +78,14 @@ def test_a_factor_rises_faster_than_it_falls() -> None:
 
 def test_conversations_in_two_languages_do_not_disturb_each_other() -> None:
     calibration = Calibration({})
+    english = thai = calibration.first_factor("m")
     for _ in range(10):
-        calibration.learn("m", 1_000, 1_000, "english")
-        calibration.learn("m", 1_000, 4_000, "thai")
+        english = calibration.learn("m", 1_000, 1_000, english)
+        thai = calibration.learn("m", 1_000, 4_000, thai)
 
-    assert calibration.factor("m", "english") == pytest.approx(1.0, rel=0.05)
-    assert calibration.factor("m", "thai") == pytest.approx(4.0, rel=0.05)
+    assert english == pytest.approx(1.0, rel=0.05)
+    assert thai == pytest.approx(4.0, rel=0.05)
     assert calibration.factor("m") > 2.5
-
-
-def test_nor_do_two_models_in_one_conversation() -> None:
-    calibration = Calibration({})
-    for _ in range(10):
-        calibration.learn("old", 1_000, 2_000, "c")
-        calibration.learn("new", 1_000, 1_000, "c")
-
-    assert calibration.factor("old", "c") == pytest.approx(2.0, rel=0.05)
-    assert calibration.factor("new", "c") == pytest.approx(1.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("ratio", "begins"), [(0.75, START), (2.0, 2.0)])
@@ -100,30 +93,14 @@ def test_a_new_conversation_begins_with_what_the_model_counted_and_no_less_than_
     ratio: float, begins: float
 ) -> None:
     """What was learnt in a cheap language says nothing of the next conversation's."""
-    calibration = learnt(*[ratio] * 12, conversation="c")
+    calibration, factor = learnt(*[ratio] * 12)
 
-    assert calibration.factor("m", "another") == pytest.approx(begins, rel=0.02)
-    assert calibration.factor("m", "c") == pytest.approx(ratio, rel=0.05)
-
-
-def test_a_conversation_that_is_forgotten_begins_anew() -> None:
-    calibration = learnt(*[0.75] * 10, conversation="c")
-    calibration.forget("c")
-
-    assert calibration.factor("m", "c") == START
-
-
-def test_of_conversations_the_last_are_remembered() -> None:
-    calibration = Calibration({})
-    for number in range(MOST_CONVERSATIONS + 1):
-        calibration.learn("m", 1_000, 700, str(number))
-
-    assert calibration.factor("m", "0") == START
-    assert calibration.factor("m", "1") < START
+    assert calibration.first_factor("m") == pytest.approx(begins, rel=0.02)
+    assert factor == pytest.approx(ratio, rel=0.05)
 
 
 def test_what_was_learnt_goes_into_a_later_run() -> None:
-    changed = learnt(1.5, 1.5, 1.5).take_changed()
+    changed = learnt(1.5, 1.5, 1.5)[0].take_changed()
 
     assert changed["m"].reports == 3
     assert Calibration(changed).factor("m") == changed["m"].factor > 1.4
@@ -131,7 +108,7 @@ def test_what_was_learnt_goes_into_a_later_run() -> None:
 
 
 def test_only_what_has_changed_is_handed_out_and_again_where_it_was_not_kept() -> None:
-    calibration = learnt(1.5)
+    calibration, _ = learnt(1.5)
     first = calibration.take_changed()
     second = calibration.take_changed()
     calibration.put_back(first)
@@ -148,8 +125,8 @@ def test_what_makes_no_sense_of_an_earlier_run_is_left_out(factor: float) -> Non
 def test_each_report_is_shown_by_what_was_expected_of_it() -> None:
     shown: list[tuple[str, float]] = []
     calibration = Calibration({}, lambda model, ratio: shown.append((model, ratio)))
-    calibration.learn("m", 1_000, 2_200, "c")
-    calibration.learn("m", 1_000, 0, "c")
+    calibration.learn("m", 1_000, 2_200, START)
+    calibration.learn("m", 1_000, 0, START)
 
     assert [model for model, _ in shown] == ["m"]
     assert shown[0][1] == pytest.approx(2.0)

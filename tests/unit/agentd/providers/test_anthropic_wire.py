@@ -19,12 +19,10 @@ from agentd.providers.base import (
     TextDelta,
     Usage,
 )
-from agentd.providers.errors import ProviderError
-from agentd.providers.faults import Server
 from agentd.providers.refusals import IMAGES
-from agentd.providers.reply import StreamedReply, parse_document
+from agentd.providers.reply import parse_document
+from tests.unit.agentd.providers.reading import SERVER, read_reply
 
-SERVER = Server("models.example", "https://models.example", "tiny")
 NONE: frozenset[str] = frozenset()
 MARK = {"type": "ephemeral"}
 
@@ -67,16 +65,7 @@ STOPPED = event(type="message_stop")
 
 
 def read(*pieces: bytes) -> list[Event | str]:
-    """Give the events, and the class of the error that ended them."""
-    reply = StreamedReply(SERVER, parse_piece)
-    events: list[Event | str] = []
-    try:
-        for piece in pieces:
-            events.extend(reply.feed(piece))
-        events.extend(reply.finish())
-    except ProviderError as exc:
-        events.append(type(exc).__name__)
-    return events
+    return read_reply(parse_piece, pieces)
 
 
 def test_the_request_is_written_in_full_with_two_places_for_the_cache() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +11,7 @@ from agentd.providers.base import CompletionRequest, Event, Finished, PromptMess
 from agentd.providers.breaker import FAILURES, FIRST_PAUSE_SECONDS, Breaker
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
 from agentd.providers.fallback import FallingBack, Member, MemberState
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import EndsBadly, FakeProvider
 
 REQUEST = CompletionRequest((PromptMessage("user", "a planted prompt"),), 64, 0.5)
 BUSY = ProviderRetryable("the main one is busy: try again", 7.0)
@@ -104,6 +104,18 @@ async def test_a_prompt_that_is_too_long_goes_up_and_counts_against_nobody() -> 
         assert isinstance(await row.fail(), ContextTooLong)
 
     assert row.asked == [FAILURES, 0]
+    assert row.breakers[0].pause_seconds == 0
+
+
+async def test_one_that_says_a_prompt_is_too_long_is_back() -> None:
+    row = two()
+    for _ in range(FAILURES):
+        row.fakes[0].enqueue(NO)
+        await row.ask()
+    row.now += FIRST_PAUSE_SECONDS
+    row.fakes[0].enqueue(ContextTooLong("too long"))
+    await row.fail()
+
     assert row.breakers[0].pause_seconds == 0
 
 
@@ -203,18 +215,6 @@ async def test_who_leaves_at_the_end_of_a_reply_has_had_an_answer() -> None:
             pass
 
     assert row.breakers[0].pause_seconds == 0
-
-
-class EndsBadly(FakeProvider):
-    """A provider whose connection breaks as it is given back."""
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Play the next reply, and fail at the end of listening."""
-        try:
-            async for event in super().stream(request):
-                yield event
-        finally:
-            raise BUSY
 
 
 async def test_after_a_whole_reply_nobody_else_is_asked() -> None:

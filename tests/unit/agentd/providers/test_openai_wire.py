@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, TextDelta, Usage
-from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.faults import Server, parse_fault
+from agentd.providers.errors import ContextTooLong, ProviderRefused, ProviderRetryable
+from agentd.providers.faults import parse_fault
 from agentd.providers.openai_wire import OPTIONAL, build_body, parse_piece
 from agentd.providers.refusals import parse_refused_parameter
 from agentd.providers.reply import MAX_BODY_BYTES, MAX_EVENT_BYTES, StreamedReply, parse_document
+from tests.unit.agentd.providers.reading import SERVER, read_reply
 
-SERVER = Server("models.example", "https://models.example/v1", "tiny")
 REQUEST = CompletionRequest((PromptMessage("system", "be brief"), PromptMessage("user", "hi 👋")), 64, 0.5)
 NONE: frozenset[str] = frozenset()
 
@@ -32,16 +32,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def read(*pieces: bytes) -> list[Event | str]:
-    """Give the events, and the class of the error that ended them."""
-    reply = StreamedReply(SERVER, parse_piece)
-    events: list[Event | str] = []
-    try:
-        for piece in pieces:
-            events.extend(reply.feed(piece))
-        events.extend(reply.finish())
-    except ProviderError as exc:
-        events.append(type(exc).__name__)
-    return events
+    return read_reply(parse_piece, pieces)
 
 
 def said(events: list[Event | str]) -> str:
