@@ -54,3 +54,13 @@ class Patience:
             raise CutOff from None
         finally:
             self._scope = None
+
+    @asynccontextmanager
+    async def holding(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Wait for a slot, and hold it for the body."""
+        async with self.waiting():
+            await slots.acquire()
+        try:
+            yield
+        finally:
+            slots.release()

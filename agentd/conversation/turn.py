@@ -207,7 +207,10 @@ class Turn:
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
-        async with self._slot(), _closing(self._wiring.provider.stream(request), progress) as events:
+        async with (
+            self._patience.holding(self._wiring.slots),
+            _closing(self._wiring.provider.stream(request), progress) as events,
+        ):
             try:
                 await self._listen(events, progress)
             finally:
@@ -251,15 +254,6 @@ class Turn:
         """Forget what the model has said: it begins anew."""
         progress.text = ""
         self._reply.void()
-
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        async with self._patience.waiting():
-            await self._wiring.slots.acquire()
-        try:
-            yield
-        finally:
-            self._wiring.slots.release()
 
     @staticmethod
     def _verdict(progress: _Progress) -> tuple[str, str]:

@@ -179,9 +179,9 @@ class SessionStore:
 
         Raises StorageError where the file cannot be read, or was changed meanwhile.
         """
-        view, cover = session.view, session.cover
-        if cover is None or cover.start != view.first_seq or cover.to >= to:
-            cover = Cover(view.first_seq)
+        view, cover, start = session.view, session.cover, _first_seq(session.view)
+        if cover is None or cover.start != start or cover.to >= to:
+            cover = Cover(start)
         try:
             digest = await self._cover(session.path, cover, session.length, to)
         except OSError as fault:
@@ -276,6 +276,14 @@ class SessionStore:
 
     def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
         return search(self._disk, self.folder, known)
+
+
+def _first_seq(view: Transcript) -> int | None:
+    """Return the seq of a conversation's first message; None where that was not read back, or there is none."""
+    if view.summary is not None:
+        return view.summary.covers[0]
+    seqs = [message.seq for turn in view.turns for message in turn.messages]
+    return None if view.is_cut else min([*seqs, *view.pending], default=None)
 
 
 @asynccontextmanager

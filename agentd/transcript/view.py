@@ -181,14 +181,6 @@ class Transcript:
         _, to = self.summary.covers
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
-    @property
-    def first_seq(self) -> int | None:
-        """Return the seq of the conversation's first message; None where that was not read back, or there is none."""
-        if self.summary is not None:
-            return self.summary.covers[0]
-        seqs = [message.seq for turn in self.turns for message in turn.messages]
-        return None if self.is_cut else min([*seqs, *self.pending], default=None)
-
     def forget_covered(self) -> None:
         """Let go of the turns that the compaction in force covers: whoever revokes it reads the file again."""
         if self.summary is not None:
