@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
@@ -231,7 +231,7 @@ class Compactor:
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
         async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
-            summary, model = await self._ask(chunk, past)
+            summary, model = await self._ask(chunk, past, most_tokens=before)
         after = estimate_tokens(summary)
         if not summary or after >= before:
             raise _Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
@@ -261,10 +261,11 @@ class Compactor:
         self._wiring.count_compaction("made")
         log.info("compaction_finished", covers=record.covers, before=made.tokens_before, after=made.tokens_after)
 
-    async def _ask(self, chunk: Chunk, past: Past) -> tuple[str, str]:
-        """Return a summary, and which model made it."""
+    async def _ask(self, chunk: Chunk, past: Past, *, most_tokens: int) -> tuple[str, str]:
+        """Return a summary, and which model made it: a longer one than that would be of no use."""
         provider, text = self._wiring.background, ""
         request = build_summary_request(chunk, past, self._capacity)
+        request = replace(request, max_output_tokens=min(request.max_output_tokens, most_tokens))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
         self._account.admit(author, estimated, request.max_output_tokens)
