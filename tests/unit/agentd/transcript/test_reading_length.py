@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import load
-from agentd.transcript.records import SessionHeader
+from agentd.transcript.records import Record, SessionHeader
 from agentd.transcript.view import SEEN_MESSAGES
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import KEY, History, answer, as_file, numbered, put, sent, user
@@ -31,7 +31,17 @@ def test_d6_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt
 
 def test_one_endless_message_does_not_hide_what_was_said_before_it() -> None:
     """A prompt holds no more of it than half: those before it may fit beside it."""
-    said = [user("m1"), answer(1), sent(2), user("m4", "x" * 5_000), answer(4), sent(5), user("m7"), answer(7), sent(8)]
+    said: list[Record] = [
+        user("m1"),
+        answer(1),
+        sent(2),
+        user("m4", "x" * 5_000),
+        answer(4),
+        sent(5),
+        user("m7"),
+        answer(7),
+        sent(8),
+    ]
     disk = FakeDisk(MemoryDisk())
     records = numbered(SessionHeader(version=1, key=KEY), *said)
     loaded = load(disk, PATH, put(disk, PATH, as_file(records)), most_characters=2_000)
