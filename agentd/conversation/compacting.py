@@ -15,7 +15,7 @@ import structlog
 
 from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
 from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn
-from agentd.context.summary import Capacity, build_capacity, build_summary_request, parse_summary
+from agentd.context.summary import Capacity, build_summary_request, parse_summary
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.wiring import Wiring
@@ -31,6 +31,9 @@ __all__ = ["COMPACT", "Compactor", "past_of"]
 log = structlog.get_logger()
 
 COMPACT = "compact"
+
+UNDO_HINT = "/compact undo brings them back as they were said; /status shows the room."
+MADE_TEXT = f"A summary was made of the older turns. {UNDO_HINT}"
 
 Mode = Literal["background", "asked", "harder"]
 
@@ -49,7 +52,9 @@ class _Job:
     began: float
     turns: int = 0
     """How many it has taken in."""
-    is_committing: bool = False
+    fault: str = ""
+    """Why it made no summary, or no more."""
+    is_asking: bool = False
     is_stopped: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -159,15 +164,18 @@ class Compactor:
 
     def ask(self, seq: int) -> str | None:
         """Do as somebody asked with the command `seq`; return what there is to say, or None while it is being done."""
+        summary = self._session.view.summary
         if seq in self._said:
-            return self._said.pop(seq)
-        if self._job is None and not self._begin("asked", seq):
+            return self._said[seq]
+        if summary is not None and summary.seq > seq:
+            return MADE_TEXT  # an earlier run did it, and did not come to say so
+        if self._job is None and not self._begin("asked"):
             return "There is nothing to summarise yet: all of this conversation is recent."
         return None
 
     def is_at_work_for(self, command: Command) -> bool:
-        """Tell whether a command waits for the job under way."""
-        return self.is_busy and command.name == COMPACT and not command.args and command.seq not in self._said
+        """Tell whether a command waits for the job under way, whoever began that."""
+        return self.is_busy and _is_asked_for(command) and command.seq not in self._said
 
     async def undo(self, by: Command) -> Compaction | None:
         """Revoke the summary in force, as a command asks, and return it; None where there is none."""
@@ -184,10 +192,10 @@ class Compactor:
         """End the job under way: what it has on disk stays, and what is on its way there arrives."""
         if self._job is not None and self._task is not None:
             self._job.is_stopped = True
-            if not self._job.is_committing:
+            if self._job.is_asking:  # a task that is cancelled before its first step never ends its job
                 self._task.cancel()
 
-    def _begin(self, mode: Mode, asked_by: int | None = None, tail_tokens: int | None = None) -> bool:
+    def _begin(self, mode: Mode, *, tail_tokens: int | None = None) -> bool:
         """Begin a job; return whether there is something to do."""
         past = past_of(self._session)
         cut = find_cut(past, self.extent, harder=mode != "background", tail_tokens=tail_tokens)
@@ -198,10 +206,10 @@ class Compactor:
         if self._next_chunk(job) is None:
             return False
         self._job = job
-        self._task = self._tasks.create_task(self._run(job, asked_by), name=f"compaction {self._session.path.stem}")
+        self._task = self._tasks.create_task(self._run(job), name=f"compaction {self._session.path.stem}")
         return True
 
-    async def _run(self, job: _Job, asked_by: int | None) -> None:
+    async def _run(self, job: _Job) -> None:
         try:
             while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
                 await self._summarise(chunk, job)
@@ -214,8 +222,8 @@ class Compactor:
         else:
             self._failures, self._again_at, self.fault = 0, 0.0, ""
         finally:
-            if asked_by is not None:
-                self._said[asked_by] = self._describe(job)
+            asked = [seq for seq, command in self._session.view.commands.items() if _is_asked_for(command)]
+            self._said = {seq: self._said.get(seq) or _describe(job) for seq in asked}
             self._job = self._task = None
             job.ended.set()
             self._session.changed.set()
@@ -230,17 +238,17 @@ class Compactor:
         past, budget = past_of(self._session), self.extent.budget
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
-        async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
-            summary, model = await self._ask(chunk, past, most_tokens=before)
+        job.is_asking = True
+        try:
+            async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
+                summary, model = await self._ask(chunk, past, most_tokens=before)
+        finally:
+            job.is_asking = False
         after = estimate_tokens(summary)
         if not summary or after >= before:
             raise _Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
         async with self._intake:
-            job.is_committing = True
-            try:
-                await self._commit(chunk, past, _Made(summary, model, before, after))
-            finally:
-                job.is_committing = False
+            await self._commit(chunk, past, _Made(summary, model, before, after))
 
     async def _commit(self, chunk: Chunk, past: Past, made: _Made) -> None:
         """Put a summary on disk, unless what it was made from is not what stands there now."""
@@ -256,7 +264,10 @@ class Compactor:
             tokens_before=made.tokens_before,
             tokens_after=made.tokens_after,
         )
-        await self._wiring.store.append(self._session, record)
+        [recorded] = await self._wiring.store.append(self._session, record)
+        in_force = self._session.view.summary
+        if in_force is None or in_force.seq != recorded.seq:
+            raise _Unusable("the conversation began anew meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
         log.info("compaction_finished", covers=record.covers, before=made.tokens_before, after=made.tokens_after)
@@ -286,23 +297,29 @@ class Compactor:
     @property
     def _capacity(self) -> Capacity:
         """Return how much the model that makes summaries reads and writes at once."""
-        return build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens)
+        most = self._wiring.settings.max_context_tokens
+        context = min(most, self._wiring.background.context_tokens or most)
+        return Capacity(int(context / self.factor), self._wiring.max_output_tokens)
 
     def _fail(self, job: _Job, fault: str) -> None:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
         self._failures += 1
         self._again_at = self._wiring.monotonic() + pause
-        self.fault = fault
+        self.fault = job.fault = fault
         self._wiring.count_compaction("failed")
         log.warning("compaction_failed", fault=self.fault, mode=job.mode, pause_seconds=pause)
 
-    def _describe(self, job: _Job) -> str:
-        done = f"{job.turns} turns are now part of the summary. " if job.turns else ""
-        if not job.turns and not self.fault:
-            return "The summary was not made: something else came in between."
-        if self.fault:
-            return f"{done}I could not make a summary: {self.fault}. Nothing was lost, and the conversation goes on."
-        return f"{done}/compact undo brings them back as they were said; /status shows the room."
+
+def _is_asked_for(command: Command) -> bool:
+    return command.name == COMPACT and not command.args
+
+
+def _describe(job: _Job) -> str:
+    """Say what became of a job to who asked for it."""
+    done = f"{job.turns} turns are now part of the summary. " if job.turns else ""
+    if job.fault:
+        return f"{done}I could not make a summary: {job.fault}. Nothing was lost, and the conversation goes on."
+    return f"{done}{UNDO_HINT}" if job.turns else "The summary was not made: something else came in between."
 
 
 def _last_seq(turn: Turn) -> int:

@@ -120,7 +120,8 @@ class Horizon:
                 # What came between `/new` and this belongs to the new conversation.
                 self._live_from = min(record.seq, self._oldest_answered)
             case Compaction() if self._live_from is None and record.seq not in self._undone:
-                self._live_from = record.covers[1]
+                if record.covers[1] < record.seq:  # else it is damaged, and the view ignores it
+                    self._live_from = record.covers[1]
             case _:
                 pass
 

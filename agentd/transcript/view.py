@@ -103,6 +103,8 @@ class Transcript:
     _begun_answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Of replies that are begun and not ended: what they answer, by the first seq."""
     _reset_at: int = UNNUMBERED
+    _begins_at: int = UNNUMBERED
+    """Where the conversation does: at the last reset, or at the first message between its command and it."""
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
         """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
@@ -267,8 +269,7 @@ class Transcript:
         match record:
             case SessionHeader():
                 self.key, self.began = record.key, record.ts
-            case Compaction() if record.covers[1] > self._reset_at:
-                # Else a reset came while the summary was made: what it covers is no part of this conversation.
+            case Compaction() if _counts(record, self._reset_at, self._begins_at):
                 self.compactions.append(record)
                 self.is_undone = False
             case Undo():
@@ -279,7 +280,7 @@ class Transcript:
                 self._reset(record)
 
     def _reset(self, record: Reset) -> None:
-        self._reset_at = record.seq
+        self._reset_at, self._begins_at = record.seq, min((record.seq, *self.pending))
         self.turns.clear()
         self._unended.clear()
         self.compactions.clear()
@@ -324,6 +325,13 @@ def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
     for record in records:
         transcript.apply(record)
     return transcript
+
+
+def _counts(summary: Compaction, reset_at: int, begins_at: int) -> bool:
+    """Tell whether a summary is of this conversation: not where a reset came while it was made, nor where it is damaged
+    so that it would hide what comes after it."""
+    start, end = summary.covers
+    return end < summary.seq and (end > reset_at or start >= begins_at)
 
 
 def _change(record: Edit | Delete) -> tuple[str, str]:
