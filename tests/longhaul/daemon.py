@@ -63,6 +63,10 @@ class Log:
         """Return how often a turn of that daemon has said that it waits for a summary."""
         return self.counts[daemon, "compaction_waited"]
 
+    def begun(self, daemon: str) -> int:
+        """Return how many summaries that daemon has begun, by its own word."""
+        return self.counts[daemon, "compaction_started"]
+
 
 @contextmanager
 def listening_to(log: Log) -> Iterator[None]:
