@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from statistics import mean, median
 
 from tests.longhaul.prompts import Message, prefix_share
@@ -163,4 +164,4 @@ def _first_difference(prompt: Sequence[Message], restarted: Sequence[Message]) -
 
 
 def _shown(message: Message | None) -> str:
-    return "missing" if message is None else f"{message.role} {message.content[:60]!r} ... {message.content[-40:]!r}"
+    return "missing" if message is None else f"{message[0]} {message[1][:60]!r} ... {message[1][-40:]!r}"
