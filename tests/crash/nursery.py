@@ -17,19 +17,26 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
-import anyio  # noqa: F401 - what the clients import late
-import httpcore  # noqa: F401 - the same
+import anyio
 import msgspec
 
 from agentd.cli import main as command_line
-from agentd.cli import run, sessions, version  # noqa: F401 - what the command line imports late
 from tests.crash import target
 from tests.flow.process import environment
 
 ROOT = Path(__file__).parents[2]
 LARGEST_LINE = 1 << 16
+
+LATE = (
+    *(f"agentd.cli.{command}" for command in ("pair", "run", "sessions", "status", "version")),
+    *(f"anyio.{part}" for part in ("abc", "lowlevel", "streams.tls", "to_thread")),
+    "httpcore",
+)
+"""What the command line and the clients import only when they need it."""
+
 LOST = 70
 """The exit code of a child whose parent is gone."""
 
@@ -247,4 +254,7 @@ def _redirect(log: str) -> None:
 
 if __name__ == "__main__":
     target.load(sys.argv[1])
+    for module in LATE:
+        import_module(module)
+    anyio.run(anyio.sleep, 0)  # which imports what it runs on
     _Parent().serve()
