@@ -67,6 +67,7 @@ def lost_words(number: int, shown: Sequence[Shown]) -> dict[str, int]:
 @pytest.mark.parametrize("first", range(0, COUNT, AT_ONCE))
 async def test_nasty_answers_all_arrive_with_their_words(first: int, tmp_path: Path) -> None:
     """Each in a chat of its own, side by side, and without the rates, which would take minutes."""
+    texts()  # made before the time of the daemon begins
     chats = {FIRST_CHAT + number: number for number in range(first, first + AT_ONCE)}
     async with open_bot(tmp_path) as opened:
         bot = UnpacedBot(opened.folder, opened.telegram, opened.model)
