@@ -18,8 +18,7 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage from here on, but not in what was imported."""
-    gc.freeze()
+    """Look for garbage from here on."""
     gc.enable()
 
 
