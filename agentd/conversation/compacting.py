@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
 
-from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
-from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn
-from agentd.context.summary import Capacity, build_capacity, build_summary_request, parse_summary
+from agentd.context.compaction import SOURCE_CHARACTERS, Chunk, Extent, find_cut, plan_chunk
+from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn, summary_room
+from agentd.context.summary import (
+    ANSWER_CHARACTERS,
+    LEAST_CHARACTERS,
+    Capacity,
+    build_capacity,
+    build_summary_request,
+    parse_summary,
+)
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
-from agentd.providers.base import Finished, Restarted, TextDelta
-from agentd.providers.errors import ProviderError
+from agentd.providers.base import Finished, Restarted, TextDelta, Usage
+from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import Command, Compaction, Undo
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
@@ -31,6 +38,9 @@ __all__ = ["COMPACT", "Compactor", "past_of"]
 log = structlog.get_logger()
 
 COMPACT = "compact"
+
+SUMMARY_SHARE = 0.8
+"""Of a prompt's room for a summary one is made for so much: that room varies with what is learnt of the estimate."""
 
 UNDO_HINT = "/compact undo brings them back as they were said; /status shows the room."
 MADE_TEXT = f"A summary was made of the older turns. {UNDO_HINT}"
@@ -88,6 +98,7 @@ class Compactor:
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
+        self._most_characters = SOURCE_CHARACTERS
         self._failures = 0
         self._again_at = 0.0
         self._is_over = False
@@ -197,8 +208,10 @@ class Compactor:
 
     def _begin(self, mode: Mode, *, tail_tokens: int | None = None) -> bool:
         """Begin a job; return whether there is something to do."""
-        past = past_of(self._session)
-        cut = find_cut(past, self.extent, harder=mode != "background", tail_tokens=tail_tokens)
+        past, extent = past_of(self._session), self.extent
+        if not summary_room(extent.budget):
+            return False  # of so small a context nothing would be left: what does not fit is left out
+        cut = find_cut(past, extent, harder=mode != "background", tail_tokens=tail_tokens)
         if not cut:
             return False
         first_kept = min(message.seq for turn in past.turns[cut:] for message in turn.messages)
@@ -212,8 +225,7 @@ class Compactor:
     async def _run(self, job: _Job) -> None:
         try:
             while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
-                await self._summarise(chunk, job)
-                job.turns += len(chunk.turns)
+                await self._take_in(chunk, job)
         except (ProviderError, StorageError, TimeoutError, OverBudget, _Unusable) as fault:
             self._fail(job, str(fault) or f"the model took more than {self._times.call_seconds:g} s for a summary")
         except Exception:
@@ -227,6 +239,17 @@ class Compactor:
             self._job = self._task = None
             job.ended.set()
             self._session.changed.set()
+
+    async def _take_in(self, chunk: Chunk, job: _Job) -> None:
+        """Let a summary take in a chunk; where that is more than the model reads, the next one is half as long."""
+        try:
+            await self._summarise(chunk, job)
+        except ContextTooLong:
+            if self._most_characters <= LEAST_CHARACTERS:
+                raise
+            self._most_characters = max(self._capacity.characters // 2, LEAST_CHARACTERS)
+        else:
+            job.turns += len(chunk.turns)
 
     def _next_chunk(self, job: _Job) -> Chunk | None:
         past, view = past_of(self._session), self._session.view
@@ -274,29 +297,34 @@ class Compactor:
 
     async def _ask(self, chunk: Chunk, past: Past) -> tuple[str, str]:
         """Return a summary, and which model made it."""
-        provider, text = self._wiring.background, ""
-        request = build_summary_request(chunk, past, self._capacity)
+        capacity, text, done = self._capacity, "", None
+        request = build_summary_request(chunk, past, capacity)
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
         self._account.admit(author, estimated, request.max_output_tokens)
-        async with aclosing(provider.stream(request)) as events:
-            async for event in events:
-                match event:
-                    case TextDelta():
-                        text += event.text
-                    case Restarted():
-                        text = ""
-                    case Finished():
-                        self._account.book(author, estimated, event.usage, text)
-                        if event.reason == "filtered":
-                            raise _Unusable("the model's provider withheld the summary")
-                        return parse_summary(text), event.model
-        raise _Unusable("the model's answer has no end")
+        try:
+            async with aclosing(self._wiring.background.stream(request)) as events:
+                async for event in events:
+                    match event:
+                        case TextDelta():
+                            text = _longer(text, event.text)
+                        case Restarted():
+                            text = ""
+                        case Finished():
+                            done = event
+        finally:
+            if text or done:
+                self._account.book(author, estimated, done.usage if done else Usage(), text)
+        if done is None or done.reason == "filtered":
+            raise _Unusable("the model's provider withheld the summary" if done else "the model's answer has no end")
+        return parse_summary(text, capacity.summary_tokens), done.model
 
     @property
     def _capacity(self) -> Capacity:
-        """Return how much the model that makes summaries reads and writes at once."""
-        return build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens)
+        """Return how much the model that makes summaries reads and writes at once, and what a prompt has room for."""
+        room = summary_room(self.extent.budget) * SUMMARY_SHARE
+        capacity = build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens, int(room))
+        return replace(capacity, characters=min(capacity.characters, self._most_characters))
 
     def _fail(self, job: _Job, fault: str) -> None:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
@@ -317,6 +345,12 @@ def _describe(job: _Job) -> str:
     if job.fault:
         return f"{done}I could not make a summary: {job.fault}. Nothing was lost, and the conversation goes on."
     return f"{done}{UNDO_HINT}" if job.turns else "The summary was not made: something else came in between."
+
+
+def _longer(text: str, more: str) -> str:
+    if len(text) + len(more) > ANSWER_CHARACTERS:
+        raise _Unusable("the model's answer does not come to an end")
+    return text + more
 
 
 def _last_seq(turn: Turn) -> int:
