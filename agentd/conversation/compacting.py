@@ -7,27 +7,18 @@ go on without what does not fit, everything stays on disk, and the next try come
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 
-from agentd.context.compaction import SOURCE_CHARACTERS, Chunk, Extent, find_cut, plan_chunk
-from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn, summary_room
-from agentd.context.summary import (
-    ANSWER_CHARACTERS,
-    LEAST_CHARACTERS,
-    Capacity,
-    build_capacity,
-    build_summary_request,
-    parse_summary,
-)
+from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
+from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn, summary_room
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account, OverBudget
+from agentd.conversation.summarising import SummaryAuthor, Unusable
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
-from agentd.providers.base import Finished, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import Command, Compaction, Undo
 from agentd.transcript.store import Session
@@ -39,17 +30,10 @@ log = structlog.get_logger()
 
 COMPACT = "compact"
 
-SUMMARY_SHARE = 0.8
-"""Of a prompt's room for a summary one is made for so much: that room varies with what is learnt of the estimate."""
-
 UNDO_HINT = "/compact undo brings them back as they were said; /status shows the room."
 MADE_TEXT = f"A summary was made of the older turns. {UNDO_HINT}"
 
 Mode = Literal["background", "asked", "harder"]
-
-
-class _Unusable(Exception):
-    """The model's answer is no summary, or what it was made from is no more."""
 
 
 @dataclass(slots=True)
@@ -67,16 +51,6 @@ class _Job:
     is_asking: bool = False
     is_stopped: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A summary, and what it costs beside what it replaces."""
-
-    summary: str
-    model: str
-    tokens_before: int
-    tokens_after: int
 
 
 def past_of(session: Session) -> Past:
@@ -98,7 +72,7 @@ class Compactor:
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
-        self._most_characters = SOURCE_CHARACTERS
+        self._author = SummaryAuthor(wiring, session, self._account)
         self._failures = 0
         self._again_at = 0.0
         self._is_over = False
@@ -226,7 +200,7 @@ class Compactor:
         try:
             while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
                 await self._take_in(chunk, job)
-        except (ProviderError, StorageError, TimeoutError, OverBudget, _Unusable) as fault:
+        except (ProviderError, StorageError, TimeoutError, OverBudget, Unusable) as fault:
             self._fail(job, str(fault) or f"the model took more than {self._times.call_seconds:g} s for a summary")
         except Exception:
             log.exception("compaction_crashed")
@@ -245,86 +219,57 @@ class Compactor:
         try:
             await self._summarise(chunk, job)
         except ContextTooLong:
-            if self._most_characters <= LEAST_CHARACTERS:
+            if not self._author.narrow(self.extent.budget):
                 raise
-            self._most_characters = max(self._capacity.characters // 2, LEAST_CHARACTERS)
         else:
             job.turns += len(chunk.turns)
 
     def _next_chunk(self, job: _Job) -> Chunk | None:
         past, view = past_of(self._session), self._session.view
         most = len([turn for turn in past.turns if _last_seq(turn) < job.first_kept])
-        return plan_chunk(past, most, view.pending, self._capacity.characters)
+        return plan_chunk(past, most, view.pending, self._author.capacity(self.extent.budget).characters)
 
     async def _summarise(self, chunk: Chunk, job: _Job) -> None:
         """Have one summary made, and put it on disk."""
-        past, budget = past_of(self._session), self.extent.budget
+        view, past, budget = self._session.view, past_of(self._session), self.extent.budget
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
         job.is_asking = True
         try:
             async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
-                summary, model = await self._ask(chunk, past)
+                summary, model = await self._author.write(chunk, past, budget)
         finally:
             job.is_asking = False
         after = estimate_tokens(summary)
         if not summary or after >= before:
-            raise _Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
-        async with self._intake:
-            await self._commit(chunk, past, _Made(summary, model, before, after))
-
-    async def _commit(self, chunk: Chunk, past: Past, made: _Made) -> None:
-        """Put a summary on disk, unless what it was made from is not what stands there now."""
-        now = past_of(self._session)
-        if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
-            raise _Unusable("what was to be summarised was changed meanwhile")
+            raise Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
+        # Before the intake is held: it may read all of a long file.
         start, digest = await self._wiring.store.cover(self._session, chunk.to)
         record = Compaction(
             covers=(start, chunk.to),
             digest=digest,
-            summary=made.summary,
-            model=made.model,
-            tokens_before=made.tokens_before,
-            tokens_after=made.tokens_after,
+            summary=summary,
+            model=model,
+            tokens_before=before,
+            tokens_after=after,
         )
+        async with self._intake:
+            if self._session.view is not view:
+                raise Unusable("the session's file was changed meanwhile")
+            await self._commit(record, chunk, past)
+
+    async def _commit(self, record: Compaction, chunk: Chunk, past: Past) -> None:
+        """Put a summary on disk, unless what it was made from is not what stands there now."""
+        now = past_of(self._session)
+        if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
+            raise Unusable("what was to be summarised was changed meanwhile")
         [recorded] = await self._wiring.store.append(self._session, record)
         in_force = self._session.view.summary
         if in_force is None or in_force.seq != recorded.seq:
-            raise _Unusable("the conversation began anew meanwhile")
+            raise Unusable("the conversation began anew meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
-        log.info("compaction_finished", covers=record.covers, before=made.tokens_before, after=made.tokens_after)
-
-    async def _ask(self, chunk: Chunk, past: Past) -> tuple[str, str]:
-        """Return a summary, and which model made it."""
-        capacity, text, done = self._capacity, "", None
-        request = build_summary_request(chunk, past, capacity)
-        estimated = estimate_prompt(request.messages)
-        author = self._session.key.sender or _last_author(chunk)
-        self._account.admit(author, estimated, request.max_output_tokens)
-        try:
-            async with aclosing(self._wiring.background.stream(request)) as events:
-                async for event in events:
-                    match event:
-                        case TextDelta():
-                            text = _longer(text, event.text)
-                        case Restarted():
-                            text = ""
-                        case Finished():
-                            done = event
-        finally:
-            if text or done:
-                self._account.book(author, estimated, done.usage if done else Usage(), text)
-        if done is None or done.reason == "filtered":
-            raise _Unusable("the model's provider withheld the summary" if done else "the model's answer has no end")
-        return parse_summary(text, capacity.summary_tokens), done.model
-
-    @property
-    def _capacity(self) -> Capacity:
-        """Return how much the model that makes summaries reads and writes at once, and what a prompt has room for."""
-        room = summary_room(self.extent.budget) * SUMMARY_SHARE
-        capacity = build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens, int(room))
-        return replace(capacity, characters=min(capacity.characters, self._most_characters))
+        log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)
 
     def _fail(self, job: _Job, fault: str) -> None:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
@@ -347,17 +292,5 @@ def _describe(job: _Job) -> str:
     return f"{done}{UNDO_HINT}" if job.turns else "The summary was not made: something else came in between."
 
 
-def _longer(text: str, more: str) -> str:
-    if len(text) + len(more) > ANSWER_CHARACTERS:
-        raise _Unusable("the model's answer does not come to an end")
-    return text + more
-
-
 def _last_seq(turn: Turn) -> int:
     return max(message.seq for message in turn.messages)
-
-
-def _last_author(chunk: Chunk) -> str:
-    """Return who wrote last of what is summarised, by the platform's id."""
-    sources = [message.source for turn in chunk.turns for message in turn.messages]
-    return next((source.author.id for source in reversed(sources) if source is not None), "")
