@@ -31,6 +31,9 @@ __all__ = [
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
 
+LAST_TURN_TOKENS = 100
+"""The last turn is cut to no less than that: enough to say that it is cut."""
+
 SUMMARY_HEAD = (
     "[A record of the earlier part of this conversation, which is not shown any more. It is no message and holds no "
     "instruction; what was asked there lies in the past.]\n"
@@ -147,10 +150,15 @@ def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: i
 
 
 def _newest_that_fit(past: Past, piece_tokens: int, room: int) -> tuple[list[PromptMessage], int]:
-    """Return the messages of the newest turns that fit together, and the room that is left."""
+    """Return the messages of the newest turns that fit together, and the room that is left.
+
+    The last of all is cut as far as it must be.
+    """
     pairs: list[tuple[PromptMessage, PromptMessage]] = []
     for turn in reversed(past.turns):
         pair = _pair(turn, past, piece_tokens)
+        if not pairs and room >= LAST_TURN_TOKENS and estimate_prompt(pair) > room:
+            pair = _pair(turn, past, room // 2 - MESSAGE_OVERHEAD_TOKENS)
         if not all(may_fit(message.content, room) for message in pair):
             break
         cost = estimate_prompt(pair)

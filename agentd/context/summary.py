@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from agentd.context.compaction import SOURCE_CHARACTERS, Chunk, render_source
-from agentd.context.cutting import boundary
+from agentd.context.cutting import boundary, cut_to_fit
 from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past
 from agentd.context.tokens import estimate_tokens
 from agentd.providers.base import CompletionRequest, PromptMessage
@@ -21,7 +21,6 @@ __all__ = [
     "LEAST_CHARACTERS",
     "SUMMARY_CHARACTERS",
     "Capacity",
-    "build_capacity",
     "build_summary_request",
     "parse_summary",
 ]
@@ -36,7 +35,14 @@ OUTPUT_TOKENS = 1_024
 """Room for `SUMMARY_CHARACTERS` in most scripts."""
 
 LEAST_CHARACTERS = 500
+LEAST_TOKENS = 150
 """What is read of a turn, however small the model is."""
+
+FRAME_TOKENS = 1_000
+"""About what the order and the summary so far take."""
+
+WORDS_TOKENS = 60
+"""More than the words around the material take, with what a chat template adds."""
 
 ORDER = """\
 You keep the record of a conversation between a person and an assistant. You get the record so far and what was said \
@@ -63,37 +69,36 @@ _FENCES = str.maketrans({"<": "‹", ">": "›"})
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one request for a summary is made from at most, and how long the answer may be."""
+    """How much the model that makes summaries reads at once, and how long its answer may be, in estimated tokens."""
 
-    characters: int
+    context_tokens: int
     output_tokens: int
-    summary_tokens: int
+    summary_tokens: int = 2 * SUMMARY_CHARACTERS
     """What the summary may cost, by estimate, in the prompts that it will stand in."""
 
-
-def build_capacity(context_tokens: int | None, output_tokens: int, summary_tokens: int) -> Capacity:
-    """Return what a model with such a context (None: a large one) and room for such an answer can be given."""
-    output_tokens = min(OUTPUT_TOKENS, output_tokens)
-    if context_tokens is None:
-        return Capacity(SOURCE_CHARACTERS, output_tokens, summary_tokens)
-    # A character is hardly ever more than one token; the order and the summary so far take about a thousand.
-    room = context_tokens - output_tokens - SUMMARY_CHARACTERS // 2
-    return Capacity(min(max(room, LEAST_CHARACTERS), SOURCE_CHARACTERS), output_tokens, summary_tokens)
+    @property
+    def characters(self) -> int:
+        """Return how much may be given to it of what was said: hardly a character is more than a token."""
+        room = self.context_tokens - self.output_tokens - FRAME_TOKENS
+        return min(max(room, LEAST_CHARACTERS), SOURCE_CHARACTERS)
 
 
 def build_summary_request(chunk: Chunk, past: Past, capacity: Capacity) -> CompletionRequest:
-    """Ask for one summary that takes in a chunk."""
-    before = past.summary or "(none yet)"
-    said = render_source(chunk, past, capacity.characters)
-    asked = (
-        f"The record so far:\n{MATERIAL}\n{_fenced(before)}\n{MATERIAL_END}\n\n"
-        f"What was said since:\n{MATERIAL}\n{_fenced(said)}\n{MATERIAL_END}\n\n"
-        "Now write the whole record anew."
-    )
+    """Ask for one summary that takes in a chunk; what of it is more than the model reads is cut visibly."""
+    output_tokens = min(OUTPUT_TOKENS, capacity.output_tokens)
     # A token has two characters at least in most scripts.
     order = ORDER.format(characters=min(SUMMARY_CHARACTERS - 200, 2 * capacity.summary_tokens))
+    before = _fenced(past.summary or "(none yet)")
+    said = _fenced(render_source(chunk, past, capacity.characters))
+    spent = estimate_tokens(order) + estimate_tokens(before) + output_tokens + WORDS_TOKENS
+    said = cut_to_fit(said, max(capacity.context_tokens - spent, LEAST_TOKENS))
+    asked = (
+        f"The record so far:\n{MATERIAL}\n{before}\n{MATERIAL_END}\n\n"
+        f"What was said since:\n{MATERIAL}\n{said}\n{MATERIAL_END}\n\n"
+        "Now write the whole record anew."
+    )
     messages = (PromptMessage("system", order), PromptMessage("user", asked))
-    return CompletionRequest(messages, capacity.output_tokens, TEMPERATURE)
+    return CompletionRequest(messages, output_tokens, TEMPERATURE)
 
 
 def parse_summary(answer: str, most_tokens: int) -> str:

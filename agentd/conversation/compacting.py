@@ -237,7 +237,7 @@ class Compactor:
         job.is_asking = True
         try:
             async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
-                summary, model = await self._author.write(chunk, past, budget)
+                summary, model = await self._author.write(chunk, past, budget, most_tokens=before)
         finally:
             job.is_asking = False
         after = estimate_tokens(summary)

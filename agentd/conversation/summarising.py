@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import aclosing
 from dataclasses import replace
 
-from agentd.context.compaction import SOURCE_CHARACTERS, Chunk
+from agentd.context.compaction import Chunk
 from agentd.context.prompt import Budget, Past, estimate_prompt, summary_room
 from agentd.context.summary import (
     ANSWER_CHARACTERS,
     LEAST_CHARACTERS,
     Capacity,
-    build_capacity,
     build_summary_request,
     parse_summary,
 )
@@ -38,28 +38,30 @@ class SummaryAuthor:
         self._wiring = wiring
         self._session = session
         self._account = account
-        self._most_characters = SOURCE_CHARACTERS
+        self._most_tokens = sys.maxsize
 
     def capacity(self, budget: Budget) -> Capacity:
         """Return how much it reads and writes at once, and what a prompt with this budget has room for."""
-        room = summary_room(budget) * SUMMARY_SHARE
-        capacity = build_capacity(self._wiring.background.context_tokens, self._wiring.max_output_tokens, int(room))
-        return replace(capacity, characters=min(capacity.characters, self._most_characters))
+        most = self._wiring.settings.max_context_tokens
+        context = min(most, self._wiring.background.context_tokens or most)
+        room = int(summary_room(budget) * SUMMARY_SHARE)
+        capacity = Capacity(int(context / self._account.factor), self._wiring.max_output_tokens, room)
+        return replace(capacity, context_tokens=min(capacity.context_tokens, self._most_tokens))
 
     def narrow(self, budget: Budget) -> bool:
         """Give it half as much from now on, since it found that too long; False where that would be next to nothing."""
-        if self._most_characters <= LEAST_CHARACTERS:
-            return False
-        self._most_characters = max(self.capacity(budget).characters // 2, LEAST_CHARACTERS)
-        return True
+        capacity = self.capacity(budget)
+        self._most_tokens = capacity.context_tokens // 2
+        return capacity.characters > LEAST_CHARACTERS
 
-    async def write(self, chunk: Chunk, past: Past, budget: Budget) -> tuple[str, str]:
-        """Return a summary for prompts with this budget, and which model made it.
+    async def write(self, chunk: Chunk, past: Past, budget: Budget, *, most_tokens: int) -> tuple[str, str]:
+        """Return a summary for prompts with this budget, and which model made it; a longer one would be of no use.
 
         Raises Unusable, OverBudget, and what providers raise.
         """
         capacity, text, done = self.capacity(budget), "", None
         request = build_summary_request(chunk, past, capacity)
+        request = replace(request, max_output_tokens=min(request.max_output_tokens, most_tokens))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
         self._account.admit(author, estimated, request.max_output_tokens)

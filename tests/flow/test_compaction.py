@@ -124,6 +124,16 @@ async def test_a_summary_takes_in_the_one_before_it_and_does_not_grow(tmp_path: 
         assert "- long" in scribe.requests[-1].messages[-1].content
 
 
+async def test_no_more_is_asked_for_than_would_be_kept(tmp_path: Path) -> None:
+    provider, scribe = model()
+    async with daemon(tmp_path, provider=provider, settings=SHORT) as stage:
+        await say(stage, "one", "two", "three")
+        await compacted(stage)
+
+        [record] = compactions(stage)
+        assert scribe.requests[0].max_output_tokens == record["tokens_before"] < 50
+
+
 async def test_no_turn_waits_for_a_summary_that_is_made_in_the_background(tmp_path: Path) -> None:
     provider, scribe = model()
     scribe.gate = asyncio.Event()

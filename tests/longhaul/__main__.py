@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.longhaul.daemon import DaemonEnded
 from tests.longhaul.run import Plan, run
 from tests.longhaul.tally import Tally
 
@@ -35,8 +36,11 @@ def main() -> None:
         seed=options.seed,
         summary_seconds=options.summary_seconds,
     )
-    with tempfile.TemporaryDirectory() as name:
-        tally = asyncio.run(run(plan, Path(name)))
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            tally = asyncio.run(run(plan, Path(name)))
+    except* DaemonEnded as ends:
+        sys.exit(str(ends.exceptions[0]))
     sys.stdout.writelines(f"{line}\n" for line in _lines(tally))
     sys.exit(1 if tally.faults else 0)
 

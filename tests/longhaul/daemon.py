@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +18,23 @@ from typing import Any, cast
 import structlog
 
 from agentd.app import Edges, serve
-from agentd.settings import load_settings
+from agentd.settings import Settings, load_settings
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, System
 from channels.base import Author, InboundMessage, Receipt
 from tests.flow.doorstep import Platform, place
 from tests.longhaul.model import SYSTEM_PROMPT, Clock, Model
 
-__all__ = ["Daemon", "Log", "listening_to", "open_daemon"]
+__all__ = ["Daemon", "DaemonEnded", "Log", "listening_to", "open_daemon"]
 
 ADA = Author("1", "Ada", "ada")
 
 START_SECONDS = 30
 
 _WHOSE: ContextVar[str] = ContextVar("whose", default="")
+
+
+class DaemonEnded(Exception):
+    """The daemon ended by itself."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,10 @@ class Log:
     def waits(self, daemon: str) -> int:
         """Return how often a turn of that daemon has said that it waits for a summary."""
         return self.counts[daemon, "compaction_waited"]
+
+    def begun(self, daemon: str) -> int:
+        """Return how many summaries that daemon has begun, by its own word."""
+        return self.counts[daemon, "compaction_started"]
 
 
 @contextmanager
@@ -125,15 +134,24 @@ async def open_daemon(
     settings = load_settings(_write_config(folder, model, context_tokens), {})
     async with asyncio.TaskGroup() as tasks:
         token = _WHOSE.set(name)
-        tasks.create_task(serve(settings, (platform.name,), edges), name=f"daemon {name}")
+        tasks.create_task(_serve(settings, platform, edges), name=f"daemon {name}")
         _WHOSE.reset(token)
         async with asyncio.timeout(START_SECONDS):
             await asyncio.shield(platform.listening)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)  # they end the run, not one daemon of it
         try:
             yield Daemon(settings.workspace, platform, clock)
         finally:
             platform.closed.set()
     flushers.shutdown()
+
+
+async def _serve(settings: Settings, platform: _Daily, edges: Edges) -> None:
+    """Serve until the platform closes; raise DaemonEnded where that ends before."""
+    await serve(settings, (platform.name,), edges)
+    if not platform.closed.is_set():
+        raise DaemonEnded("the daemon has ended while somebody talked with it")
 
 
 def _unflushed(flushers: ThreadPoolExecutor) -> Disk:

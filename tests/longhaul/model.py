@@ -79,8 +79,13 @@ class Model(OpenAIServer):
         self.heard: Callable[[Heard], None] = lambda request: None
         self.count = 0
         """How many requests have come."""
+        self.summaries = 0
+        """How many of them were for summaries."""
         self.under_way = 0
         """How many of them are being answered."""
+        self.may_reply = asyncio.Event()
+        """Cleared while somebody is still writing."""
+        self.may_reply.set()
         self._changed = changed
         self._vocabulary = vocabulary
         self._clock = clock
@@ -118,6 +123,7 @@ class Model(OpenAIServer):
         is_summary = not messages[0][1].startswith(SYSTEM_PROMPT)
         most = body.max_tokens or body.max_completion_tokens or 0
         self.count += 1
+        self.summaries += is_summary
         self.under_way += 1
         try:
             self.heard(Heard(messages, tokens + most, is_summary))
@@ -126,6 +132,7 @@ class Model(OpenAIServer):
                 await self._hold()
                 text = summarise(messages[0][1], messages[-1][1])
             else:
+                await self.may_reply.wait()
                 text = self._reply(messages[-1][1])
             counted = _CountedCall(call, tokens, self._vocabulary.count(text))
             await counted.open()

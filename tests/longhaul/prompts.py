@@ -131,12 +131,13 @@ def _says(shown: str, texts: Sequence[str], may_be_cut: Callable[[str], bool]) -
 def _is_cut(shown: str, texts: Sequence[str], may_be_cut: Callable[[str], bool]) -> bool:
     """Tell whether a message is what is left of these texts, with a note where something is missing."""
     whole = "\n\n".join(texts)
-    if len(shown) >= len(whole) or not may_be_cut(whole):
+    if not may_be_cut(whole):
         return False
     start = common_length(shown, whole)
     end = common_length(shown[start:][::-1], whole[start:][::-1])
     note = shown[max(start - 5, 0) : len(shown) - end + 5]
-    return start + end >= LEAST_KEPT_CHARACTERS and len(note) <= MOST_NOTE_CHARACTERS and bool(_NOTE.search(note))
+    is_part = LEAST_KEPT_CHARACTERS <= start + end < len(whole)
+    return is_part and len(note) <= MOST_NOTE_CHARACTERS and bool(_NOTE.search(note))
 
 
 def _missing_head(messages: Sequence[Message], head: Sequence[Message], expected: Expected) -> Iterator[str]:

@@ -16,9 +16,11 @@ YEAR_SECONDS = 365 * 24 * 3600.0
 
 UNDO = "/compact undo"
 
-GIANT_SHARE = 1 / 200
-FACT_SHARE = 1 / 20
-UNDO_SHARE = 1 / 300
+GIANTS = range(100, 10**9, 250)
+FACTS = range(10, 10**9, 20)
+UNDOS = range(150, 10**9, 1_000)
+"""Which steps are something special: at regular intervals, so that a short script has its share too."""
+
 JOINED_SHARE = 0.02
 PAUSE_SHARE = 0.15
 """Of messages: after so many of them the person does something else for hours."""
@@ -50,23 +52,17 @@ def write_script(seed: int, turns: int, context_tokens: int, count: Callable[[st
         left -= 1
         think_seconds = _think(chance, turns)
         now = language if chance.random() < 0.75 else chance.choice(LANGUAGES)
-        if _is_nth(number, UNDO_SHARE):
+        if number in UNDOS:
             yield Step((UNDO,), think_seconds)
-        elif _is_nth(number, GIANT_SHARE):
+        elif number in GIANTS:
             tokens = int(context_tokens * (1.1 + chance.random() / 2))
             yield Step((writer.giant(now, tokens, count),), think_seconds)
-        elif _is_nth(number, FACT_SHARE):
+        elif number in FACTS:
             fact, told = plant_fact(number)
             yield Step((f"{writer.chat(now, 2)} {told}",), think_seconds, fact)
         else:
             many = chance.randint(2, 3) if chance.random() < JOINED_SHARE else 1
             yield Step(tuple(_write(writer, chance, now) for _ in range(many)), think_seconds)
-
-
-def _is_nth(number: int, share: float) -> bool:
-    """Tell whether it is this step's turn, which comes at regular intervals: a short script has its share too."""
-    every = round(1 / share)
-    return number % every == every // 2
 
 
 def _write(writer: Writer, chance: Random, language: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from statistics import mean, median
 
 from tests.longhaul.prompts import Message, prefix_share
@@ -86,7 +87,8 @@ class Tally:
         if tuple(prompt) != tuple(restarted):
             self.differing += 1
             alike = prefix_share(restarted, prompt) if prompt else 0
-            self.note("restart", [f"turn {self.turns}: only {alike:.1%} of the prompt is the same after a restart"])
+            fault = f"turn {self.turns}: only {alike:.1%} of the prompt is the same after a restart"
+            self.note("restart", [f"{fault}: {_first_difference(prompt, restarted)}"])
 
     @property
     def figures(self) -> list[Figure]:
@@ -152,3 +154,14 @@ class Tally:
     def _none(self, kind: str, name: str) -> Figure:
         count = self.counts.get(kind, 0)
         return Figure(name, f"{count}", "0", not count)
+
+
+def _first_difference(prompt: Sequence[Message], restarted: Sequence[Message]) -> str:
+    """Show where two prompts part, and how long each is."""
+    both = zip_longest(prompt, restarted)
+    at, (one, other) = next((at, pair) for at, pair in enumerate(both) if pair[0] != pair[1])
+    return f"message {at} of {len(prompt)} and {len(restarted)} is {_shown(one)}, and then {_shown(other)}"
+
+
+def _shown(message: Message | None) -> str:
+    return "missing" if message is None else f"{message[0]} {message[1][:60]!r} ... {message[1][-40:]!r}"

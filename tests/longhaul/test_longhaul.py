@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.longhaul.run import Plan, run
 
 LIMIT_SECONDS = 60
-SHORT = Plan(turns=160, restarts=2, context_tokens=16_000)
+SHORT = Plan(turns=240, restarts=2, context_tokens=16_000)
 
 
 async def test_a_conversation_without_an_end_keeps_within_its_budget_and_loses_nothing(tmp_path: Path) -> None:

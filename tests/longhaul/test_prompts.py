@@ -58,6 +58,13 @@ def test_nothing_is_wrong_with_large_texts_that_are_cut_visibly() -> None:
     assert judge_prompt(prompt, expected(live, GIANT)) == PromptFaults()
 
 
+def test_a_cut_may_leave_out_less_than_the_note_about_it_takes() -> None:
+    shown = f"{GIANT[:500]}\n[... 10 characters left out ...]\n{GIANT[510:]}"
+
+    assert len(shown) > len(GIANT)
+    assert judge_prompt([*HEAD, *TAIL, ("user", shown)], expected(newest=GIANT)) == PromptFaults()
+
+
 @pytest.mark.parametrize(
     ("prompt", "count"),
     [
@@ -136,8 +143,9 @@ def test_a_newest_message_that_is_not_last_and_verbatim_is_found(last: Message) 
         f"{GIANT[:20]}\n[... 20000 characters left out ...]\n",
         f"{GIANT[:500]}\n[... {'left out ' * 50}...]\n{GIANT[-500:]}",
         cut(GIANT.upper()),
+        f"{GIANT}\n[... nothing left out ...]",
     ],
-    ids=["without a note", "with nothing left", "with a note that is endless", "of another text"],
+    ids=["without a note", "with nothing left", "with a note that is endless", "of another text", "with nothing cut"],
 )
 def test_a_large_message_that_is_not_cut_as_it_should_be_is_found(shown: str) -> None:
     assert judge_prompt([*HEAD, *TAIL, ("user", shown)], expected(newest=GIANT)).newest

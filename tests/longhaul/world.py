@@ -25,6 +25,12 @@ STUCK_SECONDS = 1.0
 COMMIT_SECONDS = 2.0
 """How long a summary that was told may need to be on record."""
 
+LAST_STEPS = 20
+"""Of the loop, after a turn's reply is delivered: by then the daemon has made up its mind about a summary."""
+
+ASKING_SECONDS = 0.5
+"""How long a summary that was begun may need to be asked for."""
+
 QUIET_SECONDS = 0.03
 QUIET_LOOKS = 3
 """Nothing is under way when nothing has happened for so long, so many times in a row."""
@@ -68,15 +74,28 @@ class World:
         self.journal.read()
         self.journal.mark()
         self.asked, self._has_waited = [], False
-        waits = self._log.waits(self._name)
+        waits, begun = self._log.waits(self._name), self._log.begun(self._name)
+        count = self._model.summaries
         async with asyncio.timeout(TURN_SECONDS), asyncio.TaskGroup() as tasks:
             patience = tasks.create_task(self._let_wait(waits), name="patience")
+            self._model.may_reply.clear()  # what is written at once is answered together
             receipts = [await self._daemon.post(text) for text in step.texts]
+            self._model.may_reply.set()
             for receipt in receipts:
                 await receipt.settled()
             patience.cancel()
+        await self._hear_out(begun, count)
         self.journal.read()
         return self._has_waited or self._log.waits(self._name) > waits
+
+    async def _hear_out(self, begun: int, count: int) -> None:
+        """Let a summary that is begun at the end of a turn be asked for then, and not after the time that follows."""
+        for _ in range(LAST_STEPS):
+            await asyncio.sleep(0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASKING_SECONDS):
+                while self._log.begun(self._name) > begun and self._model.summaries == count:
+                    await self._something(ASKING_SECONDS)
 
     async def rest(self) -> None:
         """Tell the summaries whose time has come, and wait until they are on record."""

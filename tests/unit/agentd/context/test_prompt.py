@@ -163,9 +163,12 @@ def test_what_is_left_out_is_the_oldest_and_that_is_said(
     prompt = build_prompt(system, before, newest, budget_tokens)
     whole = build_prompt(system, before, newest, PLENTY, piece_tokens=budget_tokens // 2)
     kept = prompt.messages[1:-1]
+    expected = whole.messages[len(whole.messages) - 1 - len(kept) : -1]
 
     assert len(kept) == 2 * (len(before) - prompt.omitted_turns)
-    assert kept == whole.messages[len(whole.messages) - 1 - len(kept) : -1]
+    for own, other in zip(kept[-2:], expected[-2:], strict=True):  # the last turn is cut as far as it must be
+        assert own == other or NOTE.search(own.content)
+    assert kept[:-2] == expected[:-2]
     assert prompt.messages[0].content.endswith(OMITTED_NOTE) == (prompt.omitted_turns > 0) or system.endswith("]")
 
 
@@ -187,6 +190,23 @@ def test_one_turn_larger_than_its_share_is_cut_with_a_visible_note() -> None:
     assert prompt.omitted_turns == 0
     assert NOTE.search(prompt.messages[3].content)
     assert estimate_prompt(prompt.messages) <= 500
+
+
+def test_the_last_turn_is_cut_rather_than_left_out() -> None:
+    prompt = build_prompt("s", [turn("old " * 300), turn("last " * 300)], said("now " * 300), 480)
+
+    assert prompt.messages[-1].content == "now " * 300
+    assert prompt.omitted_turns == 1
+    assert NOTE.search(prompt.messages[1].content)
+    assert estimate_prompt(prompt.messages) <= 480
+
+
+def test_a_message_larger_than_a_prompt_leaves_half_of_it_to_what_was_said_before() -> None:
+    prompt = build_prompt("s", [turn("one " * 100), turn("two " * 100)], said("now " * 30_000), 2_000)
+
+    assert prompt.omitted_turns == 0
+    assert NOTE.search(prompt.messages[-1].content)
+    assert estimate_prompt(prompt.messages) <= 2_000
 
 
 def test_a_summary_stands_before_the_turns_as_a_record_of_the_past() -> None:

@@ -4,27 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentd.context.compaction import SOURCE_CHARACTERS, Chunk
-from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past
-from agentd.context.summary import SUMMARY_CHARACTERS, Capacity, build_capacity, build_summary_request, parse_summary
+from agentd.context.compaction import Chunk
+from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past, estimate_prompt
+from agentd.context.summary import SUMMARY_CHARACTERS, Capacity, build_summary_request, parse_summary
 from agentd.context.tokens import estimate_tokens
 from agentd.transcript.records import AssistantMessage, Author, Source, UserMessage
 from agentd.transcript.view import Turn
 from tests.unit.agentd.transcript.building import CALM
 
 PLENTY = 10_000
+ROOMY = Capacity(32_000, 500)
 
 
 def asked(text: str, *, summary: str = "", reply: str = "yes") -> str:
     """Return what a model gets to see of one turn."""
     turn = Turn((UserMessage(content=text, seq=1),), AssistantMessage(content=reply))
     past = Past([turn], summary)
-    return build_summary_request(Chunk((turn,), 1), past, Capacity(SOURCE_CHARACTERS, 500, 4_000)).messages[-1].content
+    return build_summary_request(Chunk((turn,), 1), past, ROOMY).messages[-1].content
 
 
 def test_a_summary_is_asked_for_as_the_seed_did() -> None:
     turn = Turn((UserMessage(content="I like tea", seq=1),), AssistantMessage(content="Noted"))
-    request = build_summary_request(Chunk((turn,), 1), Past([turn]), Capacity(SOURCE_CHARACTERS, 500, 4_000))
+    request = build_summary_request(Chunk((turn,), 1), Past([turn]), ROOMY)
 
     assert request.temperature == 0.2
     assert request.max_output_tokens == 500
@@ -48,9 +49,7 @@ def test_what_was_said_cannot_end_the_material() -> None:
 def test_who_wrote_is_named_in_a_conversation_that_several_share() -> None:
     source = Source(chat="c", message_id="m", sent_at="", author=Author(id="7", name="Ada"))
     turn = Turn((UserMessage(content="hello", seq=1, source=source),), None)
-    request = build_summary_request(
-        Chunk((turn,), 1), Past([turn], names_authors=True), Capacity(SOURCE_CHARACTERS, 500, 4_000)
-    )
+    request = build_summary_request(Chunk((turn,), 1), Past([turn], names_authors=True), ROOMY)
 
     assert "Person: [From 7, Ada:]\nhello" in request.messages[-1].content
 
@@ -80,7 +79,7 @@ def test_a_summary_costs_no_more_than_there_is_room_for(answer: str, most_tokens
 
 def test_a_summary_for_a_small_prompt_is_asked_to_be_shorter() -> None:
     turn = Turn((UserMessage(content="I like tea", seq=1),), None)
-    request = build_summary_request(Chunk((turn,), 1), Past([turn]), Capacity(SOURCE_CHARACTERS, 500, 200))
+    request = build_summary_request(Chunk((turn,), 1), Past([turn]), Capacity(32_000, 500, 200))
 
     assert "at most 400 characters in all" in request.messages[0].content
 
@@ -94,7 +93,17 @@ def test_a_summary_that_is_too_long_is_cut_visibly_and_tears_no_character() -> N
 
 
 @pytest.mark.parametrize(
-    ("context_tokens", "characters"), [(None, 12_000), (32_000, 12_000), (4_096, 2_072), (1_024, 500)]
+    ("context_tokens", "characters"), [(32_000, 12_000), (12_000, 9_976), (4_096, 2_072), (1_024, 500)]
 )
-def test_a_small_model_is_given_as_much_as_it_can_read(context_tokens: int | None, characters: int) -> None:
-    assert build_capacity(context_tokens, 1_024, 4_000) == Capacity(characters, 1_024, 4_000)
+def test_a_small_model_is_given_as_much_as_it_can_read(context_tokens: int, characters: int) -> None:
+    assert Capacity(context_tokens, 1_024).characters == characters
+
+
+@pytest.mark.parametrize("context_tokens", [2_400, 4_096, 12_000, 32_000])
+@pytest.mark.parametrize("character", ["a ", "好", "🎉", "<<<"])
+def test_no_request_is_more_than_the_model_reads(character: str, context_tokens: int) -> None:
+    turns = tuple(Turn((UserMessage(content=character * 3_000, seq=seq),), None) for seq in range(5))
+    past = Past(turns, "- so far " * 200)
+    request = build_summary_request(Chunk(turns, 4), past, Capacity(context_tokens, 500))
+
+    assert estimate_prompt(request.messages) + request.max_output_tokens <= context_tokens
