@@ -26,6 +26,7 @@ __all__ = [
     "estimate_past",
     "estimate_prompt",
     "estimate_turn",
+    "summary_room",
 ]
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
@@ -40,6 +41,12 @@ SUMMARY_HEAD = (
 SUMMARY_END = "\n[End of the record.]"
 SUMMARY_READ = "[I have read the record.]"
 """Stands in the assistant's place after it: some models take no two messages of one role in a row."""
+
+SUMMARY_PARTS = 3
+"""Of so many equal parts of a budget a summary has one at most: the rest is for the present."""
+
+LEAST_SUMMARY_TOKENS = 30
+"""With room for less, there is none: a note says that something is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget:
     tail_tokens = room - _cost(last)
     tail, room = _newest_that_fit(past, budget.piece_tokens, tail_tokens)
     omitted = len(past.turns) - len(tail) // 2
-    if omitted:
+    if omitted or (past.summary and not summary_room(budget)):
         head[0] = PromptMessage("system", head[0].content + OMITTED_NOTE)
         spare = 0
     return Prompt((*head, *tail, last), budget.tokens - room - spare, omitted, tail_tokens)
@@ -108,6 +115,13 @@ def estimate_past(system: str, past: Past, budget: Budget) -> int:
     return head + sum(estimate_turn(turn, past, budget) for turn in past.turns)
 
 
+def summary_room(budget: Budget) -> int:
+    """Return what the text of a summary may cost; 0 where the budget is too small for one."""
+    frame = estimate_tokens(SUMMARY_HEAD + SUMMARY_END) + estimate_tokens(SUMMARY_READ) + 2 * MESSAGE_OVERHEAD_TOKENS
+    room = budget.tokens // SUMMARY_PARTS - frame
+    return room if room >= LEAST_SUMMARY_TOKENS else 0
+
+
 def estimate_turn(turn: Turn, past: Past, budget: Budget) -> int:
     """Return about how many tokens a settled turn costs."""
     return estimate_prompt(_pair(turn, past, budget.piece_tokens))
@@ -115,8 +129,9 @@ def estimate_turn(turn: Turn, past: Past, budget: Budget) -> int:
 
 def _head(system: str, past: Past, budget: Budget) -> list[PromptMessage]:
     head = [PromptMessage("system", cut_to_fit(system, min(budget.piece_tokens, budget.tokens // 2)))]
-    if past.summary:
-        head.append(PromptMessage("user", f"{SUMMARY_HEAD}{past.summary}{SUMMARY_END}"))
+    room = summary_room(budget) if past.summary else 0
+    if room:
+        head.append(PromptMessage("user", f"{SUMMARY_HEAD}{cut_to_fit(past.summary, room)}{SUMMARY_END}"))
         head.append(PromptMessage("assistant", SUMMARY_READ))
     return head
 

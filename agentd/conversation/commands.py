@@ -77,7 +77,7 @@ class Room:
 
 def status_text(view: Transcript, room: Room, *, model: str) -> str:
     """Describe the conversation: its turns, the share of the context that it fills, its summary, the model."""
-    share = room.tokens / room.budget_tokens
+    share = room.tokens / max(room.budget_tokens, 1)
     filled = min(round(share * BAR_CELLS), BAR_CELLS)
     lines = [
         f"Model: {model}",

@@ -7,21 +7,19 @@ go on without what does not fit, everything stays on disk, and the next try come
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 
 from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
-from agentd.context.prompt import Past, build_budget, estimate_past, estimate_prompt, estimate_turn
-from agentd.context.summary import Capacity, build_summary_request, parse_summary
+from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn, summary_room
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account, OverBudget
+from agentd.conversation.summarising import SummaryAuthor, Unusable
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
-from agentd.providers.base import Finished, Restarted, TextDelta
-from agentd.providers.errors import ProviderError
+from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import Command, Compaction, Undo
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
@@ -36,10 +34,6 @@ UNDO_HINT = "/compact undo brings them back as they were said; /status shows the
 MADE_TEXT = f"A summary was made of the older turns. {UNDO_HINT}"
 
 Mode = Literal["background", "asked", "harder"]
-
-
-class _Unusable(Exception):
-    """The model's answer is no summary, or what it was made from is no more."""
 
 
 @dataclass(slots=True)
@@ -57,16 +51,6 @@ class _Job:
     is_asking: bool = False
     is_stopped: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A summary, and what it costs beside what it replaces."""
-
-    summary: str
-    model: str
-    tokens_before: int
-    tokens_after: int
 
 
 def past_of(session: Session) -> Past:
@@ -88,6 +72,7 @@ class Compactor:
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
+        self._author = SummaryAuthor(wiring, session, self._account)
         self._failures = 0
         self._again_at = 0.0
         self._is_over = False
@@ -197,8 +182,10 @@ class Compactor:
 
     def _begin(self, mode: Mode, *, tail_tokens: int | None = None) -> bool:
         """Begin a job; return whether there is something to do."""
-        past = past_of(self._session)
-        cut = find_cut(past, self.extent, harder=mode != "background", tail_tokens=tail_tokens)
+        past, extent = past_of(self._session), self.extent
+        if not summary_room(extent.budget):
+            return False  # of so small a context nothing would be left: what does not fit is left out
+        cut = find_cut(past, extent, harder=mode != "background", tail_tokens=tail_tokens)
         if not cut:
             return False
         first_kept = min(message.seq for turn in past.turns[cut:] for message in turn.messages)
@@ -212,9 +199,8 @@ class Compactor:
     async def _run(self, job: _Job) -> None:
         try:
             while not job.is_stopped and (chunk := self._next_chunk(job)) is not None:
-                await self._summarise(chunk, job)
-                job.turns += len(chunk.turns)
-        except (ProviderError, StorageError, TimeoutError, OverBudget, _Unusable) as fault:
+                await self._take_in(chunk, job)
+        except (ProviderError, StorageError, TimeoutError, OverBudget, Unusable) as fault:
             self._fail(job, str(fault) or f"the model took more than {self._times.call_seconds:g} s for a summary")
         except Exception:
             log.exception("compaction_crashed")
@@ -228,78 +214,62 @@ class Compactor:
             job.ended.set()
             self._session.changed.set()
 
+    async def _take_in(self, chunk: Chunk, job: _Job) -> None:
+        """Let a summary take in a chunk; where that is more than the model reads, the next one is half as long."""
+        try:
+            await self._summarise(chunk, job)
+        except ContextTooLong:
+            if not self._author.narrow(self.extent.budget):
+                raise
+        else:
+            job.turns += len(chunk.turns)
+
     def _next_chunk(self, job: _Job) -> Chunk | None:
         past, view = past_of(self._session), self._session.view
         most = len([turn for turn in past.turns if _last_seq(turn) < job.first_kept])
-        return plan_chunk(past, most, view.pending, self._capacity.characters)
+        return plan_chunk(past, most, view.pending, self._author.capacity(self.extent.budget).characters)
 
     async def _summarise(self, chunk: Chunk, job: _Job) -> None:
         """Have one summary made, and put it on disk."""
-        past, budget = past_of(self._session), self.extent.budget
+        view, past, budget = self._session.view, past_of(self._session), self.extent.budget
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
         job.is_asking = True
         try:
             async with self._wiring.background_slots, asyncio.timeout(self._times.call_seconds):
-                summary, model = await self._ask(chunk, past, most_tokens=before)
+                summary, model = await self._author.write(chunk, past, budget, most_tokens=before)
         finally:
             job.is_asking = False
         after = estimate_tokens(summary)
         if not summary or after >= before:
-            raise _Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
-        async with self._intake:
-            await self._commit(chunk, past, _Made(summary, model, before, after))
-
-    async def _commit(self, chunk: Chunk, past: Past, made: _Made) -> None:
-        """Put a summary on disk, unless what it was made from is not what stands there now."""
-        now = past_of(self._session)
-        if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
-            raise _Unusable("what was to be summarised was changed meanwhile")
+            raise Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
+        # Before the intake is held: it may read all of a long file.
         start, digest = await self._wiring.store.cover(self._session, chunk.to)
         record = Compaction(
             covers=(start, chunk.to),
             digest=digest,
-            summary=made.summary,
-            model=made.model,
-            tokens_before=made.tokens_before,
-            tokens_after=made.tokens_after,
+            summary=summary,
+            model=model,
+            tokens_before=before,
+            tokens_after=after,
         )
+        async with self._intake:
+            if self._session.view is not view:
+                raise Unusable("the session's file was changed meanwhile")
+            await self._commit(record, chunk, past)
+
+    async def _commit(self, record: Compaction, chunk: Chunk, past: Past) -> None:
+        """Put a summary on disk, unless what it was made from is not what stands there now."""
+        now = past_of(self._session)
+        if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
+            raise Unusable("what was to be summarised was changed meanwhile")
         [recorded] = await self._wiring.store.append(self._session, record)
         in_force = self._session.view.summary
         if in_force is None or in_force.seq != recorded.seq:
-            raise _Unusable("the conversation began anew meanwhile")
+            raise Unusable("the conversation began anew meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
-        log.info("compaction_finished", covers=record.covers, before=made.tokens_before, after=made.tokens_after)
-
-    async def _ask(self, chunk: Chunk, past: Past, *, most_tokens: int) -> tuple[str, str]:
-        """Return a summary, and which model made it: a longer one than that would be of no use."""
-        provider, text = self._wiring.background, ""
-        request = build_summary_request(chunk, past, self._capacity)
-        request = replace(request, max_output_tokens=min(request.max_output_tokens, most_tokens))
-        estimated = estimate_prompt(request.messages)
-        author = self._session.key.sender or _last_author(chunk)
-        self._account.admit(author, estimated, request.max_output_tokens)
-        async with aclosing(provider.stream(request)) as events:
-            async for event in events:
-                match event:
-                    case TextDelta():
-                        text += event.text
-                    case Restarted():
-                        text = ""
-                    case Finished():
-                        self._account.book(author, estimated, event.usage, text)
-                        if event.reason == "filtered":
-                            raise _Unusable("the model's provider withheld the summary")
-                        return parse_summary(text), event.model
-        raise _Unusable("the model's answer has no end")
-
-    @property
-    def _capacity(self) -> Capacity:
-        """Return how much the model that makes summaries reads and writes at once."""
-        most = self._wiring.settings.max_context_tokens
-        context = min(most, self._wiring.background.context_tokens or most)
-        return Capacity(int(context / self.factor), self._wiring.max_output_tokens)
+        log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)
 
     def _fail(self, job: _Job, fault: str) -> None:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
@@ -324,9 +294,3 @@ def _describe(job: _Job) -> str:
 
 def _last_seq(turn: Turn) -> int:
     return max(message.seq for message in turn.messages)
-
-
-def _last_author(chunk: Chunk) -> str:
-    """Return who wrote last of what is summarised, by the platform's id."""
-    sources = [message.source for turn in chunk.turns for message in turn.messages]
-    return next((source.author.id for source in reversed(sources) if source is not None), "")

@@ -125,6 +125,25 @@ def test_a_prompt_is_never_above_its_budget(
 
 
 @CALM
+@given(texts, turns, messages, st.integers(100, 3_000), st.text("a 好🎉", max_size=2_000))
+@example("", [], said("What is my name?"), 600, "🎉" * 2_000)
+def test_however_long_a_summary_is_the_budget_is_kept_and_the_newest_message_has_room(
+    system: str, before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int, summary: str
+) -> None:
+    prompt = build_prompt(system, before, newest, budget_tokens, summary=summary)
+    asked = build_prompt("", [], said("What is my name?"), max(budget_tokens, 300), summary=summary)
+
+    assert estimate_prompt(prompt.messages) <= budget_tokens
+    assert asked.messages[-1].content == "What is my name?"
+
+
+def test_a_summary_for_which_there_is_no_room_is_left_out_and_that_is_said() -> None:
+    prompt = build_prompt("s", [], said("now"), 150, summary="- likes tea")
+
+    assert contents(prompt) == [("system", f"s{OMITTED_NOTE}"), ("user", "now")]
+
+
+@CALM
 @given(turns, messages, budgets)
 def test_the_newest_message_is_last_and_whole_where_it_fits(
     before: list[Turn], newest: tuple[UserMessage, ...], budget_tokens: int

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from agentd.context.compaction import Chunk
 from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past, estimate_prompt
 from agentd.context.summary import SUMMARY_CHARACTERS, Capacity, build_summary_request, parse_summary
+from agentd.context.tokens import estimate_tokens
 from agentd.transcript.records import AssistantMessage, Author, Source, UserMessage
 from agentd.transcript.view import Turn
 from tests.unit.agentd.transcript.building import CALM
 
+PLENTY = 10_000
 ROOMY = Capacity(32_000, 500)
 
 
@@ -55,22 +57,36 @@ def test_who_wrote_is_named_in_a_conversation_that_several_share() -> None:
 @CALM
 @given(st.text(max_size=300) | st.text("ab 🎉好\n", min_size=1_900, max_size=5_000))
 def test_a_summary_is_bounded_and_printable(answer: str) -> None:
-    summary = parse_summary(answer)
+    summary = parse_summary(answer, PLENTY)
 
     assert len(summary) <= SUMMARY_CHARACTERS
     assert all(character in "\n\t" or ord(character) >= 32 for character in summary)
     assert summary == summary.strip()
-    assert parse_summary(summary) == summary
+    assert parse_summary(summary, PLENTY) == summary
 
 
-@pytest.mark.parametrize("mark", [SUMMARY_END, SUMMARY_HEAD])
-def test_a_summary_cannot_hold_the_marks_of_its_frame(mark: str) -> None:
-    assert mark.strip() not in parse_summary(f"a {mark} b {mark[:5]}{mark}{mark[5:]} c")
+@pytest.mark.parametrize("mark", [SUMMARY_END.strip(), SUMMARY_HEAD.strip()])
+@pytest.mark.parametrize("inside", [1, 5])
+def test_a_summary_cannot_hold_the_marks_of_its_frame_nor_come_by_them(mark: str, inside: int) -> None:
+    assert mark not in parse_summary(f"a {mark} b {mark[:inside]}{mark}{mark[inside:]} c", PLENTY)
+
+
+@CALM
+@given(st.text("ab 🎉好\n", min_size=500, max_size=3_000), st.integers(30, 600))
+def test_a_summary_costs_no_more_than_there_is_room_for(answer: str, most_tokens: int) -> None:
+    assert estimate_tokens(parse_summary(answer, most_tokens)) <= most_tokens
+
+
+def test_a_summary_for_a_small_prompt_is_asked_to_be_shorter() -> None:
+    turn = Turn((UserMessage(content="I like tea", seq=1),), None)
+    request = build_summary_request(Chunk((turn,), 1), Past([turn]), Capacity(32_000, 500, 200))
+
+    assert "at most 400 characters in all" in request.messages[0].content
 
 
 def test_a_summary_that_is_too_long_is_cut_visibly_and_tears_no_character() -> None:
     family = "👨‍👩‍👧‍👦"
-    summary = parse_summary(family * 1_000)
+    summary = parse_summary(family * 1_000, PLENTY)
 
     assert summary.endswith("…")
     assert summary[:-1].replace(family, "") == ""
