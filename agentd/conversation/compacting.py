@@ -193,6 +193,7 @@ class Compactor:
         if self._next_chunk(job) is None:
             return False
         self._job = job
+        log.info("summaries_begun", session=self._session.path.stem, mode=mode)
         self._task = self._tasks.create_task(self._run(job), name=f"compaction {self._session.path.stem}")
         return True
 
@@ -211,6 +212,7 @@ class Compactor:
             asked = [seq for seq, command in self._session.view.commands.items() if _is_asked_for(command)]
             self._said = {seq: self._said.get(seq) or _describe(job) for seq in asked}
             self._job = self._task = None
+            log.info("summaries_ended", session=self._session.path.stem, turns=job.turns)
             job.ended.set()
             self._session.changed.set()
 

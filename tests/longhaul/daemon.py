@@ -52,7 +52,7 @@ class Log:
         """Take an event in, and print nothing."""
         name = str(event["event"])
         self.counts[_WHOSE.get(), name] += 1
-        if name.startswith("compaction"):
+        if name.startswith(("compaction", "summaries")):
             self.changed.set()
         if method in ("error", "critical", "exception"):
             fault = event.get("fault") or event.get("exc_info") or ""
@@ -66,6 +66,10 @@ class Log:
     def begun(self, daemon: str) -> int:
         """Return how many summaries that daemon has begun, by its own word."""
         return self.counts[daemon, "compaction_started"]
+
+    def is_summarising(self, daemon: str) -> bool:
+        """Tell whether that daemon has begun with summaries, and is not done: the first digest of a run takes long."""
+        return self.counts[daemon, "summaries_begun"] > self.counts[daemon, "summaries_ended"]
 
 
 @contextmanager
@@ -108,6 +112,7 @@ class Daemon:
     workspace: Path
     platform: _Daily
     clock: Clock
+    name: str = ""
 
     @property
     def session(self) -> Path:
@@ -116,7 +121,11 @@ class Daemon:
 
     async def post(self, text: str) -> Receipt:
         """Write a message, and return once it is on disk."""
-        return await self.platform.write(text, self.clock)
+        token = _WHOSE.set(self.name)  # what begins with this message logs under that name too
+        try:
+            return await self.platform.write(text, self.clock)
+        finally:
+            _WHOSE.reset(token)
 
 
 @asynccontextmanager
@@ -141,7 +150,7 @@ async def open_daemon(
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)  # they end the run, not one daemon of it
         try:
-            yield Daemon(settings.workspace, platform, clock)
+            yield Daemon(settings.workspace, platform, clock, name)
         finally:
             platform.closed.set()
     flushers.shutdown()

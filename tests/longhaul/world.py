@@ -116,7 +116,8 @@ class World:
                 self._model.release(all_of_them=True)
                 before = self._progress()
                 await asyncio.sleep(QUIET_SECONDS)
-                quiet = quiet + 1 if self._progress() == before and not self._model.under_way else 0
+                is_busy = bool(self._model.under_way) or self._log.is_summarising(self._name)
+                quiet = quiet + 1 if self._progress() == before and not is_busy else 0
         self.journal.read()
 
     def _progress(self) -> tuple[int, int]:
