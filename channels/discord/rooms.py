@@ -84,6 +84,20 @@ class Rooms:
                     self._news.clear()
                     await self._news.wait()
 
+    async def shows_history(self, room: Room) -> bool:
+        """Tell whether the bot may read what was written somewhere; True, too, where that is not known.
+
+        Where it may not, Discord gives an empty history
+        (https://docs.discord.com/developers/resources/message#get-channel-messages).
+        """
+        if room.guild_id is None:
+            return True
+        await self.knows_guild(room.guild_id)
+        channel = (await self._connection.log_in()).get_channel(int(room.chat))
+        if not isinstance(channel, discord.abc.GuildChannel) or channel.guild.me is None:
+            return True
+        return channel.permissions_for(channel.guild.me).read_message_history
+
 
 def _is_known(client: Client, guild_id: int) -> bool:
     guild = client.get_guild(guild_id)

@@ -108,8 +108,9 @@ async def test_what_comes_while_changes_wait_is_fetched_behind_them_though_there
         took.append(f"change of {heard.changes}" if heard.changes else str(heard.message_id))
         has_begun.set()
 
-    async def fetch(_channel: int, after: int) -> None:
+    async def fetch(_channel: int, after: int) -> bool:
         took.append(f"all after {after}")
+        return True
 
     async with asyncio.TaskGroup() as tasks:
         lanes = Lanes(tasks, offer, fetch, Health(asyncio.get_running_loop().time), QUICK)
@@ -134,7 +135,7 @@ async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logge
         await free.wait()
         took.append(heard.message_id or heard.changes or 0)
 
-    async def fetch(_channel: int, _after: int) -> None:
+    async def fetch(_channel: int, _after: int) -> bool:
         raise AssertionError
 
     health = Health(asyncio.get_running_loop().time)
