@@ -16,6 +16,7 @@ import discord
 
 from channels.base import Address, Author, FromPerson
 from channels.discord.connection import Client, Connection
+from channels.discord.faults import UNREADABLE
 from channels.discord.texts import whole
 from channels.discord.waits import Waits
 
@@ -94,9 +95,10 @@ class Rooms:
             return True
         await self.knows_guild(room.guild_id)
         channel = (await self._connection.log_in()).get_channel(int(room.chat))
-        if not isinstance(channel, discord.abc.GuildChannel) or channel.guild.me is None:
-            return True
-        return channel.permissions_for(channel.guild.me).read_message_history
+        with suppress(*UNREADABLE):
+            if isinstance(channel, discord.abc.GuildChannel) and channel.guild.me is not None:
+                return channel.permissions_for(channel.guild.me).read_message_history
+        return True
 
 
 def _is_known(client: Client, guild_id: int) -> bool:

@@ -170,8 +170,7 @@ class CatchUp:
         try:
             page = await self._with.histories.read(place, gap.start.timestamp())
         except (SendFailed, Unreachable) as fault:
-            if isinstance(fault, Unreachable):
-                self._owe(place, gap)
+            self._owe(place, gap)
             self._with.health.counts["not_caught_up"] += 1
             log.warning("place_not_caught_up", chat=place.chat, thread=place.thread, fault=str(fault))
             return ()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from tests.contract.test_channel_slack_catchup import HISTORY, ago
-from tests.platforms.slack_behaviours import slow
+from tests.platforms.slack_behaviours import refusing, slow
 from tests.platforms.slack_rig import HERE, QUICK, known, open_rig, thread_of
 from tests.platforms.slack_server import BOB
 
@@ -136,3 +138,22 @@ async def test_what_there_was_no_room_for_is_asked_for_though_a_newer_message_wa
         await rig.takes(5)
         rig.server.post("a sign of life")
         await rig.until(lambda: "left out" in rig.texts)
+
+
+@pytest.mark.parametrize("error", ["not_in_channel", "missing_scope"])
+async def test_a_place_that_slack_did_not_tell_of_is_asked_for_after_the_next_gap_though_something_newer_came(
+    error: str,
+) -> None:
+    async with open_rig() as rig:
+        last = rig.server.post("before", at=ago(100), unheard=True)
+        rig.server.post("missed", at=ago(60), unheard=True)
+        rig.known = [known(HERE, last)]
+        rig.server.enqueue(HISTORY, refusing(error))
+        async with rig.running():
+            await rig.until(lambda: rig.channel.health.counts["not_caught_up"])
+            rig.server.post("newer")
+            await rig.takes(1)
+            rig.server.drop()
+            await rig.takes(3)
+
+        assert rig.texts == ["newer", "before", "missed"]
