@@ -34,7 +34,7 @@ MOST_MESSAGES = 20
 MOST_OWED = 10_000
 """Places of which something was left out; of further ones only Slack's own redelivery is left."""
 AT_ONCE = 3
-"""Places that are asked beside each other."""
+"""Places that are asked beside each other, of conversations and of threads: Slack counts their requests apart."""
 MOST_BEHIND = 200
 """Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
 
@@ -84,7 +84,7 @@ class CatchUp:
         """What was left out, or could not be asked for: the next gap's end asks from there on, whatever came since."""
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._of_chats, self._of_threads = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._behind = asyncio.Semaphore(MOST_BEHIND)
         self._gaps = 0
 
@@ -110,15 +110,24 @@ class CatchUp:
         if number != self._gaps:
             return  # another gap has begun, and is ended by another call
         plan = _plan(places, reads_channels=self._with.reader.channels != "off")
-        for place, gap in (*plan.items(), *self._owed.items()):
+        left, self._due = self._due, {}  # what was left from an earlier gap comes in the order of this one
+        for place, gap in (*plan.items(), *self._owed.items(), *left.items()):
             self._due[place] = gap.with_(self._due.get(place))
         self._owed.clear()
         order = list(self._due)
         self._ready.set()
+        self._with.histories.hurry()
         log.info("catch_up_began", channel="slack", places=len(order))
-        for place in order:
+        async with asyncio.TaskGroup() as tasks:
+            for slots, is_thread in ((self._of_chats, False), (self._of_threads, True)):
+                places_of_kind = [place for place in order if (place.thread is not None) is is_thread]
+                tasks.create_task(self._usher(places_of_kind, slots, number), name="slack catch-up")
+
+    async def _usher(self, places: Sequence[Address], slots: asyncio.Semaphore, number: int) -> None:
+        """Let places be asked, a few at a time, until another gap begins."""
+        for place in places:
             await self._behind.acquire()
-            slot = Slot(self._slots)
+            slot = Slot(slots)
             await slot.take()
             if place in self._due and number == self._gaps:
                 if self._with.lanes.is_busy(place):
