@@ -153,7 +153,7 @@ class Lanes:
         timer = asyncio.get_running_loop().call_later(self._waits.slot_seconds, self._see_off, lane)
         try:
             if not await self._fetch(channel_id, gap):
-                self._shut[channel_id] = gap
+                self._shut[channel_id] = min(gap, self._shut.get(channel_id, gap))
         finally:
             timer.cancel()
         self._see_off(lane)
