@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,6 +38,10 @@ AT_ONCE = 3
 """Places that are asked beside each other, of conversations and of threads: Slack counts their requests apart."""
 MOST_BEHIND = 200
 """Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
+
+ORDER_SECONDS = 2.0
+"""How long a thread keeps its share while what was found in its channel is taken in: those behind it wait as long, or
+they would use up the requests of a minute before it."""
 
 PRECISION = timedelta(milliseconds=1)
 """Of the times that are kept."""
@@ -147,9 +152,17 @@ class CatchUp:
             if asked in self._due:
                 await self._ask(asked, slot)
             elif asked in self._running:
-                if slot is not None:
-                    slot.give_back()
-                await self._running[asked].wait()
+                await self._join(self._running[asked], slot)
+
+    async def _join(self, ended: asyncio.Event, slot: Slot | None) -> None:
+        """Wait for who asks already; with the slot for a while only, since it may take any time."""
+        if slot is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ORDER_SECONDS):
+                    await ended.wait()
+            if not ended.is_set():
+                slot.give_back()
+        await ended.wait()
 
     async def _in_slot(self, place: Address, slot: Slot) -> None:
         try:

@@ -12,7 +12,7 @@ from channels.slack.waits import Growing
 from tests.contract.test_channel_slack_catchup import HISTORY, REPLIES, ago
 from tests.platforms.slack_behaviours import failing, refusing, slow, too_many_requests
 from tests.platforms.slack_rig import HERE, QUICK, Rig, known, open_rig, thread_of
-from tests.platforms.slack_server import BOB, GENERAL
+from tests.platforms.slack_server import BOB, BOT, GENERAL
 
 
 async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once() -> None:
@@ -218,3 +218,24 @@ async def test_threads_for_which_no_request_is_left_hold_up_no_direct_messages()
             await rig.takes(2)
 
         assert sorted(rig.texts) == ["missed 0", "missed 1"]
+
+
+async def test_threads_heard_last_are_asked_before_others_though_their_channel_takes_longer() -> None:
+    async with open_rig() as rig:
+        other, gate = rig.server.open_channel("C0OTHER001").id, asyncio.Event()
+        for number, channel in enumerate([GENERAL] * 3 + [other] * 5):
+            root = rig.server.post("a thread", channel=channel, at=ago(100 + number), unheard=True)
+            rig.known.append(known(thread_of(root, channel), root))
+        rig.server.post(f"<@{BOT}> missed", channel=other, at=ago(50), unheard=True)
+        rig.server.enqueue(HISTORY, slow(gate))
+        async with rig.running():
+            await rig.takes(1)
+            rig.server.post("a sign of life")
+            await rig.acked(1)
+            early = rig.called(REPLIES)
+            gate.set()
+            await rig.until(lambda: rig.called(REPLIES) == 8)
+
+        asked = [params["channel"] for method, params in rig.server.calls if method == REPLIES]
+        assert early == 0
+        assert asked[:3] == [GENERAL] * 3
