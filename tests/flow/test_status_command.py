@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
 
 from tests.flow.bot import Bot, open_bot
-from tests.flow.process import AGENTD, LIMIT_SECONDS, environment
+from tests.flow.commands import run_command
 from tests.platforms.telegram_behaviours import refusing
 
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 
 
 async def status(bot: Bot, *words: str) -> tuple[int, str, str]:
-    def run() -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [AGENTD, "--config", bot.folder / "config.toml", "status", *words],
-            capture_output=True,
-            env=environment(),
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-
-    done = await asyncio.to_thread(run)
+    done = await asyncio.to_thread(run_command, bot.folder / "config.toml", "status", *words)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
