@@ -11,6 +11,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import isfinite
 
 import aiohttp
 
@@ -18,6 +19,9 @@ __all__ = ["CALL", "Call", "NotDiscord", "ServerFault", "TooMany", "build_trace"
 
 UNSAID_SECONDS = 5.0
 """How long Discord is left alone where it does not say."""
+
+MOST_SECONDS = 86_400.0
+"""The longest that it is left alone before it is asked again; it says so once more where that was too early."""
 
 
 class TooMany(Exception):
@@ -95,8 +99,14 @@ def _too_many(body: bytes, header: str) -> TooMany:
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         answer = json.loads(body)
         text = str(answer.get("message", "")) or "too many requests"
-        return TooMany(text, float(answer["retry_after"]), is_global=bool(answer.get("global")))
+        return TooMany(text, _believed(answer["retry_after"]), is_global=bool(answer.get("global")))
     seconds = UNSAID_SECONDS
     with suppress(ValueError):
-        seconds = float(header)
+        seconds = _believed(header)
     return TooMany("too many requests", seconds, is_global=True)
+
+
+def _believed(said: str | float) -> float:
+    """Return a time that may be meant. Raises ValueError and TypeError for what is no number."""
+    seconds = float(said)
+    return min(seconds, MOST_SECONDS) if isfinite(seconds) and seconds > 0 else UNSAID_SECONDS

@@ -105,7 +105,7 @@ class Connection:
                 return await call()
         except FAULTS as fault:
             if isinstance(fault, TooMany) and fault.is_global:
-                self._rests_until = self._monotonic() + fault.seconds
+                self._rests_until = max(self._rests_until, self._monotonic() + fault.seconds)
             raise translate(fault, sending, self.clean) from None
         finally:
             CALL.reset(before)

@@ -32,8 +32,8 @@ MOST_FETCHING = 4
 """Lanes that fetch what was missed at once, apart from those where somebody writes and those that take long."""
 
 Offer = Callable[[Heard], Awaitable[None]]
-Fetch = Callable[[int, int], Awaitable[None]]
-"""Fetches and hands over what stands in a channel after a message's id."""
+Fetch = Callable[[int, int], Awaitable[bool]]
+"""Fetches and hands over what stands in a channel after a message's id; False: it may not be read now."""
 
 
 @dataclass(slots=True)
@@ -67,6 +67,8 @@ class Lanes:
         self._waits = waits
         self._lanes: dict[int, _Lane] = {}
         self._gaps: dict[int, int] = {}
+        self._shut: dict[int, int] = {}
+        """What could not be read: it is asked for again after the next gap, or as soon as something is heard there."""
         self._open = asyncio.Event()
         self._slots = asyncio.Semaphore(MOST_FETCHING)
 
@@ -76,7 +78,8 @@ class Lanes:
 
     def release(self, gaps: Mapping[int, int]) -> None:
         """Hand over again; fetch first what stands in these places after these ids, in this order."""
-        self._gaps = dict(gaps)
+        shut, self._shut = self._shut, {}
+        self._gaps = dict(gaps) | {place: min(gap, gaps.get(place, gap)) for place, gap in shut.items()}
         for channel_id, lane in self._lanes.items():
             lane.gap = self._gaps.pop(channel_id, lane.gap)
         self._open.set()
@@ -108,7 +111,7 @@ class Lanes:
     def _lane(self, channel_id: int) -> _Lane:
         lane = self._lanes.get(channel_id)
         if lane is None:
-            lane = self._lanes[channel_id] = _Lane(gap=self._gaps.pop(channel_id, None))
+            lane = self._lanes[channel_id] = _Lane(gap=self._gaps.pop(channel_id, self._shut.pop(channel_id, None)))
             self._tasks.create_task(self._run(channel_id, lane), name=f"discord place {channel_id}")
         return lane
 
@@ -149,7 +152,8 @@ class Lanes:
         """Fetch what was missed. A place that takes long, or gets no answer, keeps no other from beginning."""
         timer = asyncio.get_running_loop().call_later(self._waits.slot_seconds, self._see_off, lane)
         try:
-            await self._fetch(channel_id, gap)
+            if not await self._fetch(channel_id, gap):
+                self._shut[channel_id] = min(gap, self._shut.get(channel_id, gap))
         finally:
             timer.cancel()
         self._see_off(lane)

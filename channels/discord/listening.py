@@ -43,7 +43,7 @@ class Listener:
         reader = Reader(Me(user.id, user.display_name) if user else Me(0, ""), self._guilds)
         rooms = Rooms(self._connection, self._waits)
         offers = Offers(accept, rooms, self._tell, self._health, self._waits)
-        past = Past(self._connection, reader, rooms, offers, self._health)
+        past = Past(self._connection, reader, rooms, offers, self._health, self._waits)
         gateway = Gateway(client, self._health, self._waits, is_own=self._connection.is_elsewhere)
         async with asyncio.TaskGroup() as tasks:
             lanes = Lanes(tasks, offers.offer, past.fetch, self._health, self._waits)
@@ -55,7 +55,7 @@ class Listener:
 
             way = Way(reader, lanes, begin, gateway.welcome, rooms.note_guild)
             intake = Intake(way, self._connection, self._health, tasks, self._waits)
-            gateway.standing = lambda: offers.sentence or (WITHHELD if intake.is_withheld else "")
+            gateway.standing = lambda: offers.sentence or past.sentence or (WITHHELD if intake.is_withheld else "")
             self._connection.hear = intake.hear
             await self._keep(gateway)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import discord
@@ -13,7 +13,7 @@ import structlog
 from channels.discord.connection import Connection
 from channels.discord.offers import persevere
 from channels.discord.waits import Waits
-from channels.errors import ChannelError, SendFailed
+from channels.errors import ChannelError, NotSent, SendFailed, Unreachable
 
 __all__ = ["answer_command", "list_commands"]
 
@@ -64,20 +64,42 @@ async def answer_command(
     `hidden`: to nobody but who asked.
     """
     try:
-        if not await _within(waits.defer_seconds, accepted):
-            await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))
-            if await _within(waits.answer_seconds, accepted):
-                await connection.call(lambda _: interaction.edit_original_response(content=line))
+        if await _within(waits.defer_seconds, accepted.wait()):
+            await connection.call(lambda _: interaction.response.send_message(line, ephemeral=hidden))
             return
-        await connection.call(lambda _: interaction.response.send_message(line, ephemeral=hidden))
+        await _promise(connection, interaction, hidden=hidden)
+        if not await _within(waits.answer_seconds, _keep_promise(connection, interaction, line, accepted, waits)):
+            log.warning("command_not_answered", channel="discord", fault="the time for an answer is over")
     except ChannelError as fault:
         log.warning("command_not_answered", channel="discord", fault=str(fault))
 
 
-async def _within(seconds: float, accepted: asyncio.Event) -> bool:
+async def _promise(connection: Connection, interaction: discord.Interaction[discord.Client], *, hidden: bool) -> None:
+    """Promise an answer, unless that is refused or does not leave; one that may have arrived is kept like any."""
+    try:
+        await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))
+    except NotSent:
+        raise
+    except Unreachable as fault:
+        log.info("command_promised", channel="discord", fault=str(fault))
+
+
+async def _keep_promise(
+    connection: Connection,
+    interaction: discord.Interaction[discord.Client],
+    line: str,
+    accepted: asyncio.Event,
+    waits: Waits,
+) -> None:
+    """Answer once what was asked is on disk: until then, Discord shows that the bot thinks."""
+    await accepted.wait()
+    await persevere(lambda: connection.call(lambda _: interaction.edit_original_response(content=line)), waits)
+
+
+async def _within(seconds: float, work: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await accepted.wait()
+            await work
     except TimeoutError:
         return False
     return True

@@ -109,14 +109,17 @@ class Offers:
         return f"what comes in cannot be kept: {self.refusal}" if self.refusal else ""
 
 
-async def persevere(call: Callable[[], Awaitable[T]], waits: Waits) -> T:
-    """Call Discord until it can be reached. Raises SendFailed where it refuses."""
+async def persevere(
+    call: Callable[[], Awaitable[T]], waits: Waits, note: Callable[[str], None] = lambda _fault: None
+) -> T:
+    """Call Discord until it can be reached; `note` is told why it cannot. Raises SendFailed where it refuses."""
     tries = 0
     while True:
         try:
             return await call()
         except Unreachable as fault:
             seconds = fault.retry_after_seconds if isinstance(fault, RateLimited) else waits.network.after(tries)
+            note(str(fault))
             log.info("discord_not_reached", fault=str(fault), seconds=seconds)
         await asyncio.sleep(seconds)
         tries += 1

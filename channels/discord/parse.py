@@ -148,7 +148,8 @@ class Reader:
         if isinstance(author, Ignored):
             return author
         is_direct = is_with_bot(interaction)
-        if not is_direct and interaction.guild_id is None:
+        is_users_own = interaction.is_user_integration() and not interaction.is_guild_integration()
+        if not is_direct and (interaction.guild_id is None or is_users_own):  # where the bot is not
             return Ignored("elsewhere")
         if not is_direct and self._guilds == "off":
             return Ignored("unaddressed")

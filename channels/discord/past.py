@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import discord
 import structlog
 
 from channels.base import FromPerson, KnownPlace, Places
 from channels.discord.connection import Client, Connection
-from channels.discord.faults import UNREADABLE
-from channels.discord.offers import Heard, Offers
+from channels.discord.faults import UNREADABLE, is_gone
+from channels.discord.offers import Heard, Offers, persevere
 from channels.discord.parse import Ignored, Reader
 from channels.discord.rooms import Room, Rooms, room_id
 from channels.discord.waits import Waits
@@ -27,6 +27,8 @@ __all__ = ["MOST_PAGES", "PAGE_MESSAGES", "Past", "find_gaps"]
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 PAGE_MESSAGES = 100
 """The most that Discord gives at once (https://docs.discord.com/developers/resources/message#get-channel-messages)."""
 
@@ -34,6 +36,8 @@ MOST_PAGES = 10
 MOST_PAGES_DIRECT = 100
 """Of a place in a server, and of a private channel. Of more, the oldest page is read and the newest ones: who has
 waited longest, and what people still look at."""
+
+NOT_SHOWN = "what is missed here cannot be fetched: give the bot Read Message History"
 
 LOOK_BACK = timedelta(seconds=5)
 """Ids follow the clocks of many machines. What is found twice is recognised by the daemon."""
@@ -54,27 +58,67 @@ class _Page:
 class Past:
     """Fetches for one bot."""
 
-    def __init__(self, connection: Connection, reader: Reader, rooms: Rooms, offers: Offers, health: Health) -> None:
+    def __init__(
+        self, connection: Connection, reader: Reader, rooms: Rooms, offers: Offers, health: Health, waits: Waits
+    ) -> None:
         """Hand what is found to `offers`."""
         self._connection = connection
         self._reader = reader
         self._rooms = rooms
         self._offers = offers
         self._health = health
+        self._waits = waits
+        self._stuck: dict[int, str] = {}
+        """Places that are asked for in vain, and why."""
+        self._blank: set[int] = set()
+        """Places of which it was said that their history is not shown."""
 
-    async def fetch(self, channel_id: int, after: int) -> None:
-        """Fetch and hand over what stands in a channel after a message's id. A place that is shut is passed over."""
+    @property
+    def sentence(self) -> str:
+        """Say for the operator what is wrong; empty: nothing."""
+        if not self._stuck:
+            return ""
+        where = "one place" if len(self._stuck) == 1 else f"{len(self._stuck)} places"
+        return f"what was missed in {where} cannot be fetched yet: {next(iter(self._stuck.values()))}"
+
+    async def fetch(self, channel_id: int, after: int) -> bool:
+        """Fetch and hand over what stands in a channel after a message's id; False: it may not be read now."""
         try:
-            page = await self._page(channel_id, after=after)
-            if not page.raws:
-                return
-            room = await self._offers.persevere(partial(self._rooms.find, channel_id))
-            await self._hand_over(channel_id, room, await self._read_all(channel_id, room, page.raws))
-            if page.is_full:
-                await self._hand_over(channel_id, room, await self._newer(channel_id, room, page.raws[-1][0]))
+            await self._fetch(channel_id, after)
         except SendFailed as fault:
             self._health.counts["place shut"] += 1
             log.warning("place_not_readable", channel="discord", place=channel_id, fault=str(fault))
+            return is_gone(fault)
+        finally:
+            self._stuck.pop(channel_id, None)
+        return True
+
+    async def _fetch(self, channel_id: int, after: int) -> None:
+        page = await self._page(channel_id, after=after)
+        room = await self._persevere(channel_id, partial(self._rooms.find, channel_id))
+        if not page.raws:
+            await self._say_why_nothing(channel_id, room)
+            return
+        await self._hand_over(channel_id, room, await self._read_all(channel_id, room, page.raws))
+        if page.is_full:
+            await self._hand_over(channel_id, room, await self._newer(channel_id, room, page.raws[-1][0]))
+
+    async def _persevere(self, channel_id: int, call: Callable[[], Awaitable[T]]) -> T:
+        """Call Discord until it can be reached. Raises SendFailed where it refuses."""
+
+        def note(fault: str) -> None:
+            self._stuck[channel_id] = fault
+
+        answer = await persevere(call, self._waits, note)
+        self._stuck.pop(channel_id, None)
+        return answer
+
+    async def _say_why_nothing(self, channel_id: int, room: Room) -> None:
+        """Say, once a place, that the bot may not read what was written: Discord shows an empty history for that."""
+        if channel_id not in self._blank and not await self._rooms.shows_history(room):
+            self._blank.add(channel_id)
+            self._health.counts["history not shown"] += 1
+            log.warning("history_not_shown", channel="discord", place=channel_id, reason=NOT_SHOWN)
 
     async def _newer(self, channel_id: int, room: Room, after: int) -> list[_Numbered]:
         """Return what was said after a message, oldest first: the newest of it, if it is too much.
@@ -104,7 +148,7 @@ class Past:
                 lambda client: _ask_for_page(client, channel_id, after=after, before=before)
             )
 
-        return await self._offers.persevere(ask)
+        return await self._persevere(channel_id, ask)
 
     async def _hand_over(self, channel_id: int, room: Room, found: Sequence[_Numbered]) -> None:
         for number, content in found:

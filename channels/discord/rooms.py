@@ -16,6 +16,7 @@ import discord
 
 from channels.base import Address, Author, FromPerson
 from channels.discord.connection import Client, Connection
+from channels.discord.faults import UNREADABLE
 from channels.discord.texts import whole
 from channels.discord.waits import Waits
 
@@ -83,6 +84,21 @@ class Rooms:
                 while not _is_known(client, guild_id):
                     self._news.clear()
                     await self._news.wait()
+
+    async def shows_history(self, room: Room) -> bool:
+        """Tell whether the bot may read what was written somewhere; True, too, where that is not known.
+
+        Where it may not, Discord gives an empty history
+        (https://docs.discord.com/developers/resources/message#get-channel-messages).
+        """
+        if room.guild_id is None:
+            return True
+        await self.knows_guild(room.guild_id)
+        channel = (await self._connection.log_in()).get_channel(int(room.chat))
+        with suppress(*UNREADABLE):
+            if isinstance(channel, discord.abc.GuildChannel) and channel.guild.me is not None:
+                return channel.permissions_for(channel.guild.me).read_message_history
+        return True
 
 
 def _is_known(client: Client, guild_id: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -34,9 +35,13 @@ MOST_MESSAGES = 20
 MOST_OWED = 10_000
 """Places of which something was left out; of further ones only Slack's own redelivery is left."""
 AT_ONCE = 3
-"""Places that are asked beside each other."""
+"""Places that are asked beside each other, of conversations and of threads: Slack counts their requests apart."""
 MOST_BEHIND = 200
 """Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
+
+ORDER_SECONDS = 2.0
+"""How long a thread keeps its share while what was found in its channel is taken in: those behind it wait as long, or
+they would use up the requests of a minute before it."""
 
 PRECISION = timedelta(milliseconds=1)
 """Of the times that are kept."""
@@ -84,7 +89,7 @@ class CatchUp:
         """What was left out, or could not be asked for: the next gap's end asks from there on, whatever came since."""
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._of_chats, self._of_threads = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._behind = asyncio.Semaphore(MOST_BEHIND)
         self._gaps = 0
 
@@ -110,15 +115,24 @@ class CatchUp:
         if number != self._gaps:
             return  # another gap has begun, and is ended by another call
         plan = _plan(places, reads_channels=self._with.reader.channels != "off")
-        for place, gap in (*plan.items(), *self._owed.items()):
+        left, self._due = self._due, {}  # what was left from an earlier gap comes in the order of this one
+        for place, gap in (*plan.items(), *self._owed.items(), *left.items()):
             self._due[place] = gap.with_(self._due.get(place))
         self._owed.clear()
         order = list(self._due)
         self._ready.set()
+        self._with.histories.hurry()
         log.info("catch_up_began", channel="slack", places=len(order))
-        for place in order:
+        async with asyncio.TaskGroup() as tasks:
+            for slots, is_thread in ((self._of_chats, False), (self._of_threads, True)):
+                places_of_kind = [place for place in order if (place.thread is not None) is is_thread]
+                tasks.create_task(self._usher(places_of_kind, slots, number), name="slack catch-up")
+
+    async def _usher(self, places: Sequence[Address], slots: asyncio.Semaphore, number: int) -> None:
+        """Let places be asked, a few at a time, until another gap begins."""
+        for place in places:
             await self._behind.acquire()
-            slot = Slot(self._slots)
+            slot = Slot(slots)
             await slot.take()
             if place in self._due and number == self._gaps:
                 if self._with.lanes.is_busy(place):
@@ -138,9 +152,17 @@ class CatchUp:
             if asked in self._due:
                 await self._ask(asked, slot)
             elif asked in self._running:
-                if slot is not None:
-                    slot.give_back()
-                await self._running[asked].wait()
+                await self._join(self._running[asked], slot)
+
+    async def _join(self, ended: asyncio.Event, slot: Slot | None) -> None:
+        """Wait for who asks already; with the slot for a while only, since it may take any time."""
+        if slot is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ORDER_SECONDS):
+                    await ended.wait()
+            if not ended.is_set():
+                slot.give_back()
+        await ended.wait()
 
     async def _in_slot(self, place: Address, slot: Slot) -> None:
         try:
@@ -170,8 +192,7 @@ class CatchUp:
         try:
             page = await self._with.histories.read(place, gap.start.timestamp())
         except (SendFailed, Unreachable) as fault:
-            if isinstance(fault, Unreachable):
-                self._owe(place, gap)
+            self._owe(place, gap)
             self._with.health.counts["not_caught_up"] += 1
             log.warning("place_not_caught_up", chat=place.chat, thread=place.thread, fault=str(fault))
             return ()

@@ -1,6 +1,7 @@
-"""Whose direct messages a conversation is: a slash command comes from those of other people, too, and looks alike.
+"""Whether the app is in a conversation: a slash command comes from everywhere, and looks alike.
 
-Slack shows the history of its own to the app, and says of others' that there is no such conversation.
+Slack shows the histories of its own to the app, and says of others' direct messages that there are none, and of other
+channels that it is not in them. Direct messages stay whose they are; from a channel the app can be removed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from channels.errors import ChannelError
 from channels.slack.budget import Budget
 from channels.slack.connection import Connection
 from channels.slack.faults import ChatClosed
+from channels.slack.parse import is_direct_chat
 from channels.slack.waits import Waits
 
 __all__ = ["Doors"]
@@ -24,7 +26,7 @@ MOST_CHATS = 5_000
 
 
 class Doors:
-    """The direct messages that are the app's own."""
+    """The conversations that the app is in."""
 
     def __init__(self, connection: Connection, histories: Budget, waits: Waits) -> None:
         """Ask within the budget of the histories."""
@@ -34,14 +36,14 @@ class Doors:
         self._own: dict[str, None] = {}
 
     def note(self, chat: str) -> None:
-        """Note that a message came from there, of which Slack tells only who is in it."""
+        """Note that a message came from these direct messages, of which Slack tells only who is in them."""
         self._own.pop(chat, None)
         self._own[chat] = None
         if len(self._own) > MOST_CHATS:
             del self._own[next(iter(self._own))]
 
     async def is_own(self, chat: str) -> bool | None:
-        """Tell whether the app is in these direct messages; None: that cannot be told in time."""
+        """Tell whether the app is in a conversation; None: that cannot be told in time."""
         if chat in self._own:
             return True
         try:
@@ -54,5 +56,6 @@ class Doors:
         except (ChannelError, TimeoutError) as fault:
             log.info("chat_not_known", channel="slack", chat=chat, fault=str(fault) or "no answer in time")
             return None
-        self.note(chat)
+        if is_direct_chat(chat):
+            self.note(chat)
         return True

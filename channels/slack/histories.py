@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,12 @@ class Histories:
         self._connection = connection
         self._of_chats, self._of_threads = budgets
         self._waits = waits
+        self._back = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Ask at once for what could not be asked for: there is a connection again."""
+        self._back.set()
+        self._back = asyncio.Event()
 
     async def read(self, place: Address, oldest: float) -> Page:
         """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
@@ -89,8 +96,13 @@ class Histories:
             except Unreachable:
                 if tries >= MOST_TRIES:
                     raise
-                await asyncio.sleep(self._waits.network.after(tries))
+                await self._rest(self._waits.network.after(tries))
                 tries += 1
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._back.wait()
 
 
 def _messages(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from channels.errors import Unreachable
 from channels.health import Health
 from channels.slack.assistant import Assistant
 from channels.slack.catchup import CatchUp, Inquiry
+from channels.slack.changes import Changes
 from channels.slack.doors import Doors
 from channels.slack.lanes import Lanes
 from channels.slack.line import Line
@@ -39,7 +40,7 @@ __all__ = ["ELSEWHERE", "Desk", "Intake"]
 log = structlog.get_logger()
 
 ELSEWHERE = "I am not in this conversation, so I cannot answer here. Please write to me directly."
-"""To who gives a command in the direct messages of others."""
+"""To who gives a command where the bot is not: in the direct messages of others, or in a channel without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Intake:
         self._tasks = tasks
         self._monotonic = desk.health.monotonic
         self._passing = Passing(desk.health)
+        self._changes = Changes()
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
@@ -144,10 +146,13 @@ class Intake:
         """Offer what is meant for the bot; ack what is on disk, and what is not meant for it."""
         if said.is_direct:
             self._desk.doors.note(said.address.chat)
-        if not await self._is_meant(said):
+        now = self._as_it_stands(said)
+        if now is None:
+            self._passing.count("taken back", said.kind)
+        elif not await self._is_meant(said):
             self._passing.count("unaddressed", said.kind)
         else:
-            inbound = await self._inbound(said)
+            inbound = await self._inbound(now)
             await self._desk.offering.offer(inbound)
             if said.names_me and not said.is_direct:
                 self._desk.threads.mention(said.address)
@@ -155,6 +160,13 @@ class Intake:
                 self._entitle(inbound)
         if envelope is not None:
             await self._ack(envelope)
+
+    def _as_it_stands(self, said: Said) -> Said | None:
+        """Return a message with what changed it before it came; None: it was taken back, and is not to be answered."""
+        if said.kind == "message":
+            return self._changes.apply(said)
+        self._changes.note(said)
+        return said
 
     def _entitle(self, first: InboundMessage) -> None:
         """Name an assistant thread after its first message; a run before this one may have done it already."""
@@ -183,12 +195,12 @@ class Intake:
         """Offer a command, once: Slack does not deliver it again, and tells its sender where it failed."""
         await self.catch_up.reach(said.address)
         is_in_dm = said.is_direct
-        is_own = await self._desk.doors.is_own(said.address.chat) if is_in_dm else None
-        if is_in_dm and is_own is False:
+        is_own = await self._desk.doors.is_own(said.address.chat)
+        if is_own is False:
             self._passing.count("elsewhere", said.kind)
             text = ELSEWHERE
         else:
-            said = replace(said, is_direct=is_own is True)
+            said = replace(said, is_direct=is_in_dm and is_own is True)
             fault = await self._desk.offering.offer_once(await self._inbound(said))
             where = "" if is_in_dm else " In a thread, write it there with a ! instead, such as !new."
             text = fault or f"{said.text.split()[0]} it is.{where}"

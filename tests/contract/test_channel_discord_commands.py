@@ -9,14 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 
 from channels.base import InboundMessage
 from channels.discord.intake import NOT_HERE
 from channels.discord.waits import WAITS
-from tests.platforms.discord_behaviours import failing, refusing
+from tests.platforms.discord_behaviours import (
+    drop_after_effect,
+    drop_before_effect,
+    failing,
+    refusing,
+    too_many_requests,
+)
 from tests.platforms.discord_rig import HERE, QUICK, Rig, address, open_rig
 from tests.platforms.discord_server import ADA, ADA_DM, BOB, CALLBACK, COMMANDS, SET_COMMANDS, seconds_of
 from tests.platforms.discordapi.payloads import write_channel
+from tests.platforms.discordapi.routes import EDIT_ORIGINAL
 
 
 @pytest.fixture
@@ -202,3 +210,57 @@ async def test_commands_that_cannot_be_listed_are_no_fault(rig: Rig) -> None:
         await rig.until(lambda: rig.called(COMMANDS) == 2)
 
     assert rig.called(SET_COMMANDS) == 0
+
+
+async def test_a_promised_answer_is_given_though_discord_cannot_be_had_at_first(rig: Rig) -> None:
+    rig.gates[str(ADA_DM)] = asyncio.Event()
+    rig.server.enqueue(EDIT_ORIGINAL, failing(), too_many_requests(0.05, is_global=True), drop_before_effect())
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        await rig.until(lambda: rig.called(CALLBACK))
+        rig.gates[str(ADA_DM)].set()
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.server.interactions[number].text == "/new"
+
+
+async def test_a_promise_whose_receipt_was_lost_is_kept(rig: Rig) -> None:
+    rig.gates[str(ADA_DM)] = asyncio.Event()
+    rig.server.enqueue(CALLBACK, drop_after_effect())
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new")
+        await rig.until(lambda: rig.called(CALLBACK))
+        rig.gates[str(ADA_DM)].set()
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.server.interactions[number].text == "/new"
+
+
+async def test_an_answer_is_tried_no_longer_than_it_can_be_given() -> None:
+    async with open_rig(replace(QUICK, defer_seconds=0.05, answer_seconds=0.2)) as rig:
+        rig.gates[str(ADA_DM)] = asyncio.Event()
+        rig.server.enqueue(EDIT_ORIGINAL, too_many_requests(600, is_global=True))
+        with structlog.testing.capture_logs() as events:
+            async with rig.running():
+                await listed(rig)
+                rig.server.interact("new")
+                await rig.until(lambda: rig.called(CALLBACK))
+                rig.gates[str(ADA_DM)].set()
+                await rig.notices(lambda: any(event["event"] == "command_not_answered" for event in events))
+
+        assert rig.called(EDIT_ORIGINAL) == 1
+    assert WAITS.answer_seconds + WAITS.defer_seconds < 900
+
+
+async def test_who_brought_the_app_to_a_server_where_the_bot_is_not_is_told_so(rig: Rig) -> None:
+    channel = rig.server.open_channel(rig.server.open_guild())
+    more = {"authorizing_integration_owners": {"1": str(ADA)}}
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("new", channel=channel, more=more)
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    assert rig.server.interactions[number].text == NOT_HERE
+    assert rig.took == []

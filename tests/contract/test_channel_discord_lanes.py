@@ -108,8 +108,9 @@ async def test_what_comes_while_changes_wait_is_fetched_behind_them_though_there
         took.append(f"change of {heard.changes}" if heard.changes else str(heard.message_id))
         has_begun.set()
 
-    async def fetch(_channel: int, after: int) -> None:
+    async def fetch(_channel: int, after: int) -> bool:
         took.append(f"all after {after}")
+        return True
 
     async with asyncio.TaskGroup() as tasks:
         lanes = Lanes(tasks, offer, fetch, Health(asyncio.get_running_loop().time), QUICK)
@@ -134,7 +135,7 @@ async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logge
         await free.wait()
         took.append(heard.message_id or heard.changes or 0)
 
-    async def fetch(_channel: int, _after: int) -> None:
+    async def fetch(_channel: int, _after: int) -> bool:
         raise AssertionError
 
     health = Health(asyncio.get_running_loop().time)
@@ -152,3 +153,27 @@ async def test_changes_without_end_are_bounded_and_the_loss_is_counted_and_logge
     assert len(took) == MOST_WAITING + MOST_CHANGES
     assert health.counts["changes lost"] == 1
     assert [event["event"] for event in events] == ["change_lost"]
+
+
+async def test_what_could_not_be_read_is_asked_for_from_its_beginning_however_often_it_is_refused() -> None:
+    fetched: list[int] = []
+    was_refused_twice = asyncio.Event()
+
+    async def fetch(_channel: int, after: int) -> bool:
+        fetched.append(after)
+        if len(fetched) == 2:
+            was_refused_twice.set()
+        return len(fetched) > 2
+
+    async def offer(_heard: Heard) -> None:
+        return
+
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, offer, fetch, Health(asyncio.get_running_loop().time), QUICK)
+        lanes.release({1: 10})
+        for number in range(20, 20 + MOST_WAITING + 1):  # one more than waits, which is fetched after these
+            lanes.put(build(number))
+        await was_refused_twice.wait()
+        lanes.release({})
+
+    assert fetched == [10, 19 + MOST_WAITING, 10]

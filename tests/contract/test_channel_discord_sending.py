@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
 from channels.base import Address
 from channels.discord.channel import NOTHING_VISIBLE, RATES, DiscordChannel
@@ -29,7 +30,7 @@ from tests.platforms.discord_behaviours import (
     unauthorized,
 )
 from tests.platforms.discord_rig import HERE, QUICK, Rig, address, build_channel, open_rig
-from tests.platforms.discord_server import ADA, DELETE, EDIT, ME, SEND, Behaviour, DiscordServer, Limits, texts
+from tests.platforms.discord_server import ADA, DELETE, EDIT, ME, SEND, Behaviour, Call, DiscordServer, Limits, texts
 
 
 @pytest.fixture
@@ -301,3 +302,25 @@ async def test_a_call_that_is_given_up_leaves_no_connection_behind() -> None:
 
     assert task.cancelled()
     assert json.dumps(server.refusals) == "[]"
+
+
+@pytest.mark.parametrize("said", ["Infinity", "NaN", "1e300", '"inf"', "-1", "0"])
+async def test_a_time_to_wait_that_cannot_be_meant_silences_the_bot_for_a_day_at_most(rig: Rig, said: str) -> None:
+    body = f'{{"message": "You are being rate limited.", "retry_after": {said}, "global": true}}'
+    rig.server.enqueue(SEND, raw(body.encode(), 429))
+    fault = await fault_of(rig)
+
+    assert isinstance(fault, RateLimited)
+    assert 1 <= fault.retry_after_seconds <= 86_400
+
+
+@pytest.mark.parametrize("said", ["inf", "nan", "1e300", "-1"])
+async def test_so_does_one_in_the_header(rig: Rig, said: str) -> None:
+    async def behave(_call: Call) -> web.StreamResponse:
+        return web.Response(body=b"error code: 1015", status=429, headers={"Retry-After": said})
+
+    rig.server.enqueue(SEND, behave)
+    fault = await fault_of(rig)
+
+    assert isinstance(fault, RateLimited)
+    assert 1 <= fault.retry_after_seconds <= 86_400

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from tests.contract.test_channel_slack_catchup import HISTORY, ago
-from tests.platforms.slack_behaviours import slow
-from tests.platforms.slack_rig import HERE, QUICK, known, open_rig, thread_of
-from tests.platforms.slack_server import BOB
+import pytest
+
+from channels.base import Address
+from channels.slack.waits import Growing
+from tests.contract.test_channel_slack_catchup import HISTORY, REPLIES, ago
+from tests.platforms.slack_behaviours import failing, refusing, slow, too_many_requests
+from tests.platforms.slack_rig import HERE, QUICK, Rig, known, open_rig, thread_of
+from tests.platforms.slack_server import BOB, BOT, GENERAL
 
 
 async def test_many_places_are_asked_a_few_at_a_time_and_one_that_speaks_at_once() -> None:
@@ -136,3 +140,102 @@ async def test_what_there_was_no_room_for_is_asked_for_though_a_newer_message_wa
         await rig.takes(5)
         rig.server.post("a sign of life")
         await rig.until(lambda: "left out" in rig.texts)
+
+
+@pytest.mark.parametrize("error", ["not_in_channel", "missing_scope"])
+async def test_a_place_that_slack_did_not_tell_of_is_asked_for_after_the_next_gap_though_something_newer_came(
+    error: str,
+) -> None:
+    async with open_rig() as rig:
+        last = rig.server.post("before", at=ago(100), unheard=True)
+        rig.server.post("missed", at=ago(60), unheard=True)
+        rig.known = [known(HERE, last)]
+        rig.server.enqueue(HISTORY, refusing(error))
+        async with rig.running():
+            await rig.until(lambda: rig.channel.health.counts["not_caught_up"])
+            rig.server.post("newer")
+            await rig.takes(1)
+            rig.server.drop()
+            await rig.takes(3)
+
+        assert rig.texts == ["newer", "before", "missed"]
+
+
+def people_heard(rig: Rig, count: int) -> list[Address]:
+    """Let so many people be known, the first heard last, each of whom wrote something that was missed."""
+    people = [f"U0PERSON{number:02}" for number in range(count)]
+    places = [replace(HERE, chat=rig.server.dm_of(person)) for person in people]
+    for number, (person, place) in enumerate(zip(people, places, strict=True)):
+        rig.known.append(known(place, f"{ago(100 + number):.6f}"))
+        rig.server.post(f"missed {number}", author=person, at=ago(50), unheard=True)
+    return places
+
+
+def asked_for(rig: Rig) -> list[str]:
+    """Return the conversations whose history was asked for."""
+    return [params["channel"] for method, params in rig.server.calls if method == HISTORY]
+
+
+async def test_after_another_gap_the_place_heard_last_is_asked_first_though_others_were_left_from_the_one_before() -> (
+    None
+):
+    async with open_rig() as rig:
+        gate = asyncio.Event()
+        places = people_heard(rig, 8)
+        rig.server.enqueue(HISTORY, *[slow(gate)] * 3)
+        async with rig.running():
+            await rig.until(lambda: rig.called(HISTORY) == 3)
+            rig.server.post("live", author="U0PERSON07")
+            await rig.acked(1)
+            rig.server.drop()
+            await rig.until(lambda: rig.looks == 2)
+            gate.set()
+            await rig.until(lambda: len(asked_for(rig)) >= 8)
+
+        assert asked_for(rig)[3:5] == [places[7].chat] * 2
+
+
+async def test_what_waits_for_the_network_is_asked_for_as_soon_as_there_is_a_connection_again() -> None:
+    async with open_rig(replace(QUICK, network=Growing(60, 60))) as rig:
+        people_heard(rig, 4)
+        rig.server.enqueue(HISTORY, *[failing()] * 3)
+        async with rig.running():
+            await rig.until(lambda: rig.called(HISTORY) == 3)
+            rig.server.drop()
+            await rig.takes(4)
+
+        assert sorted(rig.texts) == [f"missed {number}" for number in range(4)]
+
+
+async def test_threads_for_which_no_request_is_left_hold_up_no_direct_messages() -> None:
+    async with open_rig() as rig:
+        people_heard(rig, 2)
+        for number in range(12):
+            root = rig.server.post("a thread", channel=GENERAL, at=ago(40 + number), unheard=True)
+            rig.known.insert(number, known(thread_of(root), root))
+        rig.server.enqueue(REPLIES, too_many_requests(600))
+        async with rig.running():
+            await rig.takes(2)
+
+        assert sorted(rig.texts) == ["missed 0", "missed 1"]
+
+
+async def test_threads_heard_last_are_asked_before_others_though_their_channel_takes_longer() -> None:
+    async with open_rig() as rig:
+        other, gate = rig.server.open_channel("C0OTHER001").id, asyncio.Event()
+        for number, channel in enumerate([GENERAL] * 3 + [other] * 5):
+            root = rig.server.post("a thread", channel=channel, at=ago(100 + number), unheard=True)
+            rig.known.append(known(thread_of(root, channel), root))
+        rig.server.post(f"<@{BOT}> missed", channel=other, at=ago(50), unheard=True)
+        rig.server.enqueue(HISTORY, slow(gate))
+        async with rig.running():
+            await rig.takes(1)
+            rig.server.post("a sign of life")
+            await rig.acked(1)
+            early = rig.called(REPLIES)
+            gate.set()
+            await rig.until(lambda: rig.called(REPLIES) == 8)
+
+        asked = [params["channel"] for method, params in rig.server.calls if method == REPLIES]
+        assert early == 0
+        assert asked[:3] == [GENERAL] * 3

@@ -170,3 +170,38 @@ async def test_a_message_that_was_changed_before_it_comes_again_keeps_its_new_wo
     assert "I am from Paris" in str(app.model.requests[-1].body.messages)
     assert len(app.records("user")) == 2
     assert app.slack.screen(DM)[0].seen == "I see."
+
+
+async def not_taken(app: App, text: str) -> tuple[str, dict[str, object]]:
+    """Let Ada write something whose event is lost on its way; return its ts, and what comes again."""
+    ts = app.slack.post(text, unheard=True)
+    return ts, app.slack.history.as_event(app.slack.messages[DM, ts])
+
+
+async def test_a_message_that_was_taken_back_before_it_could_be_taken_is_not_answered_when_it_comes(app: App) -> None:
+    async with app.run():
+        await app.hears()
+        ts, event = await not_taken(app, "Forget that")
+        app.slack.post_delete(ts)
+        await app.until(lambda: app.is_taken)
+        app.slack.push(event)
+        app.slack.post("Hello")
+        await app.settled()
+        await app.until(lambda: app.is_taken)
+
+    assert app.asked() == ["Hello"]
+    assert app.channel is not None
+    assert app.channel.health.counts["taken back"] == 1
+
+
+async def test_a_message_that_was_changed_before_it_could_be_taken_comes_with_its_new_words(app: App) -> None:
+    async with app.run():
+        await app.hears()
+        ts, event = await not_taken(app, "I am from Pris")
+        for text in ("I am from Parsi", "I am from Paris"):
+            app.slack.post_edit(ts, text)
+        await app.until(lambda: app.is_taken)
+        app.slack.push(event)
+        await app.settled()
+
+    assert app.asked() == ["I am from Paris"]

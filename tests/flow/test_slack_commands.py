@@ -124,3 +124,23 @@ async def test_where_slack_does_not_say_whose_direct_messages_they_are_no_code_i
 
         app.slack.command("/agentd", "help")
         await app.shows("Your code is")
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+async def test_a_command_in_a_channel_without_the_bot_is_not_taken_and_its_sender_told_why(
+    app: App, *, is_private: bool
+) -> None:
+    channel = app.slack.open_channel("C0FOREIGN1", kind="group" if is_private else "channel")
+    async with app.run():
+        await app.hears()
+        app.slack.mention("Hello", channel=channel.id)
+        await app.settled()
+        inside = app.slack.command("/agentd", "status", channel=channel.id)
+        await app.shows("Model: test", channel.id)
+        channel.members.discard(BOT)
+        outside = app.slack.command("/agentd", "new", channel=channel.id)
+        await app.until(lambda: bool(outside.said))
+
+    assert inside.said[0].startswith("/status it is.")
+    assert outside.said == [ELSEWHERE]
+    assert len(app.records("command")) == 1

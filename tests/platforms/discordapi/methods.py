@@ -153,7 +153,8 @@ class Methods:
     def _list(self, params: Mapping[str, str], _body: None) -> Answer:
         channel = self._places.find(read_snowflake("channel_id", params["channel_id"]))
         limit = read_limit(params.get("limit", str(USUAL_MESSAGES)))
-        found = select(self._history.of(channel.id), params, limit)
+        shows_history = self._places.access(channel) != "live"  # else it is as if there was none
+        found = select(self._history.of(channel.id) if shows_history else [], params, limit)
         return [self._history.as_message(shown, reads_all=self.reads_all) for shown in reversed(found)]
 
     def _type(self, params: Mapping[str, str], _body: None) -> Answer:

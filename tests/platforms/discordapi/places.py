@@ -14,8 +14,9 @@ ADA: Final = 700_000_000_000_000_007
 BOB: Final = 700_000_000_000_000_008
 
 Kind = Literal["dm", "text", "thread"]
-Access = Literal["full", "read", "none"]
-"""What the bot may do in a guild's channel: all that it needs, read alone, or not even see it."""
+Access = Literal["full", "live", "read", "none"]
+"""What the bot may do in a guild's channel: all that it needs, all but see what was written before, read alone, or not
+even see it."""
 
 DM_BEYOND_PERSON: Final = 100_000_000_000_000_000
 
