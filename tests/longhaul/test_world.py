@@ -115,7 +115,7 @@ async def test_a_turn_that_asks_while_a_summary_is_made_has_not_waited(tmp_path:
         await puppet.begin_summary()
         await puppet.ask()
 
-    async with world_of(tmp_path, vocabulary, behave) as (world, model, _):
+    async with world_of(tmp_path, vocabulary, behave, stuck_seconds=1_000) as (world, model, _):
         has_waited = await world.say(HELLO)
 
         assert not has_waited
