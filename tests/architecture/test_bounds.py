@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted(path for package in ("agentd", "channels", "memory") for path in (ROOT / package).rglob("*.py"))
@@ -28,8 +27,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def nodes(path: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(path.read_text("utf-8")))
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree_of(path)))
 
 
 def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
@@ -37,15 +42,21 @@ def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int
     return node.end_lineno - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
-def test_files_classes_and_functions_are_short(path: Path) -> None:
-    found = list(nodes(path))
-    functions = [node for node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    classes = [node for node in found if isinstance(node, ast.ClassDef)]
+def longer_than(
+    most: int, path: Path, *kinds: type[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]
+) -> list[str]:
+    return [
+        f"{name_of(path)}: {node.name}" for node in nodes(path) if isinstance(node, kinds) and lines_of(node) > most
+    ]
 
-    assert len(path.read_text("utf-8").splitlines()) <= MOST_FILE_LINES
-    assert [node.name for node in functions if lines_of(node) > MOST_FUNCTION_LINES] == []
-    assert [node.name for node in classes if lines_of(node) > MOST_CLASS_LINES] == []
+
+def test_files_classes_and_functions_are_short() -> None:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in EVERYTHING}
+
+    assert {name: count for name, count in lines.items() if count > MOST_FILE_LINES} == {}
+    assert [long for path in EVERYTHING for long in longer_than(MOST_FUNCTION_LINES, path, *functions)] == []
+    assert [long for path in EVERYTHING for long in longer_than(MOST_CLASS_LINES, path, ast.ClassDef)] == []
 
 
 def broad_handlers(path: Path) -> Iterator[tuple[str, str]]:
@@ -71,11 +82,14 @@ def test_everything_is_caught_only_at_the_named_boundaries() -> None:
     assert {found for path in CODE for found in broad_handlers(path)} == BROAD_EXCEPTS
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
-def test_every_queue_has_a_bound(path: Path) -> None:
-    calls = [node for node in nodes(path) if isinstance(node, ast.Call)]
+def calls_in(paths: list[Path]) -> Iterator[tuple[str, ast.Call]]:
+    return ((name_of(path), node) for path in paths for node in nodes(path) if isinstance(node, ast.Call))
 
-    assert [ast.unparse(call) for call in calls if is_queue(call) and not has_bound(call)] == []
+
+def test_every_queue_has_a_bound() -> None:
+    queues = [(name, call) for name, call in calls_in(CODE) if is_queue(call)]
+
+    assert [(name, ast.unparse(call)) for name, call in queues if not has_bound(call)] == []
 
 
 def is_queue(call: ast.Call) -> bool:
@@ -92,14 +106,15 @@ def has_bound(call: ast.Call) -> bool:
     return any(not (isinstance(bound, ast.Constant) and not bound.value) for bound in given)
 
 
-@pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
-def test_tasks_start_only_on_a_task_group(path: Path) -> None:
-    calls = [node.func for node in nodes(path) if isinstance(node, ast.Call)]
+def test_tasks_start_only_on_a_task_group() -> None:
+    called = [(name, call.func) for name, call in calls_in(EVERYTHING)]
     starts = [
-        call for call in calls if isinstance(call, ast.Attribute) and call.attr in ("create_task", "ensure_future")
+        (name, ast.unparse(call), ast.unparse(call.value))
+        for name, call in called
+        if isinstance(call, ast.Attribute) and call.attr in ("create_task", "ensure_future")
     ]
 
-    assert [ast.unparse(call) for call in starts if not ast.unparse(call.value).endswith(("tasks", "group"))] == []
+    assert [(name, call) for name, call, starter in starts if not starter.endswith(("tasks", "group"))] == []
 
 
 def called(call: ast.Call) -> str:
@@ -112,19 +127,15 @@ def called(call: ast.Call) -> str:
             return ""
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-
-    assert not tree.body or ast.get_docstring(tree)
+def test_every_module_says_what_it_is_for() -> None:
+    assert [name_of(path) for path in CODE if tree_of(path).body and not ast.get_docstring(tree_of(path))] == []
 
 
-@pytest.mark.parametrize("path", CODE, ids=name_of)
-def test_what_a_module_exports_exists(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
+def names_in(path: Path) -> tuple[list[str], set[str]]:
+    """What a module exports, and what it defines."""
     exported: list[str] = []
     defined: set[str] = set()
-    for node in tree.body:
+    for node in tree_of(path).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
                 exported = ast.literal_eval(value)
@@ -136,6 +147,16 @@ def test_what_a_module_exports_exists(path: Path) -> None:
                 defined.update(alias.asname or alias.name for alias in names)
             case _:
                 pass
+    return exported, defined
 
-    assert set(exported) - defined == set()
-    assert exported == sorted(exported, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+def test_what_a_module_exports_exists() -> None:
+    names = {name_of(path): names_in(path) for path in CODE}
+
+    assert {name: missing for name, (exported, defined) in names.items() if (missing := set(exported) - defined)} == {}
+    assert {name: exported for name, (exported, _) in names.items() if exported != in_order(exported)} == {}
+
+
+def in_order(names: list[str]) -> list[str]:
+    """Constants first, then classes, then functions."""
+    return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))

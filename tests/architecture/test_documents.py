@@ -11,24 +11,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-TESTS = {
-    node.name
-    for path in (ROOT / "tests").rglob("*.py")
-    for node in ast.walk(ast.parse(path.read_text("utf-8")))
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-}
-FILES = {path.name for path in (ROOT / "tests").rglob("*.py")}
+TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_every_test_that_a_document_names_exists(document: Path) -> None:
-    named = set(re.findall(r"`(test_\w+)`", document.read_text("utf-8")))
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {
+        (name_of(path), name) for path in DOCUMENTS for name in re.findall(r"`(test_\w+)`", path.read_text("utf-8"))
+    }
+    tests = {
+        node.name
+        for path in TEST_FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
-    assert named - TESTS == set()
+    assert named
+    assert [(document, name) for document, name in sorted(named) if name not in tests] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -38,7 +40,7 @@ def test_every_file_that_a_document_names_exists(document: Path) -> None:
     names = set(re.findall(r"`(test_\w+\.py)`", text))
 
     assert [path for path in sorted(paths) if "NAME" not in path and not (ROOT / path).exists()] == []
-    assert names - FILES == set()
+    assert names - {path.name for path in TEST_FILES} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

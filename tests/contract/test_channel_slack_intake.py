@@ -32,8 +32,8 @@ async def test_an_envelope_is_acked_only_after_its_message_was_taken() -> None:
 
 
 async def test_what_takes_longer_than_slack_waits_has_no_ack_and_its_redelivery_is_recognised() -> None:
-    async with open_rig(replace(QUICK, ack_seconds=0.1)) as rig, rig.running():
-        rig.server.deliveries.ack_seconds = 0.2
+    async with open_rig(replace(QUICK, ack_seconds=0.5)) as rig, rig.running():
+        rig.server.deliveries.ack_seconds = 1
         rig.server.deliveries.retry_seconds = (0, 0.1, 0.1)
         gate = rig.gates[HERE] = asyncio.Event()
         await rig.opened()

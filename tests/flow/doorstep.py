@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import subprocess
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +31,8 @@ from channels.errors import FetchFailed, SendFailed
 from channels.health import Health
 from channels.markup.rich import PLAIN, RichText
 from channels.pacing import UNPACED
-from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, write_config
+from tests.flow.commands import run_command
+from tests.flow.process import LIMIT_SECONDS, write_config
 from tests.platforms.openai_server import OpenAIServer
 
 ADA = Author("1", "Ada", "ada")
@@ -147,18 +147,8 @@ class Doorstep:
 
     async def pair(self, *words: str) -> tuple[int, str, str]:
         """Run `agentd pair`; return the exit code and both outputs."""
-        done = await asyncio.to_thread(self._run, *words)
+        done = await asyncio.to_thread(run_command, self.config, "pair", *words)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-    def _run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [AGENTD, "--config", self.config, "pair", *words],
-            capture_output=True,
-            env=environment(),
-            cwd=self.config.parent,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
 
     async def listed(self, *words: str) -> list[dict[str, Any]]:
         """Return what `agentd pair list` lists."""

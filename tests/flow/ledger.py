@@ -9,7 +9,8 @@ from typing import Any
 
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import AssistantMessage, Record, SessionHeader, UserMessage, encode_line
-from tests.flow.process import AGENTD, LIMIT_SECONDS, environment, write_config
+from tests.flow.commands import run_command
+from tests.flow.process import write_config
 from tests.unit.agentd.transcript.building import KEY, source
 from tests.unit.agentd.transcript.damage import NAME
 
@@ -36,14 +37,7 @@ class Workspace:
         return done.stdout.decode()
 
     def run_raw(self, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [AGENTD, "--config", self.config, "sessions", *words],
-            capture_output=True,
-            env=environment(),
-            cwd=self.config.parent,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
+        return run_command(self.config, "sessions", *words)
 
     def read(self, *words: str | Path, expect: int = 0) -> list[dict[str, Any]]:
         """Run a command with --json, and return the array."""

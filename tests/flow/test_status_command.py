@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
 
 from tests.flow.bot import Bot, open_bot
-from tests.flow.process import AGENTD, LIMIT_SECONDS, environment
+from tests.flow.commands import run_command
 from tests.platforms.anthropic_server import AnthropicServer
 from tests.platforms.openai_behaviours import unauthorised
 from tests.platforms.telegram_behaviours import refusing
@@ -17,16 +16,7 @@ CONFLICT = "Conflict: terminated by other getUpdates request; make sure that onl
 
 
 async def status(bot: Bot, *words: str) -> tuple[int, str, str]:
-    def run() -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [AGENTD, "--config", bot.folder / "config.toml", "status", *words],
-            capture_output=True,
-            env=environment(),
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-
-    done = await asyncio.to_thread(run)
+    done = await asyncio.to_thread(run_command, bot.folder / "config.toml", "status", *words)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

@@ -18,7 +18,7 @@ from channels.tools import Tools
 from tests.flow.bot import WAITS, Bot, open_bot
 from tests.platforms.openai_server import Call
 from tests.platforms.telegram_server import Shown
-from tests.unit.channels.telegram.test_nasty_markdown import SYNTAX, TEXTS, WORD
+from tests.unit.channels.telegram.test_nasty_markdown import COUNT, SYNTAX, WORD, texts
 
 FIRST_CHAT = 1_000
 AT_ONCE = 50
@@ -42,7 +42,7 @@ class UnpacedBot(Bot):
 async def answer(call: Call) -> web.StreamResponse:
     """Say the text whose number was asked for: most of them at once, some in pieces, so that they grow."""
     number = int(call.asked.last_user_text)
-    text = TEXTS[number]
+    text = texts()[number]
     size = len(text) if number % 10 else len(text) // 3 + 1
     await call.open()
     for start in range(0, len(text), size):
@@ -58,15 +58,16 @@ def said(shown: Sequence[Shown]) -> str:
 
 def lost_words(number: int, shown: Sequence[Shown]) -> dict[str, int]:
     # The server leaves out what the real one does not show either: so does the comparison.
-    source = re.sub("[\0-\x08\x0b-\x1f]", " ", TEXTS[number])
+    source = re.sub("[\0-\x08\x0b-\x1f]", " ", texts()[number])
     text = said(shown).lower()  # as the server writes a link's host
     words = Counter(WORD.findall(SYNTAX.sub(" ", source.lower())))
     return {word: count for word, count in words.items() if text.count(word) < count}
 
 
-@pytest.mark.parametrize("first", range(0, len(TEXTS), AT_ONCE))
+@pytest.mark.parametrize("first", range(0, COUNT, AT_ONCE))
 async def test_nasty_answers_all_arrive_with_their_words(first: int, tmp_path: Path) -> None:
     """Each in a chat of its own, side by side, and without the rates, which would take minutes."""
+    texts()  # made before the time of the daemon begins
     chats = {FIRST_CHAT + number: number for number in range(first, first + AT_ONCE)}
     async with open_bot(tmp_path) as opened:
         bot = UnpacedBot(opened.folder, opened.telegram, opened.model)

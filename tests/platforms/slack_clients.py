@@ -87,7 +87,7 @@ async def open_raw() -> AsyncIterator[RawClient]:
 async def open_web() -> AsyncIterator[tuple[SlackServer, AsyncWebClient]]:
     """Open a server and Slack's own client of its Web API; at the end, it must have kept to the description."""
     async with SlackServer() as server:
-        yield server, AsyncWebClient(BOT_TOKEN, server.base_url, timeout=1, retry_handlers=[])
+        yield server, AsyncWebClient(BOT_TOKEN, server.base_url, timeout=10, retry_handlers=[])
     assert server.refusals == []
 
 

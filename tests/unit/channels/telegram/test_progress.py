@@ -11,6 +11,9 @@ from channels.telegram.progress import Progress
 
 LIMIT = 4
 
+FIRST_ID = 100_000
+"""However often it is counted anew, an id stays above 0, as Telegram's do."""
+
 
 class Polling(RuleBasedStateMachine):
     """A server that gives few updates at once, and a daemon that is done with them in any order."""
@@ -18,7 +21,7 @@ class Polling(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.progress = Progress()
-        self.next_id = 500
+        self.next_id = FIRST_ID
         self.kept: list[int] = []
         self.lost: list[int] = []
         self.offered: list[int] = []
