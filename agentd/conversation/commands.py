@@ -100,7 +100,7 @@ def _summary(view: Transcript, room: Room) -> str:
         return f"{said}; one is being made"
     if room.fault:
         wait = f"I try again in {round(room.pause_seconds)} s" if room.pause_seconds else "I try again when it is due"
-        return f"{said}. The last try failed: {room.fault}. {wait}; nothing is lost, all of it is on disk"
+        return f"{said}. The last try failed: {room.fault.rstrip('.')}. {wait}; nothing is lost, all of it is on disk"
     return said
 
 

@@ -277,7 +277,7 @@ class Compactor:
         pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
         self._failures += 1
         self._again_at = self._wiring.monotonic() + pause
-        self.fault = job.fault = fault
+        self.fault = job.fault = fault.rstrip(".")
         self._wiring.count_compaction("failed")
         log.warning("compaction_failed", fault=self.fault, mode=job.mode, pause_seconds=pause)
 

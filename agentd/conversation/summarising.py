@@ -25,6 +25,9 @@ __all__ = ["SummaryAuthor", "Unusable"]
 SUMMARY_SHARE = 0.8
 """Of a prompt's room for a summary one is made for so much: that room varies with what is learnt of the estimate."""
 
+ANSWER_SHARE = 0.75
+"""Of what a summary replaces it may have so much: a model that writes until it is stopped is stopped before that."""
+
 
 class Unusable(Exception):
     """The model's answer is no summary, or what it was made from is no more."""
@@ -45,7 +48,9 @@ class SummaryAuthor:
         most = self._wiring.settings.max_context_tokens
         context = min(most, self._wiring.background.context_tokens or most)
         room = int(summary_room(budget) * SUMMARY_SHARE)
-        capacity = Capacity(int(context / self._account.factor), self._wiring.max_output_tokens, room)
+        # What a prompt has no room for need not be written: of a small context, more is left for reading.
+        most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
+        capacity = Capacity(int(context / self._account.factor), most_output, room)
         return replace(capacity, context_tokens=min(capacity.context_tokens, self._most_tokens))
 
     def narrow(self, budget: Budget) -> bool:
@@ -61,7 +66,8 @@ class SummaryAuthor:
         """
         capacity, text, done = self.capacity(budget), "", None
         request = build_summary_request(chunk, past, capacity)
-        request = replace(request, max_output_tokens=min(request.max_output_tokens, most_tokens))
+        most = max(int(most_tokens * ANSWER_SHARE), 1)
+        request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
         self._account.admit(author, estimated, request.max_output_tokens)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from agentd.admission.spending import Spending
 from agentd.conversation.wiring import SummaryTimes
 from agentd.providers.base import CompletionRequest, Event, Finished, Provider, TextDelta, Usage
 from agentd.providers.errors import ProviderRetryable
@@ -27,6 +28,8 @@ class FakeProvider:
         """Who makes the summaries, where that matters to a test ..."""
         self.summary_times = SummaryTimes()
         """... and how long that may keep anybody."""
+        self.spending: Spending | None = None
+        """Where what it costs is counted, if a test looks there."""
         self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
 
     def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:

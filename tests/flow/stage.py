@@ -112,6 +112,7 @@ async def daemon(
     provider = provider or FakeProvider()
     folder = workspace / "sessions"
     ids = itertools.count(1)
+    spending = Spending(LimitsSettings(), {}, lambda: START) if provider.spending is None else provider.spending
     loop = asyncio.get_running_loop()
     opened = open_store_on(disk, folder, lambda: START) if disk else open_store(folder, lambda: START)
     async with opened as store:
@@ -129,7 +130,7 @@ async def daemon(
             slots=asyncio.Semaphore(16),
             background_slots=asyncio.Semaphore(4),
             calibration=Calibration({}),
-            spending=Spending(LimitsSettings(), {}, lambda: START),
+            spending=spending,
             count_compaction=lambda outcome: None,
             clock=lambda: START,
             monotonic=loop.time,

@@ -66,10 +66,8 @@ async def test_a_summariser_that_reads_less_than_it_is_given_is_given_less(tmp_p
 async def test_an_answer_without_a_word_is_no_summary_or_stays_within_its_frame(answer: str, tmp_path: Path) -> None:
     provider, scribe = model()
     scribe.answer = answer
-    async with daemon(tmp_path, provider=provider, settings=SHORT) as stage:
-        await say(stage, LONG + "one", "two", "three")
-        await until(lambda: bool(scribe.requests))
-        await stage.say("four")
+    async with daemon(tmp_path, provider=provider) as stage:
+        await say(stage, LONG + "one", "two", "three", "/compact", "four")
 
         framed = [text for _, text in stage.prompt() if text.startswith(SUMMARY_HEAD)]
         assert all(text.count("[End of the record.]") == 1 for text in framed)
