@@ -21,6 +21,8 @@ import structlog
 
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.commands import COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
@@ -30,12 +32,15 @@ from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
-from agentd.providers.registry import open_provider
+from agentd.providers.fallback import FallingBack
+from agentd.providers.observing import Gauges
+from agentd.providers.registry import open_background, open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
-from agentd.service.status import Watch
+from agentd.service.status import ModelStatus, Watch
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, find_dormant
 from agentd.transcript.clock import Clock, utc_now
@@ -116,7 +121,17 @@ class Parts:
     state: State
     front: Front
     store: SessionStore
+    provider: Provider
     router: Router
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is learnt and counted beside the replies."""
+
+    calibration: Calibration
+    spending: Spending
+    metrics: Metrics
 
 
 async def _live(
@@ -142,6 +157,9 @@ async def _open_parts(
         if channels.keys() - CONSOLE:
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
+        counted = Counted(
+            _calibrate(state, metrics), Spending(settings.limits, state.usage.recent, edges.clock), metrics
+        )
         async with (
             open_store(
                 settings.workspace / "sessions",
@@ -154,10 +172,27 @@ async def _open_parts(
                 ),
                 observe=metrics.append_seconds.observe,
             ) as store,
-            _open_provider(settings) as provider,
-            open_router(_wire(settings, store, provider, front, edges.clock), kept.session_scope, drain) as router,
+            _open_models(settings, metrics) as models,
+            save_regularly(_saves(state, counted)),
+            open_router(
+                _wire(settings, store, models, front, edges.clock, counted), kept.session_scope, drain
+            ) as router,
         ):
-            yield Parts(state, front, store, router)
+            yield Parts(state, front, store, models.main, router)
+
+
+def _calibrate(state: State, metrics: Metrics) -> Calibration:
+    return Calibration(
+        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        lambda model, ratio: metrics.token_estimate_ratio.labels(model).set(ratio),
+    )
+
+
+def _saves(state: State, counted: Counted) -> Sequence[Save]:
+    return (
+        partial(save, counted.calibration, state.factors.keep),
+        partial(save, counted.spending, state.usage.keep),
+    )
 
 
 @asynccontextmanager
@@ -200,33 +235,70 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
 
 def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Handler]:
     """Return what the command line may ask of this daemon."""
-    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, time.monotonic)
+    models = partial(_look_at_models, parts.provider)
+    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
     return {"import": tending.take_in, "repair": tending.repair, "status": watch.tell, **approving.handlers}
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Who answers people, and who works for the conversation beside that."""
+
+    main: Provider
+    background: Provider
+
+
 @asynccontextmanager
-async def _open_provider(settings: Settings) -> AsyncIterator[Provider]:
+async def _open_models(settings: Settings, metrics: Metrics) -> AsyncIterator[Models]:
+    gauges = _build_gauges(metrics)
     try:
-        async with open_provider(settings.provider, _say) as provider:
-            yield provider
+        async with (
+            open_provider(settings.provider, _say, gauges) as main,
+            open_background(settings.provider, main, _say, gauges) as background,
+        ):
+            yield Models(main, background)
     except ProviderRefused as fault:
         raise ConfigError(str(fault)) from fault
 
 
-def _wire(settings: Settings, store: SessionStore, provider: Provider, front: Front, clock: Clock) -> Wiring:
+def _look_at_models(provider: Provider) -> list[ModelStatus]:
+    if not isinstance(provider, FallingBack):
+        return []
+    return [
+        ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
+        for state in provider.look()
+    ]
+
+
+def _build_gauges(metrics: Metrics) -> Gauges:
+    return Gauges(
+        observe_seconds=lambda model, seconds: metrics.provider_seconds.labels(model).observe(seconds),
+        count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
+        count_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
+    )
+
+
+def _wire(
+    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, counted: Counted
+) -> Wiring:
     return Wiring(
         settings=settings.agent,
         store=store,
         enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
-        provider=provider,
+        provider=models.main,
+        background=models.background,
         front=front,
         max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
         slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
+        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
+        calibration=counted.calibration,
+        spending=counted.spending,
+        count_compaction=lambda outcome: counted.metrics.compactions_total.labels(outcome).inc(),
         clock=clock,
         monotonic=time.monotonic,
         new_id=_new_id,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from agentd.context.tokens import estimate_tokens, may_fit
+from agentd.context.tokens import MOST_TOKENS_PER_CHARACTER, estimate_tokens, may_fit
 
-__all__ = ["cut_to_fit"]
+__all__ = ["boundary", "cut_to_fit"]
 
 _BLOCK_CHARACTERS = 4096
 """What is estimated at once; a start is looked at only as far as it fits."""
@@ -31,12 +31,14 @@ _JOINING_RANGES = (
 
 def cut_to_fit(text: str, budget_tokens: int) -> str:
     """Return the text, or its start and its end around a note; that note alone where there is room for no more."""
+    if len(text) * MOST_TOKENS_PER_CHARACTER <= budget_tokens:
+        return text
     if may_fit(text, budget_tokens) and estimate_tokens(text) <= budget_tokens:
         return text
     half = (budget_tokens - estimate_tokens(_note(len(text)))) // 2
     start = _length_within(text, half)
     end = max(len(text) - _length_within(text[::-1], half), start)
-    start, end = _boundary(text, start, -1), _boundary(text, end, 1)
+    start, end = boundary(text, start, -1), boundary(text, end, 1)
     return text[:start] + _note(end - start) + text[end:]
 
 
@@ -58,7 +60,7 @@ def _length_within(text: str, budget_tokens: int) -> int:
     return length
 
 
-def _boundary(text: str, index: int, step: int) -> int:
+def boundary(text: str, index: int, step: int) -> int:
     """Return the nearest place from `index` on, in the direction of `step`, where no character is torn."""
     for _ in range(_MOST_JOINED):
         if not 0 < index < len(text) or not _is_joined(text, index):

@@ -1,80 +1,107 @@
-"""The prompt of a turn: system, the newest turns that fit, and the message to answer, always last.
+"""The prompt of a turn: system, the summary, the newest turns that fit, and the message to answer, always last.
 
-Roles alternate: every settled turn is a user message and an assistant message. A turn that ended without a reply
-has a bracketed note in its place, so that the model neither answers it now nor takes it for unanswered. A text
-larger than its share is cut in the middle, with a note that says so. The prompt's order is that of turns.
+What changes least stands first: a prompt begins as the one before it did, to the byte, until a summary is made.
+Roles alternate. A text larger than its share is cut in the middle, with a note that says so. The prompt's order is
+that of turns.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentd.context.cutting import cut_to_fit
-from agentd.context.images import is_showable
+from agentd.context.rendering import render_ending, render_messages
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens, may_fit
 from agentd.providers.base import PromptMessage
-from agentd.transcript.records import LOST_ENDING, AssistantMessage, Failure, FileAttachment, UserMessage
+from agentd.transcript.records import UserMessage
 from agentd.transcript.view import Turn
 
-__all__ = ["Prompt", "build_prompt", "estimate_prompt"]
+__all__ = [
+    "Budget",
+    "Past",
+    "Prompt",
+    "build_budget",
+    "build_prompt",
+    "estimate_past",
+    "estimate_prompt",
+    "estimate_turn",
+    "summary_room",
+]
 
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
-END = "[End of "
-END_WITHIN = "(End of "
-"""What stands for it in a file: a text must not seem to end before it does."""
 
-FROM = re.compile(r"\[(?=\W*from\b)", re.IGNORECASE)
-"""What could begin a line that says who wrote: in a message, a parenthesis stands for the bracket."""
+LAST_TURN_TOKENS = 100
+"""The last turn is cut to no less than that: enough to say that it is cut."""
 
-CUT_FILE_NOTE = ", of which only the beginning stands here"
-MOST_NAME_CHARACTERS = 100
-BYTE_ORDER_MARK = "\ufeff"
+SUMMARY_HEAD = (
+    "[A record of the earlier part of this conversation, which is not shown any more. It is no message and holds no "
+    "instruction; what was asked there lies in the past.]\n"
+)
+SUMMARY_END = "\n[End of the record.]"
+SUMMARY_READ = "[I have read the record.]"
+"""Stands in the assistant's place after it: some models take no two messages of one role in a row."""
 
-_NO_BRACKETS = str.maketrans("[]", "()")
+SUMMARY_PARTS = 3
+"""Of so many equal parts of a budget a summary has one at most: the rest is for the present."""
 
-INTERRUPTED_NOTE = "\n[This reply was cut short.]"
+LEAST_SUMMARY_TOKENS = 30
+"""With room for less, there is none: a note says that something is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a prompt may cost, in tokens as `estimate_tokens` counts them."""
+
+    tokens: int
+    piece_tokens: int
+    """What the system text, or one text of the past, may cost; calibration does not move it, so prefixes hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was said before the message to answer."""
+
+    turns: Sequence[Turn] = ()
+    summary: str = ""
+    """Stands for the turns before; "" where there were none."""
+    names_authors: bool = False
+    """Whether each message says who wrote it, for conversations that several people share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent, and how many settled turns had to be left out."""
+    """What is sent, what it costs by estimate, and how many settled turns had to be left out."""
 
     messages: tuple[PromptMessage, ...]
+    tokens: int
     omitted_turns: int
+    tail_tokens: int
+    """What the settled turns may cost beside what stands before and after them."""
 
 
-def build_prompt(
-    system: str,
-    turns: Sequence[Turn],
-    newest: Sequence[UserMessage],
-    budget_tokens: int,
-    *,
-    names_authors: bool = False,
-) -> Prompt:
-    """Put together a prompt of at most `budget_tokens` by estimate; the newest messages come first in the sharing.
+def build_budget(context_tokens: int, reply_tokens: int, factor: float = 1.0) -> Budget:
+    """Return what remains of a context once there is room for the reply; at least a quarter of it.
 
-    `names_authors`: before each message stands who wrote it, for conversations that several people share.
+    `factor` is how many tokens the model counts for one of the estimate's.
     """
-    head = PromptMessage("system", cut_to_fit(system, budget_tokens // 2))
-    room = budget_tokens - _cost(head) - estimate_tokens(OMITTED_NOTE)
-    last = PromptMessage("user", cut_to_fit(_joined(newest, names_authors), room - MESSAGE_OVERHEAD_TOKENS))
-    room -= _cost(last)
-    kept: list[PromptMessage] = []
-    omitted = len(turns)
-    for turn in reversed(turns):
-        pair = _pair(turn, names_authors)
-        if not all(may_fit(message.content, room) for message in pair):
-            break
-        room -= estimate_prompt(pair)
-        if room < 0:
-            break
-        kept[:0] = pair
-        omitted -= 1
-    if omitted:
-        head = PromptMessage("system", head.content + OMITTED_NOTE)
-    return Prompt((head, *kept, last), omitted)
+    room = max(context_tokens - reply_tokens, context_tokens // 4)
+    return Budget(int(room / factor), room // 2)
+
+
+def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget: Budget) -> Prompt:
+    """Put together a prompt within the budget; the newest messages come first in the sharing."""
+    head = _head(system, past, budget)
+    spare = estimate_tokens(OMITTED_NOTE)
+    room = budget.tokens - estimate_prompt(head) - spare
+    last = _newest(newest, past, budget, room)
+    tail_tokens = room - _cost(last)
+    tail, room = _newest_that_fit(past, budget.piece_tokens, tail_tokens)
+    omitted = len(past.turns) - len(tail) // 2
+    if omitted or (past.summary and not summary_room(budget)):
+        head[0] = PromptMessage("system", head[0].content + OMITTED_NOTE)
+        spare = 0
+    return Prompt((*head, *tail, last), budget.tokens - room - spare, omitted, tail_tokens)
 
 
 def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
@@ -82,61 +109,72 @@ def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
     return sum(map(_cost, messages))
 
 
-def _pair(turn: Turn, names_authors: bool) -> tuple[PromptMessage, PromptMessage]:
-    return PromptMessage("user", _joined(turn.messages, names_authors)), PromptMessage("assistant", _ending(turn.end))
+def estimate_past(system: str, past: Past, budget: Budget) -> int:
+    """Return about how many tokens a prompt costs that holds all of the past, and nothing to answer yet."""
+    head = estimate_prompt(_head(system, past, budget))
+    return head + sum(estimate_turn(turn, past, budget) for turn in past.turns)
 
 
-def _joined(messages: Sequence[UserMessage], names_authors: bool) -> str:
-    return "\n\n".join(_said_by_author(message) if names_authors else _said(message) for message in messages)
+def summary_room(budget: Budget) -> int:
+    """Return what the text of a summary may cost; 0 where the budget is too small for one."""
+    frame = estimate_tokens(SUMMARY_HEAD + SUMMARY_END) + estimate_tokens(SUMMARY_READ) + 2 * MESSAGE_OVERHEAD_TOKENS
+    room = budget.tokens // SUMMARY_PARTS - frame
+    return room if room >= LEAST_SUMMARY_TOKENS else 0
 
 
-def _said_by_author(message: UserMessage) -> str:
-    """Put before a message who wrote it: first the id, which nobody chooses; its text holds no such line."""
-    text = FROM.sub("(", _said(message))
-    if message.source is None:
-        return text
-    author = message.source.author
-    return f"[From {_on_its_line(author.id)}, {_on_its_line(author.name)}:]\n{text}"
+def estimate_turn(turn: Turn, past: Past, budget: Budget) -> int:
+    """Return about how many tokens a settled turn costs."""
+    return estimate_prompt(_pair(turn, past, budget.piece_tokens))
 
 
-def _said(message: UserMessage) -> str:
-    files = [_enclosed(file) for file in message.attachments]
-    return "\n".join([message.content, *files] if message.content else files)
+def _head(system: str, past: Past, budget: Budget) -> list[PromptMessage]:
+    head = [PromptMessage("system", cut_to_fit(system, min(budget.piece_tokens, budget.tokens // 2)))]
+    room = summary_room(budget) if past.summary else 0
+    if room:
+        head.append(PromptMessage("user", f"{SUMMARY_HEAD}{cut_to_fit(past.summary, room)}{SUMMARY_END}"))
+        head.append(PromptMessage("assistant", SUMMARY_READ))
+    return head
 
 
-def _enclosed(file: FileAttachment) -> str:
-    """Say what came with a message; a name is its sender's word for it, and stays on its line."""
-    name, kind = _on_its_line(file.name), _on_its_line(file.media_type)
-    if file.excerpt:
-        more = "" if len(file.excerpt.encode()) >= file.size_bytes else CUT_FILE_NOTE
-        text = file.excerpt.removeprefix(BYTE_ORDER_MARK).replace(END, END_WITHIN)
-        return f"[File {name}:]\n{text}\n{END}{name}{more}.]"
-    if file.unread:
-        what = f"{name} ({kind})" if kind else name
-        return f"[{what} came with this message; it cannot be read here.]"
-    if is_showable(file):
-        return f"[Image {name}.]"
-    return f"[File {name} ({kind}, {file.size_bytes} bytes); its content cannot be read here.]"
+def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: int) -> PromptMessage:
+    """Return what is to be answered: as it is where there is room for it alone, else cut, beside what was said before.
+
+    No more than half of the room is left to the past for that.
+    """
+    text, most = render_messages(messages, names_authors=past.names_authors), room - MESSAGE_OVERHEAD_TOKENS
+    whole = cut_to_fit(text, most)
+    if whole == text:
+        return PromptMessage("user", whole)
+    tail = sum(estimate_turn(turn, past, budget) for turn in past.turns)
+    return PromptMessage("user", cut_to_fit(text, max(most // 2, most - tail)))
 
 
-def _on_its_line(word: str) -> str:
-    """Return a sender's word without what could end its line, or its brackets, or change what stands behind it."""
-    shown = "".join(character if character.isprintable() else " " for character in word.translate(_NO_BRACKETS))
-    return " ".join(shown.split())[:MOST_NAME_CHARACTERS]
+def _newest_that_fit(past: Past, piece_tokens: int, room: int) -> tuple[list[PromptMessage], int]:
+    """Return the messages of the newest turns that fit together, and the room that is left.
+
+    The last of all is cut as far as it must be.
+    """
+    pairs: list[tuple[PromptMessage, PromptMessage]] = []
+    for turn in reversed(past.turns):
+        pair = _pair(turn, past, piece_tokens)
+        if not pairs and room >= LAST_TURN_TOKENS and estimate_prompt(pair) > room:
+            pair = _pair(turn, past, room // 2 - MESSAGE_OVERHEAD_TOKENS)
+        if not all(may_fit(message.content, room) for message in pair):
+            break
+        cost = estimate_prompt(pair)
+        if cost > room:
+            break
+        room -= cost
+        pairs.append(pair)
+    return [message for pair in reversed(pairs) for message in pair], room
 
 
-def _ending(end: AssistantMessage | Failure | None) -> str:
-    match end:
-        case AssistantMessage(outcome="interrupted"):
-            return end.content + INTERRUPTED_NOTE
-        case AssistantMessage():
-            return end.content
-        case Failure(reason=reason) if reason == LOST_ENDING:
-            return "[What was said here is lost.]"
-        case Failure():
-            return f"[No reply was given: {end.reason}.]"
-        case None:
-            return "[No reply was given.]"
+def _pair(turn: Turn, past: Past, piece_tokens: int) -> tuple[PromptMessage, PromptMessage]:
+    asked = render_messages(turn.messages, names_authors=past.names_authors)
+    return (
+        PromptMessage("user", cut_to_fit(asked, piece_tokens)),
+        PromptMessage("assistant", cut_to_fit(render_ending(turn.end), piece_tokens)),
+    )
 
 
 def _cost(message: PromptMessage) -> int:

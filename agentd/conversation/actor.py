@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import structlog
 
 from agentd.conversation.commands import parse_command
+from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.intake import (
     RETRY,
+    announced_seconds,
     build_change,
     build_record,
-    is_stale,
     is_unfinished,
     next_question,
     settle_stale,
@@ -29,7 +30,7 @@ from agentd.conversation.intake import (
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
-from agentd.conversation.quiet import BACKLOG_SECONDS, PART_SECONDS, REST_SECONDS, RESUMED_SECONDS, Quiet
+from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -58,6 +59,20 @@ class _Receipt:
     async def settled(self) -> None:
         if self.seq is not None:
             await self.actor.settled(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What an actor that runs works with."""
+
+    session: Session
+    outbox: Outbox
+    compactor: Compactor
+    tasks: asyncio.TaskGroup
+
+
+def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> _Opened:
+    return _Opened(session, Outbox(wiring, session), Compactor(wiring, session, intake, tasks), tasks)
 
 
 class SessionActor:
@@ -135,15 +150,17 @@ class SessionActor:
         session = await self._begin()
         if session is None:
             return
-        outbox = Outbox(self._wiring, session)
         async with asyncio.TaskGroup() as tasks:
+            opened = _opened(session, self._wiring, self._intake, tasks)
+            opened.compactor.look()
             while True:
                 self._bell.clear()
-                await self._step(session, outbox, tasks)
+                await self._step(opened)
                 self._release(session)
                 if self._turn is None and self._closing:
+                    opened.compactor.stop()
                     return
-                if await self._slept(session):
+                if await self._slept(opened):
                     return
 
     async def _begin(self) -> Session | None:
@@ -174,7 +191,9 @@ class SessionActor:
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
         was_expected = self._quiet.left_seconds > 0
-        announced = 0.0 if is_command else self._announced_seconds(inbound)
+        announced = (
+            0.0 if is_command else announced_seconds(inbound, self._wiring.clock(), self._wiring.stale_after_minutes)
+        )
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
@@ -187,14 +206,6 @@ class SessionActor:
                 self._turn.cut("joined")
         return record.seq
 
-    def _announced_seconds(self, inbound: InboundMessage) -> float:
-        """Return how long the next turn waits for what this message says is about to come; never for anything else."""
-        if inbound.goes_on:
-            return PART_SECONDS
-        if is_stale(inbound, self._wiring.clock(), self._wiring.stale_after_minutes):
-            return BACKLOG_SECONDS
-        return 0.0
-
     async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
         """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
         record = None if of is None or of in session.view.commands else build_change(inbound, of)
@@ -204,10 +215,11 @@ class SessionActor:
         await self._wiring.store.append(session, record)
         log.info("change_accepted", session=self._key.file_name, of=of, change=type(record).__name__.lower())
 
-    async def _step(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
+    async def _step(self, opened: _Opened) -> None:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
         if self._stalled:
             return
+        session, outbox, compactor = opened.session, opened.outbox, opened.compactor
         try:
             if session.set_aside is not None:
                 notice = aside_text(session.set_aside.name)
@@ -215,19 +227,21 @@ class SessionActor:
                 session.set_aside = None
             while not self._stalled:
                 if self._turn is None:
-                    await self._redeliver(session, outbox)
-                commands = [command for command in session.view.commands.values() if command.name != RETRY]
-                if not commands:
+                    await _redeliver(session, outbox)
+                waiting = (command for command in session.view.commands.values() if command.name != RETRY)
+                command = next((one for one in waiting if not compactor.is_at_work_for(one)), None)
+                if command is None:
                     break
-                await obey(commands[0], Scene(self._wiring, session, outbox, self._turn))
+                await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
-                await self._begin_turn(session, outbox, tasks)
+                await self._begin_turn(opened)
         except (StorageError, Unreachable) as fault:
             await self._stall(session, outbox, fault)
 
-    async def _begin_turn(self, session: Session, outbox: Outbox, tasks: asyncio.TaskGroup) -> None:
+    async def _begin_turn(self, opened: _Opened) -> None:
+        session, outbox = opened.session, opened.outbox
         question = next_question(session.view, question_size(self._wiring.settings))
         if question is None or self._quiet.left_seconds > 0:
             return
@@ -241,12 +255,13 @@ class SessionActor:
         elif why := unread_files(question):
             await settle_unread(question, why, outbox)
         else:
-            self._turn = Turn(self._wiring, session, outbox, question, self._quiet)
-            attending = tasks.create_task(self._turn.attend(), name=f"screen {self._key.file_name}")
-            running = self._run_turn(self._turn, session, outbox, attending)
-            tasks.create_task(running, name=f"turn {self._key.file_name}")
+            self._turn = Turn(self._wiring, session, outbox, opened.compactor, question, self._quiet)
+            attending = opened.tasks.create_task(self._turn.attend(), name=f"screen {self._key.file_name}")
+            running = self._run_turn(self._turn, opened, attending)
+            opened.tasks.create_task(running, name=f"turn {self._key.file_name}")
 
-    async def _run_turn(self, turn: Turn, session: Session, outbox: Outbox, attending: asyncio.Task[None]) -> None:
+    async def _run_turn(self, turn: Turn, opened: _Opened, attending: asyncio.Task[None]) -> None:
+        session = opened.session
         newest = max(session.view.pending, default=0)
         try:
             with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
@@ -255,7 +270,7 @@ class SessionActor:
             await turn.give_up()
             # Who has written since the turn began is not told to write once more for it to be made again.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
-                await self._stall(session, outbox, fault)
+                await self._stall(session, opened.outbox, fault)
             else:
                 log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
         finally:
@@ -263,11 +278,7 @@ class SessionActor:
             self._turn = None
             turn.ended.set()
             self._bell.set()
-
-    async def _redeliver(self, session: Session, outbox: Outbox) -> None:
-        for ending in list(session.view.undelivered.values()):
-            reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
-            await outbox.deliver(reply, ending.seq, closing_text(ending))
+        opened.compactor.look(turn.reported_tokens)
 
     async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
         """Do nothing more for now: what is on disk stays pending.
@@ -287,10 +298,10 @@ class SessionActor:
                 "delivery_postponed", session=self._key.file_name, seconds=self._retry_seconds, fault=str(fault)
             )
 
-    async def _slept(self, session: Session) -> bool:
+    async def _slept(self, opened: _Opened) -> bool:
         """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""
         retries = self._stalled and self._retry_seconds > 0
-        idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(session) else None
+        idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(opened) else None
         wait_seconds = self._retry_seconds if retries else self._quiet.left_seconds or idle_seconds
         try:
             async with asyncio.timeout(wait_seconds):
@@ -299,14 +310,20 @@ class SessionActor:
             if retries:
                 self._stalled = False
                 return False
-            return wait_seconds == idle_seconds and self._may_sleep(session)
+            return wait_seconds == idle_seconds and self._may_sleep(opened)
         return False
 
-    def _may_sleep(self, session: Session) -> bool:
+    def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving > 0
-        return not busy and (session.view.is_idle or self._stalled)
+        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy
+        return not busy and (opened.session.view.is_idle or self._stalled)
 
     def _release(self, session: Session) -> None:
         for seq in [seq for seq in self._waiting if self._stalled or session.view.is_settled(seq)]:
             self._waiting.pop(seq).set()
+
+
+async def _redeliver(session: Session, outbox: Outbox) -> None:
+    for ending in list(session.view.undelivered.values()):
+        reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
+        await outbox.deliver(reply, ending.seq, closing_text(ending))

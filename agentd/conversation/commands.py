@@ -5,19 +5,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentd.context.prompt import estimate_prompt
-from agentd.providers.base import PromptMessage
 from agentd.transcript.view import Transcript
 
-__all__ = ["COMMANDS", "ParsedCommand", "help_text", "parse_command", "start_text", "status_text", "unknown_text"]
+__all__ = [
+    "COMMANDS",
+    "ParsedCommand",
+    "Room",
+    "help_text",
+    "parse_command",
+    "start_text",
+    "status_text",
+    "unknown_text",
+]
 
 COMMANDS = {
     "new": "start a new conversation; what was said stays on disk",
     "stop": "stop the reply that is being made",
     "retry": "answer my last message once more; that answer takes the place of the one before",
+    "compact": "summarise what is old in this conversation; /compact undo brings it back",
     "status": "show this conversation's size and the model",
     "help": "show this list",
 }
+
+BAR_CELLS = 10
 
 _COMMAND = re.compile(r"/([A-Za-z][A-Za-z0-9_]{0,31})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
@@ -52,17 +62,46 @@ def unknown_text(name: str) -> str:
     return f"There is no command /{name}. These exist:\n{help_text()}"
 
 
-def status_text(view: Transcript, prompt: tuple[PromptMessage, ...], *, model: str, budget_tokens: int) -> str:
-    """Describe the conversation: its turns, the share of the context that it fills, the model."""
-    used = estimate_prompt(prompt)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a conversation takes of its budget, in tokens as the model counts them, and what is done about that."""
+
+    tokens: int
+    budget_tokens: int
+    fault: str = ""
+    """Why no summary could be made at the last try."""
+    pause_seconds: float = 0.0
+    """How long until the next one."""
+    is_summarising: bool = False
+
+
+def status_text(view: Transcript, room: Room, *, model: str) -> str:
+    """Describe the conversation: its turns, the share of the context that it fills, its summary, the model."""
+    share = room.tokens / max(room.budget_tokens, 1)
+    filled = min(round(share * BAR_CELLS), BAR_CELLS)
     lines = [
         f"Model: {model}",
-        f"Conversation: {_count(len(view.turns), 'turn')}, {_count(len(view.pending), 'message')} waiting",
-        f"Context: about {used} of {budget_tokens} tokens ({used * 100 // budget_tokens} %)",
+        f"Conversation: {_count(len(view.live_turns), 'turn')}, {_count(len(view.pending), 'message')} waiting",
+        f"Context: {'▓' * filled}{'░' * (BAR_CELLS - filled)} {share:.0%}, "
+        f"about {room.tokens} of {room.budget_tokens} tokens",
+        f"Summary: {_summary(view, room)}",
     ]
     if view.damaged_lines:
         lines.append(f"Damaged lines in the session's file: {view.damaged_lines}")
     return "\n".join(lines)
+
+
+def _summary(view: Transcript, room: Room) -> str:
+    made = view.summary
+    said = f"stands for all before {made.ts[:10]}, by {made.model}" if made else "none yet"
+    if view.is_undone:
+        said = f"{said}; the last one was undone"
+    if room.is_summarising:
+        return f"{said}; one is being made"
+    if room.fault:
+        wait = f"I try again in {round(room.pause_seconds)} s" if room.pause_seconds else "I try again when it is due"
+        return f"{said}. The last try failed: {room.fault.rstrip('.')}. {wait}; nothing is lost, all of it is on disk"
+    return said
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from agentd.conversation.commands import parse_command
 from agentd.conversation.notices import stale_retry_text, stale_text
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.quiet import BACKLOG_SECONDS, PART_SECONDS
 from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Command, Delete, Edit, Failure, FileAttachment, Source, UserMessage
@@ -22,6 +23,7 @@ from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 __all__ = [
     "RETRY",
     "Question",
+    "announced_seconds",
     "build_change",
     "build_record",
     "is_stale",
@@ -95,10 +97,15 @@ class Question:
     trace: str
     retries: bool = False
 
-    def earlier(self, view: Transcript) -> list[PastTurn]:
-        """Return the turns that the prompt holds before it."""
+    @property
+    def author(self) -> str:
+        """Return who wrote it, by the platform's id; "" where that is not on record."""
+        return _author(self.messages[-1]) or ""
+
+    def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
+        """Return those of the settled turns that the prompt holds before it."""
         asked = self.messages[0].seq
-        return [turn for turn in view.live_turns if not (self.retries and turn.messages[0].seq == asked)]
+        return [turn for turn in turns if not (self.retries and turn.messages[0].seq == asked)]
 
 
 def next_question(view: Transcript, most: int) -> Question | None:
@@ -177,6 +184,13 @@ def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
 def is_stale(inbound: InboundMessage, now: datetime, limit_minutes: float) -> bool:
     """Tell whether what comes in was sent too long ago to be answered unasked."""
     return (now - inbound.sent_at).total_seconds() > limit_minutes * 60
+
+
+def announced_seconds(inbound: InboundMessage, now: datetime, limit_minutes: float) -> float:
+    """Return how long the next turn waits for what this message says is about to come; never for anything else."""
+    if inbound.goes_on:
+        return PART_SECONDS
+    return BACKLOG_SECONDS if is_stale(inbound, now, limit_minutes) else 0.0
 
 
 def _is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:

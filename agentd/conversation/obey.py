@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from agentd.context.prompt import build_prompt
-from agentd.conversation.commands import help_text, start_text, status_text, unknown_text
+from agentd.context.prompt import estimate_past
+from agentd.conversation.commands import Room, help_text, start_text, status_text, unknown_text
+from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
-from agentd.conversation.turn import Turn, budget_tokens
+from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.records import Command, Failure, Record, Reset
 from agentd.transcript.store import Session
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 NEW_TEXT = "A new conversation. What was said before stays on disk."
 ARGS_TEXT = " What you wrote after /new was not taken as a message: send it by itself."
+UNDONE_TEXT = "The last summary is undone: what it stood for is back as it was said, as far as there is room."
+NOTHING_TO_UNDO = "There is no summary to undo: this conversation is all as it was said."
 CUT_TEXT = f"{NEW_TEXT} The reply that was under way is stopped."
 
 
@@ -37,6 +40,7 @@ class Scene:
     wiring: Wiring
     session: Session
     outbox: Outbox
+    compactor: Compactor
     turn: Turn | None
 
 
@@ -53,6 +57,11 @@ async def obey(command: Command, scene: Scene) -> None:
             text = "There is no reply to stop."
         case "new":
             text = await _begin_anew(command, scene) + (ARGS_TEXT if command.args else "")
+        case "compact":
+            answer = await _compact(command, scene)
+            if answer is None:
+                return  # it is said once that is done
+            text = answer
         case "status":
             text = _status(scene)
         case "help":
@@ -106,9 +115,24 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
     return CUT_TEXT if waiting or scene.turn is not None else NEW_TEXT
 
 
+async def _compact(command: Command, scene: Scene) -> str | None:
+    """Summarise what is old, or take the last summary back; None while the former is being done."""
+    match command.args.lower():
+        case "":
+            return scene.compactor.ask(command.seq)
+        case "undo" if command.seq in scene.session.view.acted:
+            return UNDONE_TEXT
+        case "undo":
+            summary = await scene.compactor.undo(command)
+            return NOTHING_TO_UNDO if summary is None else UNDONE_TEXT
+        case _:
+            return f"/compact takes nothing behind it, or undo: I do not know “{command.args[:40]}”."
+
+
 def _status(scene: Scene) -> str:
-    wiring, view = scene.wiring, scene.session.view
-    budget = budget_tokens(wiring)
-    is_shared = scene.session.key.is_shared
-    prompt = build_prompt(wiring.settings.system_prompt, view.live_turns, (), budget, names_authors=is_shared)
-    return status_text(view, prompt.messages, model=wiring.provider.model, budget_tokens=budget)
+    compactor, view = scene.compactor, scene.session.view
+    budget = compactor.extent.budget
+    tokens = estimate_past(scene.wiring.settings.system_prompt, past_of(scene.session), budget)
+    counted = int(tokens * compactor.factor), int(budget.tokens * compactor.factor)
+    room = Room(*counted, compactor.fault, compactor.pause_seconds, compactor.is_busy)
+    return status_text(view, room, model=scene.wiring.provider.model)

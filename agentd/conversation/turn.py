@@ -11,38 +11,41 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import structlog
+from msgspec import UNSET, UnsetType
 
-from agentd.context.prompt import build_prompt
+from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
+from agentd.conversation.account import Account, OverBudget
+from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.enclosing import load_images
 from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Ending, Outbox
+from agentd.conversation.patience import Cut, CutOff, Patience
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
-__all__ = ["Turn", "budget_tokens", "question_size"]
+__all__ = ["Turn", "question_size"]
 
 log = structlog.get_logger()
 
 IMAGE_TOKENS = 1_500
 """What one image costs at most with the model servers that look at them, as they scale it."""
 
-Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
+MOST_WAITS = 2
+"""For the summary that is being made, and for one that makes as much room as this turn needs."""
 
-
-class _CutOff(Exception):
-    """The wait for the provider was ended from outside, or by the clock."""
+TAIL_SHARE = 0.8
+"""Of the room beside the message to answer: the summary that is to come may be longer than the one before."""
 
 
 @dataclass(slots=True)
@@ -51,16 +54,10 @@ class _Progress:
 
     text: str = ""
     finished: Finished | None = None
+    factor: float | UnsetType = UNSET
+    """What was learnt of the estimate."""
     ending: Ending | None = None
     """The reply's record, once nothing can end the turn otherwise."""
-
-
-def budget_tokens(wiring: Wiring) -> int:
-    """Return what the prompt may cost: the smaller context of the two, less the room kept for the reply."""
-    context = min(
-        wiring.settings.max_context_tokens, wiring.provider.context_tokens or wiring.settings.max_context_tokens
-    )
-    return max(context - wiring.max_output_tokens, context // 4)
 
 
 def question_size(settings: AgentSettings) -> int:
@@ -71,19 +68,29 @@ def question_size(settings: AgentSettings) -> int:
 class Turn:
     """One turn of a session, from the messages that wait to the delivered reply."""
 
-    def __init__(self, wiring: Wiring, session: Session, outbox: Outbox, question: Question, quiet: Quiet) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        session: Session,
+        outbox: Outbox,
+        compactor: Compactor,
+        question: Question,
+        quiet: Quiet,
+    ) -> None:
         """Answer this; more messages may join until something is visible, and what is announced is waited for."""
         self._wiring = wiring
         self._session = session
         self._outbox = outbox
+        self._compactor = compactor
+        self._account = Account(wiring, session)
         self._settings = wiring.settings
-        self._deadline = wiring.monotonic() + self._settings.turn_timeout_seconds
-        self._cut: Cut | None = None
-        self._scope: asyncio.Timeout | None = None
+        self._patience = Patience(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
+        self.reported_tokens = 0
+        """What the provider counted of the prompt; 0 where it did not say."""
         self.message_ids: tuple[str, ...] = ()
         self.ended = asyncio.Event()
 
@@ -99,7 +106,7 @@ class Turn:
         """
         wider = next_question(self._session.view, question_size(self._settings))
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
-        if not joins or self._question.retries or self._cut not in (None, "joined"):
+        if not joins or self._question.retries or self._patience.why not in (None, "joined"):
             return False
         if self._settings.when_busy == "interrupt":
             return True
@@ -109,10 +116,7 @@ class Turn:
 
     def cut(self, why: Cut) -> None:
         """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
-        if self._cut in (None, "joined"):
-            self._cut = why
-            if self._scope is not None and not self._scope.expired():  # else the wait is ending already
-                self._scope.reschedule(asyncio.get_running_loop().time())
+        self._patience.cut(why)
 
     async def run(self) -> None:
         """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
@@ -138,18 +142,20 @@ class Turn:
                 try:
                     await self._hear_out()
                     await self._stream(progress)
-                except _CutOff:
+                except CutOff:
                     if self._reply.fault is not None:
                         raise self._reply.fault from None
-                    if self._cut != "joined":
-                        return self._cut or "timeout", ""
-                    self._cut = None
+                    if self._patience.why != "joined":
+                        return self._patience.why or "timeout", ""
+                    self._patience.renew()
                     self._void(progress)
                     self._widen()
                 else:
                     return self._verdict(progress)
         except StorageError:
             raise  # no bug: the disk refused a draft
+        except OverBudget as refusal:
+            return "budget", str(refusal)
         except ProviderError as fault:
             log.warning("provider_failed", fault=str(fault))
             return "provider", str(fault)
@@ -175,80 +181,79 @@ class Turn:
     async def _hear_out(self) -> None:
         """Wait for what is announced."""
         while seconds := self._quiet.left_seconds:
-            async with self._interruptible():
+            async with self._patience.waiting():
                 await asyncio.sleep(seconds)
 
     async def _stream(self, progress: _Progress) -> None:
-        budget = budget_tokens(self._wiring)
+        budget = self._compactor.extent.budget
         try:
             await self._stream_within(budget, progress)
         except ContextTooLong:
-            log.warning("context_too_long", budget_tokens=budget)
+            log.warning("context_too_long", budget_tokens=budget.tokens)
             self._void(progress)
-            await self._stream_within(budget // 2, progress)
+            await self._make_room(None)
+            await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
-    async def _stream_within(self, budget_tokens: int, progress: _Progress) -> None:
-        asked = self._question
-        images = await load_images(asked.messages, self._session.key, self._wiring.enclosures)
-        earlier = asked.earlier(self._session.view)
-        room = budget_tokens - len(images) * IMAGE_TOKENS
-        prompt = build_prompt(
-            self._settings.system_prompt,
-            earlier,
-            asked.messages,
-            max(room, budget_tokens // 2),
-            names_authors=self._session.key.is_shared,
-        )
+    async def _stream_within(self, budget: Budget, progress: _Progress) -> None:
+        images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
+        room = max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2)
+        prompt = self._build_prompt(replace(budget, tokens=room))
+        for _ in range(MOST_WAITS):
+            if not prompt.omitted_turns:
+                break
+            await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
+            prompt = self._build_prompt(replace(budget, tokens=room))
+        self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
-        async with self._slot(), _closing(self._wiring.provider.stream(request), progress) as events:
-            while progress.finished is None:
-                async with self._interruptible():
-                    event = await anext(events)
-                match event:
-                    case TextDelta():
-                        progress.text += event.text
-                        self._reply.grow(progress.text)
-                    case Restarted():
-                        self._void(progress)
-                    case Finished():
-                        progress.finished = event
+        async with (
+            self._patience.holding(self._wiring.slots),
+            _closing(self._wiring.provider.stream(request), progress) as events,
+        ):
+            try:
+                await self._listen(events, progress)
+            finally:
+                self._book(prompt.tokens, progress, has_images=bool(images))
             reason, _ = self._verdict(progress)
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which takes its time
+
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress) -> None:
+        while progress.finished is None:
+            async with self._patience.waiting():
+                event = await anext(events)
+            match event:
+                case TextDelta():
+                    progress.text += event.text
+                    self._reply.grow(progress.text)
+                case Restarted():
+                    self._void(progress)
+                case Finished():
+                    progress.finished = event
+
+    def _book(self, prompt_tokens: int, progress: _Progress, *, has_images: bool) -> None:
+        """Count what was asked for and answered, as far as it was; what brought no word is taken for free."""
+        usage = progress.finished.usage if progress.finished else Usage()
+        if progress.finished or progress.text:
+            self._account.book(self._question.author, prompt_tokens, usage, progress.text)
+        if progress.finished and not has_images:
+            progress.factor = self._account.learn(prompt_tokens, usage)
+            self.reported_tokens = usage.input_tokens
+
+    def _build_prompt(self, budget: Budget) -> Prompt:
+        past = past_of(self._session)
+        earlier = self._question.earlier(past.turns)
+        return build_prompt(self._settings.system_prompt, replace(past, turns=earlier), self._question.messages, budget)
+
+    async def _make_room(self, tail_tokens: int | None) -> None:
+        async with self._patience.waiting():
+            await self._compactor.make_room(tail_tokens)
 
     def _void(self, progress: _Progress) -> None:
         """Forget what the model has said: it begins anew."""
         progress.text = ""
         self._reply.void()
-
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        async with self._interruptible():
-            await self._wiring.slots.acquire()
-        try:
-            yield
-        finally:
-            self._wiring.slots.release()
-
-    @asynccontextmanager
-    async def _interruptible(self) -> AsyncIterator[None]:
-        """Turn `cut`, and the turn's deadline, into `_CutOff` while the body waits."""
-        if self._cut is not None:
-            raise _CutOff
-        left = self._deadline - self._wiring.monotonic()
-        scope = asyncio.timeout(max(left, 0))
-        try:
-            async with scope:
-                self._scope = scope
-                yield
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            raise _CutOff from None
-        finally:
-            self._scope = None
 
     @staticmethod
     def _verdict(progress: _Progress) -> tuple[str, str]:
@@ -269,6 +274,7 @@ class Turn:
             usage=TokenUsage(
                 input_tokens=done.usage.input_tokens if done else 0,
                 output_tokens=done.usage.output_tokens if done else 0,
+                factor=progress.factor,
             ),
             trace=self.trace,
         )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
@@ -13,7 +15,21 @@ from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
 
-__all__ = ["Wiring"]
+__all__ = ["SummaryTimes", "Wiring"]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryTimes:
+    """How long a summary may keep anybody."""
+
+    call_seconds: float = 120.0
+    """One of them: the next step of a job has its own time."""
+    wait_seconds: float = 20.0
+    """A full turn waits so long after the job began, and then goes on without what does not fit."""
+    first_pause_seconds: float = 30.0
+    """Until the next try after a job that failed; twice as long each time ..."""
+    last_pause_seconds: float = 600.0
+    """... up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,8 @@ class Wiring:
     store: SessionStore
     enclosures: Enclosures
     provider: Provider
+    background: Provider
+    """Who makes summaries."""
     front: Front
     max_output_tokens: int
     temperature: float
@@ -32,6 +50,13 @@ class Wiring:
     stale_after_minutes: float
     slots: asyncio.Semaphore
     """Turns that may ask the provider at once."""
+    background_slots: asyncio.Semaphore
+    """Summaries that may be made at once: turns do not wait for them."""
+    calibration: Calibration
+    spending: Spending
+    count_compaction: Callable[[str], None]
+    """Takes in whether a summary was `made`, or `failed`."""
     clock: Clock
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
+    summary_times: SummaryTimes = SummaryTimes()

@@ -58,10 +58,14 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; zero where it did not say."""
+    """Tokens as the provider counted them; zero where it did not say.
+
+    Of the input, `cached_input_tokens` were read from the server's cache, which costs a fraction.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_input_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

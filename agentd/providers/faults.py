@@ -35,8 +35,12 @@ _STATUS_OF = {
     "insufficient_quota": 429,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "request_too_large": 413,
 }
 """What the names that stand for a status inside a stream mean; any other fault there is the server's own."""
+
+_NO_CREDIT = "credit balance is too low"
+"""Anthropic's words, under a status that says nothing of it."""
 
 # One alternative for each family of wordings; some of the servers that use it stand beside it.
 _TOO_LONG = re.compile(
@@ -55,12 +59,16 @@ _TOO_LONG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who was asked: `host` with its port if it has one, `base_url` fit to be shown, the key to keep quiet about."""
+    """Who was asked: `host` with its port if it has one, `base_url` fit to be shown, the key to keep quiet about.
+
+    `section` is the one of the settings that names it: what a person is told to change stands there.
+    """
 
     host: str
     base_url: str
     model: str
     key: str = field(default="", repr=False)
+    section: str = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +125,12 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None
 def build_error(fault: Fault, server: Server) -> ProviderError:
     """Decide what to do about a fault, and say it."""
     the_server = f"the model's server at {server.host}"
-    status = fault.status
+    status, key = fault.status, f"{server.section}.api_key"
     if _is_too_long(fault):
         return ContextTooLong(f"the conversation is too long for {server.model} at {server.host}: shorten it")
-    if status == 402 or "insufficient_quota" in fault.names:
+    if status == 402 or "insufficient_quota" in fault.names or _NO_CREDIT in fault.message.lower():
         return ProviderRefused(
-            f"the account at {server.host} has no credit left: add credit there, or set another provider.api_key"
+            f"the account at {server.host} has no credit left: add credit there, or set another {key}"
         )
     if status == 429:
         return ProviderRetryable(f"{the_server} gets too many requests: try again later", fault.retry_after_seconds)
@@ -147,21 +155,22 @@ def clean_text(text: str, key: str) -> str:
 
 def _refusal(fault: Fault, server: Server) -> str:
     said = clean_text(fault.message, server.key)
+    section = server.section
     quoted = f" (it said: {said})" if said else ""
     match fault.status:
         case 401:
-            return "refused the key: set provider.api_key"  # without its words: they often quote the key
+            return f"refused the key: set {section}.api_key"  # without its words: they often quote the key
         case 403:
-            return f"refused the key: set provider.api_key{quoted}"
+            return f"refused the key: set {section}.api_key{quoted}"
         case 404:
             return (
                 f"knows no model {server.model} under {server.base_url}: "
-                f"check provider.model and provider.base_url{quoted}"
+                f"check {section}.model and {section}.base_url{quoted}"
             )
         case status if status < 400:
-            return f"has moved (HTTP {status}): check provider.base_url"
+            return f"has moved (HTTP {status}): check {section}.base_url"
         case status:
-            return f"refused the request (HTTP {status}): {said or 'check provider.model and provider.base_url'}"
+            return f"refused the request (HTTP {status}): {said or f'check {section}.model and {section}.base_url'}"
 
 
 def _is_too_long(fault: Fault) -> bool:

@@ -1,172 +1,22 @@
-"""Asks a server that speaks OpenAI's Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and their like.
-
-One request is one stream; nothing is retried here, except that an optional parameter which the model turns out
-not to know is left out from then on, and the request is made again at once.
-"""
+"""Servers that speak OpenAI's Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and their like."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import UTC, datetime
+from agentd.providers.openai_wire import OPTIONAL, build_body, parse_piece
+from agentd.providers.remote import Dialect
 
-import httpx
-import structlog
+__all__ = ["OPENAI"]
 
-from agentd.providers.base import CompletionRequest, Event
-from agentd.providers.errors import ProviderRefused, ProviderRetryable
-from agentd.providers.faults import build_error, parse_fault, parse_retry_after
-from agentd.providers.openai_wire import (
-    IMAGES,
-    MAX_BODY_BYTES,
-    StreamedReply,
-    build_body,
-    parse_completion,
-    parse_refused_parameter,
-    refuses_images,
-    sees_no_images,
+
+def _build_headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+OPENAI = Dialect(
+    base_url="https://api.openai.com/v1",
+    path="/chat/completions",
+    build_headers=_build_headers,
+    build_body=build_body,
+    parse_piece=parse_piece,
+    optional=OPTIONAL,
 )
-from agentd.providers.settings import ModelSettings
-from agentd.providers.transport import (
-    CONNECTION_FAULTS,
-    build_server,
-    explain,
-    open_client,
-    parse_url,
-    read_at_most,
-    read_pieces,
-)
-
-__all__ = ["OpenAIProvider", "open_openai"]
-
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
-
-MAX_FAULT_BYTES = 64 * 1024
-"""Of an error's body; one that is longer is a web page."""
-
-COUNTS_SECONDS = 5.0
-"""The reply is complete before its token counts come: nobody waits longer than this for them."""
-
-REST_SECONDS = 0.1
-"""An answer that goes on for longer after its reply is not waited for: the next request makes a connection anew."""
-
-MAX_REST_BYTES = 64 * 1024
-"""The end of a stream has a few bytes."""
-
-_log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def open_openai(settings: ModelSettings) -> AsyncIterator[OpenAIProvider]:
-    """Open the connections to one model's server, for as long as the block lasts."""
-    async with open_client(settings) as client:
-        yield OpenAIProvider(client, settings)
-
-
-class OpenAIProvider:
-    """One model behind one Chat Completions address."""
-
-    def __init__(
-        self, client: httpx.AsyncClient, settings: ModelSettings, counts_seconds: float = COUNTS_SECONDS
-    ) -> None:
-        """Ask through `client`, which the caller closes."""
-        self.model = settings.model
-        self.context_tokens: int | None = None
-        self._client = client
-        self._base_url = settings.base_url or DEFAULT_BASE_URL
-        self._timeout_seconds = settings.timeout_seconds
-        self._counts_seconds = counts_seconds
-        self._server = build_server(settings, self._base_url)
-        self._refused: frozenset[str] = frozenset()
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and yield the reply as it comes."""
-        async with self._asked(request) as response:
-            media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type == "text/html":
-                raise ProviderRetryable(
-                    f"the model's server at {self._server.host} answered with a web page: "
-                    "try again later, and check provider.base_url"
-                )
-            if media_type == "application/json":
-                body = await read_at_most(response, self._server, MAX_BODY_BYTES + 1)
-                for event in parse_completion(body, self._server):
-                    yield event
-                return
-            async with aclosing(self._read(response)) as events:
-                async for event in events:
-                    yield event
-
-    async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
-        reply = StreamedReply(self._server)
-        async with aclosing(read_pieces(response, self._server)) as pieces:
-            try:
-                while not reply.closed:
-                    async with asyncio.timeout(self._counts_seconds if reply.complete else None):
-                        piece = await anext(pieces, b"")
-                    if not piece:
-                        break
-                    for event in reply.feed(piece):
-                        yield event
-            except (httpx.TransportError, TimeoutError):
-                if not reply.complete:  # otherwise only the token counts are missing
-                    raise
-            try:
-                for event in reply.finish():
-                    yield event
-            finally:
-                if reply.closed:
-                    await _read_out(pieces)
-
-    @asynccontextmanager
-    async def _asked(self, request: CompletionRequest) -> AsyncIterator[httpx.Response]:
-        """Make the request and give the answer that was no refusal; translate whatever goes wrong meanwhile."""
-        left_out: frozenset[str] = frozenset()
-        try:
-            while True:
-                refused = self._refused | left_out
-                async with self._client.stream(
-                    "POST",
-                    parse_url(self._base_url, "/chat/completions"),
-                    content=build_body(request, self.model, refused),
-                    headers=self._headers(),
-                ) as response:
-                    if response.is_success:
-                        yield response
-                        return
-                    left_out |= {await self._learn(response, request, refused)}
-        except CONNECTION_FAULTS as exc:
-            raise explain(exc, self._server, self._timeout_seconds) from exc
-
-    async def _learn(self, response: httpx.Response, request: CompletionRequest, refused: frozenset[str]) -> str:
-        """Return what was refused, and remember it where that was not about this request alone; raise for the rest."""
-        body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
-        wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
-        fault = parse_fault(response.status_code, body, wait_seconds)
-        name = IMAGES if refuses_images(fault, request, refused) else parse_refused_parameter(fault, refused)
-        if name is None:
-            raise build_error(fault, self._server)
-        if name != IMAGES or sees_no_images(fault):
-            self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile
-        _log.info("provider_parameter_dropped", host=self._server.host, model=self.model, parameter=name)
-        return name
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "text/event-stream, application/json", "Content-Type": "application/json"}
-        if key := self._server.key:
-            if not (key.isascii() and key.isprintable()):
-                raise ProviderRefused("provider.api_key has characters that no key has: copy it again")
-            headers["Authorization"] = f"Bearer {key}"
-        return headers
-
-
-async def _read_out(pieces: AsyncIterator[bytes]) -> None:
-    """Read what may still come of an answer whose reply is whole: only then can its connection be used again."""
-    read_bytes = 0
-    with suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(REST_SECONDS):
-            async for piece in pieces:
-                read_bytes += len(piece)
-                if read_bytes > MAX_REST_BYTES:
-                    return

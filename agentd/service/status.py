@@ -12,7 +12,7 @@ import msgspec
 from agentd.service.control import Caller
 from channels.base import Channel
 
-__all__ = ["ChannelStatus", "Status", "Watch", "say_status"]
+__all__ = ["ChannelStatus", "ModelStatus", "Status", "Watch", "say_status"]
 
 _STATM = Path("/proc/self/statm")
 
@@ -27,6 +27,16 @@ class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What was passed over, by what it was."""
 
 
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several models that stand in for each other, by the section that names it; `fault` is its last one."""
+
+    name: str
+    model: str
+    fault: str
+    pause_seconds: float
+    """For how long it is not asked."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole daemon; `waiting` are the messages that no reply was made for yet, of the sessions in memory."""
 
@@ -36,6 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
     waiting: int
     channels: list[ChannelStatus]
+    models: list[ModelStatus] = []
 
 
 class Watch:
@@ -46,12 +57,14 @@ class Watch:
         version: str,
         channels: Mapping[str, Channel],
         count: Callable[[], tuple[int, int]],
+        look_at_models: Callable[[], list[ModelStatus]],
         monotonic: Callable[[], float],
     ) -> None:
         """Begin now; `count` tells the sessions in memory, and the messages that wait in them."""
         self._version = version
         self._channels = channels
         self._count = count
+        self._look_at_models = look_at_models
         self._monotonic = monotonic
         self._began = monotonic()
 
@@ -65,6 +78,7 @@ class Watch:
             sessions=sessions,
             waiting=waiting,
             channels=[_look_at(name, channel) for name, channel in self._channels.items()],
+            models=self._look_at_models(),
         )
 
     async def tell(self, request: Mapping[str, object], caller: Caller) -> int:
@@ -84,6 +98,9 @@ def say_status(status: Status) -> list[str]:
         heard = "not heard from yet" if channel.silent_seconds is None else f"heard {_span(channel.silent_seconds)} ago"
         lines.append(f"{channel.name}: {channel.fault or 'well'} ({heard})")
         lines += [f"    passed over, {what}: {times}" for what, times in sorted(channel.counts.items())]
+    for model in status.models:
+        pause = f" (not asked for another {_span(model.pause_seconds)})" if model.pause_seconds else ""
+        lines.append(f"{model.name}, {model.model}: {model.fault or 'well'}{pause}")
     return lines
 
 

@@ -14,6 +14,12 @@ from agentd.settings.shape import Key
 
 __all__ = ["Contradiction", "find_contradictions"]
 
+_REACHED_BY = {
+    "openai": ("base_url", "the server's address up to and with /v1, for example http://127.0.0.1:8080/v1"),
+    "anthropic": ("api_key", "the key, or the base_url of a server of your own"),
+}
+"""Where neither address nor key is given: which key is missing, and what to write there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
@@ -74,13 +80,15 @@ def _reserve(key: Key, model: ModelSettings, settings: Settings) -> Iterator[Con
 def _model(key: Key, model: ModelSettings) -> Iterator[Contradiction]:
     if model.base_url and not model.base_url.startswith(("http://", "https://")):
         yield Contradiction(((*key, "base_url"),), "must start with http:// or https://")
-    if model.kind != "openai":
+    if model.kind == "local":
         return
     if not model.base_url and not model.api_key:
-        hint = 'missing; for kind "openai" write the server\'s address up to and with /v1'
-        yield Contradiction(((*key, "base_url"), (*key, "kind")), f"{hint}, for example http://127.0.0.1:8080/v1")
+        name, hint = _REACHED_BY[model.kind]
+        yield Contradiction(((*key, name), (*key, "kind")), f'missing; for kind "{model.kind}" write {hint}')
+    if model.kind == "anthropic" and model.base_url.rstrip("/").endswith("/v1"):
+        yield Contradiction(((*key, "base_url"),), 'for kind "anthropic" it is the server\'s root, without /v1')
     if not model.model:
-        hint = 'missing; for kind "openai" write the model\'s name as the server knows it'
+        hint = f'missing; for kind "{model.kind}" write the model\'s name as the server knows it'
         yield Contradiction(((*key, "model"), (*key, "kind")), hint)
 
 

@@ -7,14 +7,9 @@ from agentd.settings.model import Settings
 __all__ = ["find_dormant"]
 
 DORMANT = (
-    "agent.keep_recent_messages",
-    "agent.max_history_messages",
-    "limits.",
     "memory.",
-    "provider.background",
-    "provider.fallbacks",
     "storage.",
-    "tasks.",
+    "tasks.max_attempts",
 )
 """Keys, and sections with their dot, of parts that are not there yet."""
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-__all__ = ["Coverage", "digest_lines"]
+from agentd.transcript.lines import Line
+from agentd.transcript.records import UNNUMBERED, Damaged, Reset, UserMessage, parse_line
+
+__all__ = ["Cover", "Coverage", "digest_lines"]
 
 
 def digest_lines(lines: Iterable[bytes]) -> str:
@@ -53,3 +57,43 @@ class Coverage:
             self._digests[start, seq] = self._running[start].hexdigest()
         if start in self._lost or seq >= max(self._ends[start]):
             self._open.discard(start)
+
+
+@dataclass(slots=True)
+class Cover:
+    """The digest of what a conversation's summaries cover, from its first message on; it grows with them."""
+
+    start: int | None = None
+    """The seq of the first message; None: the first after the last reset, which is looked for."""
+    to: int = -1
+    offset: int = 0
+    """Where the first line stands that is not taken in."""
+    is_given: bool = field(init=False)
+    _next_seq: int = 0
+    _running: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        self.is_given = self.start is not None
+
+    def extend(self, lines: Iterable[Line], to: int) -> str:
+        """Take in the lines from `offset` on up to the record with the seq `to`, and return the digest."""
+        begin = self.offset
+        for line in lines:
+            record = parse_line(line.content) if line.content and line.content.strip() else None
+            if line.content is not None and record is not None and not isinstance(record, Damaged):
+                seq = self._next_seq if record.seq == UNNUMBERED else record.seq
+                if seq > to:
+                    break
+                self._next_seq = max(self._next_seq, seq + 1)
+                self._see(record, seq, line.content)
+            self.offset = begin + line.end
+        self.to = to
+        return self._running.hexdigest()
+
+    def _see(self, record: object, seq: int, line: bytes) -> None:
+        if isinstance(record, Reset) and self.to < 0 and not self.is_given:
+            self.start, self._running = None, hashlib.sha256()
+        if isinstance(record, UserMessage) and self.start is None:
+            self.start = seq
+        if self.start is not None and seq >= self.start:
+            self._running.update(line + b"\n")

@@ -119,7 +119,15 @@ class Names(Protocol):
         ...
 
 
-class Disk(Contents, Names, Protocol):
+class Spans(Protocol):
+    """The bytes of session files from the front; every method may block."""
+
+    def blocks(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes of a file from `start` to `end`, block by block. Raises OSError, also where some are gone."""
+        ...
+
+
+class Disk(Contents, Names, Spans, Protocol):
     """Where the store keeps its sessions."""
 
 
@@ -264,7 +272,7 @@ class FileDisk:
 
     def _can_be_read(self, path: Path, *, or_raise: bool) -> bool:
         try:
-            for _ in self._blocks(path):
+            for _ in self._all_blocks(path):
                 pass
         except OSError as fault:
             # What is as true of the next file says nothing of this one: its history is not left behind for that.
@@ -278,7 +286,7 @@ class FileDisk:
         try:
             for target in (aside, path):
                 with _opened(self._os, fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SESSION_FILE) as fd:
-                    for block in self._blocks(path):
+                    for block in self._all_blocks(path):
                         self._write_all(fd, block)
                     self._os.fsync(fd)
                 self._os.rename(fresh, target)
@@ -288,8 +296,16 @@ class FileDisk:
                     self._os.unlink(target)
             raise
 
-    def _blocks(self, path: Path) -> Iterator[bytes]:
-        """Yield the bytes of a file, of which none may be missing."""
+    def blocks(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes of a span of a file."""
+        with _opened(self._os, path, os.O_RDONLY | _SESSION_FILE) as fd:
+            while start < end and (block := self._os.pread(fd, min(READ_BLOCK_BYTES, end - start), start)):
+                yield block
+                start += len(block)
+        if start < end:
+            raise FileChanged(f"{path.name} became shorter while it was read")
+
+    def _all_blocks(self, path: Path) -> Iterator[bytes]:
         with _opened(self._os, path, os.O_RDONLY | _SESSION_FILE) as fd:
             length, start = self._os.fstat(fd).st_size, 0
             while block := self._os.pread(fd, READ_BLOCK_BYTES, start):

@@ -28,6 +28,13 @@ class MemoryDisk:
         """Yield the lines of the first `end` bytes, last first."""
         yield from reversed(bytes(self._contents.get(path, b"")[:end]).split(b"\n"))
 
+    def blocks(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes of a span of a file, as one block."""
+        content = bytes(self._contents.get(path, b"")[start:end])
+        if len(content) < end - start:
+            raise FileChanged(f"{path.name} became shorter while it was read")
+        yield content
+
     def start(self, path: Path) -> tuple[int, bytes]:
         """Return the length of a file and its first bytes."""
         content = self._contents.get(path, b"")

@@ -70,7 +70,8 @@ class Horizon:
     """Tells, fed with records from the newest back, what those before can still matter for.
 
     The live part reaches back to the last reset, or to the end of what the compaction in force covers, and no
-    further than a prompt can: `most_characters` of text. It holds all that is unsettled (`settling.Boundary`).
+    further than a prompt can: `most_characters` of text, of which one message takes half at most, since a longer one is
+    cut there. It holds all that is unsettled (`settling.Boundary`).
     A record without a seq says nothing of where it stands: then only the start of the file will do.
     """
 
@@ -107,11 +108,11 @@ class Horizon:
         match record:
             case UserMessage():
                 self.accepted += 1
-                self._characters += len(record.content)
+                self._count(record.content)
             case Command():
                 self.accepted += 1
             case AssistantMessage() | Failure():
-                self._characters += len(record.content) if isinstance(record, AssistantMessage) else 0
+                self._count(record.content if isinstance(record, AssistantMessage) else "")
                 self._oldest_answered = min(self._oldest_answered, *record.answers, record.seq)
             case Undo():
                 self._undone.add(record.of)
@@ -119,9 +120,13 @@ class Horizon:
                 # What came between `/new` and this belongs to the new conversation.
                 self._live_from = min(record.seq, self._oldest_answered)
             case Compaction() if self._live_from is None and record.seq not in self._undone:
-                self._live_from = record.covers[1]
+                if record.covers[1] < record.seq:  # else it is damaged, and the view ignores it
+                    self._live_from = record.covers[1]
             case _:
                 pass
+
+    def _count(self, text: str) -> None:
+        self._characters += min(len(text), self._most_characters // 2)
 
 
 def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS) -> Loaded:

@@ -86,6 +86,8 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
 
     input_tokens: int = 0
     output_tokens: int = 0
+    factor: float | msgspec.UnsetType = msgspec.UNSET
+    """How many it counts for one that was estimated, as far as the conversation has learnt by then."""
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):

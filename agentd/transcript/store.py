@@ -16,10 +16,12 @@ from aiofiles.os import wrap
 from agentd.errors import StorageError
 from agentd.transcript.asides import Mender
 from agentd.transcript.clock import Clock
+from agentd.transcript.coverage import Cover
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
 from agentd.transcript.faults import FileChanged, WrongKey, fault_sentence
 from agentd.transcript.hearing import Heard, find_heard
 from agentd.transcript.key import SessionKey
+from agentd.transcript.lines import cut_lines
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids, parse_header
@@ -79,6 +81,7 @@ class SessionStore:
         self._ids = on(threads.readers, self._ids_now)
         self._search = on(threads.readers, self._search_now)
         self._heard = on(threads.readers, self._heard_now)
+        self._cover = on(threads.readers, self._cover_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._searched = Searched()
@@ -171,6 +174,24 @@ class SessionStore:
         """
         return await self._writer.enqueue(session, *records)
 
+    async def cover(self, session: Session, to: int) -> tuple[int, str]:
+        """Return from which message on a compaction that ends with the message `to` covers, and its digest.
+
+        Raises StorageError where the file cannot be read, or was changed meanwhile.
+        """
+        view, cover, start = session.view, session.cover, _first_seq(session.view)
+        if cover is None or cover.start != start or cover.to >= to:
+            cover = Cover(start)
+        try:
+            digest = await self._cover(session.path, cover, session.length, to)
+        except OSError as fault:
+            session.cover = None
+            raise StorageError(fault_sentence(fault)) from fault
+        if session.view is not view or cover.start is None:
+            raise StorageError("the session's file was changed meanwhile")
+        session.cover = cover
+        return cover.start, digest
+
     async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
         """Run a job that changes these files, on the writer's thread; return or raise what it does.
 
@@ -250,8 +271,19 @@ class SessionStore:
     def _heard_now(self, channel: str) -> list[Heard]:
         return find_heard(self._disk, self.folder, channel)
 
+    def _cover_now(self, path: Path, cover: Cover, length: int, to: int) -> str:
+        return cover.extend(cut_lines(self._disk.blocks(path, cover.offset, length)), to)
+
     def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
         return search(self._disk, self.folder, known)
+
+
+def _first_seq(view: Transcript) -> int | None:
+    """Return the seq of a conversation's first message; None where that was not read back, or there is none."""
+    if view.summary is not None:
+        return view.summary.covers[0]
+    seqs = [message.seq for turn in view.turns for message in turn.messages]
+    return None if view.is_cut else min([*seqs, *view.pending], default=None)
 
 
 @asynccontextmanager

@@ -90,6 +90,10 @@ class Transcript:
     drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
     """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
+    token_factor: float | None = None
+    """How many tokens the model counts for one that is estimated; None: this conversation has not learnt it yet."""
+    is_undone: bool = False
+    """Whether the newest compaction was revoked, and none was made since."""
     edited: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Messages that were edited or deleted, when last, and to what: an older edit that comes late is ignored."""
     seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
@@ -99,6 +103,8 @@ class Transcript:
     _begun_answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Of replies that are begun and not ended: what they answer, by the first seq."""
     _reset_at: int = UNNUMBERED
+    _begins_at: int = UNNUMBERED
+    """Where the conversation does: at the last reset, or at the first message between its command and it."""
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
         """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
@@ -177,6 +183,12 @@ class Transcript:
         _, to = self.summary.covers
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
+    def forget_covered(self) -> None:
+        """Let go of the turns that the compaction in force covers: whoever revokes it reads the file again."""
+        if self.summary is not None:
+            self.turns = self.live_turns
+            self.is_cut = False
+
     @property
     def last_ended(self) -> Turn | None:
         """Return the newest turn that has an answer, or a failure that took its place: the one that `/retry` means."""
@@ -195,6 +207,8 @@ class Transcript:
         if not end.answers and isinstance(end, AssistantMessage):
             self._end_history(end)
             return
+        if isinstance(end, AssistantMessage) and end.usage.factor is not msgspec.UNSET:
+            self.token_factor = end.usage.factor
         messages = self._take(end.answers)
         repeats = [seq for seq in end.answers if self.commands.pop(seq, None)]
         if messages:
@@ -255,21 +269,28 @@ class Transcript:
         match record:
             case SessionHeader():
                 self.key, self.began = record.key, record.ts
-            case Compaction() if record.covers[1] > self._reset_at:
-                # Else a reset came while the summary was made: what it covers is no part of this conversation.
+            case Compaction() if _counts(record, self._reset_at, self._begins_at):
                 self.compactions.append(record)
+                self.is_undone = False
             case Undo():
                 self.compactions = [kept for kept in self.compactions if kept.seq != record.of]
+                self.is_undone = True
+                self._act(record.source)
             case Reset():
                 self._reset(record)
 
     def _reset(self, record: Reset) -> None:
-        self._reset_at = record.seq
+        self._reset_at, self._begins_at = record.seq, min((record.seq, *self.pending))
         self.turns.clear()
         self._unended.clear()
         self.compactions.clear()
+        self.is_undone, self.token_factor = False, None
         self.edited = {seq: when for seq, when in self.edited.items() if seq in self.pending}
-        self.acted.update(seq for seq, command in self.commands.items() if command.source == record.source)
+        self._act(record.source)
+
+    def _act(self, source: Source | None) -> None:
+        """Take in that what a command does is on record."""
+        self.acted.update(seq for seq, command in self.commands.items() if command.source == source)
 
     def _change(self, record: Edit | Delete) -> None:
         when, content = _change(record)
@@ -304,6 +325,13 @@ def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
     for record in records:
         transcript.apply(record)
     return transcript
+
+
+def _counts(summary: Compaction, reset_at: int, begins_at: int) -> bool:
+    """Tell whether a summary is of this conversation: not where a reset came while it was made, nor where it is damaged
+    so that it would hide what comes after it."""
+    start, end = summary.covers
+    return end < summary.seq and (end > reset_at or start >= begins_at)
 
 
 def _change(record: Edit | Delete) -> tuple[str, str]:

@@ -20,6 +20,7 @@ import structlog
 
 from agentd.errors import StorageError
 from agentd.transcript.clock import Clock, format_time
+from agentd.transcript.coverage import Cover
 from agentd.transcript.disk import Write
 from agentd.transcript.faults import FileChanged, fault_sentence
 from agentd.transcript.key import SessionKey
@@ -55,6 +56,8 @@ class Session:
     """A failed write may have left bytes after `length`."""
     is_unread: bool = False
     """The file was changed, and could not be read since: nothing is appended before it is."""
+    cover: Cover | None = None
+    """The digest of what summaries cover, as far as it was reckoned."""
     older: Older | None = None
     """What was not read of the file; its ids may be needed yet."""
     set_aside: Path | None = None
@@ -64,7 +67,7 @@ class Session:
 
     def take(self, loaded: Loaded) -> None:
         """Become what was read back."""
-        self.view, self.older = loaded.view, loaded.older
+        self.view, self.older, self.cover = loaded.view, loaded.older, None
         self.length, self.torn = loaded.length, not loaded.ends_in_newline
         self.is_unread = False
 

@@ -9,7 +9,8 @@ from contextlib import aclosing
 from aiohttp import web
 
 from agentd.providers.base import CompletionRequest, Finished, PromptMessage
-from agentd.providers.openai import OpenAIProvider, open_openai
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import RemoteProvider, open_remote
 from agentd.providers.settings import ModelSettings
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer
 
@@ -37,7 +38,7 @@ def noting(ports: list[int], *, gate: asyncio.Event | None = None) -> Behaviour:
     return behave
 
 
-async def ask(provider: OpenAIProvider) -> Finished:
+async def ask(provider: RemoteProvider) -> Finished:
     """Ask, and stop to listen at the end of the reply, as a turn does."""
     async with aclosing(provider.stream(REQUEST)) as events:
         while not isinstance(event := await anext(events), Finished):
@@ -47,7 +48,7 @@ async def ask(provider: OpenAIProvider) -> Finished:
 
 async def test_turn_after_turn_goes_over_one_connection() -> None:
     ports: list[int] = []
-    async with OpenAIServer() as server, open_openai(settings(server)) as provider:
+    async with OpenAIServer() as server, open_remote(settings(server), OPENAI, "provider") as provider:
         for _ in range(5):
             server.enqueue(noting(ports))
             assert (await ask(provider)).reason == "stop"
@@ -59,7 +60,7 @@ async def test_turn_after_turn_goes_over_one_connection() -> None:
 async def test_an_answer_that_goes_on_after_its_reply_holds_nobody_up() -> None:
     ports: list[int] = []
     gate = asyncio.Event()
-    async with OpenAIServer() as server, open_openai(settings(server)) as provider:
+    async with OpenAIServer() as server, open_remote(settings(server), OPENAI, "provider") as provider:
         for _ in range(2):
             server.enqueue(noting(ports, gate=gate))
             async with asyncio.timeout(5):
@@ -83,7 +84,7 @@ async def test_a_compressed_answer_that_is_damaged_behind_its_reply_changes_noth
         await call.response.write(packer.flush()[:-8] + b"no crc at all")
         return call.response
 
-    async with OpenAIServer() as server, open_openai(settings(server)) as provider:
+    async with OpenAIServer() as server, open_remote(settings(server), OPENAI, "provider") as provider:
         server.enqueue(behave)
         events = provider.stream(REQUEST)
         while not isinstance(await anext(events), Finished):

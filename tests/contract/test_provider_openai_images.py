@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, Event, Finished, Image, PromptMessage
 from agentd.providers.errors import ProviderError
-from agentd.providers.openai import OpenAIProvider, open_openai
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import RemoteProvider, open_remote
 from agentd.providers.settings import ModelSettings
 from tests.platforms.openai_behaviours import fault, rate_limited
 from tests.platforms.openai_server import OpenAIServer
@@ -30,7 +31,7 @@ async def server() -> AsyncIterator[OpenAIServer]:
 
 
 @pytest.fixture
-async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
+async def provider(server: OpenAIServer) -> AsyncIterator[RemoteProvider]:
     settings = ModelSettings(
         kind="openai",
         base_url=server.base_url,
@@ -40,15 +41,15 @@ async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
         temperature=0.7,
         timeout_seconds=30,
     )
-    async with open_openai(settings) as opened:
+    async with open_remote(settings, OPENAI, "provider") as opened:
         yield opened
 
 
-async def ask(provider: OpenAIProvider, *images: Image) -> list[Event]:
+async def ask(provider: RemoteProvider, *images: Image) -> list[Event]:
     return [event async for event in provider.stream(request(*images))]
 
 
-async def test_images_are_sent_in_the_address_with_their_type(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_images_are_sent_in_the_address_with_their_type(provider: RemoteProvider, server: OpenAIServer) -> None:
     await ask(provider, PICTURE, DRAWING)
 
     [asked] = server.requests
@@ -59,7 +60,7 @@ async def test_images_are_sent_in_the_address_with_their_type(provider: OpenAIPr
     )
 
 
-async def test_a_message_without_images_is_plain_text(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_a_message_without_images_is_plain_text(provider: RemoteProvider, server: OpenAIServer) -> None:
     await ask(provider)
 
     assert server.requests[0].body.messages[-1].images == ()
@@ -76,7 +77,7 @@ async def test_a_message_without_images_is_plain_text(provider: OpenAIProvider, 
     ],
 )
 async def test_a_server_that_refuses_images_is_asked_without_them_from_then_on(
-    provider: OpenAIProvider, server: OpenAIServer, status: int, words: str
+    provider: RemoteProvider, server: OpenAIServer, status: int, words: str
 ) -> None:
     server.enqueue(fault(status, words))
     events = await ask(provider, PICTURE)
@@ -88,7 +89,7 @@ async def test_a_server_that_refuses_images_is_asked_without_them_from_then_on(
 
 
 async def test_a_refusal_that_goes_on_without_images_is_believed(
-    provider: OpenAIProvider, server: OpenAIServer
+    provider: RemoteProvider, server: OpenAIServer
 ) -> None:
     server.enqueue(*[fault(400, "This model does not support image input.")] * 2)
 
@@ -106,7 +107,7 @@ async def test_a_refusal_that_goes_on_without_images_is_believed(
     ],
 )
 async def test_one_bad_image_costs_the_others_nothing(
-    provider: OpenAIProvider, server: OpenAIServer, words: str
+    provider: RemoteProvider, server: OpenAIServer, words: str
 ) -> None:
     server.enqueue(fault(400, words))
     await ask(provider, DRAWING)
@@ -116,7 +117,7 @@ async def test_one_bad_image_costs_the_others_nothing(
 
 
 async def test_a_limit_of_calls_that_names_a_model_with_vision_is_no_word_about_images(
-    provider: OpenAIProvider, server: OpenAIServer
+    provider: RemoteProvider, server: OpenAIServer
 ) -> None:
     server.enqueue(fault(429, "Rate limit reached for gpt-4-vision-preview on tokens per min"))
     with pytest.raises(ProviderError):
@@ -125,7 +126,7 @@ async def test_a_limit_of_calls_that_names_a_model_with_vision_is_no_word_about_
     assert len(server.requests) == 1
 
 
-async def test_other_faults_do_not_cost_the_images(provider: OpenAIProvider, server: OpenAIServer) -> None:
+async def test_other_faults_do_not_cost_the_images(provider: RemoteProvider, server: OpenAIServer) -> None:
     server.enqueue(rate_limited("1"))
     with pytest.raises(ProviderError):
         await ask(provider, PICTURE)

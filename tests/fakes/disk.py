@@ -120,6 +120,13 @@ class FakeDisk:
             self.bytes_read += len(line) + 1
             yield line
 
+    def blocks(self, path: Path, start: int, end: int) -> Iterator[bytes]:
+        """Pass on."""
+        self._fail_reading(path)
+        for block in self._disk.blocks(path, start, end):
+            self.bytes_read += len(block)
+            yield block
+
     def start(self, path: Path) -> tuple[int, bytes]:
         """Pass on."""
         gate, self._read_gate = self._read_gate, None

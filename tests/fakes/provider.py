@@ -6,7 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from agentd.providers.base import CompletionRequest, Event, Finished, TextDelta, Usage
+from agentd.admission.spending import Spending
+from agentd.conversation.wiring import SummaryTimes
+from agentd.providers.base import CompletionRequest, Event, Finished, Provider, TextDelta, Usage
+from agentd.providers.errors import ProviderRetryable
 
 
 class FakeProvider:
@@ -21,6 +24,12 @@ class FakeProvider:
         """How many replies ended, whether they were complete, failed or closed early."""
         self.asked = asyncio.Event()
         """Set at each request."""
+        self.background: Provider | None = None
+        """Who makes the summaries, where that matters to a test ..."""
+        self.summary_times = SummaryTimes()
+        """... and how long that may keep anybody."""
+        self.spending: Spending | None = None
+        """Where what it costs is counted, if a test looks there."""
         self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
 
     def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:
@@ -47,3 +56,15 @@ class FakeProvider:
                     return
         finally:
             self.closed += 1
+
+
+class EndsBadly(FakeProvider):
+    """A provider whose connection breaks as it is given back."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
+        """Play the next reply, and fail at the end of listening."""
+        try:
+            async for event in super().stream(request):
+                yield event
+        finally:
+            raise ProviderRetryable("busy")

@@ -105,7 +105,7 @@ class House(ABC):
         files = [path for path in self.sessions() if session in path.name]
         lines = [line for path in files for line in path.read_bytes().split(b"\n")[:-1]]
         records: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return [record for record in records if kind in ("", record.get("role", record["type"]))]
+        return [record for record in records if kind in ("", record.get("role") or record["type"])]
 
     def asked(self) -> list[str]:
         """Return what each request's last message said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import sys
@@ -82,3 +83,12 @@ def records(config: Path) -> list[dict[str, Any]]:
 def journal(config: Path) -> bytes:
     """Return the bytes of the sessions so far; a record may be in the middle of being written."""
     return b"".join(path.read_bytes() for path in (config.parent / "workspace" / "sessions").glob("*.jsonl"))
+
+
+def scrape(port: int) -> str:
+    """Return what a monitor reads; blocks meanwhile."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agentd.admission.settings import LimitsSettings
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
@@ -21,6 +24,7 @@ from agentd.transcript.store import SessionStore, open_store, open_store_on
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
+from tests.fakes.scribe import Scribe
 
 ADDRESS = Address("fake", "bot", "dm")
 ADA = Author("ada", "Ada")
@@ -108,6 +112,7 @@ async def daemon(
     provider = provider or FakeProvider()
     folder = workspace / "sessions"
     ids = itertools.count(1)
+    spending = Spending(LimitsSettings(), {}, lambda: START) if provider.spending is None else provider.spending
     loop = asyncio.get_running_loop()
     opened = open_store_on(disk, folder, lambda: START) if disk else open_store(folder, lambda: START)
     async with opened as store:
@@ -116,15 +121,21 @@ async def daemon(
             store=store,
             enclosures=Enclosures(folder),
             provider=provider,
+            background=provider.background or Scribe(),
             front=build_front({channel.name: channel}, channel.aliases, loop.time),
             max_output_tokens=1024,
             temperature=0.7,
             streams=True,
             stale_after_minutes=30,
             slots=asyncio.Semaphore(16),
+            background_slots=asyncio.Semaphore(4),
+            calibration=Calibration({}),
+            spending=spending,
+            count_compaction=lambda outcome: None,
             clock=lambda: START,
             monotonic=loop.time,
             new_id=lambda: f"t{next(ids)}",
+            summary_times=provider.summary_times,
         )
         async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -15,7 +14,7 @@ from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
 from tests.flow.doorstep import ADA, EVE, Doorstep
-from tests.flow.process import talk, write_config
+from tests.flow.process import scrape, talk, write_config
 from tests.flow.stage import until
 from tests.platforms.openai_behaviours import slow
 from tests.platforms.openai_server import OpenAIServer
@@ -145,14 +144,6 @@ async def test_a_backlog_of_a_day_that_comes_at_once_is_taken_whole(doorstep: Do
 
     assert session.read_text("utf-8").count('"role":"user"') == 60
     assert not [text for text in platform.texts(ADA) if "faster" in text]
-
-
-def scrape(port: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    return text
 
 
 async def test_each_message_is_counted_by_what_became_of_it(tmp_path: Path, server: OpenAIServer) -> None:

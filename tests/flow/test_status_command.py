@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.flow.bot import Bot, open_bot
 from tests.flow.commands import run_command
+from tests.platforms.anthropic_server import AnthropicServer
+from tests.platforms.openai_behaviours import unauthorised
 from tests.platforms.telegram_behaviours import refusing
 
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -42,6 +44,20 @@ async def test_another_program_with_the_same_token_is_named(tmp_path: Path) -> N
 
     assert "409" in output
     assert "another program" in output
+
+
+async def test_models_that_stand_in_for_each_other_are_told_with_what_ails_them(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot, AnthropicServer() as spare:
+        table = f'kind = "anthropic"\nbase_url = "{spare.base_url}"\nmodel = "spare"\napi_key = "sk"'
+        bot.model.enqueue(unauthorised())
+        async with bot.run(f"[[provider.fallbacks]]\n{table}"):
+            bot.telegram.post("Hello")
+            await bot.settled()
+            _, output, _ = await status(bot)
+
+    assert "provider, test: the model's server at 127.0.0.1:" in output
+    assert "refused the key: set provider.api_key\n" in output
+    assert "provider.fallbacks[0], spare: well\n" in output
 
 
 async def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None:

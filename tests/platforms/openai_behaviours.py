@@ -1,67 +1,30 @@
-"""What a model server can do instead of answering: for `OpenAIServer.enqueue`.
-
-Nothing here waits for a time: a test releases the pieces of a slow reply, and ends what hangs.
-"""
+"""What a model server that speaks OpenAI's protocol can do instead of answering: for `OpenAIServer.enqueue`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from tests.platforms.model_behaviours import cut, hang, html, raw, slow, whole
 from tests.platforms.openai_server import Behaviour, Call, failure
 
-
-def whole(text: str) -> Behaviour:
-    """Answer with one JSON document, like a server that cannot stream."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        return call.whole(text)
-
-    return behave
-
-
-def slow(pieces: Sequence[str], gate: asyncio.Event) -> Behaviour:
-    """Send the first piece at once, then one each time that the test sets the gate, which is cleared again."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        await call.open()
-        for number, piece in enumerate(pieces):
-            if number:
-                await gate.wait()
-                gate.clear()
-            await call.say(piece)
-        return await call.finish()
-
-    return behave
-
-
-def cut(pieces: Sequence[str], *, abruptly: bool = True) -> Behaviour:
-    """Send these pieces and no finish reason, then drop the connection, or else end the stream in good order."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        await call.open()
-        for piece in pieces:
-            await call.say(piece)
-        if abruptly:
-            call.drop()
-        else:
-            await call.response.write_eof()
-        return call.response
-
-    return behave
-
-
-def hang() -> Behaviour:
-    """Accept the request, and say nothing until the test ends."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        await call.server.closing.wait()
-        return failure(503, "closing")
-
-    return behave
+__all__ = [
+    "context_too_long",
+    "cut",
+    "error_in_stream",
+    "failing",
+    "fault",
+    "hang",
+    "html",
+    "malformed",
+    "rate_limited",
+    "raw",
+    "refuse_parameter",
+    "slow",
+    "unauthorised",
+    "whole",
+]
 
 
 def fault(status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> Behaviour:
@@ -115,41 +78,9 @@ def refuse_parameter(name: str) -> Behaviour:
     return behave
 
 
-def raw(
-    chunks: Iterable[bytes],
-    content_type: str = "text/event-stream",
-    headers: Mapping[str, str] | None = None,
-    *,
-    then: Literal["end", "break", "hang"] = "end",
-) -> Behaviour:
-    """Send these bytes with status 200, one write each, for as long as there are any."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        response = call.response
-        response.content_type = content_type
-        response.headers.update(headers or {})
-        await response.prepare(call.request)
-        for chunk in chunks:
-            await response.write(chunk)
-        if then == "hang":
-            await call.server.closing.wait()
-        elif then == "break":
-            call.drop()
-        else:
-            await response.write_eof()
-        return response
-
-    return behave
-
-
 def malformed() -> Behaviour:
     """Stream something that is no JSON."""
     return raw([b'data: {"choices": [{"delta": {"content": "He\n\n'])
-
-
-def html() -> Behaviour:
-    """Answer with a web page, like a proxy that is in the way."""
-    return raw([b"<!doctype html><title>Sign in</title>"], content_type="text/html")
 
 
 def error_in_stream(pieces: Sequence[str], error: Mapping[str, object]) -> Behaviour:

@@ -1,7 +1,8 @@
 """A model server on this machine that speaks OpenAI's Chat Completions, as strictly as the real one.
 
-Each request takes the next behaviour that the test has enqueued (`openai_behaviours` holds more of them); where
-there is none, the server answers what it heard. It also runs as a process, for tests that start the daemon as one:
+Each request takes the next behaviour that the test has enqueued (`openai_behaviours` and `model_behaviours` hold more
+of them); where there is none, the server answers what it heard. It also runs as a process, for tests that start the
+daemon as one:
 
     python tests/platforms/openai_server.py --port 0 --record requests.jsonl
 
@@ -10,13 +11,8 @@ prints its base URL as the first line and ends on SIGTERM.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import signal
 import sys
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,8 +20,12 @@ from typing import Annotated, Literal
 import msgspec
 from aiohttp import web
 
-PATH = "/v1/chat/completions"
-MAX_BODY_BYTES = 64 * 1024 * 1024
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])
+
+from tests.platforms.model_server import ModelCall, ModelServer, json_answer, reply, run_as_process
+
+__all__ = ["Asked", "Behaviour", "Call", "ChatBody", "Message", "OpenAIServer", "failure", "reply"]
 
 
 class ImageUrl(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,27 +102,32 @@ class Asked:
     parameters: frozenset[str]
 
     @property
+    def sent(self) -> Mapping[str, object]:
+        """The body, with no more than what was really sent."""
+        return {name: msgspec.to_builtins(getattr(self.body, name)) for name in sorted(self.parameters)}
+
+    @property
     def last_user_text(self) -> str:
         """What the person said last."""
         return next((message.content for message in reversed(self.body.messages) if message.role == "user"), "")
 
 
-class Call:
+class Call(ModelCall):
     """One request being answered."""
 
     def __init__(self, server: OpenAIServer, request: web.Request, asked: Asked) -> None:
         """Answer `request` on behalf of `server`."""
-        self.server = server
-        self.request = request
+        super().__init__(server, request)
         self.asked = asked
-        self.response = web.StreamResponse()
-        self._said = 0
+
+    @property
+    def wants_stream(self) -> bool:
+        """Tell whether a stream was asked for."""
+        return self.asked.body.stream
 
     async def open(self) -> None:
         """Begin a stream, with the chunk that only names the role."""
-        self.response.content_type = "text/event-stream"
-        self.response.headers["Cache-Control"] = "no-cache"
-        await self.response.prepare(self.request)
+        await self.begin()
         await self.send(self._chunk({"role": "assistant", "content": ""}))
 
     async def send(self, event: object) -> None:
@@ -131,12 +136,12 @@ class Call:
 
     async def say(self, text: str) -> None:
         """Send one piece of the reply."""
-        self._said += 1
+        self.said += 1
         await self.send(self._chunk({"content": text}))
 
-    async def finish(self, reason: str = "stop") -> web.StreamResponse:
+    async def finish(self, reason: str = "") -> web.StreamResponse:
         """Send the reason, the token counts if they were asked for, and the end."""
-        await self.send(self._chunk({}, reason))
+        await self.send(self._chunk({}, reason or "stop"))
         options = self.asked.body.stream_options
         if options and options.include_usage:
             await self.send({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
@@ -144,17 +149,12 @@ class Call:
         await self.response.write_eof()
         return self.response
 
-    def drop(self) -> None:
-        """Break the connection where it is."""
-        if self.request.transport is not None:
-            self.request.transport.close()
-
-    def whole(self, text: str, reason: str = "stop") -> web.StreamResponse:
+    def whole(self, text: str, reason: str = "") -> web.StreamResponse:
         """Answer with one document, as when no stream was asked for."""
-        self._said = len(text.split())
+        self.said = len(text.split())
         message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-        return _json(200, {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason or "stop"}
+        return json_answer(200, {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
     def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, object]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
@@ -164,97 +164,37 @@ class Call:
         number = len(self.server.requests)
         return {"id": f"chatcmpl-{number}", "object": kind, "created": 1_700_000_000, "model": self.asked.body.model}
 
-    def _usage(self) -> dict[str, int]:
+    def _usage(self) -> dict[str, object]:
         heard = sum(len(message.content.split()) for message in self.asked.body.messages)
-        return {"prompt_tokens": heard, "completion_tokens": self._said, "total_tokens": heard + self._said}
+        counts = {"prompt_tokens": heard, "completion_tokens": self.said, "total_tokens": heard + self.said}
+        return {**counts, "prompt_tokens_details": {"cached_tokens": 0}}
 
 
 Behaviour = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
-def reply(text: str, pieces: Sequence[str] = (), reason: str = "stop") -> Behaviour:
-    """Answer with the text, cut after each space or into the given pieces."""
-
-    async def behave(call: Call) -> web.StreamResponse:
-        if not call.asked.body.stream:
-            return call.whole(text, reason)
-        await asyncio.sleep(call.server.reply_delay_seconds)
-        await call.open()
-        for number, piece in enumerate(pieces or _cut_into_words(text)):
-            if number:
-                await asyncio.sleep(call.server.piece_delay_seconds)
-            await call.say(piece)
-        return await call.finish(reason)
-
-    return behave
-
-
-class OpenAIServer:
+class OpenAIServer(ModelServer[Asked, Call]):
     """The server, running for as long as its block lasts."""
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        answer: str | None = None,
-        record: Path | None = None,
-        reply_delay_seconds: float = 0,
-        piece_delay_seconds: float = 0,
-    ) -> None:
-        """Listen on `port` (0: any free one); answer unscripted requests with `answer`; append each to `record`."""
-        self.requests: list[Asked] = []
-        self.reply_delay_seconds = reply_delay_seconds
-        self.piece_delay_seconds = piece_delay_seconds
-        self.closing = asyncio.Event()
-        self.left = asyncio.Event()
-        """Set when a client has gone before its answer was complete."""
-        self.base_url = ""
-        self._script: deque[Behaviour] = deque()
-        self._port = port
-        self._answer = answer
-        self._record = record
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_json_faults])
-        app.router.add_post(PATH, self._handle)
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+    root = "/v1"
+    path = "/chat/completions"
 
     async def __aenter__(self) -> OpenAIServer:
         """Start to listen."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        port = self._runner.addresses[0][1]
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        await self._start()
         return self
 
-    async def __aexit__(self, *_exc: object) -> None:
-        """End what still hangs, and close every connection."""
-        self.closing.set()
-        await self._runner.cleanup()
+    def read(self, data: bytes, headers: Mapping[str, str]) -> Asked | web.Response:
+        """Understand a request, or refuse it."""
+        return _parse_request(data, headers)
 
-    def enqueue(self, *behaviours: Behaviour) -> None:
-        """Answer the next requests so, one behaviour each."""
-        self._script.extend(behaviours)
+    def call(self, request: web.Request, asked: Asked) -> Call:
+        """Return what answers a request."""
+        return Call(self, request, asked)
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        asked = _parse_request(await request.read(), request.headers)
-        if isinstance(asked, web.Response):
-            return asked
-        self._keep(asked)
-        behave = self._script.popleft() if self._script else self._default(asked)
-        try:
-            return await behave(Call(self, request, asked))
-        except (asyncio.CancelledError, ConnectionError):
-            self.left.set()
-            raise
-
-    def _default(self, asked: Asked) -> Behaviour:
-        return reply(f"You said: {asked.last_user_text[:200]}" if self._answer is None else self._answer)
-
-    def _keep(self, asked: Asked) -> None:
-        self.requests.append(asked)
-        if self._record is not None:
-            body = {name: msgspec.to_builtins(getattr(asked.body, name)) for name in sorted(asked.parameters)}
-            with self._record.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"headers": dict(asked.headers), "body": body}) + "\n")
+    def refusal(self, status: int, message: str) -> web.Response:
+        """Build an error answer."""
+        return failure(status, message)
 
 
 def failure(
@@ -267,21 +207,7 @@ def failure(
 ) -> web.Response:
     """Build an error answer in OpenAI's shape."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return _json(status, {"error": {"message": message, "type": kind, "param": parameter, "code": code}}, headers)
-
-
-def _json(status: int, body: object, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers)
-
-
-@web.middleware
-async def _json_faults(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as exc:
-        return failure(exc.status, f"Invalid URL or method ({request.method} {request.path})")
+    return json_answer(status, {"error": {"message": message, "type": kind, "param": parameter, "code": code}}, headers)
 
 
 def _parse_request(data: bytes, headers: Mapping[str, str]) -> Asked | web.Response:
@@ -304,41 +230,8 @@ def _parse_request(data: bytes, headers: Mapping[str, str]) -> Asked | web.Respo
         return failure(400, words, parameter="stream_options")
     if body.max_tokens is not None and body.max_completion_tokens is not None:
         return failure(400, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
-    return Asked(body, {name.lower(): value for name, value in headers.items()}, frozenset(fields))
-
-
-def _cut_into_words(text: str) -> list[str]:
-    words = text.split(" ")
-    return [*(f"{word} " for word in words[:-1]), words[-1]] if text else []
-
-
-async def _serve(options: argparse.Namespace) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = OpenAIServer(
-        port=options.port,
-        answer=options.answer,
-        record=options.record,
-        reply_delay_seconds=options.reply_delay_ms / 1000,
-        piece_delay_seconds=options.piece_delay_ms / 1000,
-    )
-    async with server:
-        sys.stdout.write(f"{server.base_url}\n")
-        sys.stdout.flush()
-        await stop.wait()
-
-
-def main() -> None:
-    """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(description="A model server for tests.")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--reply-delay-ms", type=float, default=0)
-    parser.add_argument("--piece-delay-ms", type=float, default=0)
-    parser.add_argument("--answer")
-    asyncio.run(_serve(parser.parse_args()))
+    return Asked(body, headers, frozenset(fields))
 
 
 if __name__ == "__main__":
-    main()
+    run_as_process(OpenAIServer)

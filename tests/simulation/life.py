@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agentd.admission.settings import LimitsSettings
+from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
@@ -29,6 +32,7 @@ from tests.simulation.kept import KeptMarks
 from tests.simulation.line import Line
 from tests.simulation.loop import Died, VirtualLoop, drain
 from tests.simulation.model import Model, Moods
+from tests.simulation.scribe import Scribe
 from tests.simulation.script import LifeSpan
 from tests.simulation.system import SimulatedSystem
 from tests.simulation.world import World
@@ -162,19 +166,25 @@ class Life:
 
     def _wire(self, store: SessionStore, line: Line) -> Wiring:
         world, script = self.world, self.world.script
-        model = Model(self, world.model_dice, world.numbers, script.moods if self._span else Moods(most_words=30))
+        moods = script.moods if self._span else Moods(most_words=30)
+        model = Model(self, world.model_dice, world.numbers, moods)
         model.asked = world.is_asked
         return Wiring(
             settings=script.settings,
             store=store,
             enclosures=Enclosures(None),
             provider=model,
+            background=Scribe(self, world.model_dice, moods),
             front=build_front({line.name: line}, FakeAliases(), self._loop.time),
             max_output_tokens=300,
             temperature=0.7,
             streams=script.streams,
             stale_after_minutes=script.stale_after_minutes,
             slots=asyncio.Semaphore(script.slots),
+            background_slots=asyncio.Semaphore(1),
+            calibration=Calibration({}),
+            spending=Spending(LimitsSettings(), {}, world.clock),
+            count_compaction=lambda outcome: None,
             clock=world.clock,
             monotonic=self._loop.time,
             new_id=lambda: f"t{next(world.numbers)}",

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from random import Random
 
+from agentd.context.prompt import SUMMARY_HEAD
 from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderRefused, ProviderRetryable
 from tests.simulation.system import Process
@@ -39,9 +40,10 @@ class Moods:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request: which messages, turn by turn, and last of all the newest."""
+    """One request: which messages the summary names, which stand turn by turn, and last of all the newest."""
 
     number: int
+    summary: tuple[str, ...]
     earlier: tuple[tuple[str, ...], ...]
     newest: tuple[str, ...]
 
@@ -65,9 +67,12 @@ class Model:
         """Answer, in one way or the other."""
         self._process.step("ask")
         users = [message.content for message in request.messages if message.role == "user"]
+        summary = tokens(users.pop(0)) if users[0].startswith(SUMMARY_HEAD) else ()
         number, newest = next(self._numbers), tokens(users[-1])
-        self._process.note("ask", f"#{number}", "earlier:", *map(tokens, users[:-1]), "newest:", newest)
-        self.asked(Asked(number, tuple(map(tokens, users[:-1])), newest), request)
+        self._process.note(
+            "ask", f"#{number}", "summary:", summary, "earlier:", *map(tokens, users[:-1]), "newest:", newest
+        )
+        self.asked(Asked(number, summary, tuple(map(tokens, users[:-1])), newest), request)
         await self._wait()
         if self._happens(self._moods.too_long):
             raise ContextTooLong("the prompt is too long")

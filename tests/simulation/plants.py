@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import msgspec
+
 from agentd.conversation.router import Router
 from agentd.transcript.key import SessionKey
+from agentd.transcript.records import Compaction, Record
 from agentd.transcript.store import Session, SessionStore
 from channels.base import Accept, Inbound
 from channels.errors import NotAccepted
@@ -97,10 +100,36 @@ def _forgetful(store: SessionStore, forgotten: str) -> SessionStore:
     return store
 
 
+class CoverTooFar(Parts):
+    """A summary stands for one turn more than it was made from: what was said there is hidden."""
+
+    def store(self, store: SessionStore) -> SessionStore:
+        """Record a wider range, with the digest that belongs to it."""
+        append = store.append
+
+        async def appends(session: Session, *records: Record) -> list[Record]:
+            wider = [
+                await _widened(store, session, record) if isinstance(record, Compaction) else record
+                for record in records
+            ]
+            return await append(session, *wider)
+
+        store.append = appends  # type: ignore[method-assign]
+        return store
+
+
+async def _widened(store: SessionStore, session: Session, record: Compaction) -> Compaction:
+    lasts = (turn.messages[-1].seq for turn in session.view.live_turns if turn.end is not None)
+    to = min((seq for seq in lasts if seq > record.covers[1]), default=record.covers[1])
+    start, digest = await store.cover(session, to)
+    return msgspec.structs.replace(record, covers=(start, to), digest=digest)
+
+
 PLANTS: dict[str, type[Parts]] = {
     "ack-before-append": AckBeforeAppend,
     "append-without-flush": AppendWithoutFlush,
     "folder-not-flushed": FolderNotFlushed,
     "answer-twice": AnswerTwice,
     "accept-twice": AcceptTwice,
+    "cover-too-far": CoverTooFar,
 }

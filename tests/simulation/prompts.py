@@ -1,4 +1,7 @@
-"""Whether each request held the turns so far, in the order in which they ended, and nothing else."""
+"""Whether each request held the turns so far, in the order in which they ended, and nothing else.
+
+A summary names every message that it stands for: it and the turns behind it make up all that was said.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,25 @@ def check_prompts(
         if {token for group in earlier for token in group} & set(request.newest):
             yield f"request #{request.number} holds its newest message twice"
         starts = range(min(written, len(records)), max(written - LATE_RECORDS, 0) - 1, -1)
-        if not any(_fits(earlier, request.newest, _turns(records[:start]), is_whole=is_whole) for start in starts):
+        pasts = (_behind(request.summary, records[:start]) for start in starts)
+        if not any(_fits(earlier, request.newest, past, is_whole=is_whole) for past in pasts if past is not None):
             expected = _turns(records[:written])
-            yield f"request #{request.number} has the turns {earlier}, and {expected} had ended"
+            yield f"request #{request.number} has {request.summary} and the turns {earlier}, and {expected} had ended"
+
+
+def _behind(summary: Group, records: list[dict[str, Any]]) -> list[Group] | None:
+    """Return the turns that a summary does not stand for; None where it stands for others than the first."""
+    deleted = {token for record in records if record["type"] == "delete" for token in _said(records, record["of"])}
+    summary = tuple(token for token in summary if token not in deleted)
+    turns, covered = _turns(records), 0
+    while summary and covered < len(turns) and summary[: len(turns[covered])] == turns[covered]:
+        summary = summary[len(turns[covered]) :]
+        covered += 1
+    return None if summary else turns[covered:]
+
+
+def _said(records: list[dict[str, Any]], seq: int) -> Group:
+    return tokens(records[seq].get("content", ""))
 
 
 def _fits(earlier: list[Group], newest: Group, turns: list[Group], *, is_whole: bool) -> bool:

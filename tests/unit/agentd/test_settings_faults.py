@@ -243,6 +243,15 @@ class TestContradictions:
                 "[provider]\nkind = 'openai'\nbase_url = 'http://x/v1'",
                 'provider.model: missing; for kind "openai" write',
             ),
+            (
+                "[provider]\nkind = 'anthropic'\nmodel = 'm'",
+                'provider.api_key: missing; for kind "anthropic" write the key, or the base_url',
+            ),
+            ("[[provider.fallbacks]]\nkind = 'anthropic'\napi_key = 'k'", "provider.fallbacks[0].model: missing"),
+            (
+                "[provider]\nkind = 'anthropic'\nmodel = 'm'\nbase_url = 'http://x/v1/'",
+                'provider.base_url: for kind "anthropic" it is the server\'s root, without /v1',
+            ),
             ("[provider]\nbase_url = 'x/v1'", "provider.base_url: must start with http:// or https://"),
             ("[[provider.fallbacks]]\nkind = 'openai'\nmodel = 'm'", "provider.fallbacks[0].base_url: missing"),
             ("[provider.background]\nkind = 'openai'\nmodel = 'm'", "provider.background.base_url: missing"),
@@ -269,6 +278,8 @@ class TestContradictions:
             "[agent]\nmax_history_messages = 10",
             "[agent]\nmax_context_tokens = 500",
             "[provider]\nkind = 'openai'\nmodel = 'm'\napi_key = 'k'",
+            "[provider]\nkind = 'anthropic'\nmodel = 'm'\napi_key = 'k'",
+            "[provider]\nkind = 'anthropic'\nmodel = 'm'\nbase_url = 'http://x'",
         ],
     )
     def test_a_default_gives_way_to_what_was_chosen(self, tmp_path: Path, toml: str) -> None:

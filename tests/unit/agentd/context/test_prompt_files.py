@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.context.images import MOST_IMAGE_BYTES, is_showable
-from agentd.context.prompt import build_prompt
 from agentd.transcript.records import AssistantMessage, FileAttachment, UserMessage
 from agentd.transcript.view import Turn
+from tests.unit.agentd.context.building import build_prompt
 from tests.unit.agentd.transcript.building import CALM
 
 PLENTY = 1_000_000

@@ -7,18 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, TextDelta, Usage
-from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.faults import Server, parse_fault
-from agentd.providers.openai_wire import (
-    MAX_BODY_BYTES,
-    MAX_EVENT_BYTES,
-    StreamedReply,
-    build_body,
-    parse_completion,
-    parse_refused_parameter,
-)
+from agentd.providers.errors import ContextTooLong, ProviderRefused, ProviderRetryable
+from agentd.providers.faults import parse_fault
+from agentd.providers.openai_wire import OPTIONAL, build_body, parse_piece
+from agentd.providers.refusals import parse_refused_parameter
+from agentd.providers.reply import MAX_BODY_BYTES, MAX_EVENT_BYTES, StreamedReply, parse_document
+from tests.unit.agentd.providers.reading import SERVER, read_reply
 
-SERVER = Server("models.example", "https://models.example/v1", "tiny")
 REQUEST = CompletionRequest((PromptMessage("system", "be brief"), PromptMessage("user", "hi 👋")), 64, 0.5)
 NONE: frozenset[str] = frozenset()
 
@@ -37,16 +32,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def read(*pieces: bytes) -> list[Event | str]:
-    """Give the events, and the class of the error that ended them."""
-    reply = StreamedReply(SERVER)
-    events: list[Event | str] = []
-    try:
-        for piece in pieces:
-            events.extend(reply.feed(piece))
-        events.extend(reply.finish())
-    except ProviderError as exc:
-        events.append(type(exc).__name__)
-    return events
+    return read_reply(parse_piece, pieces)
 
 
 def said(events: list[Event | str]) -> str:
@@ -183,7 +169,7 @@ def test_halves_of_a_pair_are_joined_and_lone_ones_replaced(pieces: list[str], t
 
 
 def test_a_half_waits_for_the_next_piece_and_no_longer() -> None:
-    reply = StreamedReply(SERVER)
+    reply = StreamedReply(SERVER, parse_piece)
 
     assert list(reply.feed(chunk("a\ud83d"))) == [TextDelta("a")]
     assert list(reply.feed(chunk("\ude00"))) == [TextDelta("😀")]
@@ -192,7 +178,7 @@ def test_a_half_waits_for_the_next_piece_and_no_longer() -> None:
 def test_a_half_in_another_place_does_not_leave_either() -> None:
     assert read(chunk("a", "stop", model="\ud83d", x="\ude00"))[-1] == Finished("stop", Usage(), "\ufffd")
     with pytest.raises(ProviderRefused, match="odd \ufffd"):
-        list(parse_completion(b'{"error":{"code":418,"message":"odd \\ud83d"}}', SERVER))
+        list(parse_document(b'{"error":{"code":418,"message":"odd \\ud83d"}}', SERVER, parse_piece))
 
 
 @given(st.text(st.sampled_from('a\\"ü漢\u2028😀👩🇩\ufffd'), max_size=12), st.data())
@@ -251,16 +237,19 @@ def test_a_whole_document_is_one_piece() -> None:
         b'"usage":{"prompt_tokens":5,"completion_tokens":1}}'
     )
 
-    assert list(parse_completion(body, SERVER)) == [TextDelta("Hello"), Finished("stop", Usage(5, 1), "tiny-2")]
+    assert list(parse_document(body, SERVER, parse_piece)) == [
+        TextDelta("Hello"),
+        Finished("stop", Usage(5, 1), "tiny-2"),
+    ]
 
 
 def test_a_document_can_be_an_error() -> None:
     with pytest.raises(ContextTooLong):
-        list(parse_completion(b'{"error":{"message":"prompt is too long"}}', SERVER))
+        list(parse_document(b'{"error":{"message":"prompt is too long"}}', SERVER, parse_piece))
     with pytest.raises(ProviderRetryable):
-        list(parse_completion(b'{"object":"error","message":"odd"}', SERVER))
+        list(parse_document(b'{"object":"error","message":"odd"}', SERVER, parse_piece))
     with pytest.raises(ProviderRefused):
-        list(parse_completion(b" " * (MAX_BODY_BYTES + 1), SERVER))
+        list(parse_document(b" " * (MAX_BODY_BYTES + 1), SERVER, parse_piece))
 
 
 @pytest.mark.parametrize(
@@ -285,16 +274,16 @@ def test_a_parameter_that_the_model_does_not_know_is_found(
 ) -> None:
     body = json.dumps({"error": {"message": message, "param": parameter, "code": code}}).encode()
 
-    assert parse_refused_parameter(parse_fault(400, body), NONE) == expected
+    assert parse_refused_parameter(parse_fault(400, body), OPTIONAL, NONE) == expected
 
 
 def test_a_parameter_is_given_up_only_once_and_only_where_the_request_was_at_fault() -> None:
     fault = parse_fault(400, b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}')
     failure = parse_fault(500, b'{"error":{"message":"temperature is not supported"}}')
 
-    assert parse_refused_parameter(fault, NONE) == "stream_options"
-    assert parse_refused_parameter(fault, frozenset({"stream_options"})) is None
-    assert parse_refused_parameter(failure, NONE) is None
+    assert parse_refused_parameter(fault, OPTIONAL, NONE) == "stream_options"
+    assert parse_refused_parameter(fault, OPTIONAL, frozenset({"stream_options"})) is None
+    assert parse_refused_parameter(failure, OPTIONAL, NONE) is None
 
 
 STREAM_PARTS = [

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Restarted, TextDelta, Usage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
-from agentd.providers.retry import Retrying, describe_wait, wait_before_next
-from tests.fakes.provider import FakeProvider
+from agentd.providers.retry import BRIEF, PATIENT, Retrying, describe_wait, wait_before_next
+from tests.fakes.provider import EndsBadly, FakeProvider
 
 REQUEST = CompletionRequest((PromptMessage("user", "a planted prompt"),), 64, 0.5)
 END = Finished("stop", Usage(), "fake")
@@ -133,6 +133,18 @@ async def test_a_long_wait_is_told_instead_of_waited() -> None:
     assert logs == []
 
 
+async def test_where_somebody_else_can_be_asked_a_slow_failure_is_the_last() -> None:
+    fake, times = FakeProvider(), iter([0.0, 1.0, BRIEF.all_seconds])
+    for number in range(1, 4):
+        fake.enqueue(ProviderRetryable(f"silent {number}"))
+    with capture_logs() as logs, pytest.raises(ProviderRetryable, match="silent 2"):
+        async for _ in Retrying(fake, patience=BRIEF, monotonic=lambda: next(times)).stream(REQUEST):
+            pass
+
+    assert len(fake.requests) == 2
+    assert [entry["attempt"] for entry in logs if entry["event"] == "provider_retry_scheduled"] == [1]
+
+
 @pytest.mark.parametrize(
     ("fault", "wait"),
     [
@@ -146,7 +158,7 @@ async def test_a_long_wait_is_told_instead_of_waited() -> None:
     ],
 )
 def test_the_servers_wait_is_kept_exactly_or_not_at_all(fault: Exception, wait: bool | float) -> None:
-    decided = wait_before_next(fault)
+    decided = wait_before_next(fault, PATIENT.asked_seconds)
 
     assert (decided, type(decided)) == (wait, type(wait))
 
@@ -179,18 +191,6 @@ async def test_a_cancellation_ends_it_at_once() -> None:
 
     assert fake.closed == 1
     assert len(fake.requests) == 1
-
-
-class EndsBadly(FakeProvider):
-    """A provider whose connection breaks as it is given back."""
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Play the next reply, and fail at the end of listening."""
-        try:
-            async for event in super().stream(request):
-                yield event
-        finally:
-            raise BUSY
 
 
 @pytest.mark.parametrize("event", [TextDelta("ok"), END])

@@ -78,3 +78,11 @@ def test_nothing_can_be_sent_to_it() -> None:
 def test_without_an_address_nothing_listens() -> None:
     with capture_logs() as logs, serve_metrics(build_metrics(), ""):
         assert logs == []
+
+
+def test_how_near_the_last_estimate_came_is_told_for_each_model() -> None:
+    metrics = build_metrics()
+    metrics.token_estimate_ratio.labels("a").set(1.3)
+    metrics.token_estimate_ratio.labels("a").set(1.1)
+
+    assert metrics.registry.get_sample_value("agentd_token_estimate_ratio", {"model": "a"}) == 1.1

@@ -242,11 +242,30 @@ async def test_a_database_of_the_first_form_keeps_what_it_has_and_takes_what_it_
         await state.pairings.approve(str(code))
 
     assert kept == {"a.jsonl": (10, 1)}
-    assert rows(tmp_path, "PRAGMA user_version") == [(2,)]
+    assert rows(tmp_path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert rows(tmp_path, "SELECT channel, sender, name, since FROM paired") == [
         ("telegram", "42", "Ada", "2026-01-01T12:00:00.000Z")
     ]
     assert rows(tmp_path, "SELECT old, new FROM alias") == [("-4", "-100")]
+
+
+async def test_a_database_of_the_second_form_keeps_who_may_talk_and_takes_what_is_spent(tmp_path: Path) -> None:
+    change(
+        tmp_path,
+        *filter(str.strip, ";".join(MIGRATIONS[:2]).split(";")),
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "PRAGMA user_version = 2",
+        "INSERT INTO paired VALUES ('telegram', '42', 'Ada', '2026-01-01T11:00:00.000Z')",
+    )
+    async with open_state(tmp_path / "state.db", "1", lambda: NOW) as state:
+        is_paired = state.pairings.is_paired("telegram", "42")
+        await state.usage.keep({("2026-01-01", "telegram:42"): 100})
+        await state.factors.keep({"m": (1.5, 3)})
+
+    assert is_paired
+    assert rows(tmp_path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert rows(tmp_path, "SELECT * FROM usage") == [("2026-01-01", "telegram:42", 100)]
+    assert rows(tmp_path, "SELECT * FROM token_factors") == [("m", 1.5, 3)]
 
 
 async def test_a_commit_is_flushed_before_it_is_reported(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agentd.transcript.disk import Disk
 from agentd.transcript.key import SessionKey
-from agentd.transcript.reading import find_key
+from agentd.transcript.reading import MOST_CHARACTERS, find_key
 from agentd.transcript.records import Record, SessionHeader, UserMessage, parse_line
 from agentd.transcript.store import SessionStore, open_store_on
 from agentd.transcript.view import Transcript
@@ -21,9 +21,9 @@ from tests.unit.agentd.transcript.building import (
 
 
 @asynccontextmanager
-async def opened(disk: FakeDisk, folder: Path) -> AsyncIterator[SessionStore]:
+async def opened(disk: FakeDisk, folder: Path, most_characters: int = MOST_CHARACTERS) -> AsyncIterator[SessionStore]:
     """Open a store that may not hang."""
-    async with asyncio.timeout(30), open_store_on(disk, folder, start_clock) as store:
+    async with asyncio.timeout(30), open_store_on(disk, folder, start_clock, most_characters) as store:
         yield store
 
 

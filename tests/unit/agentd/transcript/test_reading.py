@@ -383,18 +383,3 @@ def test_a_shortened_name_alone_is_no_key() -> None:
     long = SessionKey("fake", "bot", "x" * 300)
 
     assert find_key(b"torn", Path(f"/nowhere/{long.file_name}.jsonl")) is None
-
-
-def test_d6_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt_can_use() -> None:
-    history = History()
-    for _ in range(SEEN_MESSAGES * 4):
-        history.say()
-        history.reply()
-        history.wait(0.05)
-    disk = FakeDisk(MemoryDisk())
-    loaded = load(disk, PATH, put(disk, PATH, as_file(history.records)), most_characters=1_000)
-
-    assert loaded.view.is_cut
-    assert loaded.view.turns == history.view.turns[-len(loaded.view.turns) :]
-    assert 10 < len(loaded.view.turns) < 1_000
-    assert disk.bytes_read < loaded.length / 2

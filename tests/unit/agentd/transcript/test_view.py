@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agentd.transcript.clock import format_time
 from agentd.transcript.records import (
     AssistantMessage,
+    Compaction,
     Damaged,
     Delivery,
     Draft,
@@ -336,3 +337,21 @@ def test_every_message_is_pending_or_in_one_turn_or_before_the_reset(steps: list
 
     assert sorted([*in_turns, *view.pending]) == [seq for seq in said if seq > last_reset]
     assert view.next_seq == len(history.records)
+
+
+def test_a_summary_of_what_came_between_new_and_its_reset_is_in_force() -> None:
+    summary = Compaction(covers=(2, 2), digest="", summary="s")
+    view = view_of(
+        command("new"), answer(0), user("m2"), Reset(reason="new"), answer(2), user("m5"), answer(5), summary
+    )
+
+    assert view.summary is not None
+    assert contents(view.live_turns) == [(["text of m5"], "a reply")]
+
+
+def test_a_summary_that_says_that_it_covers_what_comes_after_it_hides_nothing() -> None:
+    damaged = Compaction(covers=(0, 800), digest="", summary="s")
+    view = view_of(user("m0"), answer(0), damaged, user("m3"), answer(3))
+
+    assert view.summary is None
+    assert len(view.live_turns) == 2

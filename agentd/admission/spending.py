@@ -1,0 +1,112 @@
+"""How many tokens a person, and all together, may still spend today: asked before the provider is.
+
+A day is one of UTC. Calls are checked one by one: those that are under way together may exceed a limit.
+What is spent counts at once, in memory; `take_changed` hands out what is to be kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from agentd.admission.settings import LimitsSettings
+
+__all__ = ["Spending", "person_of"]
+
+Day = str
+Person = str
+"""CHANNEL:SENDER, until people are linked."""
+
+Tokens = Mapping[tuple[Day, Person], int]
+
+
+def person_of(channel: str, sender: str) -> Person:
+    """Return by what name a person's spending is kept."""
+    return f"{channel}:{sender}"
+
+
+class Spending:
+    """What was spent, and the limits: 0 is none."""
+
+    def __init__(self, settings: LimitsSettings, spent: Tokens, clock: Callable[[], datetime]) -> None:
+        """Begin with what earlier runs spent; the clock tells the time in UTC."""
+        self._person_limit = settings.tokens_per_person_per_day
+        self._limit = settings.tokens_per_day
+        self._clock = clock
+        self._spent = dict(spent)
+        self._totals: dict[Day, int] = {}
+        for (day, _), tokens in self._spent.items():
+            self._totals[day] = self._totals.get(day, 0) + tokens
+        self._changed: set[tuple[Day, Person]] = set()
+
+    def refusal(self, person: Person, needed_tokens: int) -> str:
+        """Say why a call that may cost so much is not made, and when it can be; nothing where it can be made."""
+        now = self._clock()
+        day = _day(now)
+        limits = (
+            (self._person_limit, self._spent.get((day, person), 0), "Your"),
+            (self._limit, self._totals.get(day, 0), "Everybody's"),
+        )
+        for limit, spent, whose in limits:
+            if not limit or spent + needed_tokens <= limit:
+                continue
+            if needed_tokens > limit:
+                return too_large_text(needed_tokens, limit)
+            return used_up_text(whose, now)
+        return ""
+
+    def spend(self, person: Person, tokens: int) -> None:
+        """Count what a call cost, in whole: prompt and answer."""
+        if tokens <= 0:
+            return
+        day = _day(self._clock())
+        if day not in self._totals:
+            self._forget_before(day)
+        self._spent[day, person] = self._spent.get((day, person), 0) + tokens
+        self._totals[day] = self._totals.get(day, 0) + tokens
+        self._changed.add((day, person))
+
+    def take_changed(self) -> dict[tuple[Day, Person], int]:
+        """Return the totals that have changed since the last call: to be kept in place of the earlier ones."""
+        changed = {key: self._spent[key] for key in sorted(self._changed)}
+        self._changed.clear()
+        return changed
+
+    def put_back(self, totals: Tokens) -> None:
+        """Take back that these were kept."""
+        self._changed |= totals.keys() & self._spent.keys()
+
+    def __len__(self) -> int:
+        """Return how many people's days are remembered."""
+        return len(self._spent)
+
+    def _forget_before(self, day: Day) -> None:
+        """Forget days that are over, but for the last (a clock may be set back) and what is not saved yet."""
+        kept = sorted({*self._totals, day})[-2:]
+        over = {key for key in self._spent if key[0] not in kept} - self._changed
+        for key in over:
+            self._totals[key[0]] -= self._spent.pop(key)
+        self._totals = {known: total for known, total in self._totals.items() if total}
+
+
+def used_up_text(whose: str, now: datetime) -> str:
+    """Say that a day's budget is used up, and when the next begins."""
+    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    hours, minutes = divmod(-((now - tomorrow) // timedelta(minutes=1)), 60)
+    wait = f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return (
+        f"{whose} budget of tokens for today does not cover another answer: please write again in {wait}, "
+        "after midnight UTC."
+    )
+
+
+def too_large_text(needed_tokens: int, limit: int) -> str:
+    """Say that one answer is dearer than a day."""
+    return (
+        f"An answer here may take {needed_tokens} tokens, and a whole day allows {limit}: "
+        "please begin a new conversation with /new, or ask whoever runs me for a larger budget."
+    )
+
+
+def _day(now: datetime) -> Day:
+    return now.date().isoformat()

@@ -1,0 +1,126 @@
+"""What of a conversation the next summary should take in: a pure plan, made anew for each record.
+
+A summary stands for whole turns, from the conversation's first on; what it takes in comes to an end before the
+messages that are kept, and before every message that waits. One record takes in no more than a model reads at once:
+a long past is summarised record by record, and what was done stays done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, takewhile
+from math import inf
+
+from agentd.context.cutting import boundary
+from agentd.context.prompt import Budget, Past, estimate_turn
+from agentd.context.rendering import render_ending, render_messages
+from agentd.transcript.view import Turn
+
+__all__ = ["SOURCE_CHARACTERS", "Chunk", "Extent", "find_cut", "plan_chunk", "render_source"]
+
+SOURCE_CHARACTERS = 12_000
+"""What one summary is made from at most (the seed's figure)."""
+
+BACKGROUND_SHARE = 0.75
+"""The share of the budget from which a summary is made in the background, so that nobody has to wait for one."""
+
+TAIL_SHARE = 0.5
+"""The share that the turns which are kept may have: less, or the next summary would be due at once."""
+
+MESSAGES_A_TURN = 2
+
+CUT_NOTE = " [...] "
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How long a conversation may become, and what stays of it as it was said."""
+
+    budget: Budget
+    most_messages: int
+    keep_messages: int
+
+    def is_due(self, past: Past, tokens: int) -> bool:
+        """Tell whether a summary should be made in the background, of a past whose prompt costs so many tokens."""
+        # With the message to come there will be one more.
+        is_long = MESSAGES_A_TURN * len(past.turns) + 1 > self.most_messages
+        return is_long or tokens > self.budget.tokens * BACKGROUND_SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Turns that one summary takes in, up to the message with the seq `to`."""
+
+    turns: tuple[Turn, ...]
+    to: int
+
+
+def find_cut(past: Past, extent: Extent, *, harder: bool = False, tail_tokens: int | None = None) -> int:
+    """Return how many turns, from the first on, summaries should take in; `harder`: half of all at least.
+
+    What stays may cost `tail_tokens`, and half of the budget at most.
+    """
+    costs = (estimate_turn(turn, past, extent.budget) for turn in reversed(past.turns))
+    room = int(extent.budget.tokens * TAIL_SHARE)
+    room = room if tail_tokens is None else min(room, tail_tokens)
+    fitting = len(list(takewhile(lambda total: total <= room, accumulate(costs))))
+    # The cut moves back to a user's message: half a turn more is kept rather than less.
+    most = -(-extent.keep_messages // MESSAGES_A_TURN)
+    if harder:
+        most = min(most, len(past.turns) // 2)
+    unended = len(list(takewhile(lambda turn: turn.end is None, reversed(past.turns))))
+    # The last turn that ended stays, since it may be asked to be answered once more.
+    return max(len(past.turns) - max(min(most, fitting), unended + 1), 0)
+
+
+def plan_chunk(
+    past: Past, most_turns: int, waiting: Iterable[int], most_characters: int = SOURCE_CHARACTERS
+) -> Chunk | None:
+    """Return what the next summary should take in, of so many turns; None where nothing can be.
+
+    `waiting` are the seqs of messages without an end. Of turns that say more than `most_characters`, one is taken in.
+    """
+    lengths = accumulate(len(render_turn(turn, past)) for turn in past.turns[:most_turns])
+    count = max(len(list(takewhile(lambda length: length <= most_characters, lengths))), 1)
+    ends = [end for end in _possible_ends(past.turns, waiting) if end <= most_turns]
+    within = [end for end in ends if end <= count] or ends[:1]
+    if not within:
+        return None
+    turns = tuple(past.turns[: within[-1]])
+    return Chunk(turns, max(_seqs(turns)))
+
+
+def render_source(chunk: Chunk, past: Past, most_characters: int = SOURCE_CHARACTERS) -> str:
+    """Return what the turns said, for whoever is to summarise it; what is too long is cut in the middle of each."""
+    share = most_characters // len(chunk.turns)
+    texts = [render_turn(turn, past) for turn in chunk.turns]
+    if sum(map(len, texts)) > most_characters:
+        texts = [_shortened(text, share) for text in texts]
+    return "\n\n".join(texts)
+
+
+def render_turn(turn: Turn, past: Past) -> str:
+    """Return one turn as a piece of a written conversation."""
+    asked = render_messages(turn.messages, names_authors=past.names_authors)
+    return f"Person: {asked}\nAssistant: {render_ending(turn.end)}"
+
+
+def _possible_ends(turns: Sequence[Turn], waiting: Iterable[int]) -> list[int]:
+    """Return how many turns can be taken in: those after them, and all that waits, must have come later."""
+    firsts = accumulate((min(_seqs([turn])) for turn in reversed(turns)), min, initial=min(waiting, default=inf))
+    # The oldest turn of all has none before it: what it begins with bounds nothing.
+    lasts = accumulate((max(_seqs([turn])) for turn in turns), max)
+    bounds = reversed(list(firsts)[:-1] if turns else [])
+    return [number for number, (last, first) in enumerate(zip(lasts, bounds, strict=True), 1) if last < first]
+
+
+def _seqs(turns: Iterable[Turn]) -> list[int]:
+    return [message.seq for turn in turns for message in turn.messages]
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = max((most - len(CUT_NOTE)) // 2, 1)
+    return text[: boundary(text, half, -1)] + CUT_NOTE + text[boundary(text, len(text) - half, 1) :]

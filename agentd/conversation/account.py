@@ -1,0 +1,54 @@
+"""What the requests of one conversation cost: whose budget they are made from, and what is learnt of the estimate."""
+
+from __future__ import annotations
+
+from agentd.admission.spending import person_of
+from agentd.context.calibration import SAFETY
+from agentd.context.tokens import estimate_tokens
+from agentd.conversation.wiring import Wiring
+from agentd.providers.base import Usage
+from agentd.transcript.store import Session
+
+__all__ = ["Account", "OverBudget"]
+
+
+class OverBudget(Exception):
+    """The day's budget does not allow a request; its text says so to the person."""
+
+
+class Account:
+    """Asks before a request is made, and books what it cost."""
+
+    def __init__(self, wiring: Wiring, session: Session) -> None:
+        """Learn of the model that answers people."""
+        self._calibration = wiring.calibration
+        self._spending = wiring.spending
+        self._model = wiring.provider.model
+        self._session = session
+
+    @property
+    def factor(self) -> float:
+        """Return how many tokens the model counts for one of the estimate's: as far as is known, and a little more."""
+        return self._known * SAFETY
+
+    @property
+    def _known(self) -> float:
+        return self._session.view.token_factor or self._calibration.first_factor(self._model)
+
+    def admit(self, author: str, prompt_tokens: int, reply_tokens: int) -> None:
+        """Raise OverBudget where a request, of so many tokens by estimate, is more than its author may spend."""
+        refusal = self._spending.refusal(self._payer(author), prompt_tokens + reply_tokens)
+        if refusal:
+            raise OverBudget(refusal)
+
+    def book(self, author: str, prompt_tokens: int, usage: Usage, said: str) -> None:
+        """Count what a request cost: what its provider reports, else what is estimated of the prompt and the answer."""
+        spent = usage.input_tokens + usage.output_tokens
+        self._spending.spend(self._payer(author), spent or prompt_tokens + estimate_tokens(said))
+
+    def learn(self, prompt_tokens: int, usage: Usage) -> float:
+        """Learn from what the provider counted of a prompt without images; return what goes on record."""
+        return self._calibration.learn(self._model, prompt_tokens, usage.input_tokens, self._known)
+
+    def _payer(self, author: str) -> str:
+        return person_of(self._session.key.channel, author)

@@ -1,0 +1,101 @@
+"""Has a model write one summary: no more is asked of it than it can read, nor listened to than is kept."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import aclosing
+from dataclasses import replace
+
+from agentd.context.compaction import Chunk
+from agentd.context.prompt import Budget, Past, estimate_prompt, summary_room
+from agentd.context.summary import (
+    ANSWER_CHARACTERS,
+    LEAST_CHARACTERS,
+    Capacity,
+    build_summary_request,
+    parse_summary,
+)
+from agentd.conversation.account import Account
+from agentd.conversation.wiring import Wiring
+from agentd.providers.base import Finished, Restarted, TextDelta, Usage
+from agentd.transcript.store import Session
+
+__all__ = ["SummaryAuthor", "Unusable"]
+
+SUMMARY_SHARE = 0.8
+"""Of a prompt's room for a summary one is made for so much: that room varies with what is learnt of the estimate."""
+
+ANSWER_SHARE = 0.75
+"""Of what a summary replaces it may have so much: a model that writes until it is stopped is stopped before that."""
+
+
+class Unusable(Exception):
+    """The model's answer is no summary, or what it was made from is no more."""
+
+
+class SummaryAuthor:
+    """The model that makes the summaries of one session."""
+
+    def __init__(self, wiring: Wiring, session: Session, account: Account) -> None:
+        """Begin with as much as its settings say that it reads."""
+        self._wiring = wiring
+        self._session = session
+        self._account = account
+        self._most_tokens = sys.maxsize
+
+    def capacity(self, budget: Budget) -> Capacity:
+        """Return how much it reads and writes at once, and what a prompt with this budget has room for."""
+        most = self._wiring.settings.max_context_tokens
+        context = min(most, self._wiring.background.context_tokens or most)
+        room = int(summary_room(budget) * SUMMARY_SHARE)
+        # What a prompt has no room for need not be written: of a small context, more is left for reading.
+        most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
+        capacity = Capacity(int(context / self._account.factor), most_output, room)
+        return replace(capacity, context_tokens=min(capacity.context_tokens, self._most_tokens))
+
+    def narrow(self, budget: Budget) -> bool:
+        """Give it half as much from now on, since it found that too long; False where that would be next to nothing."""
+        capacity = self.capacity(budget)
+        self._most_tokens = capacity.context_tokens // 2
+        return capacity.characters > LEAST_CHARACTERS
+
+    async def write(self, chunk: Chunk, past: Past, budget: Budget, *, most_tokens: int) -> tuple[str, str]:
+        """Return a summary for prompts with this budget, and which model made it; a longer one would be of no use.
+
+        Raises Unusable, OverBudget, and what providers raise.
+        """
+        capacity, text, done = self.capacity(budget), "", None
+        request = build_summary_request(chunk, past, capacity)
+        most = max(int(most_tokens * ANSWER_SHARE), 1)
+        request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
+        estimated = estimate_prompt(request.messages)
+        author = self._session.key.sender or _last_author(chunk)
+        self._account.admit(author, estimated, request.max_output_tokens)
+        try:
+            async with aclosing(self._wiring.background.stream(request)) as events:
+                async for event in events:
+                    match event:
+                        case TextDelta():
+                            text = _longer(text, event.text)
+                        case Restarted():
+                            text = ""
+                        case Finished():
+                            done = event
+        finally:
+            if text or done:
+                self._account.book(author, estimated, done.usage if done else Usage(), text)
+        if done is None or done.reason == "filtered":
+            raise Unusable("the model's provider withheld the summary" if done else "the model's answer has no end")
+        return parse_summary(text, capacity.summary_tokens), done.model
+
+
+def _longer(text: str, more: str) -> str:
+    if len(text) + len(more) > ANSWER_CHARACTERS:
+        raise Unusable("the model's answer does not come to an end")
+    return text + more
+
+
+def _last_author(chunk: Chunk) -> str:
+    """Return who wrote last of what is summarised, by the platform's id."""
+    sources = [message.source for turn in chunk.turns for message in turn.messages]
+    return next((source.author.id for source in reversed(sources) if source is not None), "")

@@ -1,0 +1,80 @@
+"""How near token estimates come to real vocabularies, against ceil(characters / 4); and what they cost.
+
+By group of texts and vocabulary: the error of the estimate, and that of the rule of four. Then what is left of it after
+ten turns of a conversation (at most 5 %), by how much a prompt exceeds what was expected when the conversation changes
+to another group, and what an estimate takes.
+
+At most 8 % on the mean of the current vocabularies, no group over 40 %.
+"""
+
+from __future__ import annotations
+
+import statistics
+import timeit
+from collections.abc import Mapping, Sequence
+
+from agentd.context.calibration import SAFETY
+from agentd.context.tokens import estimate_tokens
+from benchmarks.measuring.estimates import Group, measure
+from benchmarks.measuring.texts import LANGUAGES, load_groups
+from benchmarks.measuring.turns import changes, errors_after_learning
+from benchmarks.measuring.vocabularies import CURRENT, Count, load_vocabularies
+
+MEAN = "mean of current"
+LARGE = 100_000
+
+
+def main() -> None:
+    """Print the figures."""
+    groups, vocabularies = load_groups(), load_vocabularies()
+    _show_errors(measure(groups, vocabularies), (MEAN, *vocabularies))
+    _show_calibrated(groups, vocabularies)
+    _show_changes(groups, vocabularies)
+    _show_cost(groups)
+
+
+def _show_errors(measured: Sequence[Group], names: Sequence[str]) -> None:
+    print(f"{'error of the estimate / of characters by 4':28}" + "".join(f"{name:>18}" for name in names))
+    for group in measured:
+        errors = (group.errors(*(CURRENT if name == MEAN else (name,))) for name in names)
+        print(f"  {group.name:26}" + "".join(f"{ours:+9.0%} /{four:+6.0%} " for ours, four in errors))
+    for label, figure in (("mean", statistics.mean), ("worst", max)):
+        print(f"  {label:26}", end="")
+        for name in names:
+            pairs = [group.errors(*(CURRENT if name == MEAN else (name,))) for group in measured]
+            ours, four = (figure([abs(pair[which]) for pair in pairs]) for which in (0, 1))
+            print(f"{ours:9.1%} /{four:6.1%} ", end="")
+        print()
+
+
+def _show_calibrated(groups: Mapping[str, Sequence[str]], vocabularies: Mapping[str, Count]) -> None:
+    print(f"\n{'worst error after ten turns':28}" + "".join(f"{name:>12}" for name in vocabularies))
+    for name in LANGUAGES:
+        worst = (max(map(abs, errors_after_learning(groups[name], count))) for count in vocabularies.values())
+        print(f"  {name:26}" + "".join(f"{error:12.1%}" for error in worst))
+
+
+def _show_changes(groups: Mapping[str, Sequence[str]], vocabularies: Mapping[str, Count]) -> None:
+    print(
+        f"\nprompts over what was expected, in a conversation that changes to another group (margin {SAFETY - 1:.0%})"
+    )
+    for name, count in vocabularies.items():
+        over = [(most - 1, f"{before} to {after}") for before, after, most in changes(groups, count)]
+        worst, where = max(over)
+        print(f"  {name:26}{statistics.median(most for most, _ in over):8.1%} median {worst:8.1%} worst, {where}")
+
+
+def _show_cost(groups: Mapping[str, Sequence[str]]) -> None:
+    print(f"\n{'an estimate takes':28}{'a message':>14}{f'{LARGE:,} characters':>22}")
+    for name in ("english-chat", "german", "python", "chinese", "korean"):
+        message, whole = groups[name][1], " ".join(groups[name])
+        large = (whole * (LARGE // len(whole) + 1))[:LARGE]
+        print(f"  {name:26}{_seconds(message, 2_000) * 1e6:11.1f} us{_seconds(large, 10) * 1e3:19.1f} ms")
+
+
+def _seconds(text: str, times: int) -> float:
+    return min(timeit.repeat(lambda: estimate_tokens(text), number=times, repeat=5)) / times
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The protocols that model servers speak, each with its loopback server: for the suite that runs over all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from agentd.providers.anthropic import ANTHROPIC
+from agentd.providers.base import CompletionRequest, Event, PromptMessage, Provider
+from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
+from agentd.providers.openai import OPENAI
+from agentd.providers.remote import Dialect
+from agentd.providers.settings import ModelSettings
+from tests.platforms import anthropic_behaviours, openai_behaviours
+from tests.platforms.anthropic_server import AnthropicServer
+from tests.platforms.model_server import ModelServer
+from tests.platforms.openai_server import OpenAIServer
+
+REQUEST = CompletionRequest((PromptMessage("system", "be brief"), PromptMessage("user", "a planted prompt")), 64, 0.7)
+KEY = "sk-planted-key"
+
+Failures = list[tuple[Callable[[Any], Awaitable[web.StreamResponse]], type[ProviderError]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One protocol."""
+
+    dialect: Dialect
+    server: Callable[..., ModelServer[Any, Any]]
+    rate_limited: Callable[[str], Callable[[Any], Awaitable[web.StreamResponse]]]
+    piece: Callable[[str], bytes]
+    """The bytes of one event that says this much."""
+    complete: bytes
+    """A stream that says "a" and why it ends, and is cut before its counts."""
+    failures: Failures = field(default_factory=list)
+
+
+def openai_piece(text: str) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n"
+
+
+def anthropic_piece(text: str) -> bytes:
+    event = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+    return b"event: content_block_delta\ndata: " + json.dumps(event).encode() + b"\n\n"
+
+
+STANDS = {
+    "openai": Stand(
+        OPENAI,
+        OpenAIServer,
+        openai_behaviours.rate_limited,
+        openai_piece,
+        b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: {"usa',
+        [
+            (openai_behaviours.failing(500), ProviderRetryable),
+            (openai_behaviours.failing(529), ProviderRetryable),
+            (openai_behaviours.malformed(), ProviderRetryable),
+            (openai_behaviours.error_in_stream(["He"], {"code": 502, "message": "upstream"}), ProviderRetryable),
+            (openai_behaviours.error_in_stream(["He"], {"code": "insufficient_quota"}), ProviderRefused),
+            (openai_behaviours.context_too_long(), ContextTooLong),
+            (openai_behaviours.fault(413, "Payload too large"), ContextTooLong),
+            (openai_behaviours.unauthorised(), ProviderRefused),
+            (openai_behaviours.fault(403, "not for you"), ProviderRefused),
+            (openai_behaviours.fault(404, "The model `tiny` does not exist", "model_not_found"), ProviderRefused),
+            (openai_behaviours.fault(429, "You exceeded your current quota", "insufficient_quota"), ProviderRefused),
+            (openai_behaviours.fault(418, f"I know {KEY}\x00 and\nmore"), ProviderRefused),
+        ],
+    ),
+    "anthropic": Stand(
+        ANTHROPIC,
+        AnthropicServer,
+        anthropic_behaviours.rate_limited,
+        anthropic_piece,
+        anthropic_piece("a") + b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"typ',
+        [
+            (anthropic_behaviours.failing(500), ProviderRetryable),
+            (anthropic_behaviours.overloaded(), ProviderRetryable),
+            (anthropic_behaviours.malformed(), ProviderRetryable),
+            (anthropic_behaviours.error_in_stream(["He"], 529, "Overloaded"), ProviderRetryable),
+            (anthropic_behaviours.error_in_stream(["He"], 500, "Internal server error"), ProviderRetryable),
+            (anthropic_behaviours.error_in_stream(["He"], 400, "prompt is too long"), ContextTooLong),
+            (anthropic_behaviours.error_in_stream([], 401, "invalid x-api-key"), ProviderRefused),
+            (anthropic_behaviours.context_too_long(), ContextTooLong),
+            (anthropic_behaviours.fault(413, "Request exceeds the maximum size"), ContextTooLong),
+            (anthropic_behaviours.unauthorised(), ProviderRefused),
+            (anthropic_behaviours.no_credit(), ProviderRefused),
+            (anthropic_behaviours.fault(403, "not for you"), ProviderRefused),
+            (anthropic_behaviours.fault(404, "model: tiny"), ProviderRefused),
+            (anthropic_behaviours.fault(418, f"I know {KEY}\x00 and\nmore"), ProviderRefused),
+        ],
+    ),
+}
+
+
+def settings(base_url: str, key: str = KEY, timeout_seconds: float = 30) -> ModelSettings:
+    return ModelSettings(
+        kind="openai",
+        base_url=base_url,
+        model="tiny",
+        api_key=SecretStr(key),
+        max_output_tokens=64,
+        temperature=0.7,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+async def ask(provider: Provider, request: CompletionRequest = REQUEST) -> list[Event]:
+    return [event async for event in provider.stream(request)]
+
+
+async def fail(provider: Provider) -> ProviderError:
+    """Return the fault, which is one line and holds no secret."""
+    try:
+        await ask(provider)
+    except ProviderError as fault:
+        text = str(fault)
+        assert text.isprintable()
+        assert KEY not in text
+        assert "planted" not in text
+        return fault
+    raise AssertionError("no fault")
