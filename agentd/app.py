@@ -37,7 +37,7 @@ from agentd.providers.observing import Gauges
 from agentd.providers.registry import open_background, open_provider
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
-from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.figures import Figures, open_figures
 from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.status import ModelStatus, Watch
@@ -105,12 +105,11 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
         loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names, settings.channels_config, edges)
-    metrics = build_metrics()
-    with hold_workspace(settings.workspace), serve_metrics(metrics, settings.service.metrics_listen):
+    with hold_workspace(settings.workspace), open_figures(settings.service.metrics_listen) as figures:
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
         for key in find_dormant(settings):
             log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
-        await _until(stop.requested, _live(settings, channels, edges, stop, metrics))
+        await _until(stop.requested, _live(settings, channels, edges, stop, figures))
     log.info("daemon_stopped")
 
 
@@ -131,16 +130,16 @@ class Counted:
 
     calibration: Calibration
     spending: Spending
-    metrics: Metrics
+    figures: Figures
 
 
 async def _live(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
 ) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with _open_parts(settings, channels, edges, stop, metrics) as parts:
+    async with _open_parts(settings, channels, edges, stop, figures) as parts:
         teller = Teller(parts.front, _new_id)
-        gate = _build_gate(settings, parts, teller, metrics)
+        gate = _build_gate(settings, parts, teller, figures)
         control = open_control(settings.workspace, _build_handlers(parts, teller, edges.clock))
         try:
             await _converse(parts, gate.accept, control)
@@ -150,7 +149,7 @@ async def _live(
 
 @asynccontextmanager
 async def _open_parts(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, metrics: Metrics
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
 ) -> AsyncIterator[Parts]:
     kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
     async with _closing(channels), open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
@@ -158,7 +157,7 @@ async def _open_parts(
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
         counted = Counted(
-            _calibrate(state, metrics), Spending(settings.limits, state.usage.recent, edges.clock), metrics
+            _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
         )
         async with (
             open_store(
@@ -170,9 +169,9 @@ async def _open_parts(
                     settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
                     state.marks if kept.session_persistence else NO_MARKS,
                 ),
-                observe=metrics.append_seconds.observe,
+                observe=figures.observe_append,
             ) as store,
-            _open_models(settings, metrics) as models,
+            _open_models(settings, figures) as models,
             save_regularly(_saves(state, counted)),
             open_router(
                 _wire(settings, store, models, front, edges.clock, counted), kept.session_scope, drain
@@ -181,10 +180,10 @@ async def _open_parts(
             yield Parts(state, front, store, models.main, router)
 
 
-def _calibrate(state: State, metrics: Metrics) -> Calibration:
+def _calibrate(state: State, figures: Figures) -> Calibration:
     return Calibration(
         {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
-        lambda model, ratio: metrics.token_estimate_ratio.labels(model).set(ratio),
+        figures.show_token_ratio,
     )
 
 
@@ -206,7 +205,7 @@ async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
                 await channel.close()
 
 
-def _build_gate(settings: Settings, parts: Parts, teller: Teller, metrics: Metrics) -> Gate:
+def _build_gate(settings: Settings, parts: Parts, teller: Teller, figures: Figures) -> Gate:
     return Gate(
         GateWiring(
             settings=settings.gate,
@@ -215,7 +214,7 @@ def _build_gate(settings: Settings, parts: Parts, teller: Teller, metrics: Metri
             pairings=parts.state.pairings,
             forward=parts.router.accept,
             tell=teller.tell,
-            count=lambda channel, outcome: metrics.messages_total.labels(channel, outcome).inc(),
+            count=figures.count_message,
             monotonic=time.monotonic,
         )
     )
@@ -251,8 +250,8 @@ class Models:
 
 
 @asynccontextmanager
-async def _open_models(settings: Settings, metrics: Metrics) -> AsyncIterator[Models]:
-    gauges = _build_gauges(metrics)
+async def _open_models(settings: Settings, figures: Figures) -> AsyncIterator[Models]:
+    gauges = Gauges(figures.observe_provider, figures.count_tokens, figures.count_provider_error)
     try:
         async with (
             open_provider(settings.provider, _say, gauges) as main,
@@ -270,14 +269,6 @@ def _look_at_models(provider: Provider) -> list[ModelStatus]:
         ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
         for state in provider.look()
     ]
-
-
-def _build_gauges(metrics: Metrics) -> Gauges:
-    return Gauges(
-        observe_seconds=lambda model, seconds: metrics.provider_seconds.labels(model).observe(seconds),
-        count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
-        count_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
-    )
 
 
 def _wire(
@@ -298,7 +289,7 @@ def _wire(
         background_slots=asyncio.Semaphore(settings.tasks.concurrency),
         calibration=counted.calibration,
         spending=counted.spending,
-        count_compaction=lambda outcome: counted.metrics.compactions_total.labels(outcome).inc(),
+        count_compaction=counted.figures.count_compaction,
         clock=clock,
         monotonic=time.monotonic,
         new_id=_new_id,

@@ -1,0 +1,53 @@
+"""Where the daemon's figures go: to `/metrics` where that is served, and else nowhere.
+
+The library that counts them takes a megabyte: a daemon that nobody measures does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = ["Figures", "open_figures"]
+
+
+def _drop(*_figures: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One call for each figure; what each takes is named in its metric (`agentd/service/metrics.py`)."""
+
+    observe_append: Callable[[float], None] = _drop
+    count_message: Callable[[str, str], None] = _drop
+    count_compaction: Callable[[str], None] = _drop
+    show_token_ratio: Callable[[str, float], None] = _drop
+    observe_provider: Callable[[str, float], None] = _drop
+    count_provider_error: Callable[[str], None] = _drop
+    count_tokens: Callable[[str, str, int], None] = _drop
+
+
+@contextmanager
+def open_figures(listen: str) -> Iterator[Figures]:
+    """Keep figures, and serve them on `HOST:PORT`, until the end; drop them where that is empty.
+
+    Raises ConfigError where the port cannot be had.
+    """
+    if not listen:
+        yield Figures()
+        return
+    from agentd.service.metrics import build_metrics, serve_metrics
+
+    metrics = build_metrics()
+    with serve_metrics(metrics, listen):
+        yield Figures(
+            observe_append=metrics.append_seconds.observe,
+            count_message=lambda channel, outcome: metrics.messages_total.labels(channel, outcome).inc(),
+            count_compaction=lambda outcome: metrics.compactions_total.labels(outcome).inc(),
+            show_token_ratio=lambda model, ratio: metrics.token_estimate_ratio.labels(model).set(ratio),
+            observe_provider=lambda model, seconds: metrics.provider_seconds.labels(model).observe(seconds),
+            count_provider_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
+            count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
+        )
