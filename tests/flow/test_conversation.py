@@ -32,7 +32,9 @@ async def test_a_message_is_answered_and_every_step_is_on_record(tmp_path: Path)
         assert (sending["state"], sent["state"], sent["message_id"]) == ("sending", "sent", "m0")
         assert answer["answers"] == [user["seq"]]
         assert (answer["outcome"], answer["model"]) == ("complete", "fake-1")
+        factor = answer["usage"].pop("factor")
         assert answer["usage"] == {"input_tokens": 12, "output_tokens": 3}
+        assert 0.7 < factor < 1.1  # 12 tokens are fewer than were estimated
         assert answer["trace"] == user["trace"]
         assert (delivery["of"], delivery["message_ids"], delivery["state"]) == (answer["seq"], ["m0"], "sent")
 
