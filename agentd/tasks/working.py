@@ -1,0 +1,250 @@
+"""Does tasks: procrastinate's worker, begun anew when it fails, and what it leaves to whoever runs it.
+
+Three things procrastinate leaves open are seen to here. A worker that lost its database once no longer says that it
+lives, so this does (`_sweep`). A job whose end could not be written down stays as it was, under way for ever: it is
+put back. What a dead worker had is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+from procrastinate import App, BaseRetryStrategy, RetryDecision, sql
+from procrastinate.exceptions import ConnectorException, JobAborted
+from procrastinate.job_context import AbortReason, JobContext
+from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import Job as Record
+from procrastinate.worker import Worker
+
+from agentd.tasks import own_queries
+from agentd.tasks.places import Place
+from agentd.tasks.queue import DEAD, Gauges, Job
+from agentd.tasks.retrying import describe, pause_seconds
+from channels.backoff import Growing
+
+__all__ = ["Pace", "Workshop"]
+
+JOB_SECONDS = 900
+"""How long one attempt may take: a job that hangs would keep its session's tasks waiting for ever."""
+
+PARK_SECONDS = 5
+"""How long a job that is cut at a shutdown may take to let go."""
+
+EVER_SECONDS = -100 * 365 * 86_400
+"""An age that every worker has, whatever the clock did while the daemon was down."""
+
+GONE = "its worker ended before it did"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often is looked, and how long is waited."""
+
+    sweep_seconds: float = 10
+    stale_seconds: float = 45
+    """How long a worker may be silent until its jobs are taken over; on a shared place only."""
+    restart: Growing = field(default=Growing(1, 30))
+    pause_seconds: Callable[[int], float] = pause_seconds
+
+
+class JobFailed(Exception):
+    """An attempt that failed, for so many times by now; without the words of why."""
+
+    def __init__(self, failures: int) -> None:
+        """Say only how often."""
+        super().__init__(f"failed {failures} times")
+        self.failures = failures
+
+
+class _Patience(BaseRetryStrategy):
+    """Decides what becomes of an attempt that did not succeed."""
+
+    def __init__(self, max_attempts: int, pause: Callable[[int], float]) -> None:
+        self._max_attempts = max_attempts
+        self._pause = pause
+
+    def get_retry_decision(self, *, exception: BaseException, job: Record) -> RetryDecision | None:
+        """Return when it is tried again; None for never. What a shutdown cut is no failure."""
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_at=datetime.now(UTC))
+        failures = exception.failures if isinstance(exception, JobFailed) else job.attempts + 1
+        if failures >= self._max_attempts:
+            return None
+        return RetryDecision(retry_in={"milliseconds": round(1000 * self._pause(failures))})
+
+
+class Workshop:
+    """Runs the jobs of one process."""
+
+    def __init__(
+        self, app: App, place: Place, jobs: Mapping[str, Job], limits: tuple[int, int], gauges: Gauges, pace: Pace
+    ) -> None:
+        """Know these jobs; `limits` are how many may run at once, and how often each is tried."""
+        self._app = app
+        self._place = place
+        self._queues = list(jobs)
+        self._concurrency, self._max_attempts = limits
+        self._gauges = gauges
+        self._pace = pace
+        self._worker: Worker | None = None
+        self._running: dict[int, asyncio.Task[object]] = {}
+        self._suspects: frozenset[int] = frozenset()
+        self._states: frozenset[str] = frozenset()
+        self._is_closing = False
+        patience = _Patience(self._max_attempts, pace.pause_seconds)
+        for name, job in jobs.items():
+            app.task(name=name, queue=name, retry=patience)(_as_function(job))
+
+    async def begin(self) -> None:
+        """Put back what an earlier process was at, if no other can be. Raises ConnectorException."""
+        if not self._place.is_shared:
+            await self._take_over(EVER_SECONDS)
+            await self._app.job_manager.prune_stalled_workers(EVER_SECONDS)
+
+    async def run(self) -> None:
+        """Take and do tasks until `close`; a database that fails is waited for."""
+        tries = 0
+        while not self._is_closing:
+            worker = self._worker = self._hire()
+            began = time.monotonic()
+            try:
+                await worker.run()  # type: ignore[no-untyped-call]
+                tries = 0
+            except ConnectorException as fault:
+                tries = 0 if time.monotonic() - began > self._pace.restart.last_seconds else tries + 1
+                pause = self._pace.restart.after(tries)
+                log.warning("tasks_interrupted", fault=str(fault.__cause__ or fault), again_after_seconds=pause)
+                self._worker = None
+                await asyncio.sleep(pause)
+
+    async def close(self, running: asyncio.Task[None], rest_seconds: float, cut: asyncio.Task[None] | None) -> None:
+        """Let jobs end within that time, or until `cut` is done; park the others."""
+        self._is_closing = True
+        if self._worker is None:
+            running.cancel()
+        else:
+            self._worker.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait({running, *([cut] if cut else [])}, timeout=rest_seconds, return_when="FIRST_COMPLETED")
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.wait({running}, timeout=PARK_SECONDS)
+        running.cancel()
+
+    async def sweep(self) -> None:
+        """See every few seconds to what the worker does not see to."""
+        is_down = False
+        while True:
+            try:
+                await self._sweep()
+                if is_down and self._worker is not None and not self._is_closing:
+                    # What it has beside its jobs may have ended with the connection.
+                    self._worker.stop()  # type: ignore[no-untyped-call]
+                is_down = False
+            except ConnectorException as fault:
+                if not is_down:
+                    log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
+                is_down = True
+            await asyncio.sleep(self._pace.sweep_seconds)
+
+    def _hire(self) -> Worker:
+        return Worker(
+            app=self._app,
+            queues=self._queues,
+            concurrency=self._concurrency,
+            fetch_job_polling_interval=self._place.poll_seconds,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=86_400,  # its own ends with the first fault, unnoticed
+            stalled_worker_timeout=self._pace.stale_seconds,
+            worker_middleware=[self._do],
+        )
+
+    async def _do(self, call: Callable[[], Awaitable[object]], context: JobContext, worker: Worker) -> None:
+        """Do one attempt of a job: this is the boundary that its bugs do not cross."""
+        del worker
+        job, began = context.job, time.monotonic()
+        number, task = job.id or 0, asyncio.current_task()
+        if task is not None:
+            self._running[number] = task
+        try:
+            if job.queueing_lock is not None:
+                await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
+            async with asyncio.timeout(JOB_SECONDS):
+                await call()
+        except asyncio.CancelledError:
+            if context.abort_reason() is AbortReason.USER_REQUEST:
+                raise JobAborted from None
+            log.info("task_parked", task=job.task_name, id=number)
+            raise
+        except Exception as fault:  # noqa: BLE001 - the boundary of a job
+            raise JobFailed(await self._note(job, describe(fault))) from None
+        finally:
+            self._running.pop(number, None)
+            self._gauges.observe_seconds(job.task_name, time.monotonic() - began)
+
+    async def _note(self, job: Record, error: str) -> int:
+        """Keep why an attempt failed; return how many did."""
+        failures = job.attempts + 1
+        try:
+            row = await self._place.connector.execute_query_one_async(
+                own_queries.KEEP_FAILURE, job_id=job.id, error=error
+            )
+            failures = int(row["failures"])
+        except ConnectorException as fault:
+            log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
+        event = "task_failed" if failures < self._max_attempts else "task_dead"
+        log.warning(event, task=job.task_name, id=job.id, session=job.lock, failures=failures, error=error)
+        return failures
+
+    async def _sweep(self) -> None:
+        manager, worker = self._app.job_manager, self._worker
+        if self._place.is_shared:
+            if worker is not None and worker.worker_id is not None:
+                await manager.update_heartbeat(worker.worker_id)
+            await self._take_over(self._pace.stale_seconds)
+        if worker is not None and worker.worker_id is not None:
+            await self._put_back(worker.worker_id)
+        await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)
+        await self._count()
+
+    async def _take_over(self, seconds: float) -> None:
+        rows = await self._place.connector.execute_query_all_async(
+            own_queries.TAKE_OVER,
+            queues=self._queues,
+            seconds_since_heartbeat=seconds,
+            max_attempts=self._max_attempts,
+            error=GONE,
+        )
+        for row in rows:
+            log.warning("task_dead" if row["status"] == DEAD else "task_taken_over", id=row["id"], error=GONE)
+
+    async def _put_back(self, worker_id: int) -> None:
+        """Put back what this worker has and is not at, if that was so at the last look too."""
+        held = await self._app.job_manager.list_jobs_async(status="doing", worker_id=worker_id)
+        idle = frozenset(job.id for job in held if job.id is not None and job.id not in self._running)
+        for number in idle & self._suspects:
+            await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=worker_id)
+            log.warning("task_put_back", id=number, reason="how it ended could not be written down")
+        self._suspects = idle - self._suspects
+
+    async def _count(self) -> None:
+        rows = await self._place.connector.execute_query_all_async(sql.queries["count_jobs_status"])
+        counts = {str(row["status"]): int(row["count"]) for row in rows}
+        self._states |= counts.keys()
+        for state in self._states:
+            self._gauges.set_count(state, counts.get(state, 0))
+
+
+def _as_function(job: Job) -> Callable[..., Awaitable[None]]:
+    async def run(words: str) -> None:
+        await job(json.loads(words))
+
+    return run
