@@ -16,9 +16,10 @@ from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 
 if TYPE_CHECKING:
+    from agentd.tasks.places import Place
     from agentd.tasks.working import Pace, Workshop
 
-__all__ = ["Surroundings", "locate", "open_queue", "open_tasks"]
+__all__ = ["Surroundings", "locate", "open_queue", "open_tasks", "work_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +60,35 @@ async def open_tasks(
 
     Who opens a file is the only one to do so (the workspace's lock). Raises ConfigError, and StorageError.
     """
+    from agentd.tasks.places import open_place
+
+    async with open_place(location, around.now) as place, work_at(place, settings, jobs, around) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def work_at(
+    place: Place, settings: TasksSettings, jobs: Mapping[str, Job], around: Surroundings
+) -> AsyncIterator[TaskQueue]:
+    """Do the tasks of an open place until the end."""
     from procrastinate import App
     from procrastinate.exceptions import ConnectorException
 
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.faults import unusable
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.places import open_place
     from agentd.tasks.working import Pace, Workshop
 
+    app = App(connector=place.connector)
     limits = settings.concurrency, settings.max_attempts
+    workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
     with discreet():
-        async with open_place(location, around.now) as place:
-            app = App(connector=place.connector)
-            workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
-            try:
-                await workshop.begin()
-            except ConnectorException as fault:
-                raise unusable(fault) from fault
-            async with _at_work(workshop, around.leaving):
-                yield Ledger(app, place, around.now)
+        try:
+            await workshop.begin()
+        except ConnectorException as fault:
+            raise unusable(fault) from fault
+        async with _at_work(workshop, around.leaving):
+            yield Ledger(app, place, around.now)
 
 
 @asynccontextmanager

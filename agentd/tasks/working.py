@@ -30,9 +30,6 @@ from channels.backoff import Growing
 
 __all__ = ["Pace", "Workshop"]
 
-JOB_SECONDS = 900
-"""How long one attempt may take: a job that hangs would keep its session's tasks waiting for ever."""
-
 PARK_SECONDS = 5
 """How long a job that is cut at a shutdown may take to let go."""
 
@@ -51,6 +48,8 @@ class Pace:
     sweep_seconds: float = 10
     stale_seconds: float = 45
     """How long a worker may be silent until its jobs are taken over; on a shared place only."""
+    job_seconds: float = 900
+    """How long one attempt may take: a job that hangs would keep its session's tasks waiting for ever."""
     restart: Growing = field(default=Growing(1, 30))
     pause_seconds: Callable[[int], float] = pause_seconds
 
@@ -177,7 +176,7 @@ class Workshop:
         try:
             if job.queueing_lock is not None:
                 await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
-            async with asyncio.timeout(JOB_SECONDS):
+            async with asyncio.timeout(self._pace.job_seconds):
                 await call()
         except asyncio.CancelledError:
             if context.abort_reason() is AbortReason.USER_REQUEST:
