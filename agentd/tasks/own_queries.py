@@ -71,7 +71,7 @@ REQUEUE: Final[LiteralString] = """
 UPDATE procrastinate_jobs
    SET status = 'todo', attempts = attempts + 1, scheduled_at = NULL, queueing_lock = NULL, abort_requested = false,
        worker_id = NULL
- WHERE id = %(job_id)s AND status = 'doing' AND worker_id = %(worker_id)s
+ WHERE id = %(job_id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker_id)s::bigint
 RETURNING id
 """
 """A job that this worker has, and is not at: how it ended could not be written down."""

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from agentd.errors import ConfigError, StorageError
 from agentd.tasks.faults import unusable
 
-__all__ = ["open_postgres"]
+__all__ = ["MIGRATIONS", "migrations", "open_postgres"]
 
 START_SECONDS = 30
 """How long a server that does not answer yet is waited for at the start."""
@@ -107,7 +107,7 @@ async def _connect(url: str) -> psycopg.AsyncConnection[Any]:
 
 async def _bring_up_to_date(connection: psycopg.AsyncConnection[Any]) -> None:
     """Apply what the database lacks of procrastinate's schema and of our own."""
-    known = _migrations()
+    known = migrations()
     theirs, ours = await _form(connection)
     if theirs is None:
         await connection.execute(SchemaManager.get_schema())
@@ -143,7 +143,7 @@ async def _form(connection: psycopg.AsyncConnection[Any]) -> tuple[str | None, i
     return theirs, ours
 
 
-def _migrations() -> list[Path]:
+def migrations() -> list[Path]:
     """Return procrastinate's migrations, the oldest first."""
     return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 

@@ -192,7 +192,7 @@ _OWN: Final[Mapping[str, Query]] = {
     own_queries.REQUEUE: _restarting(
         "UPDATE job SET status = 'todo', attempts = attempts + 1, scheduled_at = NULL, queueing_lock = NULL,"
         " abort_requested = 0, worker_id = NULL, changed_at = :now"
-        " WHERE id = :job_id AND status = 'doing' AND worker_id = :worker_id"
+        " WHERE id = :job_id AND status = 'doing' AND worker_id IS :worker_id"
     ),
     own_queries.ERASE: _erase,
     own_queries.SWEEP_AWAY: _selecting("DELETE FROM job WHERE status IN ('aborted', 'cancelled')"),

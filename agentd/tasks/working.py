@@ -95,7 +95,7 @@ class Workshop:
         self._pace = pace
         self._worker: Worker | None = None
         self._running: dict[int, asyncio.Task[object]] = {}
-        self._suspects: frozenset[int] = frozenset()
+        self._suspects: frozenset[tuple[int, int | None]] = frozenset()
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
         patience = _Patience(self._max_attempts, pace.pause_seconds)
@@ -209,8 +209,7 @@ class Workshop:
             if worker is not None and worker.worker_id is not None:
                 await manager.update_heartbeat(worker.worker_id)
             await self._take_over(self._pace.stale_seconds)
-        if worker is not None and worker.worker_id is not None:
-            await self._put_back(worker.worker_id)
+        await self._put_back(worker.worker_id if worker is not None else None)
         await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)
         await self._count()
 
@@ -225,12 +224,21 @@ class Workshop:
         for row in rows:
             log.warning("task_dead" if row["status"] == DEAD else "task_taken_over", id=row["id"], error=GONE)
 
-    async def _put_back(self, worker_id: int) -> None:
-        """Put back what this worker has and is not at, if that was so at the last look too."""
-        held = await self._app.job_manager.list_jobs_async(status="doing", worker_id=worker_id)
-        idle = frozenset(job.id for job in held if job.id is not None and job.id not in self._running)
-        for number in idle & self._suspects:
-            await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=worker_id)
+    async def _put_back(self, worker_id: int | None) -> None:
+        """Put back what this process has and is not at, if that was so at the last look too.
+
+        On a shared place that is what its worker has; what an earlier worker of its had is taken over when stale.
+        """
+        held = await self._app.job_manager.list_jobs_async(status="doing")
+        idle = frozenset(
+            (job.id, job.worker_id)
+            for job in held
+            if job.id is not None
+            and job.id not in self._running
+            and (not self._place.is_shared or job.worker_id == worker_id)
+        )
+        for number, holder in idle & self._suspects:
+            await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=holder)
             log.warning("task_put_back", id=number, reason="how it ended could not be written down")
         self._suspects = idle - self._suspects
 

@@ -21,9 +21,11 @@ from agentd.tasks.places import Location, Place, open_place
 from agentd.tasks.queue import Args, Entry, Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from agentd.tasks.working import Pace
+from channels.backoff import Growing
 from tests.platforms.postgres_server import MISSING, PostgresServer, find_programs, running_server
 
 __all__ = [
+    "PATIENT",
     "QUICK",
     "WORDS",
     "LocationStand",
@@ -38,7 +40,9 @@ __all__ = [
     "until_empty",
 ]
 
-QUICK = Pace(sweep_seconds=0.05, stale_seconds=30, pause_seconds=lambda failures: 0.0)
+NO_GAUGES = Gauges()
+PATIENT = Leaving(lambda: 5.0)
+QUICK = Pace(sweep_seconds=0.05, stale_seconds=30, restart=Growing(0.01, 0.05), pause_seconds=lambda failures: 0.0)
 
 
 def now() -> datetime:
@@ -126,12 +130,7 @@ class Stand(ABC):
 
     @asynccontextmanager
     async def work(
-        self,
-        log: Log,
-        pace: Pace = QUICK,
-        gauges: Gauges = Gauges(),  # noqa: B008 - frozen
-        leaving: Leaving = Leaving(lambda: 5.0),  # noqa: B008 - frozen
-        **settings: int,
+        self, log: Log, pace: Pace = QUICK, gauges: Gauges = NO_GAUGES, leaving: Leaving = PATIENT, **settings: int
     ) -> AsyncIterator[TaskQueue]:
         """Open the place and do its tasks."""
         around = Surroundings(now, leaving, gauges, pace)
