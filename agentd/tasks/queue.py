@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 __all__ = ["DEAD", "Args", "Entry", "Gauges", "Job", "Json", "Leaving", "Order", "TaskFault", "TaskQueue"]
 
@@ -94,5 +94,5 @@ class Leaving:
 
     rest_seconds: Callable[[], float]
     """Asked when the queue is left."""
-    insisted: Callable[[], Coroutine[None, None, None]] | None = None
+    insisted: Callable[[], Coroutine[Any, Any, object]] | None = None
     """Returns when nothing is to be waited for any more."""

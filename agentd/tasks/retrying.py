@@ -15,6 +15,7 @@ LAST_SECONDS = 6 * 3600
 GROWTH = 4.0
 """With five attempts: 30 s, 2 min, 8 min, 32 min. A provider that is down for half an hour costs no dead letters."""
 
+ROOT = Path(__file__).parents[2]
 OURS = ("agentd", "memory", "channels")
 MOST_CHARACTERS = 500
 
@@ -35,8 +36,7 @@ def describe(fault: BaseException) -> str:
 def _place(fault: BaseException) -> str | None:
     """Return the innermost line of our own code that the fault went through."""
     for frame in reversed(traceback.extract_tb(fault.__traceback__)):
-        parts = Path(frame.filename).parts
-        ours = [index for index, part in enumerate(parts) if part in OURS]
-        if ours and "site-packages" not in parts:
-            return f"{'/'.join(parts[ours[-1] :])}:{frame.lineno}"
+        path = Path(frame.filename)
+        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:
+            return f"{path.relative_to(ROOT).as_posix()}:{frame.lineno}"
     return None

@@ -124,7 +124,7 @@ class Workshop:
                 self._worker = None
                 await asyncio.sleep(pause)
 
-    async def close(self, running: asyncio.Task[None], rest_seconds: float, cut: asyncio.Task[None] | None) -> None:
+    async def close(self, running: asyncio.Task[None], rest_seconds: float, cut: asyncio.Task[object] | None) -> None:
         """Let jobs end within that time, or until `cut` is done; park the others."""
         self._is_closing = True
         if self._worker is None:

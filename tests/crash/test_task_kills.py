@@ -19,7 +19,7 @@ CONCURRENCY = 4
 
 def run(path: Path, effects: Path, until_begun: int | None) -> int:
     """Run the process to its end, or kill it once it has begun so many."""
-    command = [sys.executable, "-m", "tests.crash.tasks_target", path, effects]
+    command = [sys.executable, "-m", "tests.crash.tasks_target", str(path), str(effects)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         if until_begun is not None:
