@@ -87,19 +87,8 @@ def build_metrics() -> Metrics:
             buckets=PROVIDER_BUCKETS_SECONDS,
             registry=registry,
         ),
-        task_seconds=Histogram(
-            "agentd_task_seconds",
-            "How long attempts at background tasks took, whatever came of them.",
-            ("task",),
-            buckets=TASK_BUCKETS_SECONDS,
-            registry=registry,
-        ),
-        tasks=Gauge(
-            "agentd_tasks",
-            "Background tasks that are kept, by their state; failed are those that are not tried any more.",
-            ("state",),
-            registry=registry,
-        ),
+        task_seconds=_task_seconds(registry),
+        tasks=_tasks(registry),
         tokens_total=Counter(
             "agentd_tokens_total",
             "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
@@ -112,6 +101,25 @@ def build_metrics() -> Metrics:
             ("model",),
             registry=registry,
         ),
+    )
+
+
+def _task_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_task_seconds",
+        "How long attempts at background tasks took, whatever came of them.",
+        ("task",),
+        buckets=TASK_BUCKETS_SECONDS,
+        registry=registry,
+    )
+
+
+def _tasks(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "agentd_tasks",
+        "Background tasks that are kept, by their state; failed are those that are not tried any more.",
+        ("state",),
+        registry=registry,
     )
 
 
