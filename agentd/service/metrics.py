@@ -80,13 +80,7 @@ def build_metrics() -> Metrics:
             ("reason",),
             registry=registry,
         ),
-        provider_seconds=Histogram(
-            "agentd_provider_seconds",
-            "From a request to a model until the end of its reply; without those that brought no whole reply.",
-            ("model",),
-            buckets=PROVIDER_BUCKETS_SECONDS,
-            registry=registry,
-        ),
+        provider_seconds=_provider_seconds(registry),
         task_seconds=_task_seconds(registry),
         tasks=_tasks(registry),
         tokens_total=Counter(
@@ -101,6 +95,16 @@ def build_metrics() -> Metrics:
             ("model",),
             registry=registry,
         ),
+    )
+
+
+def _provider_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_provider_seconds",
+        "From a request to a model until the end of its reply; without those that brought no whole reply.",
+        ("model",),
+        buckets=PROVIDER_BUCKETS_SECONDS,
+        registry=registry,
     )
 
 
