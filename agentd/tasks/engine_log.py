@@ -14,6 +14,8 @@ import structlog
 __all__ = ["discreet"]
 
 ENGINE = "procrastinate"
+POOL = "psycopg.pool"
+"""Says with each try that a server is away; that it is, is said once, in `working.py`."""
 
 TOLD_BY_US = ("job_error", "task_not_found")
 
@@ -36,13 +38,14 @@ class _Discreet(logging.Handler):
 @contextmanager
 def discreet() -> Iterator[None]:
     """Let nothing but kinds through, until the end."""
-    logger, handler = logging.getLogger(ENGINE), _Discreet(logging.WARNING)
-    before = logger.propagate, logger.level
+    logger, pool, handler = logging.getLogger(ENGINE), logging.getLogger(POOL), _Discreet(logging.WARNING)
+    before = logger.propagate, logger.level, pool.level
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     logger.addHandler(handler)
+    pool.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.propagate, logger.level = before
+        logger.propagate, logger.level, pool.level = before

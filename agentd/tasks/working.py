@@ -30,8 +30,7 @@ from channels.backoff import Growing
 
 __all__ = ["Pace", "Workshop"]
 
-PARK_SECONDS = 5
-"""How long a job that is cut at a shutdown may take to let go."""
+LET_GO_SECONDS = 0.5
 
 EVER_SECONDS = -100 * 365 * 86_400
 """An age that every worker has, whatever the clock did while the daemon was down."""
@@ -50,6 +49,8 @@ class Pace:
     """How long a worker may be silent until its jobs are taken over; on a shared place only."""
     job_seconds: float = 900
     """How long one attempt may take: a job that hangs would keep its session's tasks waiting for ever."""
+    park_seconds: float = 5
+    """How long a job that is cut at a shutdown may take to let go, and its place to take it back."""
     restart: Growing = field(default=Growing(1, 30))
     pause_seconds: Callable[[int], float] = pause_seconds
 
@@ -134,8 +135,11 @@ class Workshop:
         await asyncio.wait({running, *([cut] if cut else [])}, timeout=rest_seconds, return_when="FIRST_COMPLETED")
         for task in self._running.values():
             task.cancel()
-        await asyncio.wait({running}, timeout=PARK_SECONDS)
-        running.cancel()
+        await asyncio.wait({running}, timeout=self._pace.park_seconds)
+        # Cancelled once, the engine's worker still waits for its database; cancelled twice, it does not.
+        for _ in range(2):
+            running.cancel()
+            await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
         """See every few seconds to what the worker does not see to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import psycopg
@@ -76,6 +77,26 @@ async def test_an_outage_is_waited_out(postgres: PostgresServer) -> None:
         await until(lambda: 3 in log.done)
 
     assert [n for n in log.done if n != 1] == [2, 3]
+
+
+async def test_a_server_that_is_away_does_not_hold_up_the_end(postgres: PostgresServer) -> None:
+    url, log = postgres.new_database(), Log()
+    leaving = Leaving(lambda: 0.0)
+    try:
+        async with LocationStand(url).work(log, replace(QUICK, park_seconds=0.1), leaving=leaving) as queue:
+            await queue.defer(Order("wait", {"n": 1}))
+            await until(lambda: log.begun == [1])
+            postgres.stop()
+            began = time.monotonic()
+        took_seconds = time.monotonic() - began
+    finally:
+        postgres.start()
+    log.gate.set()
+    async with LocationStand(url).work(log, replace(QUICK, stale_seconds=0.2)) as queue:
+        await until_empty(queue)
+
+    assert took_seconds < 10
+    assert log.done == [1]
 
 
 async def test_words_of_a_task_that_was_done_are_gone_and_those_of_a_dead_one_stay(postgres: PostgresServer) -> None:
