@@ -177,6 +177,7 @@ class Workshop:
         number, task = job.id or 0, asyncio.current_task()
         if task is not None:
             self._running[number] = task
+            task.add_done_callback(_look_at_end)
         try:
             if job.queueing_lock is not None:
                 await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
@@ -252,6 +253,12 @@ class Workshop:
         self._states |= counts.keys()
         for state in self._states:
             self._gauges.set_count(state, counts.get(state, 0))
+
+
+def _look_at_end(task: asyncio.Task[object]) -> None:
+    """Say that how a job ended is not written down; else asyncio says so, whenever it collects the garbage."""
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        log.warning("task_end_not_kept", fault=str(fault.__cause__ or fault))
 
 
 def _as_function(job: Job) -> Callable[..., Awaitable[None]]:
