@@ -16,8 +16,9 @@ from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 
 if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
     from agentd.tasks.places import Place
-    from agentd.tasks.working import Pace, Workshop
+    from agentd.tasks.working import Workshop
 
 __all__ = ["Surroundings", "locate", "open_queue", "open_tasks", "work_at"]
 
@@ -77,7 +78,8 @@ async def work_at(
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.faults import unusable
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.working import Pace, Workshop
+    from agentd.tasks.pace import Pace
+    from agentd.tasks.working import Workshop
 
     app = App(connector=place.connector)
     limits = settings.concurrency, settings.max_attempts

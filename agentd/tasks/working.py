@@ -11,11 +11,9 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
-from procrastinate import App, BaseRetryStrategy, RetryDecision, sql
+from procrastinate import App, sql
 from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.job_context import AbortReason, JobContext
 from procrastinate.jobs import DeleteJobCondition
@@ -23,12 +21,12 @@ from procrastinate.jobs import Job as Record
 from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
+from agentd.tasks.pace import JobFailed, Pace, Patience
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, Gauges, Job
-from agentd.tasks.retrying import describe, pause_seconds
-from channels.backoff import Growing
+from agentd.tasks.retrying import describe
 
-__all__ = ["Pace", "Workshop"]
+__all__ = ["Workshop"]
 
 LET_GO_SECONDS = 0.5
 
@@ -38,47 +36,6 @@ EVER_SECONDS = -100 * 365 * 86_400
 GONE = "its worker ended before it did"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often is looked, and how long is waited."""
-
-    sweep_seconds: float = 10
-    stale_seconds: float = 45
-    """How long a worker may be silent until its jobs are taken over; on a shared place only."""
-    job_seconds: float = 900
-    """How long one attempt may take: a job that hangs would keep its session's tasks waiting for ever."""
-    park_seconds: float = 5
-    """How long a job that is cut at a shutdown may take to let go, and its place to take it back."""
-    restart: Growing = field(default=Growing(1, 30))
-    pause_seconds: Callable[[int], float] = pause_seconds
-
-
-class JobFailed(Exception):
-    """An attempt that failed, for so many times by now; without the words of why."""
-
-    def __init__(self, failures: int) -> None:
-        """Say only how often."""
-        super().__init__(f"failed {failures} times")
-        self.failures = failures
-
-
-class _Patience(BaseRetryStrategy):
-    """Decides what becomes of an attempt that did not succeed."""
-
-    def __init__(self, max_attempts: int, pause: Callable[[int], float]) -> None:
-        self._max_attempts = max_attempts
-        self._pause = pause
-
-    def get_retry_decision(self, *, exception: BaseException, job: Record) -> RetryDecision | None:
-        """Return when it is tried again; None for never. What a shutdown cut is no failure."""
-        if isinstance(exception, asyncio.CancelledError):
-            return RetryDecision(retry_at=datetime.now(UTC))
-        failures = exception.failures if isinstance(exception, JobFailed) else job.attempts + 1
-        if failures >= self._max_attempts:
-            return None
-        return RetryDecision(retry_in={"milliseconds": round(1000 * self._pause(failures))})
 
 
 class Workshop:
@@ -99,7 +56,7 @@ class Workshop:
         self._suspects: frozenset[tuple[int, int | None]] = frozenset()
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
-        patience = _Patience(self._max_attempts, pace.pause_seconds)
+        patience = Patience(self._max_attempts, pace.pause_seconds)
         for name, job in jobs.items():
             app.task(name=name, queue=name, retry=patience)(_as_function(job))
 
@@ -136,10 +93,9 @@ class Workshop:
         for task in self._running.values():
             task.cancel()
         await asyncio.wait({running}, timeout=self._pace.park_seconds)
-        # Cancelled once, the engine's worker still waits for its database; cancelled twice, it does not.
-        for _ in range(2):
-            running.cancel()
-            await asyncio.wait({running}, timeout=LET_GO_SECONDS)
+        # Cancelled once, the engine's worker still waits for its database; it is cancelled again by whoever calls this.
+        running.cancel()
+        await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
         """See every few seconds to what the worker does not see to."""

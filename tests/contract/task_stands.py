@@ -17,10 +17,10 @@ from procrastinate.testing import InMemoryConnector
 
 from agentd.tasks import own_queries
 from agentd.tasks.opening import Surroundings, work_at
+from agentd.tasks.pace import Pace
 from agentd.tasks.places import Location, Place, open_place
 from agentd.tasks.queue import Args, Entry, Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
-from agentd.tasks.working import Pace
 from channels.backoff import Growing
 from tests.platforms.postgres_server import MISSING, PostgresServer, find_programs, running_server
 

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentd.errors import AgentdError
+from agentd.tasks.pace import Pace
 from agentd.tasks.queue import Gauges, Leaving, Order, TaskFault
-from agentd.tasks.working import Pace
 from tests.contract.task_stands import (
     QUICK,
     WORDS,
@@ -115,10 +115,12 @@ async def test_a_task_that_fails_while_its_like_waits_is_tried_again(stand: Stan
         await queue.defer(order("wait_and_fail", 1, once="the same"))
         await until(lambda: log.begun == [1])
         await queue.defer(order("wait_and_fail", 2, once="the same"))
-        log.gate.set()
-        await until(lambda: len(log.done) == 2)
+        with capture_logs() as logs:
+            log.gate.set()
+            await until(lambda: len(log.done) == 2)
 
     assert sorted(log.done) == [1, 2]
+    assert [said["event"] for said in logs] == ["task_failed"]
 
 
 async def test_a_retry_is_not_overtaken_by_its_sessions_next(stand: Stand) -> None:
