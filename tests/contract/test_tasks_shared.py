@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -19,10 +20,25 @@ from tests.platforms.postgres_server import PostgresServer
 __all__ = ["postgres"]
 
 
+STALE_SECONDS = 1.5
+
+
 async def ask(url: SecretStr, query: str) -> list[tuple[object, ...]]:
     async with await psycopg.AsyncConnection.connect(url.get_secret_value(), autocommit=True) as connection:
         cursor = await connection.execute(query)
         return await cursor.fetchall() if cursor.description else []
+
+
+async def outlive_staleness(url: SecretStr) -> None:
+    """Wait until every worker that is left has said that it lives, for longer than it may be silent."""
+    [[first]] = await ask(url, "SELECT now()")
+    query = (
+        f"SELECT min(last_heartbeat) > '{first}'::timestamptz + interval '{STALE_SECONDS} s'"  # noqa: S608
+        " FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute'"
+    )
+    async with asyncio.timeout(20):
+        while (await ask(url, query)) != [(True,)]:  # noqa: ASYNC110 - a database has no event for it
+            await asyncio.sleep(0.05)
 
 
 async def test_two_workers_share_the_tasks_and_keep_a_sessions_order(postgres: PostgresServer) -> None:
@@ -41,7 +57,7 @@ async def test_a_dead_workers_task_is_taken_over_and_a_living_ones_is_not(postgr
     async with open_queue(url, now) as queue:
         await queue.defer(Order("wait", {"n": 1}, "one"))
         await queue.defer(Order("wait", {"n": 2}, "two"))
-    quick = replace(QUICK, stale_seconds=0.5)
+    quick = replace(QUICK, stale_seconds=STALE_SECONDS)
     async with LocationStand(url).work(log, quick, concurrency=1) as queue:
         await until(lambda: log.begun == [1])
         # A worker that was killed leaves this behind.
@@ -54,6 +70,7 @@ async def test_a_dead_workers_task_is_taken_over_and_a_living_ones_is_not(postgr
         async with LocationStand(url).work(gone, quick, concurrency=1) as other:
             await until(lambda: gone.begun == [2])
             [entry] = [entry for entry in await other.entries() if entry.id == 2]
+            await outlive_staleness(url)
             log.gate.set()
             gone.gate.set()
             await until_empty(queue)
