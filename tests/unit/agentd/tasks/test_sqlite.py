@@ -143,9 +143,12 @@ async def test_a_sessions_next_task_begins_at_once(tmp_path: Path) -> None:
         LocationStand(tmp_path / NAME).open_place() as place,
         working(replace(place, poll_seconds=600), log) as queue,
     ):
-        for n in range(3):
-            await queue.defer(Order("note", {"n": n}, "one"))
-        await until(lambda: log.done == [0, 1, 2])
+        await queue.defer(Order("wait", {"n": 0}, "one"))
+        for n, session in ((1, "one"), (2, "one"), (3, "two")):
+            await queue.defer(Order("note", {"n": n}, session))
+        await until(lambda: log.done == [3])  # all that was told by then was looked at
+        log.gate.set()
+        await until(lambda: log.done == [3, 0, 1, 2])
 
 
 async def test_words_are_gone_from_the_file_when_they_are_erased(tmp_path: Path) -> None:
