@@ -9,7 +9,6 @@ import typer
 
 from agentd.cli.sessions_files import load
 from agentd.errors import AgentdError, ConfigError
-from agentd.service.metrics import build_metrics, serve_metrics
 from agentd.settings import Settings
 from agentd.tasks.alone import work_alone
 from agentd.tasks.measuring import build_gauges
@@ -34,6 +33,8 @@ def run_worker(settings: Settings, jobs: Mapping[str, Job]) -> None:
         raise AgentdError(
             "this version of agentd has no background tasks that a worker could do: agentd run needs none"
         )
+    from agentd.service.metrics import build_metrics, serve_metrics  # no other command needs the library that counts
+
     metrics = build_metrics()
     with serve_metrics(metrics, settings.service.metrics_listen):
         asyncio.run(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from agentd.service.metrics import Metrics
+from typing import TYPE_CHECKING
+
 from agentd.tasks.queue import Gauges
+
+if TYPE_CHECKING:
+    from agentd.service.metrics import Metrics
 
 __all__ = ["build_gauges"]
 
