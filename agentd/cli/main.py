@@ -46,7 +46,9 @@ def _build_app() -> typer.Typer:
     from agentd.cli.run import chat, keep_config, run
     from agentd.cli.sessions import sessions
     from agentd.cli.status import status
+    from agentd.cli.tasks import tasks
     from agentd.cli.version import print_version
+    from agentd.cli.worker import worker
 
     app = typer.Typer(
         help="Talk to a language model from your messengers, for years.",
@@ -57,10 +59,12 @@ def _build_app() -> typer.Typer:
     app.callback()(keep_config)
     app.command()(run)
     app.command()(chat)
+    app.command()(worker)
     app.command()(status)
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")
+    app.add_typer(tasks, name="tasks")
     return app
 
 

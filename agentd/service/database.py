@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,9 @@ from agentd.errors import ConfigError, StorageError
 __all__ = [
     "APPLICATION_ID",
     "MIGRATIONS",
+    "STATE",
     "Database",
+    "Form",
     "NotOurs",
     "connect",
     "format_moment",
@@ -70,6 +73,22 @@ MIGRATIONS = (
     """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a database of ours is called and consists of."""
+
+    name: str
+    """Of its file, as people know it."""
+    application_id: int
+    migrations: tuple[str, ...]
+    """Each takes a database to the next `user_version`; they are added to, never changed."""
+    damaged: str
+    """The event that says that one was set aside."""
+
+
+STATE = Form("state.db", APPLICATION_ID, MIGRATIONS, "state_set_aside")
 
 BUSY_SECONDS = 2
 """How long somebody else who has the database open, such as a backup, is waited for."""
@@ -119,7 +138,7 @@ def unusable(fault: str) -> StorageError:
     return StorageError(f"state.db cannot be used ({fault}): check its owner, mode and disk")
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, form: Form = STATE) -> sqlite3.Connection:
     """Open a database file, made (0600) if missing.
 
     Raises OSError, sqlite3.Error, ConfigError where a later version wrote it, and NotOurs.
@@ -138,7 +157,7 @@ def connect(path: Path) -> sqlite3.Connection:
         raise NotOurs("no database")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        return _prepare(connection)
+        return _prepare(connection, form)
     except sqlite3.Error as fault:
         connection.close()
         if fault.sqlite_errorcode & 0xFF in _DAMAGE:
@@ -151,14 +170,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def open_memory() -> sqlite3.Connection:
     """Open an empty database that ends with the process."""
-    return _prepare(sqlite3.connect(":memory:", isolation_level=None))
+    return _prepare(sqlite3.connect(":memory:", isolation_level=None), STATE)
 
 
-def renew(path: Path, now: datetime, fault: NotOurs) -> sqlite3.Connection:
+def renew(path: Path, now: datetime, fault: NotOurs, form: Form = STATE) -> sqlite3.Connection:
     """Give what stands there, and its parts, another name, and begin a new one. Raises what `connect` raises."""
     aside = _set_aside(path, now)
-    log.error("state_set_aside", to=aside.name, fault=str(fault))
-    return connect(path)
+    log.error(form.damaged, to=aside.name, fault=str(fault))
+    return connect(path, form)
 
 
 @contextmanager
@@ -183,27 +202,27 @@ def storable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _prepare(connection: sqlite3.Connection, form: Form) -> sqlite3.Connection:
     """Look at whose database this is, and whether it is sound; bring it to this version's form."""
     version, application = _number(connection, "user_version"), _number(connection, "application_id")
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or tables):
+    if application != form.application_id and (application or version or tables):
         raise NotOurs("the database of another program")
-    if version > len(MIGRATIONS):
+    if version > len(form.migrations):
         raise ConfigError(
-            f"state.db was written by a later version of agentd (form {version}, this one knows {len(MIGRATIONS)}): "
-            "install that version again, or move state.db away and lose what it keeps"
+            f"{form.name} was written by a later version of agentd (form {version}, this one knows "
+            f"{len(form.migrations)}): install that version again, or move {form.name} away and lose what it keeps"
         )
     [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise NotOurs(found)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    for number in range(version, len(MIGRATIONS)):
+    for number in range(version, len(form.migrations)):
         with transaction(connection):
-            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+            for statement in filter(str.strip, form.migrations[number].split(";")):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {form.application_id}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
     return connection
 

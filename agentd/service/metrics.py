@@ -29,6 +29,9 @@ APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 PROVIDER_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 """From the embedded model's first words to a turn's usual limit."""
 
+TASK_BUCKETS_SECONDS = (0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+"""A task asks a model or two; the last is where an attempt is cut."""
+
 log = structlog.get_logger()
 
 
@@ -42,6 +45,8 @@ class Metrics:
     compactions_total: Counter
     provider_errors_total: Counter
     provider_seconds: Histogram
+    task_seconds: Histogram
+    tasks: Gauge
     tokens_total: Counter
     token_estimate_ratio: Gauge
 
@@ -75,13 +80,9 @@ def build_metrics() -> Metrics:
             ("reason",),
             registry=registry,
         ),
-        provider_seconds=Histogram(
-            "agentd_provider_seconds",
-            "From a request to a model until the end of its reply; without those that brought no whole reply.",
-            ("model",),
-            buckets=PROVIDER_BUCKETS_SECONDS,
-            registry=registry,
-        ),
+        provider_seconds=_provider_seconds(registry),
+        task_seconds=_task_seconds(registry),
+        tasks=_tasks(registry),
         tokens_total=Counter(
             "agentd_tokens_total",
             "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
@@ -94,6 +95,35 @@ def build_metrics() -> Metrics:
             ("model",),
             registry=registry,
         ),
+    )
+
+
+def _provider_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_provider_seconds",
+        "From a request to a model until the end of its reply; without those that brought no whole reply.",
+        ("model",),
+        buckets=PROVIDER_BUCKETS_SECONDS,
+        registry=registry,
+    )
+
+
+def _task_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_task_seconds",
+        "How long attempts at background tasks took, whatever came of them.",
+        ("task",),
+        buckets=TASK_BUCKETS_SECONDS,
+        registry=registry,
+    )
+
+
+def _tasks(registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        "agentd_tasks",
+        "Background tasks that are kept, by their state; failed are those that are not tried any more.",
+        ("state",),
+        registry=registry,
     )
 
 

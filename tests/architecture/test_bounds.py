@@ -19,8 +19,9 @@ BROAD_EXCEPTS = {
     ("agentd/conversation/turn.py", "_ask"),
     ("agentd/delivery/reply.py", "catch_up"),
     ("agentd/conversation/compacting.py", "_run"),
+    ("agentd/tasks/working.py", "_do"),
 }
-"""The boundaries that a bug may not cross: a turn, its drafts beside it, and a job (the making of a summary)."""
+"""The boundaries that a bug may not cross: a turn, its drafts beside it, and a job (of a summary, of the queue)."""
 
 
 def name_of(path: Path) -> str:

@@ -1,0 +1,17 @@
+"""What the queue's callers are told where it cannot be read or written."""
+
+from __future__ import annotations
+
+from agentd.errors import StorageError
+
+__all__ = ["unusable"]
+
+
+def unusable(fault: BaseException) -> StorageError:
+    """Return what is raised; procrastinate wraps what its database says."""
+    told = str(fault.__cause__ or fault).strip().splitlines()
+    reason = told[0] if told else type(fault).__name__
+    return StorageError(
+        f"the background tasks cannot be read or written ({reason}): "
+        "check tasks.db and its disk, or the server that storage.url names"
+    )

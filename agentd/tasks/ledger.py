@@ -1,0 +1,106 @@
+"""The queue over procrastinate's `App`: takes tasks, tells of them, revives and erases them; does none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from procrastinate import App
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+
+from agentd.errors import AgentdError
+from agentd.tasks import own_queries
+from agentd.tasks.faults import unusable
+from agentd.tasks.places import Place
+from agentd.tasks.queue import DEAD, Entry, Order
+
+__all__ = ["MOST_SECONDS", "Ledger"]
+
+MOST_SECONDS = 60
+"""How long one call may take: a database that is gone for less costs patience only."""
+
+ERASE_SECONDS = 10
+"""How long tasks that are under way are waited for when their words are to go."""
+ERASE_STEP_SECONDS = 0.1
+
+_NAME = re.compile("[a-z0-9_]{1,40}")
+"""PostgreSQL cuts the names of what one listens to at 63 bytes; procrastinate puts 23 before a queue's."""
+
+
+class Ledger:
+    """Keeps tasks in a place; a `TaskQueue`."""
+
+    def __init__(self, app: App, place: Place, now: Callable[[], datetime]) -> None:
+        """Work on an open place."""
+        self._app = app
+        self._place = place
+        self._now = now
+
+    async def defer(self, order: Order) -> bool:
+        """Keep a task, durably; False where one with the same `once` waits already."""
+        if not _NAME.fullmatch(order.task):
+            raise ValueError(f"{order.task} is no name for a task")
+        due = self._now() + timedelta(seconds=order.delay_seconds) if order.delay_seconds > 0 else None
+        deferrer = self._app.configure_task(
+            order.task, queue=order.task, lock=order.session, queueing_lock=order.once, schedule_at=due
+        )
+        try:
+            async with _translated():
+                # As one text: PostgreSQL's JSON has no NUL and no lone surrogate, and people's words may.
+                await deferrer.defer_async(words=json.dumps(dict(order.args)))
+        except AlreadyEnqueued:
+            return False
+        return True
+
+    async def entries(self, *, dead: bool = False) -> list[Entry]:
+        """Return the tasks, or the dead ones, the oldest first."""
+        async with _translated():
+            rows = await self._place.connector.execute_query_all_async(
+                own_queries.LIST_ENTRIES, status=DEAD if dead else None
+            )
+        return [
+            Entry(row["id"], row["task_name"], row["lock"], row["status"], row["attempts"], row["error"])
+            for row in rows
+        ]
+
+    async def retry(self, number: int) -> None:
+        """Let a dead task be tried anew. Raises AgentdError where there is none."""
+        async with _translated():
+            rows = await self._place.connector.execute_query_all_async(own_queries.REVIVE, job_id=number)
+        if not rows:
+            raise AgentdError(f"there is no dead task {number}: agentd tasks dead shows them")
+
+    async def erase(self, session: str) -> int:
+        """Remove a session's tasks and their words; return how many are still under way, and go when they end."""
+        until = asyncio.get_running_loop().time() + ERASE_SECONDS
+        async with _translated():
+            while left := await self._erase(session):
+                if asyncio.get_running_loop().time() > until:
+                    break
+                await asyncio.sleep(ERASE_STEP_SECONDS)
+            await self._place.scrub()
+        return left
+
+    async def _erase(self, session: str) -> int:
+        """Remove what is not under way, and cut what is; return how many that were."""
+        jobs = self._app.job_manager
+        running = list(await jobs.list_jobs_async(lock=session, status="doing"))
+        for job in running:
+            if job.id is not None and not job.abort_requested:
+                await jobs.cancel_job_by_id_async(job.id, abort=True)
+        await self._place.connector.execute_query_async(own_queries.ERASE, lock=session)
+        return len(running)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Bound what is done, and raise StorageError where the database does not do it."""
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            yield
+    except (ConnectorException, TimeoutError) as fault:
+        raise unusable(fault) from fault

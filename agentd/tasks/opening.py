@@ -1,0 +1,110 @@
+"""Opens the queue: alone for the command line, or with its worker for the daemon. Loads the engine only then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
+from agentd.tasks.settings import TasksSettings
+
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
+    from agentd.tasks.places import Place
+    from agentd.tasks.working import Workshop
+
+__all__ = ["Surroundings", "locate", "open_queue", "open_tasks", "work_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the queue takes from the process that it is in."""
+
+    now: Callable[[], datetime]
+    leaving: Leaving
+    gauges: Gauges = field(default=Gauges())
+    pace: Pace | None = None
+    """The usual one where there is none."""
+
+
+def locate(url: SecretStr, workspace: Path) -> Path | SecretStr:
+    """Return where tasks are kept: behind the URL if there is one, else in the workspace."""
+    return url if url.get_secret_value() else workspace / "tasks.db"
+
+
+@asynccontextmanager
+async def open_queue(location: Path | SecretStr, now: Callable[[], datetime]) -> AsyncIterator[TaskQueue]:
+    """Open the queue without doing its tasks. Raises ConfigError, and StorageError."""
+    from procrastinate import App
+
+    from agentd.tasks.engine_log import discreet
+    from agentd.tasks.ledger import Ledger
+    from agentd.tasks.places import open_place
+
+    with discreet():
+        async with open_place(location, now) as place:
+            yield Ledger(App(connector=place.connector), place, now)
+
+
+@asynccontextmanager
+async def open_tasks(
+    location: Path | SecretStr, settings: TasksSettings, jobs: Mapping[str, Job], around: Surroundings
+) -> AsyncIterator[TaskQueue]:
+    """Open the queue and do its tasks until it is left; what is then still under way is done by the next run.
+
+    Who opens a file is the only one to do so (the workspace's lock). Raises ConfigError, and StorageError.
+    """
+    from agentd.tasks.places import open_place
+
+    async with open_place(location, around.now) as place, work_at(place, settings, jobs, around) as queue:
+        yield queue
+
+
+@asynccontextmanager
+async def work_at(
+    place: Place, settings: TasksSettings, jobs: Mapping[str, Job], around: Surroundings
+) -> AsyncIterator[TaskQueue]:
+    """Do the tasks of an open place until the end."""
+    from procrastinate import App
+    from procrastinate.exceptions import ConnectorException
+
+    from agentd.tasks.engine_log import discreet
+    from agentd.tasks.faults import unusable
+    from agentd.tasks.ledger import Ledger
+    from agentd.tasks.pace import Pace
+    from agentd.tasks.working import Workshop
+
+    app = App(connector=place.connector)
+    limits = settings.concurrency, settings.max_attempts
+    workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
+    with discreet():
+        try:
+            await workshop.begin()
+        except ConnectorException as fault:
+            raise unusable(fault) from fault
+        async with _at_work(workshop, around.leaving):
+            yield Ledger(app, place, around.now)
+
+
+@asynccontextmanager
+async def _at_work(workshop: Workshop, leaving: Leaving) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(workshop.run(), name="tasks")
+        sweeping = tasks.create_task(workshop.sweep(), name="tasks' sweep")
+        try:
+            yield
+        finally:
+            cut = tasks.create_task(leaving.insisted(), name="tasks' cut") if leaving.insisted else None
+            try:
+                await workshop.close(running, leaving.rest_seconds(), cut)
+            finally:
+                for task in (running, sweeping, cut):
+                    if task is not None:
+                        task.cancel()

@@ -1,0 +1,86 @@
+"""What we ask of the tasks' database beyond procrastinate's own queries: for PostgreSQL as it stands here.
+
+The SQLite connector knows each by its text, as it knows procrastinate's. `agentd_task_failures` keeps beside a job how
+often it failed and why; its rows go with their jobs.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+__all__ = [
+    "ERASE",
+    "FREE_QUEUEING_LOCK",
+    "KEEP_FAILURE",
+    "LIST_ENTRIES",
+    "REQUEUE",
+    "REVIVE",
+    "SWEEP_AWAY",
+    "TAKE_OVER",
+]
+
+KEEP_FAILURE: Final[LiteralString] = """
+INSERT INTO agentd_task_failures (job_id, failures, error) VALUES (%(job_id)s, 1, %(error)s)
+ON CONFLICT (job_id) DO UPDATE SET failures = agentd_task_failures.failures + 1, error = EXCLUDED.error
+RETURNING failures
+"""
+"""An attempt failed: how often is that by now?"""
+
+FREE_QUEUEING_LOCK: Final[LiteralString] = """
+UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
+"""
+"""A job was begun. Its queueing lock may be taken by another now, and a retry that wants it back would be refused."""
+
+LIST_ENTRIES: Final[LiteralString] = """
+SELECT job.id, task_name, lock, status::text AS status, attempts, error
+  FROM procrastinate_jobs job LEFT JOIN agentd_task_failures ON job_id = job.id
+ WHERE %(status)s::text IS NULL OR status::text = %(status)s
+ ORDER BY job.id
+"""
+
+REVIVE: Final[LiteralString] = """
+WITH forgotten AS (DELETE FROM agentd_task_failures WHERE job_id = %(job_id)s)
+UPDATE procrastinate_jobs SET status = 'todo', attempts = 0, scheduled_at = NULL, queueing_lock = NULL, worker_id = NULL
+ WHERE id = %(job_id)s AND status = 'failed'
+RETURNING id
+"""
+"""A dead job is to be tried from its first attempt on."""
+
+TAKE_OVER: Final[LiteralString] = """
+WITH taken AS (
+    UPDATE procrastinate_jobs job
+       SET status = CASE
+               WHEN 1 + COALESCE((SELECT failures FROM agentd_task_failures WHERE job_id = job.id), 0)
+                    >= %(max_attempts)s::int
+               THEN 'failed' ELSE 'todo' END::procrastinate_job_status,
+           attempts = attempts + 1, scheduled_at = NULL, queueing_lock = NULL, abort_requested = false, worker_id = NULL
+     WHERE status = 'doing' AND queue_name = ANY(%(queues)s::varchar[])
+       AND (worker_id IS NULL OR worker_id IN (
+           SELECT id FROM procrastinate_workers
+            WHERE last_heartbeat < NOW() - make_interval(secs => %(seconds_since_heartbeat)s)))
+    RETURNING id, status::text AS status
+), noted AS (
+    INSERT INTO agentd_task_failures (job_id, failures, error) SELECT id, 1, %(error)s FROM taken
+    ON CONFLICT (job_id) DO UPDATE SET failures = agentd_task_failures.failures + 1, error = EXCLUDED.error
+)
+SELECT id, status FROM taken ORDER BY id
+"""
+"""Jobs of workers that are gone count as a failed attempt; in one statement, so that two cannot take the same."""
+
+REQUEUE: Final[LiteralString] = """
+UPDATE procrastinate_jobs
+   SET status = 'todo', attempts = attempts + 1, scheduled_at = NULL, queueing_lock = NULL, abort_requested = false,
+       worker_id = NULL
+ WHERE id = %(job_id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker_id)s::bigint
+RETURNING id
+"""
+"""A job that this worker has, and is not at: how it ended could not be written down."""
+
+ERASE: Final[LiteralString] = """
+DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status <> 'doing'
+"""
+
+SWEEP_AWAY: Final[LiteralString] = """
+DELETE FROM procrastinate_jobs WHERE status IN ('aborted', 'cancelled')
+"""
+"""Those were to be erased while they were under way."""

@@ -1,0 +1,98 @@
+"""The queue of background tasks, as the rest of the daemon sees it: what is asked of it, and what it answers.
+
+A task is asked for by name, with the words that it needs, and done at least once: a task that was cut is done again, so
+its job must do twice what it would do once. Tasks of one session are done one at a time, in the order in which they
+came. No import of this module loads the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+__all__ = ["DEAD", "Args", "Entry", "Gauges", "Job", "Json", "Leaving", "Order", "TaskFault", "TaskQueue"]
+
+DEAD = "failed"
+"""The state of a task that is not tried any more."""
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+Args = Mapping[str, Json]
+"""The words that a task carries: gone with the task when it is done, kept when it is dead, never logged."""
+
+Job = Callable[[Args], Awaitable[None]]
+"""Does a task. What it raises is a failed attempt: of a `TaskFault` or AgentdError the text is kept, else the kind."""
+
+
+class TaskFault(Exception):
+    """Why a task could not be done, in words that hold nothing of what a person wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One task to be done."""
+
+    task: str
+    """A name that has a job, at most 40 characters of a-z, 0-9 and `_`."""
+    args: Args = field(default_factory=dict)
+    session: str | None = None
+    """Whose it is: at most one task of a session is under way, and none overtakes another."""
+    once: str | None = None
+    """While a task with this text waits for its first attempt, no second one is taken."""
+    delay_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task as `agentd tasks list` shows it; one that was done is no longer there."""
+
+    id: int
+    task: str
+    session: str | None
+    state: str
+    """`todo`, `doing`, `failed` (dead), or `aborted` until it is swept away."""
+    attempts: int
+    """How often it was begun and ended, or was cut."""
+    error: str | None
+    """Why the last attempt failed."""
+
+
+class TaskQueue(Protocol):
+    """Keeps tasks until they are done. Everything here raises StorageError where that cannot be had."""
+
+    async def defer(self, order: Order) -> bool:
+        """Keep a task, durably; False where one with the same `once` waits already."""
+        ...
+
+    async def entries(self, *, dead: bool = False) -> list[Entry]:
+        """Return the tasks, or the dead ones, the oldest first."""
+        ...
+
+    async def retry(self, number: int) -> None:
+        """Let a dead task be tried anew, from its first attempt on. Raises AgentdError where there is none."""
+        ...
+
+    async def erase(self, session: str) -> int:
+        """Remove a session's tasks and their words; return how many are still under way, and go when they end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Where figures go."""
+
+    observe_seconds: Callable[[str, float], None] = lambda task, seconds: None
+    """Takes a task's name, and how long an attempt took."""
+    set_count: Callable[[str, int], None] = lambda state, count: None
+    """Takes a state, and how many tasks are in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """How long running jobs may take to end at a shutdown; what cuts that short."""
+
+    rest_seconds: Callable[[], float]
+    """Asked when the queue is left."""
+    insisted: Callable[[], Coroutine[Any, Any, object]] | None = None
+    """Returns when nothing is to be waited for any more."""

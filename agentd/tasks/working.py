@@ -1,0 +1,224 @@
+"""Does tasks: procrastinate's worker, begun anew when it fails, and what it leaves to whoever runs it.
+
+Three things procrastinate leaves open are seen to here. A worker that lost its database once no longer says that it
+lives, so this does (`_sweep`). A job whose end could not be written down stays as it was, under way for ever: it is
+put back. What a dead worker had is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from procrastinate import App, sql
+from procrastinate.exceptions import ConnectorException, JobAborted
+from procrastinate.job_context import AbortReason, JobContext
+from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import Job as Record
+from procrastinate.worker import Worker
+
+from agentd.tasks import own_queries
+from agentd.tasks.pace import JobFailed, Pace, Patience
+from agentd.tasks.places import Place
+from agentd.tasks.queue import DEAD, Gauges, Job
+from agentd.tasks.retrying import describe
+
+__all__ = ["Workshop"]
+
+LET_GO_SECONDS = 0.5
+
+EVER_SECONDS = -100 * 365 * 86_400
+"""An age that every worker has, whatever the clock did while the daemon was down."""
+
+GONE = "its worker ended before it did"
+
+log = structlog.get_logger()
+
+
+class Workshop:
+    """Runs the jobs of one process."""
+
+    def __init__(
+        self, app: App, place: Place, jobs: Mapping[str, Job], limits: tuple[int, int], gauges: Gauges, pace: Pace
+    ) -> None:
+        """Know these jobs; `limits` are how many may run at once, and how often each is tried."""
+        self._app = app
+        self._place = place
+        self._queues = list(jobs)
+        self._concurrency, self._max_attempts = limits
+        self._gauges = gauges
+        self._pace = pace
+        self._worker: Worker | None = None
+        self._running: dict[int, asyncio.Task[object]] = {}
+        self._suspects: frozenset[tuple[int, int | None]] = frozenset()
+        self._states: frozenset[str] = frozenset()
+        self._is_closing = False
+        patience = Patience(self._max_attempts, pace.pause_seconds)
+        for name, job in jobs.items():
+            app.task(name=name, queue=name, retry=patience)(_as_function(job))
+
+    async def begin(self) -> None:
+        """Put back what an earlier process was at, if no other can be. Raises ConnectorException."""
+        if not self._place.is_shared:
+            await self._take_over(EVER_SECONDS)
+            await self._app.job_manager.prune_stalled_workers(EVER_SECONDS)
+
+    async def run(self) -> None:
+        """Take and do tasks until `close`; a database that fails is waited for."""
+        tries = 0
+        while not self._is_closing:
+            worker = self._worker = self._hire()
+            began = time.monotonic()
+            try:
+                await worker.run()  # type: ignore[no-untyped-call]
+                tries = 0
+            except ConnectorException as fault:
+                tries = 0 if time.monotonic() - began > self._pace.restart.last_seconds else tries + 1
+                pause = self._pace.restart.after(tries)
+                log.warning("tasks_interrupted", fault=str(fault.__cause__ or fault), again_after_seconds=pause)
+                self._worker = None
+                await asyncio.sleep(pause)
+
+    async def close(self, running: asyncio.Task[None], rest_seconds: float, cut: asyncio.Task[object] | None) -> None:
+        """Let jobs end within that time, or until `cut` is done; park the others."""
+        self._is_closing = True
+        if self._worker is None:
+            running.cancel()
+        else:
+            self._worker.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait({running, *([cut] if cut else [])}, timeout=rest_seconds, return_when="FIRST_COMPLETED")
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.wait({running}, timeout=self._pace.park_seconds)
+        # Cancelled once, the engine's worker still waits for its database; it is cancelled again by whoever calls this.
+        running.cancel()
+        await asyncio.wait({running}, timeout=LET_GO_SECONDS)
+
+    async def sweep(self) -> None:
+        """See every few seconds to what the worker does not see to."""
+        is_down = False
+        while True:
+            try:
+                await self._sweep()
+                if is_down and self._worker is not None and not self._is_closing:
+                    # What it has beside its jobs may have ended with the connection.
+                    self._worker.stop()  # type: ignore[no-untyped-call]
+                is_down = False
+            except ConnectorException as fault:
+                if not is_down:
+                    log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
+                is_down = True
+            await asyncio.sleep(self._pace.sweep_seconds)
+
+    def _hire(self) -> Worker:
+        return Worker(
+            app=self._app,
+            queues=self._queues,
+            concurrency=self._concurrency,
+            fetch_job_polling_interval=self._place.poll_seconds,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=86_400,  # its own ends with the first fault, unnoticed
+            stalled_worker_timeout=self._pace.stale_seconds,
+            worker_middleware=[self._do],
+        )
+
+    async def _do(self, call: Callable[[], Awaitable[object]], context: JobContext, worker: Worker) -> None:
+        """Do one attempt of a job: this is the boundary that its bugs do not cross."""
+        del worker
+        job, began = context.job, time.monotonic()
+        number, task = job.id or 0, asyncio.current_task()
+        if task is not None:
+            self._running[number] = task
+            task.add_done_callback(_look_at_end)
+        try:
+            if job.queueing_lock is not None:
+                await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
+            async with asyncio.timeout(self._pace.job_seconds):
+                await call()
+        except asyncio.CancelledError:
+            if context.abort_reason() is AbortReason.USER_REQUEST:
+                raise JobAborted from None
+            log.info("task_parked", task=job.task_name, id=number)
+            raise
+        except Exception as fault:  # noqa: BLE001 - the boundary of a job
+            raise JobFailed(await self._note(job, describe(fault))) from None
+        finally:
+            self._running.pop(number, None)
+            self._gauges.observe_seconds(job.task_name, time.monotonic() - began)
+
+    async def _note(self, job: Record, error: str) -> int:
+        """Keep why an attempt failed; return how many did."""
+        failures = job.attempts + 1
+        try:
+            row = await self._place.connector.execute_query_one_async(
+                own_queries.KEEP_FAILURE, job_id=job.id, error=error
+            )
+            failures = int(row["failures"])
+        except ConnectorException as fault:
+            log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
+        event = "task_failed" if failures < self._max_attempts else "task_dead"
+        log.warning(event, task=job.task_name, id=job.id, session=job.lock, failures=failures, error=error)
+        return failures
+
+    async def _sweep(self) -> None:
+        manager, worker = self._app.job_manager, self._worker
+        if self._place.is_shared:
+            if worker is not None and worker.worker_id is not None:
+                await manager.update_heartbeat(worker.worker_id)
+            await self._take_over(self._pace.stale_seconds)
+        await self._put_back(worker.worker_id if worker is not None else None)
+        await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)
+        await self._count()
+
+    async def _take_over(self, seconds: float) -> None:
+        rows = await self._place.connector.execute_query_all_async(
+            own_queries.TAKE_OVER,
+            queues=self._queues,
+            seconds_since_heartbeat=seconds,
+            max_attempts=self._max_attempts,
+            error=GONE,
+        )
+        for row in rows:
+            log.warning("task_dead" if row["status"] == DEAD else "task_taken_over", id=row["id"], error=GONE)
+
+    async def _put_back(self, worker_id: int | None) -> None:
+        """Put back what this process has and is not at, if that was so at the last look too.
+
+        On a shared place that is what its worker has; what an earlier worker of its had is taken over when stale.
+        """
+        held = await self._app.job_manager.list_jobs_async(status="doing")
+        idle = frozenset(
+            (job.id, job.worker_id)
+            for job in held
+            if job.id is not None
+            and job.id not in self._running
+            and (not self._place.is_shared or job.worker_id == worker_id)
+        )
+        for number, holder in idle & self._suspects:
+            await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=holder)
+            log.warning("task_put_back", id=number, reason="how it ended could not be written down")
+        self._suspects = idle - self._suspects
+
+    async def _count(self) -> None:
+        rows = await self._place.connector.execute_query_all_async(sql.queries["count_jobs_status"])
+        counts = {str(row["status"]): int(row["count"]) for row in rows}
+        self._states |= counts.keys()
+        for state in self._states:
+            self._gauges.set_count(state, counts.get(state, 0))
+
+
+def _look_at_end(task: asyncio.Task[object]) -> None:
+    """Say that how a job ended is not written down; else asyncio says so, whenever it collects the garbage."""
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        log.warning("task_end_not_kept", fault=str(fault.__cause__ or fault))
+
+
+def _as_function(job: Job) -> Callable[..., Awaitable[None]]:
+    async def run(words: str) -> None:
+        await job(json.loads(words))
+
+    return run

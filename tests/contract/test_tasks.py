@@ -1,0 +1,232 @@
+"""What every place for background tasks keeps to: an SQLite file, a PostgreSQL, and procrastinate's own in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from agentd.errors import AgentdError
+from agentd.tasks.pace import Pace
+from agentd.tasks.queue import Gauges, Leaving, Order, TaskFault
+from tests.contract.task_stands import (
+    QUICK,
+    WORDS,
+    Log,
+    MemoryStand,
+    Stand,
+    postgres,
+    stand,
+    until,
+    until_dead,
+    until_empty,
+)
+
+__all__ = ["postgres", "stand"]
+
+
+def order(task: str, n: object, session: str | None = None, **more: str | float) -> Order:
+    return Order(task, {"n": n}, session, **more)  # type: ignore[arg-type, dict-item]
+
+
+async def test_a_task_is_done_with_its_words_and_nothing_of_it_is_left(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log) as queue:
+        taken = await queue.defer(order("note", WORDS))
+        await until(lambda: bool(log.done))
+        await until_empty(queue)
+
+    assert taken
+    assert log.done == [WORDS]
+
+
+async def test_a_sessions_tasks_are_done_one_at_a_time_in_order_and_others_beside_them(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log, concurrency=3) as queue:
+        for n in range(4):
+            await queue.defer(order("wait", n, "one"))
+        await queue.defer(order("wait", 4, "two"))
+        await until(lambda: len(log.begun) == 2)
+        begun = list(log.begun)
+        log.gate.set()
+        await until(lambda: len(log.done) == 5)
+
+    assert sorted(begun) == [0, 4]
+    assert [n for n in log.done if n < 4] == [0, 1, 2, 3]
+
+
+async def test_no_more_are_done_at_once_than_allowed(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log, concurrency=2) as queue:
+        for n in range(5):
+            await queue.defer(order("wait", n, f"session {n}"))
+        await until(lambda: len(log.begun) == 2)
+        log.gate.set()
+        await until(lambda: len(log.done) == 5)
+
+    assert log.most_at_once == 2
+
+
+async def test_a_task_that_fails_is_tried_until_it_is_dead_and_again_when_somebody_says_so(stand: Stand) -> None:
+    log = Log()
+    log.faults = [ValueError(WORDS), ValueError(WORDS), TaskFault("the provider is gone")]
+    async with stand.work(log, replace(QUICK, pause_seconds=log.pause), max_attempts=3) as queue:
+        with capture_logs() as logs:
+            await queue.defer(order("fail", WORDS, "one"))
+            dead = await until_dead(queue)
+        with pytest.raises(AgentdError, match="there is no dead task 99"):
+            await queue.retry(99)
+        await queue.retry(dead[0].id)
+        await until(lambda: bool(log.done))
+        await until_empty(queue)
+
+    [entry] = dead
+    assert (entry.task, entry.session, entry.state, entry.attempts) == ("fail", "one", "failed", 3)
+    assert entry.error == "the provider is gone"
+    assert log.pauses == [1, 2]
+    assert [said["event"] for said in logs] == ["task_failed", "task_failed", "task_dead"]
+    assert "own words" not in str(logs)
+    assert "ValueError" in str(logs)
+    assert log.done == [WORDS]
+
+
+async def test_what_is_wanted_once_is_refused_only_while_one_waits_and_may_fail_meanwhile(stand: Stand) -> None:
+    log = Log()
+    log.faults = [ValueError()]
+    async with stand.work(log, concurrency=1) as queue:
+        await queue.defer(order("wait", 0))
+        await until(lambda: log.begun == [0])
+        taken = [await queue.defer(order("fail", n, once="the same")) for n in (1, 2)]
+        log.gate.set()
+        await until(lambda: 1 in log.done)
+        again = await queue.defer(order("fail", 3, once="the same"))
+        await until(lambda: 3 in log.done)
+
+    assert (taken, again) == ([True, False], True)
+    assert log.done == [0, 1, 3]
+
+
+async def test_a_task_that_fails_while_its_like_waits_is_tried_again(stand: Stand) -> None:
+    log = Log()
+    log.faults = [ValueError()]
+    async with stand.work(log, concurrency=1) as queue:
+        await queue.defer(order("wait_and_fail", 1, once="the same"))
+        await until(lambda: log.begun == [1])
+        await queue.defer(order("wait_and_fail", 2, once="the same"))
+        with capture_logs() as logs:
+            log.gate.set()
+            await until(lambda: len(log.done) == 2)
+
+    assert sorted(log.done) == [1, 2]
+    assert [said["event"] for said in logs] == ["task_failed"]
+
+
+async def test_a_retry_is_not_overtaken_by_its_sessions_next(stand: Stand) -> None:
+    if isinstance(stand, MemoryStand):
+        pytest.skip("procrastinate's own in memory looks at running jobs of a lock only")
+    log = Log()
+    log.faults = [ValueError()]
+    pace = replace(QUICK, pause_seconds=lambda failures: 0.2)
+    async with stand.work(log, pace) as queue:
+        await queue.defer(order("fail", 1, "one"))
+        await queue.defer(order("fail", 2, "one"))
+        await until(lambda: len(log.done) == 2)
+
+    assert log.begun == [1, 1, 2]
+
+
+async def test_at_the_end_a_task_may_finish(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log) as queue:
+        await queue.defer(order("wait", 1))
+        await until(lambda: log.begun == [1])
+        asyncio.get_running_loop().call_later(0.05, log.gate.set)
+
+    assert log.done == [1]
+
+
+@pytest.mark.parametrize("cut_by", ["the time", "a second signal"])
+async def test_what_does_not_finish_is_parked_and_done_by_the_next_run(stand: Stand, cut_by: str) -> None:
+    log = Log()
+
+    async def insist() -> None:
+        """Return at once."""
+
+    leaving = Leaving(lambda: 0.0) if cut_by == "the time" else Leaving(lambda: 60.0, insist)
+    async with stand.work(log, leaving=leaving, max_attempts=1) as queue:
+        await queue.defer(order("wait", 1, "one"))
+        await queue.defer(order("wait", 2, "one"))
+        await until(lambda: log.begun == [1])
+    parked = list(log.done)
+    log.gate.set()
+    async with stand.work(log, max_attempts=1) as queue:
+        await until(lambda: len(log.done) == 2)
+        await until_empty(queue)
+
+    assert parked == []
+    assert log.begun == [1, 1, 2]
+
+
+async def test_a_job_that_hangs_is_a_failed_attempt(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log, replace(QUICK, job_seconds=0.05), max_attempts=1) as queue:
+        await queue.defer(order("wait", 1))
+        dead = await until_dead(queue)
+
+    assert (dead[0].error or "").startswith("TimeoutError")
+
+
+async def test_erasing_a_session_takes_its_tasks_whatever_state_they_are_in(stand: Stand) -> None:
+    log = Log()
+    log.faults = [ValueError()]
+    pace = Pace(sweep_seconds=0.05)
+    async with stand.work(log, pace, max_attempts=1) as queue:
+        await queue.defer(order("fail", 1, "one"))
+        for n, session in ((2, "one"), (3, "one"), (4, "two")):
+            await queue.defer(order("wait", n, session))
+        await until(lambda: sorted(log.begun) == [1, 2, 4])
+        left = await queue.erase("one")
+        entries = await queue.entries()
+        log.gate.set()
+        await until(lambda: log.done == [4])
+
+    assert left == 0
+    assert [(entry.session, entry.state) for entry in entries] == [("two", "doing")]
+
+
+async def test_a_task_that_this_version_does_not_know_waits(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log) as queue:
+        await queue.defer(order("later_version", 1))
+        await queue.defer(order("note", 2))
+        await until(lambda: log.done == [2])
+        entries = await queue.entries()
+
+    assert [(entry.task, entry.state, entry.error) for entry in entries if entry.task != "note"] == [
+        ("later_version", "todo", None)
+    ]
+
+
+async def test_a_task_that_is_to_wait_does(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log) as queue:
+        await queue.defer(order("note", 1, delay_seconds=0.3))
+        await queue.defer(order("note", 2))
+        await until(lambda: len(log.done) == 2)
+
+    assert log.done == [2, 1]
+
+
+async def test_tasks_are_counted_and_their_time_is_taken(stand: Stand) -> None:
+    log, counts, seconds = Log(), dict[str, int](), list[str]()
+    gauges = Gauges(lambda task, took: seconds.append(task), counts.__setitem__)
+    async with stand.work(log, gauges=gauges) as queue:
+        await queue.defer(order("wait", 1, "one"))
+        await queue.defer(order("wait", 2, "one"))
+        await until(lambda: counts == {"todo": 1, "doing": 1})
+        log.gate.set()
+        await until(lambda: counts == {"todo": 0, "doing": 0})
+
+    assert seconds == ["wait", "wait"]

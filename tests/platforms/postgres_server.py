@@ -1,0 +1,118 @@
+"""A PostgreSQL of the tests' own, on a Unix socket; its programs come with the system, if at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+
+__all__ = ["MISSING", "PostgresServer", "find_programs", "running_server"]
+
+MISSING = "there is no PostgreSQL server on this machine: apt install postgresql"
+
+DEBIAN = Path("/usr/lib/postgresql")
+NOBODY = 65534
+"""The server refuses to run as root."""
+
+
+def find_programs() -> Path | None:
+    """Return the folder of `initdb` and `postgres`; None where there are none."""
+    places = sorted(DEBIAN.glob("*/bin"), reverse=True)
+    if found := shutil.which("initdb"):
+        places.append(Path(found).resolve().parent)
+    return next((place for place in places if (place / "initdb").exists() and (place / "postgres").exists()), None)
+
+
+class PostgresServer:
+    """One server; `stop` and `start` are an outage."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        """Keep its data in an empty folder."""
+        self._programs = programs
+        self._folder = folder
+        self._user = NOBODY if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def create(self) -> None:
+        """Make the server's files."""
+        if self._user is not None:
+            os.chown(self._folder, self._user, self._user)
+        subprocess.run(
+            [self._programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=self._user,
+            cwd=self._folder,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+        )
+
+    def start(self) -> None:
+        """Run it until it takes connections."""
+        options = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off", "port": "5432"}
+        self._process = subprocess.Popen(
+            [self._programs / "postgres", "-D", self._data, *(f"--{name}={value}" for name, value in options.items())],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            cwd=self._folder,
+        )
+        self._await_ready()
+
+    def stop(self) -> None:
+        """End it at once, with every connection."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # "fast": it ends its sessions
+            self._process.wait(30)
+            self._process = None
+
+    def new_database(self) -> SecretStr:
+        """Return the URL of an empty database."""
+        name = f"tasks_{uuid.uuid4().hex}"
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return SecretStr(self._url(name))
+
+    def _await_ready(self) -> None:
+        """Connect, again and again: the server says in no other way that it is there."""
+        for _ in range(600):
+            try:
+                psycopg.connect(self._url("postgres"), connect_timeout=1).close()
+            except psycopg.OperationalError:
+                assert self._process is not None
+                try:
+                    self._process.wait(0.05)
+                except subprocess.TimeoutExpired:
+                    continue
+                raise
+            else:
+                return
+        raise TimeoutError("PostgreSQL did not start")
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self._folder}"
+
+
+@contextmanager
+def running_server(programs: Path) -> Iterator[PostgresServer]:
+    """Run a server until the end."""
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(programs, Path(folder))
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
