@@ -107,4 +107,6 @@ async def _embed_all(memory: SqliteMemory, embedder: Embedder) -> None:
     """Make the vectors that are missing, as a task does beside the conversations."""
     while missing := await memory.without_vector(embedder.name, _BATCH):
         vectors = await embedder.embed([text for _, text in missing])
-        await memory.keep_vectors(embedder.name, [(entry, vector) for (entry, _), vector in zip(missing, vectors, strict=True)])
+        await memory.keep_vectors(
+            embedder.name, [(entry, vector) for (entry, _), vector in zip(missing, vectors, strict=True)]
+        )

@@ -20,16 +20,16 @@ SAME_SHARE = 0.75
 """From this share of common words on (Jaccard), two facts that differ by small words alone are one."""
 
 LEAST_SHARE = 0.3
-"""Below it, a longer fact that has all words of a short one tells something else ("has a dog", "walks the dog at six")."""
+"""Below it, a longer fact with all words of a short one tells something else ("has a dog", "walks the dog at six")."""
 
 HALF = 0.5
 """Below it, a "not" may be about another part of the fact."""
 
-_FILLERS = frozenset(
-    """user person human speaker individual they them theirs someone name call currently now really mainly usually often
+_FILLERS = """
+    user person human speaker individual they them theirs someone name call currently now really mainly usually often
     hobby thing fact also prefer favourite favorite big fan keen fond very enthusiast passionate interest own kind lot
-    s is are inc""".split()
-)
+    s is are inc
+"""
 _SAME = (
     ("like", "love", "enjoy", "adore", "appreciate", "fond", "keen", "prefer"),
     ("dislike", "hate", "detest", "loathe", "disliking"),
@@ -48,13 +48,14 @@ _SAME = (
 _CLASS = {stems(word)[0]: stems(group[0])[0] for group in _SAME for word in group}
 _LIKES = _CLASS["like"]
 _DISLIKES = _CLASS[stems("dislike")[0]]
-_EMPTY = frozenset(_CLASS.get(stem, stem) for word in _FILLERS | STOP_WORDS for stem in stems(word)) | {_LIKES, "have"}
+_EMPTY = frozenset(_CLASS.get(stem, stem) for word in {*_FILLERS.split(), *STOP_WORDS} for stem in stems(word)) | {
+    _LIKES,
+    "have",
+}
 _NOT = re.compile(r"\b(no|not|never|no longer|cannot|without|stopped|quit|gave up|\w+n['’]t)\b|不|没|ない|안 ", re.I)
 _PIVOT = re.compile(r"\b(?:over|than|instead of|rather than)\b", re.I)
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
-}
+_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS.split())}
 
 
 @dataclass(frozen=True, slots=True)

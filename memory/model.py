@@ -96,7 +96,7 @@ class Fact:
     text: str
     evidence: tuple[Evidence, ...]
     about: str = ""
-    """What of the person it tells, where only one can be true at a time ("home"): a new one takes the place of the old."""
+    """What of the person it tells, where one alone can be true ("home"): a new one takes the old one's place."""
     importance: float = 0.5
     """From 0 to 1."""
 

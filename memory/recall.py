@@ -14,7 +14,7 @@ from datetime import datetime
 
 from memory.model import Kind, Recalled, Reserve
 from memory.text.dates import asks_when, date_words, is_question, speaks_of_time
-from memory.text.words import index_text, stems
+from memory.text.words import count_subjects, index_text, stems
 
 __all__ = [
     "AROUND_WEIGHT",
@@ -59,6 +59,9 @@ TIME_BONUS = 0.1
 
 QUESTION_LOSS = 0.1
 """For an entry that is a question itself: it answers none."""
+
+FEW_WORDS, FEW_WORDS_POWER = 12, 0.2
+"""An entry with fewer words that carry a subject says little, and counts less."""
 
 IMPORTANCE_BONUS = 0.2
 RECENT_BONUS, RECENT_DAYS = 0.05, 90.0
@@ -138,8 +141,10 @@ def rank(question: str, candidates: Sequence[Candidate], now: datetime) -> list[
     scores = {found.id: found.score / best for found in candidates}
     occasions = _occasions(candidates, scores)
     asked, when = set(stems(question)), asks_when(question)
+    named = {author for author in {found.author for found in candidates} if asked.intersection(stems(author))}
     final = {
-        found.id: (scores[found.id] + OCCASION_BONUS * occasions[_occasion(found)]) * _factor(found, asked, when, now)
+        found.id: (scores[found.id] + OCCASION_BONUS * occasions[_occasion(found)])
+        * _factor(found, found.author in named, when, now)
         for found in candidates
     }
     return sorted(candidates, key=lambda found: (-final[found.id], found.id))
@@ -159,20 +164,21 @@ def _occasions(candidates: Sequence[Candidate], scores: Mapping[int, float]) -> 
     return {occasion: total / most for occasion, total in sums.items()}
 
 
-def _factor(found: Candidate, asked: set[str], when: bool, now: datetime) -> float:
+def _factor(found: Candidate, named: bool, when: bool, now: datetime) -> float:
     factor = 1.0
-    if asked.intersection(stems(found.author)):
+    if named:
         factor *= 1 + NAMED_BONUS
     if when and speaks_of_time(found.text):
         factor *= 1 + TIME_BONUS
     if is_question(found.text):
         factor *= 1 - QUESTION_LOSS
+    factor *= math.pow(min(1.0, count_subjects(found.text) / FEW_WORDS), FEW_WORDS_POWER)
     days = max((now - found.happened).total_seconds() / 86400, 0.0)
     return factor * (1 + IMPORTANCE_BONUS * found.importance) * (1 + RECENT_BONUS * math.exp2(-days / RECENT_DAYS))
 
 
 def choose(ranked: Sequence[Candidate], reserve: Reserve) -> tuple[Recalled, ...]:
-    """Return as many as the reserve has room for, each cut to its length; what tells the same words twice stands once."""
+    """Return as many as there is room for, each cut to its length; the same words stand there once."""
     chosen: list[Recalled] = []
     seen: set[tuple[str, ...]] = set()
     left = reserve.total_chars

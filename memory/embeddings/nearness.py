@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Nearness:
         own = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").reshape(len(rows), -1)
         joined = own.copy()
         if len(rows) > 1:
-            near = np.array([_are_near(a, b) for a, b in zip(rows, rows[1:], strict=False)], dtype=np.float32)[:, None]
+            near = np.array([_are_near(a, b) for a, b in pairwise(rows)], dtype=np.float32)[:, None]
             joined[1:] += NEIGHBOUR_SHARE * near * own[:-1]
             joined[:-1] += NEIGHBOUR_SHARE * near * own[1:]
         self._vectors = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)

@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from memory.model import Erased, Who
+from memory.model import Erased, Memory, Who
 from memory.store_sqlite.indexing import drop_words, index_entry, neighbours_of, purge_words
 from memory.store_sqlite.schema import transaction
-from memory.store_sqlite.visible import VISIBLE, Rows, rows_of
+from memory.store_sqlite.visible import VISIBLE, Rows, memories, rows_of
 
 __all__ = ["erase", "forget"]
 
@@ -40,22 +40,20 @@ def erase(connection: sqlite3.Connection, path: Path | None, senders: frozenset[
     """Remove a person, rewrite the file, and search in it for what is left. Raises sqlite3.Error and OSError."""
     rows = rows_of(Who(senders, direct=True))
     with transaction(connection):
-        entries = [number for (number,) in _of(connection, rows, "SELECT id FROM entry")]
-        texts = [text for (text,) in _of(connection, rows, "SELECT text FROM entry")]
-        [evidence] = connection.execute(
-            "SELECT count(*) FROM evidence WHERE entry IN (SELECT value FROM json_each(?))", [json.dumps(entries)]
-        ).fetchone()
-        _remove(connection, entries)
+        gone = memories(connection, rows, "1 ORDER BY entry.id", {})
+        _remove(connection, [entry.id for entry in gone])
         _remove_person(connection, rows)
         purge_words(connection)
     connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    remaining = [*_rows_left(connection, rows), *_bytes_left(connection, path, [*sorted(senders), *texts])]
-    return Erased(len(entries), evidence, tuple(remaining))
+    remaining = [*_rows_left(connection, rows), *_bytes_left(connection, path, _texts(senders, gone))]
+    return Erased(len(gone), sum(len(entry.evidence) for entry in gone), tuple(remaining))
 
 
-def _of(connection: sqlite3.Connection, rows: Rows, select: str) -> Iterable[tuple[str]]:
-    return connection.execute(f"{select} WHERE {VISIBLE}", rows.values()).fetchall()
+def _texts(senders: Iterable[str], gone: Iterable[Memory]) -> list[str]:
+    """Return what is searched for afterwards: the person's ids, and what was remembered with its quotes."""
+    quotes = [(entry.text, *(given.quote for given in entry.evidence)) for entry in gone]
+    return [*sorted(senders), *(text for texts in quotes for text in texts)]
 
 
 def _remove(connection: sqlite3.Connection, entries: Sequence[int]) -> None:

@@ -35,7 +35,8 @@ MIGRATIONS: tuple[str, ...] = (
         created INTEGER NOT NULL, happened INTEGER NOT NULL,
         superseded_at INTEGER, superseded_by INTEGER REFERENCES entry (id) ON DELETE SET NULL
     );
-    CREATE INDEX entry_scope ON entry (scope, kind, id);
+    CREATE INDEX entry_scope ON entry (scope, id);
+    CREATE INDEX entry_kind ON entry (scope, kind, id);
     CREATE INDEX entry_session ON entry (session, scope, kind, id);
     CREATE INDEX entry_superseded_by ON entry (superseded_by) WHERE superseded_by IS NOT NULL;
     CREATE TABLE evidence (
@@ -68,8 +69,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a database file, made (0600) if missing; without a path, one that ends with the process.
 
-    Raises MemoryTooNew where a later version wrote it, and MemoryUnusable where it is no database of ours: it is left as
-    it is, since an empty one in its place would forget everything.
+    Raises MemoryTooNew where a later version wrote it, and MemoryUnusable where it is no database of ours: it is left
+    as it is, since an empty one in its place would forget everything.
     """
     try:
         if path is not None:
@@ -148,6 +149,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
+    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

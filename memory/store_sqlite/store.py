@@ -91,9 +91,7 @@ class SqliteMemory:
         found = await self._database.run(lambda connection: self._find(connection, who, question, asked))
         return rank(question, found, self._clock())
 
-    def _find(
-        self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None
-    ) -> list[Candidate]:
+    def _find(self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None) -> list[Candidate]:
         """Return what the first stage finds; runs on the database's thread."""
         rows = rows_of(who)
         scopes = scopes_of(connection, rows)

@@ -11,7 +11,7 @@ from memory.model import Evidence, Kind, Memory, Who
 from memory.recall import Candidate
 from memory.store_sqlite.schema import moment, storable
 
-__all__ = ["Rows", "VISIBLE", "candidates", "memories", "rows_of", "scopes_of"]
+__all__ = ["VISIBLE", "Rows", "candidates", "memories", "rows_of", "scopes_of"]
 
 VISIBLE = """
     entry.scope IN (

@@ -112,9 +112,7 @@ def _keep_facts(
 
 
 def _storable_fact(fact: Fact) -> Fact:
-    evidence = tuple(
-        Evidence(storable(given.session), given.seq, storable(given.quote)) for given in fact.evidence
-    )
+    evidence = tuple(Evidence(storable(given.session), given.seq, storable(given.quote)) for given in fact.evidence)
     return replace(fact, text=storable(fact.text), about=storable(fact.about), evidence=evidence)
 
 
@@ -126,9 +124,7 @@ def _known(connection: sqlite3.Connection, scope: int) -> list[Known]:
     return [Known(*row) for row in rows]
 
 
-def _do(
-    connection: sqlite3.Connection, scope: int, exchange: Exchange, step: Step, now: datetime
-) -> int | None:
+def _do(connection: sqlite3.Connection, scope: int, exchange: Exchange, step: Step, now: datetime) -> int | None:
     """Do one step, and return the entry that holds the fact now."""
     if step.deed is Deed.UNFOUNDED:
         return None
@@ -150,7 +146,5 @@ def _do(
 def _supersede(connection: sqlite3.Connection, old: int | None, new: int, now: datetime) -> None:
     """Mark the old one, which is found no more; it stays to be looked at."""
     if old is not None:
-        connection.execute(
-            "UPDATE entry SET superseded_at = ?, superseded_by = ? WHERE id = ?", (stamp(now), new, old)
-        )
+        connection.execute("UPDATE entry SET superseded_at = ?, superseded_by = ? WHERE id = ?", (stamp(now), new, old))
         drop_words(connection, [old])

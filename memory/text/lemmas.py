@@ -135,10 +135,8 @@ foot feet
 tooth teeth
 mouse mice
 goose geese
-life lives
 wife wives
 knife knives
-leaf leaves
 half halves
 shelf shelves
 wolf wolves

@@ -9,26 +9,31 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 
 from memory.text.lemmas import LEMMAS
 from memory.text.stemming import stem
 
-__all__ = ["STOP_WORDS", "index_text", "query_terms", "stems"]
+__all__ = ["STOP_WORDS", "count_subjects", "index_text", "query_terms", "stems"]
 
 MOST_TERMS = 64
 """So many words of a question are looked up; a pasted page asks for no more."""
 
-STOP_WORDS = frozenset(
-    """a about after all also am an and any are as at be been being but by can could did do does doing done for from had
+_STOP = """
+    a about after all also am an and any are as at be been being but by can could did do does doing done for from had
     has have having he her hers him his how i if in into is it its itself just like may me might mine more most much my
     no nor not of on one or our out over own same she should so some such than that the their them then there these they
     this those through to too under until up us very was we were what when where which while who whom whose why will
-    with would you your yours""".split()
-)
+    with would you your yours
+"""
+
+STOP_WORDS = frozenset(_STOP.split())
 """English words that carry no subject; a question of nothing else is asked with them."""
 
 _CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_COUNTED_CHARS = 200
 _IS_CJK = re.compile(f"[{_CJK}]")
 _LAST_WITH_ACCENTS = "\u052f"
 """Latin, Greek and Cyrillic lose their accents; marks of other scripts make other letters."""
@@ -51,13 +56,21 @@ def query_terms(text: str) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(terms))[:MOST_TERMS]
 
 
+def count_subjects(text: str) -> int:
+    """Return how many words that carry a subject stand in its first 200 characters; quick, since it is done often."""
+    start = text[:_COUNTED_CHARS]
+    if start.isascii():
+        return sum(word not in STOP_WORDS for word in _ASCII_WORD.findall(start.lower()))
+    return len(index_text(start).split())
+
+
 def _terms(run: str) -> Iterator[tuple[str, ...]]:
     if not _IS_CJK.match(run):
         yield from ((word,) for word in _subjects(run))
     elif len(run) == 1:
         yield (run,)
     else:
-        yield from zip(run, run[1:], strict=False)
+        yield from pairwise(run)
 
 
 def _runs(text: str) -> Iterator[str]:
