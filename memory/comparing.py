@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memory.model import Deed
-from memory.text.words import STOP_WORDS, query_terms, stems
+from memory.text.words import STOP_WORDS, index_text, stems
 
 __all__ = ["Known", "Verdict", "compare"]
 
@@ -28,7 +28,7 @@ HALF = 0.5
 _FILLERS = """
     user person human speaker individual they them theirs someone name call currently now really mainly usually often
     hobby thing fact also prefer favourite favorite big fan keen fond very enthusiast passionate interest own kind lot
-    s is are inc
+    s is are inc never longer cannot without anymore stop quit give up
 """
 _SAME = (
     ("like", "love", "enjoy", "adore", "appreciate", "fond", "keen", "prefer"),
@@ -89,6 +89,9 @@ class _Told:
 
 def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:
     """Return what the new fact does to those of the same person and audience that are in force."""
+    same = [old.id for old in known if old.text.split() == text.split()]
+    if same:
+        return Verdict(Deed.KNOWN, same[0])
     new = _take_apart(text)
     verdicts = [(_judge(new, _take_apart(old.text)), old) for old in known]
     for deed in (Deed.KNOWN, Deed.SUPERSEDED, Deed.REFINED):
@@ -101,7 +104,7 @@ def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:
 
 def _judge(new: _Told, old: _Told) -> Deed:
     if not new.words or not old.words:
-        return Deed.KNOWN if new == old else Deed.ADDED
+        return Deed.ADDED
     more, less = new.words - old.words, old.words - new.words
     if more and less and not _are_small(new, old, more | less):
         return Deed.ADDED
@@ -142,5 +145,8 @@ def _take_apart(text: str) -> _Told:
 
 def _subjects(text: str) -> list[str]:
     plain = re.sub(r"\b(no longer|stopped|quit|gave up)\b|n['’]t\b", " not ", text, flags=re.I)
-    words = (stem for run in query_terms(plain) for stem in ["".join(run)])
-    return [_NUMBERS.get(word, _CLASS.get(word, word)) for word in words if _CLASS.get(word, word) not in _EMPTY]
+    return [
+        _NUMBERS.get(word, _CLASS.get(word, word))
+        for word in index_text(plain).split()
+        if _CLASS.get(word, word) not in _EMPTY
+    ]

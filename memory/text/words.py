@@ -21,14 +21,14 @@ MOST_TERMS = 64
 
 _STOP = """
     a about after all also am an and any are as at be been being but by can could did do does doing done for from had
-    has have having he her hers him his how i if in into is it its itself just like may me might mine more most much my
+    has have having he her hers him his how i if in into is it its itself just like me might mine more most much my
     no nor not of on one or our out over own same she should so some such than that the their them then there these they
     this those through to too under until up us very was we were what when where which while who whom whose why will
     with would you your yours
 """
 
 STOP_WORDS = frozenset(_STOP.split())
-"""English words that carry no subject; a question of nothing else is asked with them."""
+"""English words that carry no subject: they are neither indexed nor asked for. "May" is a month, too."""
 
 _CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
@@ -51,8 +51,7 @@ def index_text(text: str) -> str:
 
 def query_terms(text: str) -> list[tuple[str, ...]]:
     """Return what a question asks for, each once: a word's stem, or two characters of CJK that stand side by side."""
-    runs = list(_runs(text))
-    terms = [term for run in runs for term in _terms(run)] or [(word,) for run in runs for word in _stemmed(run)]
+    terms = (term for run in _runs(text) for term in _terms(run))
     return list(dict.fromkeys(terms))[:MOST_TERMS]
 
 
