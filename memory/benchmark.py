@@ -1,0 +1,112 @@
+"""Recall as the daemon has it, for whoever measures retrieval: every turn is an entry, every question a search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Protocol
+
+from memory.model import Daily, Exchange, Learned, Who
+from memory.ports import Embedder
+from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
+
+__all__ = ["LocomoRetriever", "Turn"]
+
+_PERSON = "benchmark:one"
+_SESSION = "benchmark"
+_DATE_FORMAT = "%I:%M %p on %d %B, %Y"
+_BATCH = 256
+
+
+class Turn(Protocol):
+    """One turn of a conversation."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def speaker(self) -> str: ...
+
+    @property
+    def date(self) -> str:
+        """For example "1:56 pm on 8 May, 2023"."""
+        ...
+
+    @property
+    def text(self) -> str: ...
+
+
+class LocomoRetriever:
+    """A memory of one conversation, of one person who may see all of it."""
+
+    def __init__(self, embeddings: bool = False) -> None:
+        """With `embeddings`, meaning counts beside words. Raises EmbeddingsMissing where the extra is not installed."""
+        self.name = "agentd, words and MiniLM" if embeddings else "agentd, words"
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._embeddings = embeddings
+        self._embedder: Embedder | None = None
+        self._memory: SqliteMemory | None = None
+        self._ids: dict[int, str] = {}
+        self._now = datetime.min.replace(tzinfo=UTC)
+
+    def index(self, turns: Sequence[Turn]) -> None:
+        """Remember these turns, and nothing else."""
+        self._runner.run(self._index(turns))
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Return the ids of the turns that answer it, best first."""
+        return self._runner.run(self._search(query, k))
+
+    def close(self) -> None:
+        """Let go of what is remembered."""
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+    async def _index(self, turns: Sequence[Turn]) -> None:
+        await self._stack.aclose()
+        if self._embeddings and self._embedder is None:
+            self._embedder = _load_embedder()
+        self._memory = await self._stack.enter_async_context(open_sqlite_memory(None, self._clock, self._embedder))
+        for place, turn in enumerate(turns):
+            self._now = max(self._now, _parse_date(turn.date))
+            await self._memory.learn(_learned(place, turn))
+        entries = [entry.id for entry in await self._memory.export(frozenset({_PERSON}))]
+        self._ids = dict(zip(entries, (turn.id for turn in turns), strict=True))
+        if self._embedder is not None:
+            await _embed_all(self._memory, self._embedder)
+
+    async def _search(self, query: str, k: int) -> list[str]:
+        if self._memory is None:
+            return []
+        found = await self._memory.search(Who(frozenset({_PERSON}), direct=True), query, k)
+        return [self._ids[entry] for entry in found]
+
+    def _clock(self) -> datetime:
+        return self._now
+
+
+def _learned(place: int, turn: Turn) -> Learned:
+    exchange = Exchange(_SESSION, place, place, _PERSON, turn.speaker, direct=True, said=())
+    return Learned(exchange, Daily(turn.text, _parse_date(turn.date)))
+
+
+def _parse_date(text: str) -> datetime:
+    return datetime.strptime(text, _DATE_FORMAT).replace(tzinfo=UTC)
+
+
+def _load_embedder() -> Embedder:
+    from memory.embeddings.threaded import load_minilm
+
+    return load_minilm()
+
+
+async def _embed_all(memory: SqliteMemory, embedder: Embedder) -> None:
+    """Make the vectors that are missing, as a task does beside the conversations."""
+    while missing := await memory.without_vector(embedder.name, _BATCH):
+        vectors = await embedder.embed([text for _, text in missing])
+        await memory.keep_vectors(
+            embedder.name, [(entry, vector) for (entry, _), vector in zip(missing, vectors, strict=True)]
+        )

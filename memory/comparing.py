@@ -1,0 +1,152 @@
+"""Tells what a new fact does to those that are known of a person: four wordings of one fact are one fact.
+
+No model is asked. Two facts tell the same where the words of one are all in the other; liking, loving and enjoying are
+one word, and so is whoever it is about. Where the same is told with another number, of another mind, or the other way
+round, the new one takes the place of the old. What differs by a name on both sides is two facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from memory.model import Deed
+from memory.text.words import STOP_WORDS, index_text, stems
+
+__all__ = ["Known", "Verdict", "compare"]
+
+SAME_SHARE = 0.75
+"""From this share of common words on (Jaccard), two facts that differ by small words alone are one."""
+
+LEAST_SHARE = 0.3
+"""Below it, a longer fact with all words of a short one tells something else ("has a dog", "walks the dog at six")."""
+
+HALF = 0.5
+"""Below it, a "not" may be about another part of the fact."""
+
+_FILLERS = """
+    user person human speaker individual they them theirs someone name call currently now really mainly usually often
+    hobby thing fact also prefer favourite favorite big fan keen fond very enthusiast passionate interest own kind lot
+    s is are inc never longer cannot without anymore stop quit give up
+"""
+_SAME = (
+    ("like", "love", "enjoy", "adore", "appreciate", "fond", "keen", "prefer"),
+    ("dislike", "hate", "detest", "loathe", "disliking"),
+    ("work", "job", "employ", "employee", "employed", "profession", "occupation", "working"),
+    ("live", "reside", "residing", "resident", "based", "home", "living"),
+    ("own", "have", "possess", "has"),
+    ("wife", "husband", "spouse", "partner", "married"),
+    ("mother", "mom", "mum"),
+    ("father", "dad"),
+    ("kid", "child"),
+    ("vegetarian", "veggie"),
+    ("bike", "bicycle", "cycling"),
+    ("car", "automobile"),
+    ("birthday", "born"),
+)
+_CLASS = {stems(word)[0]: stems(group[0])[0] for group in _SAME for word in group}
+_LIKES = _CLASS["like"]
+_DISLIKES = _CLASS[stems("dislike")[0]]
+_EMPTY = frozenset(_CLASS.get(stem, stem) for word in {*_FILLERS.split(), *STOP_WORDS} for stem in stems(word)) | {
+    _LIKES,
+    "have",
+}
+_NOT = re.compile(r"\b(no|not|never|no longer|cannot|without|stopped|quit|gave up|\w+n['’]t)\b|不|没|ない|안 ", re.I)
+_PIVOT = re.compile(r"\b(?:over|than|instead of|rather than)\b", re.I)
+_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS.split())}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A fact that is known, as far as it is compared."""
+
+    id: int
+    text: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a new fact does, and to which of those that are known."""
+
+    deed: Deed
+    known: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A fact, taken apart."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    denied: bool
+    sides: tuple[frozenset[str], ...]
+    """What stands before and behind "over", "than" ...; empty where there is no such word."""
+
+
+def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:
+    """Return what the new fact does to those of the same person and audience that are in force."""
+    same = [old.id for old in known if old.text.split() == text.split()]
+    if same:
+        return Verdict(Deed.KNOWN, same[0])
+    new = _take_apart(text)
+    verdicts = [(_judge(new, _take_apart(old.text)), old) for old in known]
+    for deed in (Deed.KNOWN, Deed.SUPERSEDED, Deed.REFINED):
+        for verdict, old in verdicts:
+            if verdict is deed:
+                return Verdict(deed, old.id)
+    same_slot = [old.id for old in known if about and old.about.casefold() == about.casefold()]
+    return Verdict(Deed.SUPERSEDED, same_slot[-1]) if same_slot else Verdict(Deed.ADDED)
+
+
+def _judge(new: _Told, old: _Told) -> Deed:
+    if not new.words or not old.words:
+        return Deed.ADDED
+    more, less = new.words - old.words, old.words - new.words
+    if more and less and not _are_small(new, old, more | less):
+        return Deed.ADDED
+    share = len(new.words & old.words) / len(new.words | old.words)
+    if more and share < LEAST_SHARE:
+        return Deed.ADDED
+    if (new.denied != old.denied and share >= HALF) or _other_number(new, old) or _turned_round(new, old):
+        return Deed.SUPERSEDED
+    if new.numbers - old.numbers or (more and not less):
+        return Deed.REFINED
+    return Deed.KNOWN
+
+
+def _are_small(new: _Told, old: _Told, differing: Iterable[str]) -> bool:
+    """Tell whether the words by which they differ are few, and none a name."""
+    share = len(new.words & old.words) / len(new.words | old.words)
+    return share >= SAME_SHARE and not (new.names | old.names).intersection(differing)
+
+
+def _other_number(new: _Told, old: _Told) -> bool:
+    return bool(new.numbers and old.numbers and not new.numbers & old.numbers)
+
+
+def _turned_round(new: _Told, old: _Told) -> bool:
+    if len(new.sides) != 2 or len(old.sides) != 2:
+        return False
+    return bool(new.sides[0] & old.sides[1] and new.sides[1] & old.sides[0])
+
+
+def _take_apart(text: str) -> _Told:
+    words = frozenset(_subjects(text))
+    denied = bool(_NOT.search(text)) != (_DISLIKES in words)
+    numbers = frozenset(word for word in words if word.isdecimal())
+    names = frozenset(stem for word in re.findall(r"(?<!^)(?<![.!?] )\b[A-Z]\w+", text) for stem in stems(word))
+    sides = tuple(frozenset(_subjects(side)) for side in _PIVOT.split(text))
+    return _Told(words - numbers - {_DISLIKES}, numbers, names, denied, sides if len(sides) == 2 else ())
+
+
+def _subjects(text: str) -> list[str]:
+    plain = re.sub(r"\b(no longer|stopped|quit|gave up)\b|n['’]t\b", " not ", text, flags=re.I)
+    return [
+        _NUMBERS.get(word, _CLASS.get(word, word))
+        for word in index_text(plain).split()
+        if _CLASS.get(word, word) not in _EMPTY
+    ]

@@ -1,0 +1,49 @@
+"""Compares a question's vector with those of entries: cosine, by numpy, over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from memory.model import Kind
+from memory.recall import SAME_OCCASION_SECONDS, Likeness
+
+__all__ = ["Nearness"]
+
+NEIGHBOUR_SHARE = 0.4
+"""What the vectors of the entries before and behind count beside an entry's own, within one occasion."""
+
+Row = tuple[int, str, str, int, bytes]
+"""An entry's id, session, kind, time in milliseconds, and vector."""
+
+
+class Nearness:
+    """Vectors that are compared together, in the order of their entries."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """Take them in, each joined with its neighbours."""
+        self._places = {row[0]: place for place, row in enumerate(rows)}
+        self._ids = [row[0] for row in rows]
+        own = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").reshape(len(rows), -1)
+        joined = own.copy()
+        if len(rows) > 1:
+            near = np.array([_are_near(a, b) for a, b in pairwise(rows)], dtype=np.float32)[:, None]
+            joined[1:] += NEIGHBOUR_SHARE * near * own[:-1]
+            joined[:-1] += NEIGHBOUR_SHARE * near * own[1:]
+        self._vectors = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
+
+    def likeness(self, asked: bytes, most: int, also: Iterable[int]) -> Likeness:
+        """Return the cosine of the entries that are nearest, and of some others; and the least of all."""
+        if not self._ids:
+            return Likeness({}, 0.0)
+        cosines = self._vectors @ np.frombuffer(asked, dtype="<f4")
+        nearest = np.argsort(-cosines, kind="stable")[:most]
+        places = {*nearest.tolist(), *(self._places[entry] for entry in also if entry in self._places)}
+        return Likeness({self._ids[place]: float(cosines[place]) for place in places}, float(cosines.min()))
+
+
+def _are_near(row: Row, other: Row) -> bool:
+    near = abs(row[3] - other[3]) <= SAME_OCCASION_SECONDS * 1000
+    return near and row[1] == other[1] and row[2] == other[2] == Kind.DAILY

@@ -1,0 +1,194 @@
+"""The values of memory: what was said, what is learnt from it, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = [
+    "Change",
+    "Daily",
+    "Deed",
+    "Erased",
+    "Evidence",
+    "Exchange",
+    "Fact",
+    "Kind",
+    "Learned",
+    "Learnt",
+    "Memory",
+    "Recalled",
+    "Reserve",
+    "Who",
+    "Words",
+]
+
+
+class Kind(StrEnum):
+    """What an entry is: something that happened, or something that lasts."""
+
+    DAILY = "daily"
+    CORE = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks, and where: every question to the store carries it."""
+
+    senders: frozenset[str]
+    """All ids (CHANNEL:SENDER) of one person; whatever others said is out of reach."""
+    direct: bool
+    """Whether nobody else reads along. What was learnt in private is out of reach where others do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One message of the person's, as it was written."""
+
+    seq: int
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Some turns of one person in one session: what a memory is made from."""
+
+    session: str
+    """The session's key, as text."""
+    first: int
+    last: int
+    """The range of seqs that it stands for, both included."""
+    person: str
+    """The sender's id, CHANNEL:SENDER."""
+    name: str
+    direct: bool
+    said: tuple[Words, ...]
+    """The person's own words: facts are learnt from these alone."""
+    answered: str = ""
+    """The assistant's words; they explain what was said, and nothing is learnt from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The words on which a fact stands."""
+
+    session: str
+    seq: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """What happened in an exchange."""
+
+    text: str
+    happened: datetime
+    importance: float = 0.5
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something lasting about the person."""
+
+    text: str
+    evidence: tuple[Evidence, ...]
+    about: str = ""
+    """What of the person it tells, where one alone can be true ("home"): a new one takes the old one's place."""
+    importance: float = 0.5
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was made of an exchange, to be written in one transaction."""
+
+    exchange: Exchange
+    daily: Daily | None
+    facts: tuple[Fact, ...] = ()
+    moves_watermark: bool = True
+    """False where somebody asked for one thing to be kept: the turns before it are still to be learnt from."""
+
+
+class Deed(StrEnum):
+    """What became of a fact."""
+
+    ADDED = "added"
+    REFINED = "refined"
+    SUPERSEDED = "superseded"
+    KNOWN = "known"
+    UNFOUNDED = "unfounded"
+    """The person never said what it rests on; it was not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one fact, and the entry that holds it now."""
+
+    deed: Deed
+    entry: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What became of an exchange."""
+
+    done: bool
+    """False where the range, or a part of it, was learnt before: nothing was written."""
+    watermark: int | None
+    """The last seq of the session that was learnt from."""
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An entry as its person may see it, with the words on which it stands."""
+
+    id: int
+    person: str
+    kind: Kind
+    text: str
+    created: datetime
+    happened: datetime
+    direct: bool
+    session: str
+    first: int
+    last: int
+    importance: float
+    evidence: tuple[Evidence, ...] = ()
+    superseded_at: datetime | None = None
+    superseded_by: int | None = None
+    """The entry that took its place; None too where that one was forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """An entry that answers a question, cut to the length that was asked for."""
+
+    id: int
+    kind: Kind
+    text: str
+    happened: datetime
+    score: float
+    """From 0 up; comparable within one answer only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """How much may be recalled: the seed's limits."""
+
+    entries: int = 4
+    entry_chars: int = 800
+    total_chars: int = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What the erasure of a person took, and what a search afterwards still found."""
+
+    entries: int
+    evidence: int
+    remaining: tuple[str, ...] = ()
+    """Where something of the person's is left, in words; empty where nothing is."""

@@ -1,0 +1,204 @@
+"""Ranks what the words of a question found: the second of two stages, the same whatever the database.
+
+The first stage is BM25 over three columns: the entry with its date and names, the question that it answers, and its
+neighbours. What each rule here is worth, measured, stands in docs/memory.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from memory.model import Kind, Recalled, Reserve
+from memory.text.dates import asks_when, date_words, is_question, speaks_of_time
+from memory.text.words import count_subjects, index_text, stems
+
+__all__ = [
+    "AROUND_WEIGHT",
+    "ASKED_WEIGHT",
+    "BODY_WEIGHT",
+    "CANDIDATES",
+    "NEIGHBOURS",
+    "SAME_OCCASION_SECONDS",
+    "Candidate",
+    "Indexed",
+    "Likeness",
+    "Told",
+    "choose",
+    "fuse",
+    "index",
+    "rank",
+]
+
+BODY_WEIGHT, ASKED_WEIGHT, AROUND_WEIGHT = 1.0, 0.9, 0.3
+"""What a word counts in an entry, in the question before it, and in its neighbours."""
+
+NEIGHBOURS = 2
+"""So many entries before and behind are neighbours, where they belong to one occasion."""
+
+SAME_OCCASION_SECONDS = 6 * 3600
+"""Entries of one session that are no further apart tell of one occasion."""
+
+CANDIDATES = 200
+"""So many are ranked by the second stage."""
+
+WORDS_SHARE, MEANING_SHARE = 0.6, 0.4
+"""What BM25 and cosine count, each brought to the range 0 to 1."""
+
+NAMED_BONUS = 0.6
+"""For an entry whose author the question names."""
+
+OCCASION_BONUS, OCCASION_SIZE = 0.3, 5
+"""For entries of an occasion of which much was found: the best five count."""
+
+TIME_BONUS = 0.1
+"""For an entry that speaks of a time, where the question asks for one."""
+
+QUESTION_LOSS = 0.1
+"""For an entry that is a question itself: it answers none."""
+
+FEW_WORDS, FEW_WORDS_POWER = 12, 0.2
+"""An entry with fewer words that carry a subject says little, and counts less."""
+
+IMPORTANCE_BONUS = 0.2
+RECENT_BONUS, RECENT_DAYS = 0.05, 90.0
+"""For what is new; it halves with each 90 days, and decides between equals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry as its index is made from it."""
+
+    author: str
+    text: str
+    happened: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The three columns of an entry's index."""
+
+    body: str
+    asked: str = ""
+    around: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry that the first stage found."""
+
+    id: int
+    score: float
+    kind: Kind
+    author: str
+    session: str
+    happened: datetime
+    text: str
+    importance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How near entries are to a question in meaning."""
+
+    cosines: Mapping[int, float]
+    least: float
+    """The least of all entries, also of those that are not named here."""
+
+
+def index(told: Told, before: Sequence[Told], behind: Sequence[Told]) -> Indexed:
+    """Return an entry's columns; its neighbours are given nearest first, and only those of its occasion."""
+    body = index_text(f"{date_words(told.happened)}. {told.author}: {told.text}")
+    asked = [found for found in before[:1] if is_question(found.text)]
+    around = [*before[len(asked) : NEIGHBOURS], *behind[:NEIGHBOURS]]
+    return Indexed(body, _joined(asked), _joined(around))
+
+
+def _joined(entries: Iterable[Told]) -> str:
+    return " ".join(index_text(f"{found.author} {found.text}") for found in entries)
+
+
+def fuse(scores: Mapping[int, float], likeness: Likeness | None = None) -> dict[int, float]:
+    """Join BM25 and cosine by score: ranks alone would make the weaker one count as much as the stronger."""
+    best = max(scores.values(), default=0.0) or 1.0
+    if likeness is None or not likeness.cosines:
+        return {entry: score / best for entry, score in scores.items()}
+    least = likeness.least
+    spread = (max(likeness.cosines.values()) - least) or 1.0
+    return {
+        entry: WORDS_SHARE * scores.get(entry, 0.0) / best
+        + MEANING_SHARE * (likeness.cosines.get(entry, least) - least) / spread
+        for entry in {*scores, *likeness.cosines}
+    }
+
+
+def rank(question: str, candidates: Sequence[Candidate], now: datetime) -> list[Candidate]:
+    """Return the candidates in their final order; of equals, the one that was written first stands first."""
+    best = max((found.score for found in candidates), default=0.0) or 1.0
+    scores = {found.id: found.score / best for found in candidates}
+    occasions = _occasions(candidates, scores)
+    asked, when = set(stems(question)), asks_when(question)
+    named = {author for author in {found.author for found in candidates} if asked.intersection(stems(author))}
+    final = {
+        found.id: (scores[found.id] + OCCASION_BONUS * occasions[_occasion(found)])
+        * _factor(found, found.author in named, when, now)
+        for found in candidates
+    }
+    return sorted(candidates, key=lambda found: (-final[found.id], found.id))
+
+
+def _occasion(found: Candidate) -> tuple[str, int]:
+    return found.session, int(found.happened.timestamp() // SAME_OCCASION_SECONDS)
+
+
+def _occasions(candidates: Sequence[Candidate], scores: Mapping[int, float]) -> Mapping[tuple[str, int], float]:
+    """Return what was found of each occasion, from 0 to 1."""
+    found: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for candidate in sorted(candidates, key=lambda given: -scores[given.id]):
+        found[_occasion(candidate)].append(scores[candidate.id])
+    sums = {occasion: sum(best[:OCCASION_SIZE]) for occasion, best in found.items()}
+    most = max(sums.values(), default=0.0) or 1.0
+    return {occasion: total / most for occasion, total in sums.items()}
+
+
+def _factor(found: Candidate, named: bool, when: bool, now: datetime) -> float:
+    factor = 1.0
+    if named:
+        factor *= 1 + NAMED_BONUS
+    if when and speaks_of_time(found.text):
+        factor *= 1 + TIME_BONUS
+    if is_question(found.text):
+        factor *= 1 - QUESTION_LOSS
+    factor *= math.pow(min(1.0, count_subjects(found.text) / FEW_WORDS), FEW_WORDS_POWER)
+    days = max((now - found.happened).total_seconds() / 86400, 0.0)
+    return factor * (1 + IMPORTANCE_BONUS * found.importance) * (1 + RECENT_BONUS * math.exp2(-days / RECENT_DAYS))
+
+
+def choose(ranked: Sequence[Candidate], reserve: Reserve) -> tuple[Recalled, ...]:
+    """Return as many as there is room for, each cut to its length; the same words stand there once."""
+    chosen: list[Recalled] = []
+    seen: set[tuple[str, ...]] = set()
+    left = reserve.total_chars
+    for place, found in enumerate(ranked):
+        if len(chosen) == reserve.entries or left <= 0:
+            break
+        words = tuple(stems(found.text))
+        if words in seen:
+            continue
+        seen.add(words)
+        text = _cut(found.text, min(reserve.entry_chars, left))
+        left -= len(text)
+        chosen.append(Recalled(found.id, found.kind, text, found.happened, 1 / (1 + place)))
+    return tuple(chosen)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return its beginning, at a blank where one is near, with a sign that something is missing."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    blank = kept.rfind(" ")
+    return (kept[:blank] if blank > most // 2 else kept) + "…"

@@ -1,0 +1,161 @@
+"""The form of `memory.db`, how it came about, and opening it.
+
+`scope` is a person's id and whether something was learnt in private: who may see an entry follows from its scope alone.
+`words` is what questions are looked up in; its first column names the scope, so that a question reads no more of the
+index than its person's part.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from memory.errors import MemoryTooNew, MemoryUnusable
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "moment", "stamp", "storable", "transaction"]
+
+APPLICATION_ID = 0x61676D65
+"""Marks a database as ours ("agme")."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE scope (
+        id INTEGER PRIMARY KEY, person TEXT NOT NULL, direct INTEGER NOT NULL, UNIQUE (person, direct)
+    );
+    CREATE TABLE entry (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, scope INTEGER NOT NULL REFERENCES scope (id),
+        kind TEXT NOT NULL, author TEXT NOT NULL, session TEXT NOT NULL,
+        first INTEGER NOT NULL, last INTEGER NOT NULL,
+        text TEXT NOT NULL, about TEXT NOT NULL, importance REAL NOT NULL,
+        created INTEGER NOT NULL, happened INTEGER NOT NULL,
+        superseded_at INTEGER, superseded_by INTEGER REFERENCES entry (id) ON DELETE SET NULL
+    );
+    CREATE INDEX entry_scope ON entry (scope, id);
+    CREATE INDEX entry_kind ON entry (scope, kind, id);
+    CREATE INDEX entry_session ON entry (session, scope, kind, id);
+    CREATE INDEX entry_superseded_by ON entry (superseded_by) WHERE superseded_by IS NOT NULL;
+    CREATE TABLE evidence (
+        entry INTEGER NOT NULL REFERENCES entry (id) ON DELETE CASCADE,
+        session TEXT NOT NULL, seq INTEGER NOT NULL, quote TEXT NOT NULL,
+        PRIMARY KEY (entry, session, seq)
+    ) WITHOUT ROWID;
+    CREATE TABLE watermark (
+        session TEXT NOT NULL, person TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (session, person)
+    ) WITHOUT ROWID;
+    CREATE VIRTUAL TABLE words USING fts5(
+        scope, body, asked, around, tokenize = "unicode61 remove_diacritics 0"
+    );
+    """,
+    """
+    CREATE TABLE vector (
+        entry INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE, model TEXT NOT NULL, floats BLOB NOT NULL
+    );
+    """,
+)
+"""Each takes a database to the next `user_version`; they are added to, never changed."""
+
+BUSY_SECONDS = 2
+"""How long somebody else who has the database open, such as a backup, is waited for."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open a database file, made (0600) if missing; without a path, one that ends with the process.
+
+    Raises MemoryTooNew where a later version wrote it, and MemoryUnusable where it is no database of ours: it is left
+    as it is, since an empty one in its place would forget everything.
+    """
+    try:
+        if path is not None:
+            _claim(path)
+        connection = sqlite3.connect(path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None)
+    except (OSError, sqlite3.Error) as fault:
+        raise _unusable(fault) from fault
+    try:
+        _prepare(connection)
+    except sqlite3.Error as fault:
+        connection.close()
+        raise _unusable(fault) from fault
+    except (MemoryTooNew, MemoryUnusable):
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all of it happen, or nothing. Raises sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()
+
+
+def stamp(time: datetime) -> int:
+    """Return a time as the database has it: milliseconds since 1970."""
+    return (time - _EPOCH) // _MILLISECOND
+
+
+def moment(milliseconds: int) -> datetime:
+    """Return the time that the database has."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def storable(text: str) -> str:
+    """Return a text as SQLite takes it: one from outside may hold what is no character."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _claim(path: Path) -> None:
+    """Make the file if it is missing, for its owner alone; a link is not followed."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError("not a plain file")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Look at whose database this is, and bring it to this version's form."""
+    version, application = _number(connection, "user_version"), _number(connection, "application_id")
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise MemoryUnusable("memory.db is the database of another program: move it away")
+    if version > len(MIGRATIONS):
+        raise MemoryTooNew(
+            f"memory.db was written by a later version of agentd (form {version}, this one knows {len(MIGRATIONS)}): "
+            "install that version again, or move memory.db away and lose what it keeps"
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    for number in range(version, len(MIGRATIONS)):
+        with transaction(connection):
+            for statement in filter(str.strip, MIGRATIONS[number].split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    [value] = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(value)
+
+
+def _unusable(fault: Exception) -> MemoryUnusable:
+    return MemoryUnusable(f"memory.db cannot be used ({fault}): check its owner, mode and disk")

@@ -1,0 +1,117 @@
+"""Memory in SQLite: all ports over one connection, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.ports import Embedder
+from memory.recall import Candidate, choose, fuse, rank
+from memory.store_sqlite import looking, removing, writing
+from memory.store_sqlite.database import Database
+from memory.store_sqlite.meaning import Meaning
+from memory.store_sqlite.schema import connect
+from memory.store_sqlite.visible import candidates, memories, rows_of, scopes_of
+
+__all__ = ["SqliteMemory", "open_sqlite_memory"]
+
+_NO_ID = 2**63 - 1
+"""Above all ids."""
+
+
+class SqliteMemory:
+    """The open database; made by `open_sqlite_memory`."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], meaning: Meaning | None = None) -> None:
+        """Work on that database; with `meaning`, recall goes beyond the words."""
+        self._database = database
+        self._clock = clock
+        self._meaning = meaning
+
+    async def learn(self, learned: Learned) -> Learnt:
+        """Write entries and watermark in one transaction."""
+        now = self._clock()
+        return await self._database.run(lambda connection: writing.learn(connection, learned, now))
+
+    async def watermark(self, session: str) -> int | None:
+        """Return the last seq of the session that was learnt from."""
+        return await self._database.run(lambda connection: writing.watermark(connection, session))
+
+    async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
+        """Return what answers the question, best first."""
+        return choose(await self._ranked(who, question), reserve)
+
+    async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
+        """Return the ids of what answers the question, best first."""
+        return tuple(found.id for found in (await self._ranked(who, question))[:most])
+
+    async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
+        """Return a page, newest first."""
+        values = {"before": _NO_ID if before is None else before, "most": most}
+        condition = "entry.id < :before ORDER BY entry.id DESC LIMIT :most"
+        return await self._database.run(lambda connection: memories(connection, rows_of(who), condition, values))
+
+    async def why(self, who: Who, entry: int) -> Memory | None:
+        """Return an entry with its evidence, if this person may see it here."""
+        found = await self._database.run(
+            lambda connection: memories(connection, rows_of(who), "entry.id = :entry", {"entry": entry})
+        )
+        return found[0] if found else None
+
+    async def forget(self, who: Who, entry: int) -> bool:
+        """Remove an entry, if this person may see it here."""
+        return await self._database.run(lambda connection: removing.forget(connection, rows_of(who), entry))
+
+    async def export(self, senders: frozenset[str]) -> tuple[Memory, ...]:
+        """Return all that is known about a person, oldest first."""
+        rows = rows_of(Who(senders, direct=True))
+        return await self._database.run(lambda connection: memories(connection, rows, "1 ORDER BY entry.id", {}))
+
+    async def erase(self, senders: frozenset[str]) -> Erased:
+        """Remove all that is known about a person, from free pages too, and search for what remains."""
+        path = self._database.path
+        return await self._database.run(lambda connection: removing.erase(connection, path, senders))
+
+    async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:
+        """Return entries that have no vector of that model yet, oldest first."""
+        return await self._database.run(lambda connection: looking.without_vector(connection, model, most))
+
+    async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
+        """Keep vectors of entries that are still there."""
+        await self._database.run(lambda connection: writing.keep_vectors(connection, model, vectors))
+
+    async def _ranked(self, who: Who, question: str) -> list[Candidate]:
+        asked = await self._meaning.vector_of(question) if self._meaning else None
+        found = await self._database.run(lambda connection: self._find(connection, who, question, asked))
+        return rank(question, found, self._clock())
+
+    def _find(self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None) -> list[Candidate]:
+        """Return what the first stage finds; runs on the database's thread."""
+        rows = rows_of(who)
+        scopes = scopes_of(connection, rows)
+        scores = looking.find_words(connection, scopes, question)
+        if self._meaning is None or asked is None:
+            return candidates(connection, rows, fuse(scores))
+        return candidates(connection, rows, fuse(scores, self._meaning.likeness(connection, scopes, asked, scores)))
+
+
+@asynccontextmanager
+async def open_sqlite_memory(
+    path: Path | None, clock: Callable[[], datetime], embedder: Embedder | None = None
+) -> AsyncIterator[SqliteMemory]:
+    """Open the database, made (0600) if missing; without a path, one that ends with the process.
+
+    Raises MemoryTooNew and MemoryUnusable.
+    """
+    with ThreadPoolExecutor(1, "memory") as thread:
+        connection = await asyncio.get_running_loop().run_in_executor(thread, connect, path)
+        try:
+            yield SqliteMemory(Database(connection, thread, path), clock, Meaning(embedder) if embedder else None)
+        finally:
+            thread.submit(connection.close)

@@ -1,0 +1,150 @@
+"""Writes what was learnt: entries, evidence and watermark in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from memory.comparing import Known
+from memory.learning import MOST_EVIDENCE, Step, is_new, plan
+from memory.model import Change, Daily, Deed, Evidence, Exchange, Fact, Kind, Learned, Learnt
+from memory.store_sqlite.indexing import drop_words, index_entry, neighbours_of
+from memory.store_sqlite.schema import stamp, storable, transaction
+
+__all__ = ["keep_vectors", "learn", "watermark"]
+
+
+def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Learnt:
+    """Write it, unless the range was learnt before. Raises sqlite3.Error."""
+    exchange = _storable(learned.exchange)
+    with transaction(connection):
+        before = _watermark_of(connection, exchange)
+        if learned.moves_watermark and not is_new(exchange, before):
+            return Learnt(False, before)
+        scope = _scope(connection, exchange)
+        if learned.daily is not None:
+            _add_daily(connection, scope, exchange, learned.daily, now)
+        changes = _keep_facts(connection, scope, exchange, learned.facts, now)
+        if learned.moves_watermark:
+            connection.execute(
+                "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?)", (exchange.session, exchange.person, exchange.last)
+            )
+        return Learnt(True, exchange.last if learned.moves_watermark else before, changes)
+
+
+def watermark(connection: sqlite3.Connection, session: str) -> int | None:
+    """Return the last seq that was learnt from, whoever of the session wrote it."""
+    [seq] = connection.execute("SELECT max(seq) FROM watermark WHERE session = ?", [storable(session)]).fetchone()
+    return None if seq is None else int(seq)
+
+
+def keep_vectors(connection: sqlite3.Connection, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
+    """Keep vectors of entries that are still there."""
+    with transaction(connection):
+        connection.executemany(
+            "INSERT OR REPLACE INTO vector (entry, model, floats) SELECT id, ?, ? FROM entry WHERE id = ?",
+            [(model, floats, entry) for entry, floats in vectors],
+        )
+
+
+def _storable(exchange: Exchange) -> Exchange:
+    return replace(
+        exchange,
+        session=storable(exchange.session),
+        person=storable(exchange.person),
+        name=storable(exchange.name),
+        said=tuple(replace(words, text=storable(words.text)) for words in exchange.said),
+    )
+
+
+def _watermark_of(connection: sqlite3.Connection, exchange: Exchange) -> int | None:
+    row = connection.execute(
+        "SELECT seq FROM watermark WHERE session = ? AND person = ?", (exchange.session, exchange.person)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _scope(connection: sqlite3.Connection, exchange: Exchange) -> int:
+    given = (exchange.person, exchange.direct)
+    connection.execute("INSERT OR IGNORE INTO scope (person, direct) VALUES (?, ?)", given)
+    [number] = connection.execute("SELECT id FROM scope WHERE person = ? AND direct = ?", given).fetchone()
+    return int(number)
+
+
+def _add_daily(connection: sqlite3.Connection, scope: int, exchange: Exchange, daily: Daily, now: datetime) -> None:
+    row = (Kind.DAILY, storable(daily.text), "", daily.importance, stamp(now), stamp(daily.happened))
+    entry = _insert(connection, scope, exchange, row)
+    for neighbour in neighbours_of(connection, entry):
+        index_entry(connection, neighbour)
+
+
+def _insert(
+    connection: sqlite3.Connection, scope: int, exchange: Exchange, row: tuple[Kind, str, str, float, int, int]
+) -> int:
+    """Add an entry: its kind, text, slot, importance, and when it was written and happened."""
+    added = connection.execute(
+        "INSERT INTO entry (scope, author, session, first, last, kind, text, about, importance, created, happened)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (scope, exchange.name, exchange.session, exchange.first, exchange.last, *row),
+    )
+    assert added.lastrowid is not None  # noqa: S101 - an INSERT of one row has one
+    index_entry(connection, added.lastrowid)
+    return added.lastrowid
+
+
+def _keep_facts(
+    connection: sqlite3.Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
+) -> tuple[Change, ...]:
+    """Do what the comparison says, fact by fact; each is compared with those before it, too."""
+    changes = []
+    given = [_storable_fact(fact) for fact in facts]
+    known = _known(connection, scope) if given else []
+    for fact in given:
+        for step in plan(exchange, [fact], known):
+            entry = _do(connection, scope, exchange, step, now)
+            changes.append(Change(step.deed, entry))
+            known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
+            if entry is not None and step.deed is not Deed.KNOWN:
+                known.append(Known(entry, step.fact.text, step.fact.about))
+    return tuple(changes)
+
+
+def _storable_fact(fact: Fact) -> Fact:
+    evidence = tuple(Evidence(storable(given.session), given.seq, storable(given.quote)) for given in fact.evidence)
+    return replace(fact, text=storable(fact.text), about=storable(fact.about), evidence=evidence)
+
+
+def _known(connection: sqlite3.Connection, scope: int) -> list[Known]:
+    rows = connection.execute(
+        "SELECT id, text, about FROM entry WHERE scope = ? AND kind = ? AND superseded_at IS NULL ORDER BY id",
+        (scope, Kind.CORE),
+    )
+    return [Known(*row) for row in rows]
+
+
+def _do(connection: sqlite3.Connection, scope: int, exchange: Exchange, step: Step, now: datetime) -> int | None:
+    """Do one step, and return the entry that holds the fact now."""
+    if step.deed is Deed.UNFOUNDED:
+        return None
+    if step.deed is Deed.KNOWN:
+        entry = step.entry
+    else:
+        happened = max((words.at for words in exchange.said), default=now)
+        row = (Kind.CORE, step.fact.text, step.fact.about, step.fact.importance, stamp(now), stamp(happened))
+        entry = _insert(connection, scope, exchange, row)
+        _supersede(connection, step.entry, entry, now)
+    connection.executemany(
+        "INSERT OR IGNORE INTO evidence (entry, session, seq, quote) SELECT ?, ?, ?, ?"
+        " WHERE (SELECT count(*) FROM evidence WHERE entry = ?) < ?",
+        [(entry, given.session, given.seq, given.quote, entry, MOST_EVIDENCE) for given in step.fact.evidence],
+    )
+    return entry
+
+
+def _supersede(connection: sqlite3.Connection, old: int | None, new: int, now: datetime) -> None:
+    """Mark the old one, which is found no more; it stays to be looked at."""
+    if old is not None:
+        connection.execute("UPDATE entry SET superseded_at = ?, superseded_by = ? WHERE id = ?", (stamp(now), new, old))
+        drop_words(connection, [old])

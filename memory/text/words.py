@@ -1,0 +1,96 @@
+"""Cuts text into the words that are compared: small letters, no accents, lemmas and stems, one character of CJK each.
+
+SQLite's own tokenizer takes a whole run of Chinese for one word. Here each character of Han, kana and Hangul is a word,
+and a question asks for pairs of them, side by side.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
+
+from memory.text.lemmas import LEMMAS
+from memory.text.stemming import stem
+
+__all__ = ["STOP_WORDS", "count_subjects", "index_text", "query_terms", "stems"]
+
+MOST_TERMS = 64
+"""So many words of a question are looked up; a pasted page asks for no more."""
+
+_STOP = """
+    a about after all also am an and any are as at be been being but by can could did do does doing done for from had
+    has have having he her hers him his how i if in into is it its itself just like me might mine more most much my
+    no nor not of on one or our out over own same she should so some such than that the their them then there these they
+    this those through to too under until up us very was we were what when where which while who whom whose why will
+    with would you your yours
+"""
+
+STOP_WORDS = frozenset(_STOP.split())
+"""English words that carry no subject: they are neither indexed nor asked for. "May" is a month, too."""
+
+_CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\U00020000-\U0003ffff"
+_RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_COUNTED_CHARS = 200
+_IS_CJK = re.compile(f"[{_CJK}]")
+_LAST_WITH_ACCENTS = "\u052f"
+"""Latin, Greek and Cyrillic lose their accents; marks of other scripts make other letters."""
+
+
+def stems(text: str) -> list[str]:
+    """Return every word's stem, in order; a run of CJK as its characters."""
+    return [word for run in _runs(text) for word in (run if _IS_CJK.match(run) else _stemmed(run))]
+
+
+def index_text(text: str) -> str:
+    """Return what an index of words takes in: stems without stop words, with a blank between any two."""
+    return " ".join(word for run in _runs(text) for word in (run if _IS_CJK.match(run) else _subjects(run)))
+
+
+def query_terms(text: str) -> list[tuple[str, ...]]:
+    """Return what a question asks for, each once: a word's stem, or two characters of CJK that stand side by side."""
+    terms = (term for run in _runs(text) for term in _terms(run))
+    return list(dict.fromkeys(terms))[:MOST_TERMS]
+
+
+def count_subjects(text: str) -> int:
+    """Return how many words that carry a subject stand in its first 200 characters; quick, since it is done often."""
+    start = text[:_COUNTED_CHARS]
+    if start.isascii():
+        return sum(word not in STOP_WORDS for word in _ASCII_WORD.findall(start.lower()))
+    return len(index_text(start).split())
+
+
+def _terms(run: str) -> Iterator[tuple[str, ...]]:
+    if not _IS_CJK.match(run):
+        yield from ((word,) for word in _subjects(run))
+    elif len(run) == 1:
+        yield (run,)
+    else:
+        yield from pairwise(run)
+
+
+def _runs(text: str) -> Iterator[str]:
+    plain = "".join(map(_without_accent, unicodedata.normalize("NFKC", text).lower()))
+    return (found.group() for found in _RUN.finditer(plain))
+
+
+def _without_accent(character: str) -> str:
+    if character.isascii() or character > _LAST_WITH_ACCENTS:
+        return character
+    return unicodedata.normalize("NFD", character)[0]
+
+
+def _parts(run: str) -> list[str]:
+    """Return the words in a run: a possessive s goes, and what stands around an apostrophe are two."""
+    return [part for part in re.split("['’]", re.sub("['’]s$", "", run)) if part]
+
+
+def _stemmed(run: str) -> list[str]:
+    return [stem(LEMMAS.get(part, part)) for part in _parts(run)]
+
+
+def _subjects(run: str) -> list[str]:
+    return [stem(LEMMAS.get(part, part)) for part in _parts(run) if part not in STOP_WORDS]
