@@ -340,7 +340,5 @@ async def test_a_setting_of_a_part_that_is_not_there_yet_is_said(tmp_path: Path)
         _, output, errors = await talk(config, "one")
 
     assert output == "You said: one\n"
-    assert [
-        line for line in errors.splitlines() if "setting_without_effect" in line and "tasks.max_attempts" in line
-    ]
+    assert [line for line in errors.splitlines() if "setting_without_effect" in line and "tasks.max_attempts" in line]
     assert "memory.enabled" not in errors
