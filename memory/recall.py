@@ -1,7 +1,7 @@
 """Ranks what the words of a question found: the second of two stages, the same whatever the database.
 
 The first stage is BM25 over three columns: the entry with its date and names, the question that it answers, and its
-neighbours. What each rule here is worth, measured, stands in docs/memory.md.
+neighbours.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ __all__ = [
     "rank",
 ]
 
-BODY_WEIGHT, ASKED_WEIGHT, AROUND_WEIGHT = 1.0, 0.9, 0.3
+BODY_WEIGHT = 1.0
+ASKED_WEIGHT = 0.9
+AROUND_WEIGHT = 0.3
 """What a word counts in an entry, in the question before it, and in its neighbours."""
 
 NEIGHBOURS = 2
