@@ -78,8 +78,8 @@ class Shown:
     nonce: str
     life: int
     at: float
-    is_confirmed: bool = False
-    """Whether the daemon was given its id."""
+    confirmed: set[int] = field(default_factory=set)
+    """The lives in which the daemon was given its id."""
     is_gone: bool = False
 
 

@@ -94,7 +94,7 @@ class Line:
         await self._travel(fate, to, text, lambda: self._show(to.chat, text, nonce))
         shown = self._show(to.chat, text, nonce)
         await self._return(fate, to)
-        shown.is_confirmed = True
+        shown.confirmed.add(self._life)
         self._process.note("sent", shown.message_id)
         return shown.message_id
 

@@ -30,12 +30,7 @@ def check_screen(world: World, chat: str, files: dict[str, list[Record]]) -> Ite
     named = {i for records in files.values() for r in records for i in (*r.get("message_ids", ()), r.get("message_id"))}
     is_spoiled = any(name in world.spoiled for name in files)
     for shown in screen.values():
-        if (
-            shown.message_id not in named
-            and shown.is_confirmed
-            and shown.life not in world.cut_lives
-            and not is_spoiled
-        ):
+        if shown.message_id not in named and shown.confirmed - world.cut_lives and not is_spoiled:
             yield f"{shown.message_id} is on no record, though its sending was confirmed"
 
 
