@@ -7,14 +7,16 @@ a long past is summarised record by record, and what was done stays done.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from math import inf
 
-from agentd.context.cutting import boundary
+from agentd.context.cutting import boundary, cut_to_fit
 from agentd.context.prompt import Budget, Past, estimate_turn
 from agentd.context.rendering import render_ending, render_messages
+from agentd.context.tokens import estimate_tokens
 from agentd.transcript.view import Turn
 
 __all__ = ["SOURCE_CHARACTERS", "Chunk", "Extent", "find_cut", "plan_chunk", "render_source"]
@@ -31,6 +33,13 @@ TAIL_SHARE = 0.5
 MESSAGES_A_TURN = 2
 
 CUT_NOTE = " [...] "
+
+MATERIAL, MATERIAL_END = "<<<", ">>>"
+"""Between these lines stands what is to be summarised."""
+_FENCES = str.maketrans({"<": "‹", ">": "›"})
+
+BETWEEN = "\n\n"
+BETWEEN_TOKENS = estimate_tokens(BETWEEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +83,13 @@ def find_cut(past: Past, extent: Extent, *, harder: bool = False, tail_tokens: i
     return max(len(past.turns) - max(min(most, fitting), unended + 1), 0)
 
 
-def plan_chunk(
-    past: Past, most_turns: int, waiting: Iterable[int], most_characters: int = SOURCE_CHARACTERS
-) -> Chunk | None:
+def plan_chunk(past: Past, most_turns: int, waiting: Iterable[int], most_tokens: int = sys.maxsize) -> Chunk | None:
     """Return what the next summary should take in, of so many turns; None where nothing can be.
 
-    `waiting` are the seqs of messages without an end. Of turns that say more than `most_characters`, one is taken in.
+    `waiting` are the seqs of messages without an end. Of turns that are more than a request holds, which may cost so
+    many tokens, one is taken in.
     """
-    lengths = accumulate(len(render_turn(turn, past)) for turn in past.turns[:most_turns])
-    count = max(len(list(takewhile(lambda length: length <= most_characters, lengths))), 1)
+    count = max(_fitting((render_turn(turn, past) for turn in past.turns[:most_turns]), most_tokens), 1)
     ends = [end for end in _possible_ends(past.turns, waiting) if end <= most_turns]
     within = [end for end in ends if end <= count] or ends[:1]
     if not within:
@@ -91,19 +98,40 @@ def plan_chunk(
     return Chunk(turns, max(_seqs(turns)))
 
 
-def render_source(chunk: Chunk, past: Past, most_characters: int = SOURCE_CHARACTERS) -> str:
-    """Return what the turns said, for whoever is to summarise it; what is too long is cut in the middle of each."""
-    share = most_characters // len(chunk.turns)
+def render_source(chunk: Chunk, past: Past, most_tokens: int = sys.maxsize) -> str:
+    """Return what the turns said, for whoever is to summarise it; of what is too long, each turn is cut visibly."""
     texts = [render_turn(turn, past) for turn in chunk.turns]
-    if sum(map(len, texts)) > most_characters:
-        texts = [_shortened(text, share) for text in texts]
-    return "\n\n".join(texts)
+    if sum(map(len, texts)) > SOURCE_CHARACTERS:
+        texts = [_shortened(text, SOURCE_CHARACTERS // len(texts)) for text in texts]
+    if sum(map(_cost, texts)) > most_tokens:
+        texts = [cut_to_fit(text, most_tokens // len(texts) - BETWEEN_TOKENS) for text in texts]
+    return BETWEEN.join(texts)
 
 
 def render_turn(turn: Turn, past: Past) -> str:
-    """Return one turn as a piece of a written conversation."""
+    """Return one turn as a piece of a written conversation, which cannot end the material that it stands in."""
     asked = render_messages(turn.messages, names_authors=past.names_authors)
-    return f"Person: {asked}\nAssistant: {render_ending(turn.end)}"
+    return fence(f"Person: {asked}\nAssistant: {render_ending(turn.end)}")
+
+
+def fence(text: str) -> str:
+    """Return a text without what could end the material."""
+    return text.replace(MATERIAL, MATERIAL.translate(_FENCES)).replace(MATERIAL_END, MATERIAL_END.translate(_FENCES))
+
+
+def _fitting(texts: Iterable[str], most_tokens: int) -> int:
+    """Return how many of the first texts are no more than one request holds."""
+    count = characters = tokens = 0
+    for text in texts:
+        characters, tokens = characters + len(text), tokens + _cost(text)
+        if characters > SOURCE_CHARACTERS or tokens > most_tokens:
+            break
+        count += 1
+    return count
+
+
+def _cost(text: str) -> int:
+    return estimate_tokens(text) + BETWEEN_TOKENS
 
 
 def _possible_ends(turns: Sequence[Turn], waiting: Iterable[int]) -> list[int]:

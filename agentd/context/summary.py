@@ -6,11 +6,12 @@ text of a model about text of people: it is cleaned and cut before it is kept, a
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from dataclasses import dataclass
 
-from agentd.context.compaction import SOURCE_CHARACTERS, Chunk, render_source
-from agentd.context.cutting import boundary, cut_to_fit
+from agentd.context.compaction import MATERIAL, MATERIAL_END, Chunk, fence, render_source
+from agentd.context.cutting import boundary
 from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past
 from agentd.context.tokens import estimate_tokens
 from agentd.providers.base import CompletionRequest, PromptMessage
@@ -18,7 +19,7 @@ from channels.markup.characters import is_blank
 
 __all__ = [
     "ANSWER_CHARACTERS",
-    "LEAST_CHARACTERS",
+    "LEAST_TOKENS",
     "SUMMARY_CHARACTERS",
     "Capacity",
     "build_summary_request",
@@ -34,12 +35,8 @@ TEMPERATURE = 0.2
 OUTPUT_TOKENS = 1_024
 """Room for `SUMMARY_CHARACTERS` in most scripts."""
 
-LEAST_CHARACTERS = 500
 LEAST_TOKENS = 150
 """What is read of a turn, however small the model is."""
-
-FRAME_TOKENS = 1_000
-"""About what the order and the summary so far take."""
 
 WORDS_TOKENS = 60
 """More than the words around the material take, with what a chat template adds."""
@@ -63,9 +60,6 @@ ANSWER_CHARACTERS = 4 * SUMMARY_CHARACTERS
 ELLIPSIS = "…"
 _NO_BRACKETS = str.maketrans("[]", "()")
 
-MATERIAL, MATERIAL_END = "<<<", ">>>"
-_FENCES = str.maketrans({"<": "‹", ">": "›"})
-
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -75,30 +69,36 @@ class Capacity:
     output_tokens: int
     summary_tokens: int = 2 * SUMMARY_CHARACTERS
     """What the summary may cost, by estimate, in the prompts that it will stand in."""
+    most_source_tokens: int = sys.maxsize
+    """What it was found to read at most of what was said."""
+
+    def source_tokens(self, summary: str) -> int:
+        """Return how many tokens what was said may have in a request, beside the order and the summary so far."""
+        spent = estimate_tokens(self.order) + estimate_tokens(_before(summary)) + self.answer_tokens + WORDS_TOKENS
+        return max(min(self.context_tokens - spent, self.most_source_tokens), LEAST_TOKENS)
 
     @property
-    def characters(self) -> int:
-        """Return how much may be given to it of what was said: hardly a character is more than a token."""
-        room = self.context_tokens - self.output_tokens - FRAME_TOKENS
-        return min(max(room, LEAST_CHARACTERS), SOURCE_CHARACTERS)
+    def answer_tokens(self) -> int:
+        """Return how long an answer is asked for at most."""
+        return min(OUTPUT_TOKENS, self.output_tokens)
+
+    @property
+    def order(self) -> str:
+        """Return what the model is told to do."""
+        # A token has two characters at least in most scripts.
+        return ORDER.format(characters=min(SUMMARY_CHARACTERS - 200, 2 * self.summary_tokens))
 
 
 def build_summary_request(chunk: Chunk, past: Past, capacity: Capacity) -> CompletionRequest:
     """Ask for one summary that takes in a chunk; what of it is more than the model reads is cut visibly."""
-    output_tokens = min(OUTPUT_TOKENS, capacity.output_tokens)
-    # A token has two characters at least in most scripts.
-    order = ORDER.format(characters=min(SUMMARY_CHARACTERS - 200, 2 * capacity.summary_tokens))
-    before = _fenced(past.summary or "(none yet)")
-    said = _fenced(render_source(chunk, past, capacity.characters))
-    spent = estimate_tokens(order) + estimate_tokens(before) + output_tokens + WORDS_TOKENS
-    said = cut_to_fit(said, max(capacity.context_tokens - spent, LEAST_TOKENS))
+    said = render_source(chunk, past, capacity.source_tokens(past.summary))
     asked = (
-        f"The record so far:\n{MATERIAL}\n{before}\n{MATERIAL_END}\n\n"
+        f"The record so far:\n{MATERIAL}\n{_before(past.summary)}\n{MATERIAL_END}\n\n"
         f"What was said since:\n{MATERIAL}\n{said}\n{MATERIAL_END}\n\n"
         "Now write the whole record anew."
     )
-    messages = (PromptMessage("system", order), PromptMessage("user", asked))
-    return CompletionRequest(messages, output_tokens, TEMPERATURE)
+    messages = (PromptMessage("system", capacity.order), PromptMessage("user", asked))
+    return CompletionRequest(messages, capacity.answer_tokens, TEMPERATURE)
 
 
 def parse_summary(answer: str, most_tokens: int) -> str:
@@ -122,9 +122,8 @@ def _cut(text: str, most_tokens: int) -> str:
     return cut
 
 
-def _fenced(text: str) -> str:
-    """Return a text without what could end the material."""
-    return text.replace(MATERIAL, MATERIAL.translate(_FENCES)).replace(MATERIAL_END, MATERIAL_END.translate(_FENCES))
+def _before(summary: str) -> str:
+    return fence(summary or "(none yet)")
 
 
 def _is_kept(character: str) -> bool:

@@ -221,7 +221,7 @@ class Compactor:
         try:
             await self._summarise(chunk, job)
         except ContextTooLong:
-            if not self._author.narrow(self.extent.budget):
+            if not self._author.narrow(chunk, past_of(self._session), self.extent.budget):
                 raise
         else:
             job.turns += len(chunk.turns)
@@ -229,7 +229,8 @@ class Compactor:
     def _next_chunk(self, job: _Job) -> Chunk | None:
         past, view = past_of(self._session), self._session.view
         most = len([turn for turn in past.turns if _last_seq(turn) < job.first_kept])
-        return plan_chunk(past, most, view.pending, self._author.capacity(self.extent.budget).characters)
+        most_tokens = self._author.capacity(self.extent.budget).source_tokens(past.summary)
+        return plan_chunk(past, most, view.pending, most_tokens)
 
     async def _summarise(self, chunk: Chunk, job: _Job) -> None:
         """Have one summary made, and put it on disk."""

@@ -6,15 +6,16 @@ import sys
 from contextlib import aclosing
 from dataclasses import replace
 
-from agentd.context.compaction import Chunk
+from agentd.context.compaction import Chunk, render_source
 from agentd.context.prompt import Budget, Past, estimate_prompt, summary_room
 from agentd.context.summary import (
     ANSWER_CHARACTERS,
-    LEAST_CHARACTERS,
+    LEAST_TOKENS,
     Capacity,
     build_summary_request,
     parse_summary,
 )
+from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Finished, Restarted, TextDelta, Usage
@@ -50,14 +51,13 @@ class SummaryAuthor:
         room = int(summary_room(budget) * SUMMARY_SHARE)
         # What a prompt has no room for need not be written: of a small context, more is left for reading.
         most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
-        capacity = Capacity(int(context / self._account.factor), most_output, room)
-        return replace(capacity, context_tokens=min(capacity.context_tokens, self._most_tokens))
+        return Capacity(int(context / self._account.factor), most_output, room, self._most_tokens)
 
-    def narrow(self, budget: Budget) -> bool:
+    def narrow(self, chunk: Chunk, past: Past, budget: Budget) -> bool:
         """Give it half as much from now on, since it found that too long; False where that would be next to nothing."""
-        capacity = self.capacity(budget)
-        self._most_tokens = capacity.context_tokens // 2
-        return capacity.characters > LEAST_CHARACTERS
+        given = estimate_tokens(render_source(chunk, past, self.capacity(budget).source_tokens(past.summary)))
+        self._most_tokens = given // 2
+        return given > LEAST_TOKENS
 
     async def write(self, chunk: Chunk, past: Past, budget: Budget, *, most_tokens: int) -> tuple[str, str]:
         """Return a summary for prompts with this budget, and which model made it; a longer one would be of no use.

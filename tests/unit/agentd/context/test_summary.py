@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentd.context.compaction import Chunk
+from agentd.context.compaction import Chunk, plan_chunk, render_turn
 from agentd.context.prompt import SUMMARY_END, SUMMARY_HEAD, Past, estimate_prompt
 from agentd.context.summary import SUMMARY_CHARACTERS, Capacity, build_summary_request, parse_summary
 from agentd.context.tokens import estimate_tokens
@@ -92,11 +92,26 @@ def test_a_summary_that_is_too_long_is_cut_visibly_and_tears_no_character() -> N
     assert summary[:-1].replace(family, "") == ""
 
 
-@pytest.mark.parametrize(
-    ("context_tokens", "characters"), [(32_000, 12_000), (12_000, 9_976), (4_096, 2_072), (1_024, 500)]
-)
-def test_a_small_model_is_given_as_much_as_it_can_read(context_tokens: int, characters: int) -> None:
-    assert Capacity(context_tokens, 1_024).characters == characters
+@pytest.mark.parametrize("context_tokens", [1_200, 2_400, 4_096, 12_000, 32_000])
+@pytest.mark.parametrize("words", ["tea ", "好", "🎉", "<<<", ">"])
+def test_of_several_turns_that_one_summary_takes_in_no_word_is_cut_away(words: str, context_tokens: int) -> None:
+    turns = [Turn((UserMessage(content=f"{seq}: {words * 60}", seq=seq),), None) for seq in range(40)]
+    past, capacity = Past(turns, "- so far " * 20), Capacity(context_tokens, 300)
+    chunk = plan_chunk(past, 40, (), capacity.source_tokens(past.summary))
+    assert chunk is not None
+    request = build_summary_request(chunk, past, capacity)
+
+    assert estimate_prompt(request.messages) + request.max_output_tokens <= context_tokens
+    assert len(chunk.turns) == 1 or all(render_turn(turn, past) in request.messages[-1].content for turn in chunk.turns)
+
+
+def test_a_small_model_is_given_as_much_as_it_can_read() -> None:
+    turns = [Turn((UserMessage(content="I like tea. " * 20, seq=seq),), None) for seq in range(40)]
+    chunks = [
+        plan_chunk(Past(turns), 40, (), Capacity(tokens, 500).source_tokens("")) for tokens in (2_048, 4_096, 8_192)
+    ]
+
+    assert [len(chunk.turns) for chunk in chunks if chunk] == [14, 37, 40]
 
 
 @pytest.mark.parametrize("context_tokens", [2_400, 4_096, 12_000, 32_000])
