@@ -184,9 +184,9 @@ class Transcript:
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
     def forget_covered(self) -> None:
-        """Let go of the turns that the compaction in force covers: whoever revokes it reads the file again."""
+        """Let go of what the compaction in force stands for: whoever revokes it reads the file again."""
         if self.summary is not None:
-            self.turns = self.live_turns
+            self.turns, self.compactions = self.live_turns, [self.summary]
             self.is_cut = False
 
     @property

@@ -30,6 +30,16 @@ def test_a_compaction_covers_the_turns_up_to_its_end_wherever_their_answers_stan
     assert len(view.turns) == 3
 
 
+def test_what_a_compaction_stands_for_need_not_be_kept_in_memory() -> None:
+    given = (user("m0"), answer(0), user("m2"), answer(2), user("m4"), answer(4))
+    view = view_of(*given, compaction(0, summary="a"), compaction(2, summary="b"))
+    live = view.live_turns
+    view.forget_covered()
+
+    assert view.turns == view.live_turns == live
+    assert [kept.summary for kept in view.compactions] == ["b"]
+
+
 def test_the_last_of_several_compactions_is_in_force_until_it_is_revoked() -> None:
     given = (user("m0"), answer(0), user("m2"), answer(2), compaction(0, summary="a"), compaction(2, summary="b"))
     latest, revoked = view_of(*given), view_of(*given, Undo(of=5))
