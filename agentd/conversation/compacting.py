@@ -275,7 +275,7 @@ class Compactor:
         log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)
 
     def _fail(self, job: _Job, fault: str) -> None:
-        pause = min(self._times.first_pause_seconds * 2**self._failures, self._times.last_pause_seconds)
+        pause = self._times.pause.after(self._failures)
         self._failures += 1
         self._again_at = self._wiring.monotonic() + pause
         self.fault = job.fault = fault.rstrip(".")

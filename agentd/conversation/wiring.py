@@ -14,6 +14,7 @@ from agentd.providers.base import Provider
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
+from channels.backoff import Growing
 
 __all__ = ["SummaryTimes", "Wiring"]
 
@@ -26,10 +27,8 @@ class SummaryTimes:
     """One of them: the next step of a job has its own time."""
     wait_seconds: float = 20.0
     """A full turn waits so long after the job began, and then goes on without what does not fit."""
-    first_pause_seconds: float = 30.0
-    """Until the next try after a job that failed; twice as long each time ..."""
-    last_pause_seconds: float = 600.0
-    """... up to this."""
+    pause: Growing = Growing(30.0, 600.0)
+    """Until the next try after a job that failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import SummaryTimes
 from agentd.providers.base import CompletionRequest, Event, TextDelta
 from agentd.providers.errors import ProviderRefused
+from channels.backoff import Growing
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scribe import Scribe
 from tests.flow.stage import START, daemon
@@ -71,7 +72,7 @@ async def test_guard_4_each_summary_has_its_own_time_and_one_that_hangs_is_given
 async def test_guard_4_after_each_failure_the_next_try_comes_later(tmp_path: Path) -> None:
     provider, scribe = model()
     scribe.answer = ProviderRefused("no credit")
-    provider.summary_times = SummaryTimes(first_pause_seconds=40, last_pause_seconds=100)
+    provider.summary_times = SummaryTimes(pause=Growing(40, 100))
     async with daemon(tmp_path, provider=provider) as stage:
         await say(stage, LONG, LONG, LONG)
         for _ in range(3):
