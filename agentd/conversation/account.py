@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentd.admission.spending import person_of
-from agentd.context.calibration import SAFETY
+from agentd.context.calibration import HIGHEST, LOWEST, SAFETY
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Usage
@@ -33,7 +33,10 @@ class Account:
 
     @property
     def _known(self) -> float:
-        return self._session.view.token_factor or self._calibration.first_factor(self._model)
+        learnt = self._session.view.token_factor
+        if learnt is None or not LOWEST <= learnt <= HIGHEST:  # a file may be damaged, or edited
+            return self._calibration.first_factor(self._model)
+        return learnt
 
     def admit(self, author: str, prompt_tokens: int, reply_tokens: int) -> None:
         """Raise OverBudget where a request, of so many tokens by estimate, is more than its author may spend."""

@@ -21,6 +21,7 @@ from tests.flow.stage import START, daemon
 from tests.flow.test_compaction import LONG, compacted, compactions, model, say, texts
 
 MANY = AgentSettings(max_history_messages=1_000)
+DEFAULT_TIMES = SummaryTimes()
 
 
 class MoodyScribe(Scribe):
@@ -39,9 +40,9 @@ class MoodyScribe(Scribe):
             yield event
 
 
-def served_by(scribe: Scribe, **times: float) -> FakeProvider:
+def served_by(scribe: Scribe, times: SummaryTimes = DEFAULT_TIMES) -> FakeProvider:
     provider = FakeProvider()
-    provider.background, provider.summary_times = scribe, SummaryTimes(**times)
+    provider.background, provider.summary_times = scribe, times
     return provider
 
 
@@ -60,7 +61,7 @@ async def test_guard_4_what_was_done_before_a_failure_stays_done(tmp_path: Path)
 
 
 async def test_guard_4_each_summary_has_its_own_time_and_one_that_hangs_is_given_up(tmp_path: Path) -> None:
-    provider = served_by(MoodyScribe(None, asyncio.Event()), call_seconds=0.05)
+    provider = served_by(MoodyScribe(None, asyncio.Event()), SummaryTimes(call_seconds=0.05))
     async with daemon(tmp_path, provider=provider, settings=MANY) as stage:
         await say(stage, *(LONG for _ in range(14)), "/compact", "goes on")
 

@@ -132,3 +132,20 @@ async def test_an_idle_actor_stays_in_memory_as_long_as_its_summary_is_made(tmp_
         await until(lambda: stage.router.sessions_in_memory == 0)
 
         assert len(compactions(stage)) == 1
+
+
+@pytest.mark.parametrize("factor", [b"0", b"-1", b"1e300", b"1e-300"])
+async def test_a_factor_on_record_that_no_model_can_have_is_not_believed(factor: bytes, tmp_path: Path) -> None:
+    """Damage, or a hand, in a file: a budget divided by it would have room for nothing, or for all."""
+    provider, _ = model()
+    provider.enqueue(TextDelta("ok"), Finished("stop", Usage(20, 1), "fake"))
+    async with daemon(tmp_path, provider=provider) as stage:
+        await stage.say("one")
+    [path] = stage.folder.glob("*.jsonl")
+    before, _, after = path.read_bytes().partition(b'"factor":')
+    path.write_bytes(before + b'"factor":' + factor + after[after.index(b"}") :])
+    async with daemon(tmp_path, provider=provider) as stage:
+        await say(stage, LONG + "two", "/status")
+
+        assert texts(stage) == ["one", LONG + "two"]
+        assert "2%, about" in stage.channel.texts[-1]
