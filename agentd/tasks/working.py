@@ -56,6 +56,7 @@ class Workshop:
         self._suspects: frozenset[tuple[int, int | None]] = frozenset()
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
+        self._is_cut = False
         patience = Patience(self._max_attempts, pace.pause_seconds)
         for name, job in jobs.items():
             app.task(name=name, queue=name, retry=patience)(_as_function(job))
@@ -90,6 +91,7 @@ class Workshop:
         else:
             self._worker.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({running, *([cut] if cut else [])}, timeout=rest_seconds, return_when="FIRST_COMPLETED")
+        self._is_cut = True
         for task in self._running.values():
             task.cancel()
         await asyncio.wait({running}, timeout=self._pace.park_seconds)
@@ -134,7 +136,10 @@ class Workshop:
         if task is not None:
             self._running[number] = task
             task.add_done_callback(_look_at_end)
+            if self._is_cut:  # asked for before the others were cut, given after
+                task.cancel()
         try:
+            await asyncio.sleep(0)  # where the cut of one that came too late takes effect
             if job.queueing_lock is not None:
                 await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
             async with asyncio.timeout(self._pace.job_seconds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -9,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from procrastinate import sql
 from procrastinate.exceptions import ConnectorException
 from structlog.testing import capture_logs
 
@@ -207,3 +210,30 @@ async def test_what_is_no_named_query_is_refused(tmp_path: Path) -> None:
     async with LocationStand(tmp_path / NAME).open_place() as place:
         with pytest.raises(ConnectorException, match="none of the queries"):
             await place.connector.execute_query_async("DROP TABLE job")
+
+
+class SlowToGive(SqliteConnector):
+    """A file that gives a task away a while after it was asked for one."""
+
+    async def execute_query_one_async(self, query: str, **arguments: Any) -> dict[str, Any]:
+        found = await super().execute_query_one_async(query, **arguments)
+        if query == sql.queries["fetch_job"]:
+            await asyncio.sleep(0.2)
+        return found
+
+
+async def test_a_task_that_comes_after_the_others_were_cut_is_parked_too(tmp_path: Path) -> None:
+    log, connector = Log(), SlowToGive(tmp_path / NAME, now)
+    around = Surroundings(now, Leaving(lambda: 0.0), pace=QUICK)
+    await connector.open_async()
+    async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:
+        await queue.defer(Order("wait", {"n": 1}, "one"))
+        await until(lambda: log.begun == [1])
+        await queue.defer(Order("wait", {"n": 2}, "two"))
+        await asyncio.sleep(0.1)
+    await connector.close_async()
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        states = connection.execute("SELECT status FROM job").fetchall()
+
+    assert states == [("todo",), ("todo",)]
+    assert log.begun == [1]
