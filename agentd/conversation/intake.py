@@ -84,6 +84,7 @@ def _source(inbound: FromPerson, when: datetime) -> Source:
         message_id=inbound.message_id,
         sent_at=format_time(when),
         author=Author(id=inbound.author.id, name=inbound.author.name),
+        direct=inbound.is_direct,
     )
 
 

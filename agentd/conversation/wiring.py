@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agentd.admission.spending import Spending
 from agentd.context.calibration import Calibration
+from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
@@ -59,3 +60,5 @@ class Wiring:
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     summary_times: SummaryTimes = SummaryTimes()
+    memory: Remembrance | None = None
+    """None where nothing is remembered beyond the conversation."""

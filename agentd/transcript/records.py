@@ -65,6 +65,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     sent_at: str
     author: Author
+    direct: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether nobody but its author and the daemon can read there; not on record in files of earlier versions."""
 
 
 class FileAttachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

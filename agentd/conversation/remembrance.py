@@ -1,0 +1,35 @@
+"""Memory as the conversation uses it: whose it is, and who may see it where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentd.tasks.queue import TaskQueue
+from agentd.transcript.key import SessionKey
+from agentd.transcript.records import Source
+from memory.model import Who
+from memory.ports import MemoryStore
+from memory.settings import MemorySettings
+
+__all__ = ["Remembrance", "person_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembrance:
+    """What remembers, and the queue of what is still to be learnt."""
+
+    store: MemoryStore
+    queue: TaskQueue
+    senders_of: Callable[[str], frozenset[str]]
+    """Takes a person's id, CHANNEL:SENDER, and returns all ids of that person, this one among them."""
+    settings: MemorySettings
+
+    def who(self, key: SessionKey, source: Source) -> Who:
+        """Return who asks, and whether in private: where that is not on record, others may read along."""
+        return Who(self.senders_of(person_of(key, source)), direct=source.direct is True)
+
+
+def person_of(key: SessionKey, source: Source) -> str:
+    """Return an author's id, CHANNEL:SENDER."""
+    return f"{key.channel}:{source.author.id}"
