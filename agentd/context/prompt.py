@@ -89,12 +89,16 @@ def build_budget(context_tokens: int, reply_tokens: int, factor: float = 1.0) ->
     return Budget(int(room / factor), room // 2)
 
 
-def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget: Budget) -> Prompt:
-    """Put together a prompt within the budget; the newest messages come first in the sharing."""
+def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget: Budget, recalled: str = "") -> Prompt:
+    """Put together a prompt within the budget; the newest messages come first in the sharing.
+
+    What is `recalled` changes from turn to turn, so it stands before them, last but one; where there is no room for
+    both it is left out.
+    """
     head = _head(system, past, budget)
     spare = estimate_tokens(OMITTED_NOTE)
     room = budget.tokens - estimate_prompt(head) - spare
-    last = _newest(newest, past, budget, room)
+    last = _newest(newest, past, budget, room, recalled)
     tail_tokens = room - _cost(last)
     tail, room = _newest_that_fit(past, budget.piece_tokens, tail_tokens)
     omitted = len(past.turns) - len(tail) // 2
@@ -136,12 +140,14 @@ def _head(system: str, past: Past, budget: Budget) -> list[PromptMessage]:
     return head
 
 
-def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: int) -> PromptMessage:
+def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: int, recalled: str) -> PromptMessage:
     """Return what is to be answered: as it is where there is room for it alone, else cut, beside what was said before.
 
     No more than half of the room is left to the past for that.
     """
     text, most = render_messages(messages, names_authors=past.names_authors), room - MESSAGE_OVERHEAD_TOKENS
+    if recalled and cut_to_fit(recalled + text, most) == recalled + text:
+        return PromptMessage("user", recalled + text)
     whole = cut_to_fit(text, most)
     if whole == text:
         return PromptMessage("user", whole)

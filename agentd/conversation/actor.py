@@ -27,6 +27,7 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
+from agentd.conversation.learning import Learner
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
@@ -68,11 +69,13 @@ class _Opened:
     session: Session
     outbox: Outbox
     compactor: Compactor
+    learner: Learner
     tasks: asyncio.TaskGroup
 
 
 def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> _Opened:
-    return _Opened(session, Outbox(wiring, session), Compactor(wiring, session, intake, tasks), tasks)
+    compactor = Compactor(wiring, session, intake, tasks)
+    return _Opened(session, Outbox(wiring, session), compactor, Learner(wiring.memory, session, tasks), tasks)
 
 
 class SessionActor:
@@ -153,6 +156,7 @@ class SessionActor:
         async with asyncio.TaskGroup() as tasks:
             opened = _opened(session, self._wiring, self._intake, tasks)
             opened.compactor.look()
+            opened.learner.look()
             while True:
                 self._bell.clear()
                 await self._step(opened)
@@ -232,7 +236,7 @@ class SessionActor:
                 command = next((one for one in waiting if not compactor.is_at_work_for(one)), None)
                 if command is None:
                     break
-                await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
+                await obey(command, Scene(self._wiring, session, outbox, compactor, opened.learner, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
@@ -278,6 +282,7 @@ class SessionActor:
             self._turn = None
             turn.ended.set()
             self._bell.set()
+        opened.learner.look()
         opened.compactor.look(turn.reported_tokens)
 
     async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:

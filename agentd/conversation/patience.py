@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
-__all__ = ["Cut", "CutOff", "Patience"]
+__all__ = ["Cut", "CutOff", "Patience", "Slots"]
 
 Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
+
+
+class Slots(Protocol):
+    """What so many turns may hold at once, such as a semaphore."""
+
+    async def acquire(self) -> bool:
+        """Wait for one."""
+        ...
+
+    def release(self) -> None:
+        """Give one back."""
+        ...
 
 
 class CutOff(Exception):
@@ -56,7 +68,7 @@ class Patience:
             self._scope = None
 
     @asynccontextmanager
-    async def holding(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def holding(self, slots: Slots) -> AsyncIterator[None]:
         """Wait for a slot, and hold it for the body."""
         async with self.waiting():
             await slots.acquire()

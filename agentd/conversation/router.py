@@ -14,11 +14,13 @@ import structlog
 
 from agentd.conversation.actor import SessionActor
 from agentd.conversation.intake import session_key
+from agentd.conversation.learning import queue_gap
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from channels.base import Address, Inbound, InboundMove, KnownPlace, Receipt
 from channels.errors import NotAccepted
+from memory.errors import MemoryFault
 
 __all__ = ["Drain", "Router", "open_router"]
 
@@ -109,6 +111,23 @@ class Router:
     async def finish(self, keys: Sequence[SessionKey]) -> None:
         """Finish these sessions, while channels are heard."""
         await self._finish_all(keys, is_heard=True)
+
+    async def learn_missed(self) -> None:
+        """Put into the queue of memory what an earlier run had answered and did not come to put there.
+
+        Sessions that had work left look for themselves when they are opened.
+        """
+        memory = self._wiring.memory
+        if memory is None:
+            return
+        async for key in self._wiring.store.found_settled():
+            try:
+                missed = await queue_gap(memory, await self._wiring.store.open(key))
+            except (StorageError, MemoryFault) as fault:
+                log.warning("learning_postponed", session=key.file_name, fault=str(fault))
+            else:
+                if missed:
+                    log.info("exchanges_missed", session=key.file_name, count=missed)
 
     def wake(self, key: SessionKey) -> None:
         """Let a session look at its file: something other than a message may have left it work to do."""

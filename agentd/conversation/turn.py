@@ -24,6 +24,7 @@ from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Ending, Outbox
 from agentd.conversation.patience import Cut, CutOff, Patience
 from agentd.conversation.quiet import Quiet
+from agentd.conversation.recalling import recall
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
@@ -89,6 +90,7 @@ class Turn:
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
+        self._recalled = ""
         self.reported_tokens = 0
         """What the provider counted of the prompt; 0 where it did not say."""
         self.message_ids: tuple[str, ...] = ()
@@ -186,6 +188,10 @@ class Turn:
 
     async def _stream(self, progress: _Progress) -> None:
         budget = self._compactor.extent.budget
+        async with self._patience.waiting():
+            self._recalled = await recall(
+                self._wiring.memory, self._session.key, self._question.messages, budget.tokens
+            )
         try:
             await self._stream_within(budget, progress)
         except ContextTooLong:
@@ -244,7 +250,8 @@ class Turn:
     def _build_prompt(self, budget: Budget) -> Prompt:
         past = past_of(self._session)
         earlier = self._question.earlier(past.turns)
-        return build_prompt(self._settings.system_prompt, replace(past, turns=earlier), self._question.messages, budget)
+        past = replace(past, turns=earlier)
+        return build_prompt(self._settings.system_prompt, past, self._question.messages, budget, self._recalled)
 
     async def _make_room(self, tail_tokens: int | None) -> None:
         async with self._patience.waiting():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agentd.admission.spending import Spending
 from agentd.context.calibration import Calibration
+from agentd.conversation.patience import Slots
 from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
@@ -48,7 +49,7 @@ class Wiring:
     streams: bool
     """Whether replies grow as they are made, on channels that can show that."""
     stale_after_minutes: float
-    slots: asyncio.Semaphore
+    slots: Slots
     """Turns that may ask the provider at once."""
     background_slots: asyncio.Semaphore
     """Summaries that may be made at once: turns do not wait for them."""

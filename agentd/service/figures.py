@@ -27,6 +27,8 @@ class Figures:
     observe_provider: Callable[[str, float], None] = _drop
     count_provider_error: Callable[[str], None] = _drop
     count_tokens: Callable[[str, str, int], None] = _drop
+    observe_task: Callable[[str, float], None] = _drop
+    set_tasks: Callable[[str, int], None] = _drop
 
 
 @contextmanager
@@ -50,4 +52,6 @@ def open_figures(listen: str) -> Iterator[Figures]:
             observe_provider=lambda model, seconds: metrics.provider_seconds.labels(model).observe(seconds),
             count_provider_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
             count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
+            observe_task=lambda task, seconds: metrics.task_seconds.labels(task).observe(seconds),
+            set_tasks=lambda state, count: metrics.tasks.labels(state).set(count),
         )

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
-from pydantic import SecretStr
 
-from agentd.tasks.opening import Surroundings, open_tasks
-from agentd.tasks.queue import Gauges, Job, Leaving
-from agentd.tasks.settings import TasksSettings
-from agentd.transcript.clock import utc_now
+from agentd.tasks.queue import Leaving
 
 __all__ = ["work_alone"]
 
 log = structlog.get_logger()
 
 
-async def work_alone(
-    url: SecretStr, settings: TasksSettings, jobs: Mapping[str, Job], drain_seconds: float, gauges: Gauges
-) -> None:
+async def work_alone(open_work: Callable[[Leaving], AbstractAsyncContextManager[object]], drain_seconds: float) -> None:
     """Do tasks until SIGTERM or SIGINT; running jobs may then end in that time, or until a second signal.
 
-    Raises ConfigError, and StorageError.
+    Raises what opening the work does.
     """
     stop, insisted = asyncio.Event(), asyncio.Event()
 
@@ -33,9 +28,8 @@ async def work_alone(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ask)
-    around = Surroundings(utc_now, Leaving(lambda: drain_seconds, insisted.wait), gauges)
-    async with open_tasks(url, settings, jobs, around):
-        log.info("worker_started", tasks=sorted(jobs))
+    async with open_work(Leaving(lambda: drain_seconds, insisted.wait)):
+        log.info("worker_started")
         await stop.wait()
         log.info("worker_stopping")
     log.info("worker_stopped")

@@ -41,20 +41,30 @@ class Ledger:
         self._now = now
 
     async def defer(self, order: Order) -> bool:
-        """Keep a task, durably; False where one with the same `once` waits already."""
+        """Keep a task, durably; False where one with the same `once` waits already, or its like is dead."""
         if not _NAME.fullmatch(order.task):
             raise ValueError(f"{order.task} is no name for a task")
         due = self._now() + timedelta(seconds=order.delay_seconds) if order.delay_seconds > 0 else None
         deferrer = self._app.configure_task(
             order.task, queue=order.task, lock=order.session, queueing_lock=order.once, schedule_at=due
         )
+        words = json.dumps(
+            dict(order.args)
+        )  # PostgreSQL's JSON has no NUL and no lone surrogate, and people's words may
         try:
             async with _translated():
-                # As one text: PostgreSQL's JSON has no NUL and no lone surrogate, and people's words may.
-                await deferrer.defer_async(words=json.dumps(dict(order.args)))
+                if order.once is not None and await self._is_dead(order, words):
+                    return False
+                await deferrer.defer_async(words=words)
         except AlreadyEnqueued:
             return False
         return True
+
+    async def _is_dead(self, order: Order, words: str) -> bool:
+        row = await self._place.connector.execute_query_one_async(
+            own_queries.IS_DEAD, task_name=order.task, lock=order.session, words=words
+        )
+        return bool(row["found"])
 
     async def entries(self, *, dead: bool = False) -> list[Entry]:
         """Return the tasks, or the dead ones, the oldest first."""

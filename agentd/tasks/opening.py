@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentd.tasks.places import Place
     from agentd.tasks.working import Workshop
 
-__all__ = ["Surroundings", "locate", "open_queue", "open_tasks", "work_at"]
+__all__ = ["Surroundings", "load_engine", "locate", "open_queue", "open_tasks", "work_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ class Surroundings:
 def locate(url: SecretStr, workspace: Path) -> Path | SecretStr:
     """Return where tasks are kept: behind the URL if there is one, else in the workspace."""
     return url if url.get_secret_value() else workspace / "tasks.db"
+
+
+def load_engine() -> None:
+    """Import what the queue needs: a third of a second that an event loop need not wait for, on another thread."""
+    import agentd.tasks.working  # noqa: F401 - for its effect
 
 
 @asynccontextmanager

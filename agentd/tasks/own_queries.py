@@ -11,6 +11,7 @@ from typing import Final, LiteralString
 __all__ = [
     "ERASE",
     "FREE_QUEUEING_LOCK",
+    "IS_DEAD",
     "KEEP_FAILURE",
     "LIST_ENTRIES",
     "REQUEUE",
@@ -30,6 +31,14 @@ FREE_QUEUEING_LOCK: Final[LiteralString] = """
 UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
 """
 """A job was begun. Its queueing lock may be taken by another now, and a retry that wants it back would be refused."""
+
+IS_DEAD: Final[LiteralString] = """
+SELECT EXISTS (
+    SELECT 1 FROM procrastinate_jobs
+     WHERE status = 'failed' AND task_name = %(task_name)s AND lock IS NOT DISTINCT FROM %(lock)s
+       AND args->>'words' = %(words)s) AS found
+"""
+"""Was the same tried before, and given up?"""
 
 LIST_ENTRIES: Final[LiteralString] = """
 SELECT job.id, task_name, lock, status::text AS status, attempts, error

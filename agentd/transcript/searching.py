@@ -21,7 +21,7 @@ from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.reading import find_key, load
 from agentd.transcript.settling import is_settled_end
 
-__all__ = ["Searched", "search"]
+__all__ = ["Searched", "read_key", "search"]
 
 TAIL_BYTES = 4 * 1024
 """What is read of a file's end: most turns fit into it."""
@@ -77,7 +77,7 @@ def _search_file(disk: Disk, folder: Path, name: str, searched: Searched) -> Non
         stamp, is_settled, _ = _look(disk, folder, name, LONG_TAIL_BYTES)
     if not is_settled:
         path = folder / name
-        key = _read_key(disk, path)
+        key = read_key(disk, path)
         if key is None:
             return
         if not load(disk, path, stamp.size, most_characters=0).view.is_idle:
@@ -93,7 +93,7 @@ def _look(disk: Disk, folder: Path, name: str, most: int) -> tuple[Stamp, bool, 
     return stamp, is_settled_end(end, is_whole=is_whole), is_whole
 
 
-def _read_key(disk: Disk, path: Path) -> SessionKey | None:
+def read_key(disk: Disk, path: Path) -> SessionKey | None:
     """Return whose file this is; None, and a word in the log, where that is not known, or its name is another's."""
     length, start = disk.start(path)
     if not length:

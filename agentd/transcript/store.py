@@ -20,13 +20,13 @@ from agentd.transcript.coverage import Cover
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
 from agentd.transcript.faults import FileChanged, WrongKey, fault_sentence
 from agentd.transcript.hearing import Heard, find_heard
-from agentd.transcript.key import SessionKey
+from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.lines import cut_lines
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids, parse_header
 from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
-from agentd.transcript.searching import Searched, search
+from agentd.transcript.searching import Searched, read_key, search
 from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript
 from agentd.transcript.writing import Observe, Session, Writer
@@ -80,6 +80,7 @@ class SessionStore:
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
         self._search = on(threads.readers, self._search_now)
+        self._key = on(threads.readers, self._key_now)
         self._heard = on(threads.readers, self._heard_now)
         self._cover = on(threads.readers, self._cover_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
@@ -143,6 +144,13 @@ class SessionStore:
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
         return self._searched.unfinished
+
+    async def found_settled(self) -> AsyncIterator[SessionKey]:
+        """Yield the keys of the sessions that `unfinished` read and found settled; what cannot be read is left out."""
+        for name in list(self._searched.settled):
+            key = parse_file_name(Path(name).stem) or await self._key(self.folder / name)
+            if key is not None:
+                yield key
 
     async def keep_marks(self) -> None:
         """Keep for the next run what `unfinished` found settled, once all that it found unfinished is done."""
@@ -261,6 +269,12 @@ class SessionStore:
         header = parse_header(start)
         loaded.view.key, loaded.view.began = key, header.ts if header else ""
         return loaded
+
+    def _key_now(self, path: Path) -> SessionKey | None:
+        try:
+            return read_key(self._disk, path)
+        except OSError:
+            return None
 
     def _ids_now(self, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
         try:

@@ -123,6 +123,20 @@ async def test_a_task_that_fails_while_its_like_waits_is_tried_again(stand: Stan
     assert [said["event"] for said in logs] == ["task_failed"]
 
 
+async def test_what_is_dead_is_not_taken_once_more_by_itself(stand: Stand) -> None:
+    log = Log(faults=[ValueError(), ValueError()])
+    async with stand.work(log, max_attempts=1) as queue:
+        first = await queue.defer(replace(order("fail", 1, "one"), once="1"))
+        [dead] = await until_dead(queue)
+        same = await queue.defer(replace(order("fail", 1, "one"), once="1"))
+        other = await queue.defer(replace(order("note", 2, "one"), once="2"))
+        await until(lambda: log.done == [2])
+        await queue.retry(dead.id)
+        await until(lambda: len(log.begun) == 3)
+
+    assert (first, same, other) == (True, False, True)
+
+
 async def test_a_retry_is_not_overtaken_by_its_sessions_next(stand: Stand) -> None:
     if isinstance(stand, MemoryStand):
         pytest.skip("procrastinate's own in memory looks at running jobs of a lock only")

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,14 @@ from agentd.cli.tasks import tasks
 from agentd.cli.worker import run_worker
 from agentd.errors import AgentdError, ConfigError, WorkspaceBusy
 from agentd.service.control import open_control
-from agentd.service.metrics import build_metrics
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings, load_settings
 from agentd.tasks.alone import work_alone
 from agentd.tasks.answering import Answering
-from agentd.tasks.measuring import build_gauges
-from agentd.tasks.opening import open_queue
-from agentd.tasks.queue import Entry, Gauges, Order, TaskFault
+from agentd.tasks.opening import Surroundings, open_queue, open_tasks
+from agentd.tasks.queue import Entry, Order, TaskFault
 from agentd.tasks.settings import TasksSettings
+from memory.settings import MemorySettings
 from tests.contract.task_stands import LocationStand, Log, now, postgres, until, until_dead, until_empty
 from tests.platforms.postgres_server import PostgresServer
 
@@ -146,18 +146,15 @@ def settings_with(folder: Path, url: str) -> Settings:
     return load_settings(write_config(folder, url), {})
 
 
-async def nothing(args: object) -> None:
-    """Do nothing."""
-
-
 def test_a_worker_without_a_shared_database_says_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"storage\.url: a worker needs a PostgreSQL"):
-        run_worker(settings_with(tmp_path, ""), {"note": nothing})
+        run_worker(settings_with(tmp_path, ""))
 
 
-def test_a_worker_that_knows_no_task_says_so(tmp_path: Path) -> None:
-    with pytest.raises(AgentdError, match="no background tasks"):
-        run_worker(settings_with(tmp_path, "postgresql://agentd@/x"), {})
+def test_a_worker_without_memory_has_nothing_to_do_and_says_so(tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, "postgresql://agentd@/x")
+    with pytest.raises(ConfigError, match=r"memory\.enabled"):
+        run_worker(settings.model_copy(update={"memory": MemorySettings(enabled=False)}))
 
 
 async def test_a_worker_does_tasks_until_it_is_told_to_end_and_finishes_what_it_is_at(postgres: PostgresServer) -> None:
@@ -165,7 +162,8 @@ async def test_a_worker_does_tasks_until_it_is_told_to_end_and_finishes_what_it_
     async with open_queue(url, now) as queue:
         await queue.defer(Order("wait", {"n": 1}))
         async with asyncio.TaskGroup() as group:
-            working = group.create_task(work_alone(url, TasksSettings(), log.jobs, 20, Gauges()))
+            work = partial(open_tasks, url, TasksSettings(), log.jobs)
+            working = group.create_task(work_alone(lambda leaving: work(Surroundings(now, leaving)), 20))
             await until(lambda: log.begun == [1])
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.sleep(0)
@@ -177,16 +175,6 @@ async def test_a_worker_does_tasks_until_it_is_told_to_end_and_finishes_what_it_
 
     assert is_running
     assert log.done == [1]
-
-
-def test_the_queues_figures_are_the_daemons_metrics() -> None:
-    metrics = build_metrics()
-    gauges = build_gauges(metrics)
-    gauges.observe_seconds("consolidate", 0.3)
-    gauges.set_count("failed", 2)
-
-    assert metrics.registry.get_sample_value("agentd_tasks", {"state": "failed"}) == 2
-    assert metrics.registry.get_sample_value("agentd_task_seconds_count", {"task": "consolidate"}) == 1
 
 
 def test_an_entry_has_the_fields_that_are_promised() -> None:

@@ -1,7 +1,8 @@
-"""The composition root: builds the parts and nests their lifetimes.
+"""Builds the parts and nests their lifetimes.
 
-Workspace, connections, state, store, provider, router, channels: each lives inside the one before. Leaving them
-backwards is the shutdown: intake stops, turns end or stay pending on disk, files close.
+Workspace, connections, state, store, provider, memory, tasks, router, channels: each lives inside the one before.
+Leaving them backwards is the shutdown: intake stops, turns end or stay pending on disk, jobs end or are parked there,
+files close.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -22,6 +22,8 @@ import structlog
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
 from agentd.admission.spending import Spending
+from agentd.app.models import Models, open_models, say_progress
+from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.commands import COMMANDS
@@ -31,10 +33,8 @@ from agentd.delivery.front import Front, build_front
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
-from agentd.providers.errors import ProviderRefused
 from agentd.providers.fallback import FallingBack
-from agentd.providers.observing import Gauges
-from agentd.providers.registry import open_background, open_provider
+from agentd.providers.precedence import Precedence
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.figures import Figures, open_figures
@@ -42,7 +42,10 @@ from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.status import ModelStatus, Watch
 from agentd.service.workspace import hold_workspace
-from agentd.settings import Settings, find_dormant
+from agentd.settings import Settings
+from agentd.tasks.answering import Answering
+from agentd.tasks.queue import Gauges as TaskGauges
+from agentd.tasks.queue import Leaving
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
@@ -63,6 +66,9 @@ CONSOLE = frozenset({"console"})
 RECOVERY_SECONDS = 10
 """How long new messages wait for what an earlier run left: a model that hangs must not keep everybody waiting."""
 
+GRACE_SECONDS = 5.0
+"""How long background tasks that run may take at the end: what is cut is kept, and costs one more call of the model."""
+
 log = structlog.get_logger()
 
 
@@ -73,12 +79,24 @@ class Stop:
         """Begin unasked."""
         self.requested = asyncio.Event()
         self.insisted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked_at = 0.0
 
     def ask(self) -> None:
         """Take one signal."""
         if self.requested.is_set() and not self.insisted.done():
             self.insisted.set_result(None)
+        if not self.requested.is_set():
+            self._asked_at = time.monotonic()
         self.requested.set()
+
+    async def insistence(self) -> None:
+        """Return once nothing is to be waited for any more."""
+        await asyncio.wait([self.insisted])
+
+    def rest_seconds(self, drain_seconds: float) -> float:
+        """Return how long background tasks may still take."""
+        spent = time.monotonic() - self._asked_at if self.requested.is_set() else 0.0
+        return min(max(drain_seconds - spent, 0.0), GRACE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +125,6 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     channels = _build_channels(channel_names, settings.channels_config, edges)
     with hold_workspace(settings.workspace), open_figures(settings.service.metrics_listen) as figures:
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
-        for key in find_dormant(settings):
-            log.warning("setting_without_effect", key=key, reason="this version does not have that part yet")
         await _until(stop.requested, _live(settings, channels, edges, stop, figures))
     log.info("daemon_stopped")
 
@@ -121,6 +137,7 @@ class Parts:
     front: Front
     store: SessionStore
     provider: Provider
+    remembering: Remembering
     router: Router
 
 
@@ -171,13 +188,29 @@ async def _open_parts(
                 ),
                 observe=figures.observe_append,
             ) as store,
-            _open_models(settings, figures) as models,
+            open_models(settings.provider, figures) as models,
             save_regularly(_saves(state, counted)),
-            open_router(
-                _wire(settings, store, models, front, edges.clock, counted), kept.session_scope, drain
-            ) as router,
         ):
-            yield Parts(state, front, store, models.main, router)
+            wiring = _wire(settings, store, models, front, edges.clock, counted)
+            around = _surround(wiring, state, stop, settings.service.drain_seconds, figures)
+            async with (
+                open_remembering(settings, around) as remembering,
+                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
+            ):
+                yield Parts(state, front, store, models.main, remembering, router)
+
+
+def _surround(wiring: Wiring, state: State, stop: Stop, drain_seconds: float, figures: Figures) -> Background:
+    return Background(
+        provider=wiring.background,
+        slots=wiring.background_slots,
+        precedence=wiring.slots,
+        spend=wiring.spending.spend,
+        gauges=TaskGauges(figures.observe_task, figures.set_tasks),
+        clock=wiring.clock,
+        leaving=Leaving(lambda: stop.rest_seconds(drain_seconds), stop.insistence),
+        senders_of=state.people.senders_of,
+    )
 
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
@@ -238,28 +271,14 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
     watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
-    return {"import": tending.take_in, "repair": tending.repair, "status": watch.tell, **approving.handlers}
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Who answers people, and who works for the conversation beside that."""
-
-    main: Provider
-    background: Provider
-
-
-@asynccontextmanager
-async def _open_models(settings: Settings, figures: Figures) -> AsyncIterator[Models]:
-    gauges = Gauges(figures.observe_provider, figures.count_tokens, figures.count_provider_error)
-    try:
-        async with (
-            open_provider(settings.provider, _say, gauges) as main,
-            open_background(settings.provider, main, _say, gauges) as background,
-        ):
-            yield Models(main, background)
-    except ProviderRefused as fault:
-        raise ConfigError(str(fault)) from fault
+    answering = Answering(parts.remembering.queue)
+    return {
+        "import": tending.take_in,
+        "repair": tending.repair,
+        "status": watch.tell,
+        **approving.handlers,
+        **answering.handlers,
+    }
 
 
 def _look_at_models(provider: Provider) -> list[ModelStatus]:
@@ -285,7 +304,7 @@ def _wire(
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
-        slots=asyncio.Semaphore(settings.agent.max_concurrent_turns),
+        slots=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
         background_slots=asyncio.Semaphore(settings.tasks.concurrency),
         calibration=counted.calibration,
         spending=counted.spending,
@@ -299,13 +318,14 @@ def _wire(
 async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None]) -> None:
     """Finish what an earlier run left, for a time alone; then let every channel be heard."""
     async with control, asyncio.TaskGroup() as tasks:
-        recovering = tasks.create_task(parts.router.recover(_say), name="recovery")
+        recovering = tasks.create_task(parts.router.recover(say_progress), name="recovery")
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
         log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
         for channel in parts.front.channels.values():
             places = partial(parts.router.places, channel.name)
             tasks.create_task(_receive(channel, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
+        await parts.router.learn_missed()
         await parts.store.keep_marks()
 
 
@@ -345,9 +365,3 @@ def _new_id() -> str:
 def _refuse_reload() -> None:
     """Stay alive: SIGHUP's own action would end the process without a word."""
     log.warning("reload_refused", reason="restart the daemon to take in a changed configuration")
-
-
-def _say(line: str) -> None:
-    """Progress goes where the log goes, and is for people."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -1,0 +1,118 @@
+"""Opens memory, and the queue of what is still to be learnt: for the daemon, and for a worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from memory.opening import open_memory
+
+from agentd.conversation.remembrance import Remembrance
+from agentd.errors import ConfigError, StorageError
+from agentd.providers.base import Provider
+from agentd.providers.embedding import open_embedder
+from agentd.providers.precedence import Precedence
+from agentd.settings import Settings
+from agentd.tasks.asking import Asker
+from agentd.tasks.consolidating import build_consolidation
+from agentd.tasks.embedding import EMBED, build_embedding_job
+from agentd.tasks.exchanges import CONSOLIDATE
+from agentd.tasks.late import has_tasks, open_late
+from agentd.tasks.opening import Surroundings, locate, open_tasks
+from agentd.tasks.queue import Gauges, Job, Leaving, Order, TaskQueue
+from agentd.transcript.clock import Clock
+from memory.errors import EmbeddingsMissing, MemoryTooNew, MemoryUnusable
+from memory.ports import Embedder, MemoryStore
+
+__all__ = ["Background", "Remembering", "open_remembering"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What work in the background takes from the process that it is in."""
+
+    provider: Provider
+    slots: asyncio.Semaphore
+    precedence: Precedence
+    spend: Callable[[str, int], None]
+    gauges: Gauges
+    clock: Clock
+    leaving: Leaving
+    senders_of: Callable[[str], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering:
+    """What was opened; without a memory nothing is learnt, and the queue only tells what it has."""
+
+    memory: Remembrance | None
+    queue: TaskQueue
+
+
+@asynccontextmanager
+async def open_remembering(settings: Settings, around: Background) -> AsyncIterator[Remembering]:
+    """Open memory and the queue. Raises ConfigError and StorageError."""
+    location = locate(settings.storage.url, settings.workspace)
+    surroundings = Surroundings(around.clock, around.leaving, around.gauges)
+    async with _open_embedder(settings) as embedder, _open_store(settings, around.clock, embedder) as store:
+
+        def open_queue(queue: TaskQueue) -> AbstractAsyncContextManager[TaskQueue]:
+            jobs = _build_jobs(store, embedder, around, queue) if store else {}
+            return open_tasks(location, settings.tasks, jobs, surroundings)
+
+        has_work = not isinstance(location, Path) or has_tasks(location)
+        async with open_late(open_queue, at_once=store is not None and has_work) as queue:
+            memory = Remembrance(store, queue, around.senders_of, settings.memory) if store else None
+            yield Remembering(memory, queue)
+
+
+def _build_jobs(
+    store: MemoryStore, embedder: Embedder | None, around: Background, queue: TaskQueue
+) -> Mapping[str, Job]:
+    asker = Asker(around.provider, around.slots, around.precedence, around.spend)
+
+    async def learnt() -> None:
+        if embedder is not None:
+            await queue.defer(Order(EMBED, once=EMBED))
+
+    jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, learnt)}
+    return jobs if embedder is None else {**jobs, EMBED: build_embedding_job(store, embedder)}
+
+
+@asynccontextmanager
+async def _open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    if not settings.memory.enabled:
+        yield None
+        return
+    try:
+        async with open_embedder(settings.memory, settings.provider) as embedder:
+            yield embedder
+    except EmbeddingsMissing as fault:
+        raise ConfigError(str(fault)) from fault
+
+
+@asynccontextmanager
+async def _open_store(settings: Settings, clock: Clock, embedder: Embedder | None) -> AsyncIterator[MemoryStore | None]:
+    """Open memory; None where it is off, or its file is damaged: people are answered all the same, and it is told."""
+    if not settings.memory.enabled:
+        yield None
+        return
+    url = settings.storage.url
+    location = url if url.get_secret_value() else settings.workspace / "memory.db"
+    async with AsyncExitStack() as opened:
+        store: MemoryStore | None = None
+        try:
+            store = await opened.enter_async_context(open_memory(location, clock, embedder))
+        except MemoryTooNew as fault:
+            raise ConfigError(str(fault)) from fault
+        except MemoryUnusable as fault:
+            if not isinstance(location, Path):
+                raise StorageError(str(fault)) from fault
+            log.error("memory_not_usable", fault=str(fault), effect="nothing is remembered or recalled")
+        yield store

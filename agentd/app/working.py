@@ -1,0 +1,38 @@
+"""What a worker needs of the daemon: the model for work in the background, memory and the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agentd.app.models import open_models
+from agentd.app.remembering import Background, open_remembering
+from agentd.providers.precedence import Precedence
+from agentd.service.figures import Figures
+from agentd.settings import Settings
+from agentd.tasks.queue import Gauges, Leaving
+from agentd.transcript.clock import utc_now
+
+__all__ = ["open_work"]
+
+
+@asynccontextmanager
+async def open_work(settings: Settings, figures: Figures, leaving: Leaving) -> AsyncIterator[None]:
+    """Do background tasks until the end of the block. Raises ConfigError and StorageError.
+
+    What they cost is counted where the daemon is, which this is not: no day's budget holds for it.
+    """
+    async with open_models(settings.provider, figures) as models:
+        around = Background(
+            provider=models.background,
+            slots=asyncio.Semaphore(settings.tasks.concurrency),
+            precedence=Precedence(1, cuts=False),
+            spend=lambda person, tokens: None,
+            gauges=Gauges(figures.observe_task, figures.set_tasks),
+            clock=utc_now,
+            leaving=leaving,
+            senders_of=lambda sender: frozenset({sender}),
+        )
+        async with open_remembering(settings, around):
+            yield

@@ -1,0 +1,149 @@
+"""What a conversation gives memory to learn from: each answered turn once, in a task that nobody waits for.
+
+What is to be learnt is told by the transcript alone: the answered turns behind the newest that memory has. So nothing
+has to be on disk between an answer and its task, and a crash there costs nothing: the next look finds the turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+import structlog
+from memory.consolidation import is_worth_learning
+from memory.marks import own_words
+
+from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.errors import StorageError
+from agentd.tasks.exchanges import order_for
+from agentd.transcript.clock import parse_time
+from agentd.transcript.records import AssistantMessage, UserMessage
+from agentd.transcript.store import Session
+from agentd.transcript.view import Turn
+from memory.errors import MemoryFault
+from memory.model import Exchange, Words
+
+__all__ = ["Learner", "exchanges", "queue_gap"]
+
+MOST_CHARACTERS = 4_000
+"""Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
+
+MOST_DUE = 1_000
+"""So many are held while the queue cannot be had; what comes after them waits in the transcript."""
+
+REST_SECONDS = 2.0
+"""How long what takes turns out of the conversation waits for them to be in the queue."""
+
+_NOTHING = -1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger()
+
+
+class Learner:
+    """Brings one session's turns into the queue, one look at a time."""
+
+    def __init__(self, memory: Remembrance | None, session: Session, tasks: asyncio.TaskGroup) -> None:
+        """Run looks on `tasks`; without a memory none."""
+        self._memory = memory
+        self._session = session
+        self._tasks = tasks
+        self._due: deque[Exchange] = deque(maxlen=MOST_DUE)
+        self._gathered = _NOTHING
+        """Up to which message all is due, or was."""
+        self._is_new = True
+        """Whether what memory has learnt already is not looked up yet."""
+        self._looking: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Take in what was answered, and put it into the queue beside everything else."""
+        if self._memory is None:
+            return
+        found = list(exchanges(self._session, self._gathered, self._memory.settings.min_message_chars))
+        if len(self._due) + len(found) <= MOST_DUE:
+            self._due.extend(found)
+            self._gathered = max(self._gathered, _newest(self._session.view.live_turns))
+        if self._due and self._looking is None:
+            queueing = self._queue(self._memory)
+            self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
+
+    async def rest(self) -> None:
+        """Wait until the turns so far are in the queue, for a limited time: before they leave the conversation."""
+        self.look()
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=REST_SECONDS)
+
+    async def _queue(self, memory: Remembrance) -> None:
+        try:
+            if self._is_new:
+                known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
+                while self._due and known is not None and self._due[0].last <= known:
+                    self._due.popleft()
+                self._is_new = False
+            while self._due:
+                await _queue_one(memory, self._due[0])
+                self._due.popleft()
+        except (StorageError, MemoryFault) as fault:
+            log.warning("learning_postponed", session=self._session.path.stem, fault=str(fault))
+        finally:
+            self._looking = None
+
+
+async def queue_gap(memory: Remembrance, session: Session) -> int:
+    """Put into the queue what was answered since memory learnt last; return how many exchanges that are.
+
+    Raises StorageError and MemoryFault.
+    """
+    known = await memory.store.watermark(session.key.file_name, session.view.began)
+    due = list(exchanges(session, _NOTHING if known is None else known, memory.settings.min_message_chars))
+    for exchange in due:
+        await _queue_one(memory, exchange)
+    return len(due)
+
+
+async def _queue_one(memory: Remembrance, exchange: Exchange) -> None:
+    if await memory.queue.defer(order_for(exchange)):
+        log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
+
+
+def exchanges(session: Session, after: int, min_chars: int) -> Iterator[Exchange]:
+    """Yield what is worth learning of the answered turns behind a message, the oldest first; each of one person."""
+    for turn in session.view.live_turns:
+        if not isinstance(turn.end, AssistantMessage):
+            continue  # it may be answered yet, by /retry
+        messages = [message for message in turn.messages if message.source is not None and message.seq > after]
+        for _, of_one in groupby(messages, lambda message: message.source and message.source.author.id):
+            exchange = _exchange(session, list(of_one), turn.end)
+            if is_worth_learning(exchange, min_chars):
+                yield exchange
+
+
+def _exchange(session: Session, messages: Sequence[UserMessage], answer: AssistantMessage) -> Exchange:
+    source = messages[-1].source
+    assert source is not None  # noqa: S101 - those without one were left out
+    return Exchange(
+        session=session.key.file_name,
+        began=session.view.began,
+        first=messages[0].seq,
+        last=messages[-1].seq,
+        person=person_of(session.key, source),
+        name=source.author.name,
+        direct=source.direct is not False,  # where that is not on record it stays private
+        said=tuple(_words(message) for message in messages),
+        answered=answer.content[:MOST_CHARACTERS],
+    )
+
+
+def _words(message: UserMessage) -> Words:
+    """Return what its author said: without what is quoted, and not the files that came with it."""
+    sent_at = parse_time(message.source.sent_at) if message.source else None
+    return Words(message.seq, sent_at or parse_time(message.ts) or _EPOCH, own_words(message.content)[:MOST_CHARACTERS])
+
+
+def _newest(turns: Sequence[Turn]) -> int:
+    """Return the last message that was answered; `_NOTHING` where none was."""
+    answered = (turn.messages[-1].seq for turn in turns if isinstance(turn.end, AssistantMessage))
+    return max(answered, default=_NOTHING)

@@ -1,0 +1,63 @@
+"""The job that learns from an exchange: asks the model for what was said, and writes it down once.
+
+The model is asked outside of any transaction: a job that is cut there is done again. What was learnt, and that it was,
+are one transaction of the store's, so done twice has the effect of once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import structlog
+from memory.consolidation import consolidate
+
+from agentd.providers.errors import ProviderError
+from agentd.tasks.exchanges import parse_exchange
+from agentd.tasks.queue import Args, Job, TaskFault
+from memory.errors import MemoryFault
+from memory.model import Exchange, Learnt
+from memory.ports import Complete, MemoryWriting
+
+__all__ = ["build_consolidation"]
+
+log = structlog.get_logger()
+
+
+def build_consolidation(
+    store: MemoryWriting, complete: Callable[[str], Complete], learnt: Callable[[], Awaitable[object]]
+) -> Job:
+    """Return the job; `complete` asks on behalf of a person, `learnt` is told of something new.
+
+    It raises TaskFault, in words that hold nothing of what was said.
+    """
+
+    async def work(args: Args) -> None:
+        exchange = parse_exchange(args)
+        try:
+            if await store.knows(exchange):
+                log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
+                return
+            outcome = await store.learn(await consolidate(exchange, complete(exchange.person)))
+        except ProviderError as fault:
+            # Its text may quote what the model was asked.
+            raise TaskFault(f"the model could not be asked ({type(fault).__name__})") from None
+        except TimeoutError:
+            raise TaskFault("the model took too long") from None
+        except MemoryFault as fault:
+            raise TaskFault(str(fault)) from None
+        _log(exchange, outcome)
+        if outcome.done:
+            await learnt()
+
+    return work
+
+
+def _log(exchange: Exchange, outcome: Learnt) -> None:
+    log.info(
+        "exchange_learnt" if outcome.done else "exchange_known",
+        session=exchange.session,
+        first=exchange.first,
+        last=exchange.last,
+        facts=dict(Counter(change.deed.value for change in outcome.changes)),
+    )
