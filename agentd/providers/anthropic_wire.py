@@ -13,7 +13,7 @@ from itertools import takewhile
 import msgspec
 
 from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, PromptMessage
-from agentd.providers.refusals import IMAGES
+from agentd.providers.refusals import IMAGES, SCHEMA
 from agentd.providers.reply import Counts, Ending, Piece, decode
 
 __all__ = ["OPTIONAL", "build_body", "parse_piece"]
@@ -91,6 +91,9 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
     if head:
         body["system"] = head
     body["messages"] = [{"role": role, "content": blocks} for role, blocks in turns]
+    if request.schema is not None and SCHEMA not in refused:
+        rules = msgspec.Raw(request.schema.rules.encode())
+        body["output_config"] = {"format": {"type": "json_schema", "schema": rules}}
     return msgspec.json.encode(body)
 
 

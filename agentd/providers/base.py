@@ -8,9 +8,11 @@ was yielded says so with `Restarted`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 __all__ = [
     "UNSEEN_NOTE",
@@ -21,6 +23,7 @@ __all__ = [
     "PromptMessage",
     "Provider",
     "Restarted",
+    "Schema",
     "TextDelta",
     "Usage",
 ]
@@ -48,12 +51,33 @@ class PromptMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Schema:
+    """The form that a reply should have, as far as the server can see to it."""
+
+    name: str
+    """At most 64 characters of a-z, A-Z, 0-9, `_` and `-`; some servers show it to the model."""
+    rules: str
+    """A JSON schema, as JSON. What all servers take: an object, of which, and of each object in it, every property is
+    `required` and `additionalProperties` is false; no bounds on numbers, lengths or sizes."""
+
+    @classmethod
+    def of(cls, name: str, rules: Mapping[str, object]) -> Schema:
+        """Write the rules; the order of their properties is that in which a model fills them in."""
+        return cls(name, msgspec.json.encode(rules).decode())
+
+
+@dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What is asked: the prompt (system first, newest message last) and the sampling."""
+    """What is asked: the prompt (system first, newest message last) and the sampling.
+
+    With a `schema` the reply is JSON of that form where the server can hold the model to it. Where it cannot it is
+    asked without: the prompt must say the form too, and who reads the reply must expect anything.
+    """
 
     messages: tuple[PromptMessage, ...]
     max_output_tokens: int
     temperature: float
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)

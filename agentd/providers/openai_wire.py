@@ -9,11 +9,11 @@ from base64 import b64encode
 
 import msgspec
 
-from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, PromptMessage
-from agentd.providers.refusals import IMAGES
+from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, PromptMessage, Schema
+from agentd.providers.refusals import IMAGES, SCHEMA
 from agentd.providers.reply import Counts, Ending, Piece, decode
 
-__all__ = ["OPTIONAL", "build_body", "parse_piece"]
+__all__ = ["OPTIONAL", "build_body", "build_response_format", "parse_piece"]
 
 OPTIONAL = ("max_tokens", "temperature", "stream_options")
 """Parameters that a request can do without, or under another name."""
@@ -82,7 +82,15 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
         body["temperature"] = request.temperature
     if "stream_options" not in refused:
         body["stream_options"] = {"include_usage": True}
+    if request.schema is not None and SCHEMA not in refused:
+        body["response_format"] = build_response_format(request.schema)
     return msgspec.json.encode(body)
+
+
+def build_response_format(schema: Schema) -> dict[str, object]:
+    """Write the parameter that holds a reply to its form."""
+    rules = msgspec.Raw(schema.rules.encode())
+    return {"type": "json_schema", "json_schema": {"name": schema.name, "strict": True, "schema": rules}}
 
 
 def parse_piece(data: bytes) -> Piece:

@@ -18,7 +18,15 @@ import structlog
 from agentd.providers.base import CompletionRequest, Event
 from agentd.providers.errors import ProviderRefused, ProviderRetryable
 from agentd.providers.faults import build_error, parse_fault, parse_retry_after
-from agentd.providers.refusals import IMAGES, parse_refused_parameter, refuses_images, sees_no_images
+from agentd.providers.refusals import (
+    IMAGES,
+    SCHEMA,
+    parse_refused_parameter,
+    refuses_images,
+    refuses_schema,
+    sees_no_images,
+    takes_no_schema,
+)
 from agentd.providers.reply import MAX_BODY_BYTES, ParsePiece, StreamedReply, parse_document
 from agentd.providers.settings import ModelSettings
 from agentd.providers.transport import (
@@ -158,12 +166,14 @@ class RemoteProvider:
         body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
         wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
         fault = parse_fault(response.status_code, body, wait_seconds)
-        name = parse_refused_parameter(fault, self._dialect.optional, refused)
+        name, is_lasting = parse_refused_parameter(fault, self._dialect.optional, refused), True
+        if name is None and refuses_schema(fault, request, refused):
+            name, is_lasting = SCHEMA, takes_no_schema(fault)
         if refuses_images(fault, request, refused):
-            name = IMAGES
+            name, is_lasting = IMAGES, sees_no_images(fault)
         if name is None:
             raise build_error(fault, self._server)
-        if name != IMAGES or sees_no_images(fault):
+        if is_lasting:
             self._refused |= {name}  # joined, not replaced: another turn may have learnt something meanwhile
         _log.info("provider_parameter_dropped", host=self._server.host, model=self.model, parameter=name)
         return name

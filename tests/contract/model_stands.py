@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
 from pydantic import SecretStr
 
 from agentd.providers.anthropic import ANTHROPIC
-from agentd.providers.base import CompletionRequest, Event, PromptMessage, Provider
+from agentd.providers.base import CompletionRequest, Event, PromptMessage, Provider, Schema
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
 from agentd.providers.openai import OPENAI
 from agentd.providers.remote import Dialect
@@ -22,6 +22,19 @@ from tests.platforms.model_server import ModelServer
 from tests.platforms.openai_server import OpenAIServer
 
 REQUEST = CompletionRequest((PromptMessage("system", "be brief"), PromptMessage("user", "a planted prompt")), 64, 0.7)
+SCHEMA = Schema.of(
+    "facts",
+    {
+        "type": "object",
+        "properties": {
+            "facts": {"type": "array", "items": {"type": "string"}},
+            "mood": {"type": ["string", "null"], "enum": ["good", "bad", None]},
+        },
+        "required": ["facts", "mood"],
+        "additionalProperties": False,
+    },
+)
+FORMED = replace(REQUEST, schema=SCHEMA)
 KEY = "sk-planted-key"
 
 Failures = list[tuple[Callable[[Any], Awaitable[web.StreamResponse]], type[ProviderError]]]
@@ -36,6 +49,10 @@ class Stand:
     rate_limited: Callable[[str], Callable[[Any], Awaitable[web.StreamResponse]]]
     piece: Callable[[str], bytes]
     """The bytes of one event that says this much."""
+    schema_in: Callable[[Mapping[str, Any]], object]
+    """Where the rules of a schema stand in a request; None where it has none."""
+    no_schema: Sequence[Callable[[Any], Awaitable[web.StreamResponse]]]
+    """How servers say that they hold no reply to a form."""
     complete: bytes
     """A stream that says "a" and why it ends, and is cut before its counts."""
     failures: Failures = field(default_factory=list)
@@ -56,6 +73,16 @@ STANDS = {
         OpenAIServer,
         openai_behaviours.rate_limited,
         openai_piece,
+        lambda sent: sent["response_format"]["json_schema"]["schema"] if "response_format" in sent else None,
+        [
+            openai_behaviours.fault(400, "This response_format type is unavailable now", "invalid_request_error"),
+            openai_behaviours.fault(400, "'response_format.type' : value is not one of ['text','json_object']"),
+            openai_behaviours.fault(400, "Structured outputs are not supported with this model."),
+            openai_behaviours.fault(422, "unknown field `response_format`, expected one of `model`, `messages`"),
+            openai_behaviours.fault(500, "response_format.type: Input should be 'text' or 'json_object'"),
+            openai_behaviours.fault(501, "failed to parse grammar"),
+            openai_behaviours.refuse_parameter("response_format"),
+        ],
         b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: {"usa',
         [
             (openai_behaviours.failing(500), ProviderRetryable),
@@ -77,6 +104,13 @@ STANDS = {
         AnthropicServer,
         anthropic_behaviours.rate_limited,
         anthropic_piece,
+        lambda sent: sent["output_config"]["format"]["schema"] if "output_config" in sent else None,
+        [
+            anthropic_behaviours.fault(400, "output_config.format: Extra inputs are not permitted"),
+            anthropic_behaviours.fault(400, "output_config: Extra inputs are not permitted"),
+            anthropic_behaviours.fault(400, "Structured outputs are not supported by this model."),
+            anthropic_behaviours.fault(422, "unknown field `output_config`"),
+        ],
         anthropic_piece("a") + b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"typ',
         [
             (anthropic_behaviours.failing(500), ProviderRetryable),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Provider, TextDelta
+from agentd.providers.base import CompletionRequest, Event, Finished, PromptMessage, Provider, Schema, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused
 from agentd.providers.local import LocalProvider, local_model_missing, open_local
 from agentd.providers.local.weights import find_weights
@@ -66,6 +68,27 @@ async def test_a_reply_is_pieces_of_text_and_then_one_finished(provider: LocalPr
     assert last(events).model == provider.model == "SmolLM2-135M"
     assert last(events).usage.input_tokens > 10
     assert last(events).usage.output_tokens >= len(events) - 1
+
+
+async def test_a_reply_with_a_schema_has_its_form(provider: LocalProvider) -> None:
+    rules = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "continent": {"type": "string", "enum": ["Europe", "Asia"]}},
+        "required": ["city", "continent"],
+        "additionalProperties": False,
+    }
+    request = replace(ask("What is the capital of France?", 100), schema=Schema.of("place", rules))
+    events = await collect(provider, request)
+
+    reply = json.loads(text_of(events))
+    assert reply.keys() == {"city", "continent"}
+    assert reply["continent"] in {"Europe", "Asia"}
+    assert last(events).reason == "stop"
+
+
+async def test_a_schema_that_is_none_is_refused(provider: LocalProvider) -> None:
+    with pytest.raises(ProviderRefused):
+        await collect(provider, replace(ask("Hello"), schema=Schema("place", '{"type": "nonsense"}')))
 
 
 async def test_a_reply_cut_at_its_limit_says_so(provider: LocalProvider) -> None:

@@ -23,6 +23,7 @@ from aiohttp import web
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
+from tests.platforms.model_schemas import find_faults
 from tests.platforms.model_server import ModelCall, ModelServer, json_answer, run_as_process
 
 VERSION = "2023-06-01"
@@ -86,6 +87,19 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
         return "\n\n".join(block.text for block in self.content if isinstance(block, TextBlock))
 
 
+class OutputFormat(msgspec.Struct, forbid_unknown_fields=True):
+    """The form of a reply."""
+
+    type: Literal["json_schema"]
+    schema: dict[str, object]
+
+
+class OutputConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """What is wanted of a reply."""
+
+    format: OutputFormat
+
+
 class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
     """The parameters that this server knows; any other is refused, as by the real one."""
 
@@ -95,6 +109,7 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True):
     system: Annotated[list[TextBlock], msgspec.Meta(min_length=1)] | None = None
     stream: bool = False
     temperature: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    output_config: OutputConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +264,9 @@ def _parse_request(data: bytes, headers: Mapping[str, str]) -> Asked | web.Respo
         return failure(400, 'messages: roles must alternate between "user" and "assistant"')
     if sum(block.cache_control is not None for block in _blocks(body)) > MOST_MARKERS:
         return failure(400, f"A maximum of {MOST_MARKERS} blocks with cache_control may be provided.")
+    if body.output_config is not None:
+        for fault in find_faults(body.output_config.format.schema):
+            return failure(400, f"output_config.format.schema: {fault}")
     return Asked(body, headers, sent)
 
 

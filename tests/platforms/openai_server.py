@@ -23,6 +23,7 @@ from aiohttp import web
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])
 
+from tests.platforms.model_schemas import find_faults, is_name
 from tests.platforms.model_server import ModelCall, ModelServer, json_answer, reply, run_as_process
 
 __all__ = ["Asked", "Behaviour", "Call", "ChatBody", "Message", "OpenAIServer", "failure", "reply"]
@@ -76,6 +77,30 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
     include_usage: bool = False
 
 
+class JsonSchema(msgspec.Struct, forbid_unknown_fields=True):
+    """The form of a reply, under a name."""
+
+    name: str
+    schema: dict[str, object]
+    strict: bool | None = None
+    description: str | None = None
+
+
+class ResponseFormat(msgspec.Struct, forbid_unknown_fields=True):
+    """What a reply must be."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+    def fault(self) -> str | None:
+        """Say why this form cannot be had; one that is not strict is taken as it is."""
+        name = self.json_schema.name
+        if not is_name(name):
+            return "Invalid 'response_format.json_schema.name': string does not match pattern."
+        faults = find_faults(self.json_schema.schema) if self.json_schema.strict else iter(())
+        return next((f"Invalid schema for response_format '{name}': {fault}" for fault in faults), None)
+
+
 class ChatBody(msgspec.Struct, forbid_unknown_fields=True):
     """The parameters that this server knows; any other is refused, as by the real one."""
 
@@ -91,6 +116,7 @@ class ChatBody(msgspec.Struct, forbid_unknown_fields=True):
     stop: str | list[str] | None = None
     seed: int | None = None
     user: str | None = None
+    response_format: ResponseFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +256,8 @@ def _parse_request(data: bytes, headers: Mapping[str, str]) -> Asked | web.Respo
         return failure(400, words, parameter="stream_options")
     if body.max_tokens is not None and body.max_completion_tokens is not None:
         return failure(400, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
+    if body.response_format is not None and (fault := body.response_format.fault()):
+        return failure(400, fault, parameter="response_format")
     return Asked(body, headers, frozenset(fields))
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from agentd.providers.base import UNSEEN_NOTE, CompletionRequest, PromptMessage
 from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefused, ProviderRetryable
+from agentd.providers.openai_wire import build_response_format
 
 __all__ = ["Chunk", "encode_request", "parse_chunk"]
 
@@ -73,17 +74,18 @@ def encode_request(request: CompletionRequest) -> bytes:
     llama.cpp sees whether it should stop when it hands over a chunk; without those reports a long prompt could not
     be left before its last token.
     """
-    return msgspec.json.encode(
-        {
-            "messages": [{"role": m.role, "content": _plain(_seen(m))} for m in request.messages],
-            "max_tokens": request.max_output_tokens,
-            "temperature": request.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "return_progress": True,
-            **SAMPLING,
-        }
-    )
+    body: dict[str, object] = {
+        "messages": [{"role": m.role, "content": _plain(_seen(m))} for m in request.messages],
+        "max_tokens": request.max_output_tokens,
+        "temperature": request.temperature,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        **SAMPLING,
+    }
+    if request.schema is not None:
+        body["response_format"] = build_response_format(request.schema)
+    return msgspec.json.encode(body)
 
 
 def parse_chunk(piece: bytes) -> Chunk:
