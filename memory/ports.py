@@ -89,3 +89,9 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         """Return a vector for each text: little-endian floats of 4 bytes, of length one."""
         ...
+
+
+class Complete(Protocol):
+    """Provisional."""
+
+    async def __call__(self, ask: object) -> str: ...

@@ -209,7 +209,7 @@ def _surround(wiring: Wiring, state: State, stop: Stop, drain_seconds: float, fi
         gauges=TaskGauges(figures.observe_task, figures.set_tasks),
         clock=wiring.clock,
         leaving=Leaving(lambda: stop.rest_seconds(drain_seconds), stop.insistence),
-        senders_of=state.people.senders_of,
+        senders_of=lambda sender: frozenset({sender}),
     )
 
 

@@ -45,7 +45,7 @@ class Asker:
 
     async def _ask(self, ask: Ask, person: str) -> str:
         messages = (PromptMessage("system", ask.system), PromptMessage("user", ask.user))
-        schema = Schema(ask.schema_name, ask.schema)
+        schema = Schema.of(ask.schema_name, ask.schema)
         request = CompletionRequest(messages, ask.max_output_tokens, ask.temperature, schema)
         answer = Answer()
         try:

@@ -253,6 +253,7 @@ class World:
             f"[channels_config.{self.channel}]\n{self.platform.section()}\n"
             'allowed_users = ["*"]\n'
             "[gate]\nmessages_per_minute = 100000\n"  # this person types faster than any
+            "[memory]\nenabled = false\n"  # its own kills are in test_memory_kills.py
             f'[provider]\nkind = "openai"\nbase_url = "{model_url}"\nmodel = "test"\napi_key = "sk-planted"\n',
             encoding="utf-8",
         )

@@ -17,6 +17,7 @@ from agentd.settings import load_settings
 from channels.base import Channel
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
+from tests.flow.process import MEMORY_OFF
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer
 
 LIMIT_SECONDS = 30
@@ -60,8 +61,9 @@ class House(ABC):
     async def run(self, more: str = "", *, allowed: str = '["*"]', channel: str = "") -> AsyncIterator[None]:
         """Run the daemon until the end of the block, then ask it to end and wait for that."""
         config = self.folder / "config.toml"
+        memory = "" if "[memory]" in more else MEMORY_OFF
         config.write_text(
-            f'workspace = "{self.workspace}"\n{more}\n'
+            f'workspace = "{self.workspace}"\n{more}\n{memory}'
             f'[provider]\nkind = "openai"\nbase_url = "{self.model.base_url}"\nmodel = "test"\n'
             f"[channels_config.{self.name}]\n{self.section()}\nallowed_users = {allowed}\n{channel}\n",
             encoding="utf-8",

@@ -17,12 +17,15 @@ AGENTD = Path(sys.executable).with_name("agentd")
 SECRET = "sk-planted-secret-0123456789"
 LIMIT_SECONDS = 30
 
+MEMORY_OFF = "[memory]\nenabled = false\n"
+"""Where a test is not about memory, the model is asked for replies alone."""
+
 
 def write_config(folder: Path, base_url: str, more: str = "") -> Path:
     """Write a configuration that asks a server on this machine, and return its path."""
     path = folder / "config.toml"
     path.write_text(
-        f'workspace = "{folder / "workspace"}"\n{more}\n'
+        f'workspace = "{folder / "workspace"}"\n{more}\n{"" if "[memory]" in more else MEMORY_OFF}'
         f'[provider]\nkind = "openai"\nbase_url = "{base_url}"\nmodel = "test"\napi_key = "{SECRET}"\n',
         encoding="utf-8",
     )

@@ -332,13 +332,3 @@ async def test_without_the_embedded_model_one_message_names_three_ways_to_get_an
     assert (process.returncode, output) == (78, b"")
     assert [f"{number}." in errors.decode() for number in (1, 2, 3)] == [True] * 3
     assert b"Traceback" not in errors
-
-
-async def test_a_setting_of_a_part_that_is_not_there_yet_is_said(tmp_path: Path) -> None:
-    async with OpenAIServer() as server:
-        config = write_config(tmp_path, server.base_url, "[tasks]\nmax_attempts = 3\n[memory]\nenabled = true")
-        _, output, errors = await talk(config, "one")
-
-    assert output == "You said: one\n"
-    assert [line for line in errors.splitlines() if "setting_without_effect" in line and "tasks.max_attempts" in line]
-    assert "memory.enabled" not in errors

@@ -1,0 +1,2 @@
+"""Provisional."""
+from memory.store_sqlite.store import open_sqlite_memory as open_memory
