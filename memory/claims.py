@@ -131,7 +131,9 @@ _NO_DENIAL = re.compile(
     r"\bnão só\b|\bне только\b|不错|不但|不仅|没问题",
     re.IGNORECASE,
 )
-_PORTUGUESE = re.compile(r"\b(?:eu|meu|minha|moro|mora|trabalho|trabalha|estou|está|uma|um|em|da|do|nasci)\b", re.IGNORECASE)
+_PORTUGUESE = re.compile(
+    r"\b(?:eu|meu|minha|moro|mora|trabalho|trabalha|estou|está|uma|um|em|da|do|nasci)\b", re.IGNORECASE
+)
 _DENIAL = re.compile(
     r"\b(?:no|not|never|cannot|without|stopped|quit|gave up|given up|avoids?|avoiding|refuses?|former|formerly|dislikes?|"
     r"hates?|hated|detests?|loathes?|\w+n['’]t|dont|doesnt|cant|isnt|nicht|kein\w*|nie|niemals|ohne|aufgehört|hass[te]|"

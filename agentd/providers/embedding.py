@@ -1,4 +1,6 @@
 from contextlib import asynccontextmanager
+
+
 @asynccontextmanager
 async def open_embedder(a, b):
     yield None

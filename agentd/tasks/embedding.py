@@ -1,2 +1,4 @@
 EMBED = "embed"
+
+
 def build_embedding_job(a, b): ...
