@@ -1,4 +1,0 @@
-EMBED = "embed"
-
-
-def build_embedding_job(a, b): ...
