@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class LocomoRetriever:
         self.name = "agentd, words and MiniLM" if embeddings else "agentd, words"
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
+        self._models = AsyncExitStack()
         self._embeddings = embeddings
         self._embedder: Embedder | None = None
         self._memory: SqliteMemory | None = None
@@ -63,12 +64,13 @@ class LocomoRetriever:
     def close(self) -> None:
         """Let go of what is remembered."""
         self._runner.run(self._stack.aclose())
+        self._runner.run(self._models.aclose())
         self._runner.close()
 
     async def _index(self, turns: Sequence[Turn]) -> None:
         await self._stack.aclose()
         if self._embeddings and self._embedder is None:
-            self._embedder = _load_embedder()
+            self._embedder = await self._models.enter_async_context(_load_embedder())
         self._memory = await self._stack.enter_async_context(open_sqlite_memory(None, self._clock, self._embedder))
         for place, turn in enumerate(turns):
             self._now = max(self._now, _parse_date(turn.date))
@@ -97,7 +99,7 @@ def _parse_date(text: str) -> datetime:
     return datetime.strptime(text, _DATE_FORMAT).replace(tzinfo=UTC)
 
 
-def _load_embedder() -> Embedder:
+def _load_embedder() -> AbstractAsyncContextManager[Embedder]:
     from memory.embeddings.threaded import load_minilm
 
     return load_minilm()

@@ -70,7 +70,11 @@ class MemoryVectors(Protocol):
         ...
 
     async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
-        """Keep them; one whose entry is gone meanwhile is dropped."""
+        """Keep them, each in the place of its entry's earlier one; one whose entry is gone meanwhile is dropped.
+
+        An empty one says that the model takes no such text: the entry is found by its words alone, and not asked
+        for again.
+        """
         ...
 
 
@@ -87,7 +91,10 @@ class Embedder(Protocol):
         ...
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
-        """Return a vector for each text: little-endian floats of 4 bytes, of length one."""
+        """Return a vector for each text: little-endian floats of 4 bytes, of length one.
+
+        Raises EmbedderFailed and TextRefused.
+        """
         ...
 
 

@@ -20,6 +20,7 @@ class MemorySettings(BaseModel):
     recall_entry_chars: int = Field(default=800, gt=0)
     recall_total_chars: int = Field(default=4000, gt=0)
     embeddings: Literal["none", "minilm", "openai"] = "none"
+    embeddings_model: str = ""
 
 
 class StorageSettings(BaseModel):

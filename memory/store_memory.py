@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory.comparing import Known
@@ -37,7 +37,7 @@ class _Entry:
     memory: Memory
     author: str
     about: str = ""
-    vectors: dict[str, bytes] = field(default_factory=dict)
+    vector_of: str | None = None
 
 
 class InMemoryMemory:
@@ -116,15 +116,15 @@ class InMemoryMemory:
         wanted = [
             (number, f"{entry.author}: {entry.memory.text}")
             for number, entry in self._entries.items()
-            if model not in entry.vectors and entry.memory.superseded_at is None
+            if entry.vector_of != model and entry.memory.superseded_at is None
         ]
         return tuple(wanted[:most])
 
     async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
         """Keep vectors of entries that are still there."""
-        for number, floats in vectors:
+        for number, _ in vectors:
             if number in self._entries:
-                self._entries[number].vectors[model] = floats
+                self._entries[number].vector_of = model
 
     def _seen(self, who: Who) -> Iterator[_Entry]:
         for entry in self._entries.values():

@@ -14,8 +14,8 @@ from memory.opening import open_memory
 from agentd.conversation.remembrance import Remembrance
 from agentd.errors import ConfigError, StorageError
 from agentd.providers.base import Provider
-from agentd.providers.embedding import open_embedder
 from agentd.providers.precedence import Precedence
+from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
 from agentd.tasks.asking import Asker
 from agentd.tasks.consolidating import build_consolidation

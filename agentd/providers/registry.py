@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from agentd.providers.anthropic import ANTHROPIC
 from agentd.providers.base import Provider
 from agentd.providers.breaker import Breaker
+from agentd.providers.embedding import open_remote_embedder
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.fallback import FallingBack, Member
 from agentd.providers.local import local_model_missing, open_local
@@ -19,8 +21,12 @@ from agentd.providers.remote import open_remote
 from agentd.providers.retry import BRIEF, PATIENT, Retrying
 from agentd.providers.sampling import Sampled
 from agentd.providers.settings import ModelSettings, ProviderSettings
+from memory.embeddings.threaded import load_minilm
+from memory.errors import EmbeddingsMissing
+from memory.ports import Embedder
+from memory.settings import MemorySettings
 
-__all__ = ["open_background", "open_provider"]
+__all__ = ["open_background", "open_embedder", "open_provider"]
 
 MAIN = "provider"
 BACKGROUND = "provider.background"
@@ -32,6 +38,15 @@ There is no model to answer ({missing}). Three ways to get one:
      provider.base_url (for example http://127.0.0.1:11434/v1) and provider.model;
   3. a hosted one: the same, with its address, its model and provider.api_key; or provider.kind = "anthropic",
      provider.model and provider.api_key."""
+
+NO_NUMPY = (
+    'memory.embeddings = "{kind}" needs the extra `embeddings`, but numpy is not installed: '
+    'install requirements/extras.txt, or set it to "none"'
+)
+NO_SERVER = (
+    'memory.embeddings = "openai" asks the server of [provider], whose kind is "{kind}": '
+    'set provider.kind = "openai", or memory.embeddings to "minilm" or "none"'
+)
 
 _DIALECTS = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
@@ -81,6 +96,28 @@ async def open_background(
     else:
         async with _Maker(progress, gauges, monotonic).open(wanted, BACKGROUND, is_last=True) as provider:
             yield Sampled(provider, wanted)
+
+
+@asynccontextmanager
+async def open_embedder(memory: MemorySettings, provider: ProviderSettings) -> AsyncIterator[Embedder | None]:
+    """Make ready what makes vectors for memory; None where there shall be none.
+
+    Raises EmbeddingsMissing, with what to change, where it cannot be had. A server is not asked here: one that is down
+    costs recall its meaning, and the daemon nothing.
+    """
+    if not memory.enabled or memory.embeddings == "none":
+        yield None
+        return
+    if find_spec("numpy") is None:
+        raise EmbeddingsMissing(NO_NUMPY.format(kind=memory.embeddings))
+    if memory.embeddings == "minilm":
+        async with load_minilm() as local:
+            yield local
+        return
+    if provider.kind != "openai":
+        raise EmbeddingsMissing(NO_SERVER.format(kind=provider.kind))
+    async with open_remote_embedder(provider, memory.embeddings_model) as remote:
+        yield remote
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,19 @@ class Nearness:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         """Take them in, each joined with its neighbours."""
+        self.count = len(rows)
         self._places = {row[0]: place for place, row in enumerate(rows)}
         self._ids = [row[0] for row in rows]
+        if not rows:
+            return
         own = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").reshape(len(rows), -1)
         joined = own.copy()
-        if len(rows) > 1:
-            near = np.array([_are_near(a, b) for a, b in pairwise(rows)], dtype=np.float32)[:, None]
-            joined[1:] += NEIGHBOUR_SHARE * near * own[:-1]
-            joined[:-1] += NEIGHBOUR_SHARE * near * own[1:]
-        self._vectors = joined / np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
+        shares = NEIGHBOUR_SHARE * np.array([_are_near(a, b) for a, b in pairwise(rows)], dtype=np.float32)[:, None]
+        joined[1:] += shares * own[:-1]
+        joined[:-1] += shares * own[1:]
+        lengths = np.sqrt(np.einsum("ij,ij->i", joined, joined))[:, None]
+        joined /= np.maximum(lengths, 1e-12)
+        self._vectors = joined
 
     def likeness(self, asked: bytes, most: int, also: Iterable[int]) -> Likeness:
         """Return the cosine of the entries that are nearest, and of some others; and the least of all."""

@@ -15,7 +15,7 @@ from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
 from memory.store_sqlite.database import Database
-from memory.store_sqlite.meaning import Meaning
+from memory.store_sqlite.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
 from memory.store_sqlite.schema import connect
 from memory.store_sqlite.visible import candidates, memories, rows_of, scopes_of
 
@@ -49,11 +49,11 @@ class SqliteMemory:
 
     async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
         """Return what answers the question, best first."""
-        return choose(await self._ranked(who, question), reserve)
+        return choose(await self._ranked(who, question, RECALL_SECONDS), reserve)
 
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
-        return tuple(found.id for found in (await self._ranked(who, question))[:most])
+        return tuple(found.id for found in (await self._ranked(who, question, SEARCH_SECONDS))[:most])
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -80,18 +80,29 @@ class SqliteMemory:
     async def erase(self, senders: frozenset[str]) -> Erased:
         """Remove all that is known about a person, from free pages too, and search for what remains."""
         path = self._database.path
-        return await self._database.run(lambda connection: removing.erase(connection, path, senders))
+        erased = await self._database.run(lambda connection: removing.erase(connection, path, senders))
+        if self._meaning is not None:
+            await self._database.run(self._meaning.forget)
+        return erased
 
     async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:
-        """Return entries that have no vector of that model yet, oldest first."""
-        return await self._database.run(lambda connection: looking.without_vector(connection, model, most))
+        """Return entries that have no vector of that model yet, oldest first.
+
+        Where none is left those who asked last get the new ones now, so that no reply waits for them.
+        """
+        missing = await self._database.run(lambda connection: looking.without_vector(connection, model, most))
+        if not missing and self._meaning is not None:
+            await self._database.run(self._meaning.renew)
+        return missing
 
     async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
         """Keep vectors of entries that are still there."""
         await self._database.run(lambda connection: writing.keep_vectors(connection, model, vectors))
+        if self._meaning is not None:
+            self._meaning.changed()
 
-    async def _ranked(self, who: Who, question: str) -> list[Candidate]:
-        asked = await self._meaning.vector_of(question) if self._meaning else None
+    async def _ranked(self, who: Who, question: str, wait_seconds: float) -> list[Candidate]:
+        asked = await self._meaning.vector_of(question, wait_seconds) if self._meaning else None
         found = await self._database.run(lambda connection: self._find(connection, who, question, asked))
         return rank(question, found, self._clock())
 
