@@ -192,25 +192,23 @@ async def _open_parts(
             save_regularly(_saves(state, counted)),
         ):
             wiring = _wire(settings, store, models, front, edges.clock, counted)
-            around = _surround(wiring, state, stop, settings.service.drain_seconds, figures)
+            precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
+            around = Background(
+                provider=models.background,
+                slots=wiring.background_slots,
+                precedence=precedence,
+                spend=counted.spending.spend,
+                gauges=TaskGauges(figures.observe_task, figures.set_tasks),
+                clock=edges.clock,
+                leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
+                senders_of=lambda sender: frozenset({sender}),
+            )
+            wiring = replace(wiring, slots=precedence)
             async with (
                 open_remembering(settings, around) as remembering,
                 open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
             ):
                 yield Parts(state, front, store, models.main, remembering, router)
-
-
-def _surround(wiring: Wiring, state: State, stop: Stop, drain_seconds: float, figures: Figures) -> Background:
-    return Background(
-        provider=wiring.background,
-        slots=wiring.background_slots,
-        precedence=wiring.slots,
-        spend=wiring.spending.spend,
-        gauges=TaskGauges(figures.observe_task, figures.set_tasks),
-        clock=wiring.clock,
-        leaving=Leaving(lambda: stop.rest_seconds(drain_seconds), stop.insistence),
-        senders_of=lambda sender: frozenset({sender}),
-    )
 
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
