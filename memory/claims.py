@@ -28,20 +28,25 @@ def _claim(name: str, told: str, said: str) -> Claim:
 CLAIMS = (
     _claim(
         "home",
-        r"\b(?:lives?|living|lived|resid\w+|based|home|hometown|moved?|moving|relocat\w+)\b|\b(?:wohn\w+|leb(?:t|e|en|te)"
-        r"|(?:um)?gezogen|zog|zieht)\b|\b(?:viv[eoi]\w*|resid\w+|mud(?:ó|ado|é|o|ou))\b|\b(?:habit\w+|vit|déménag\w+|emménag\w+)\b"
+        r"\b(?:lives?|living|lived|resid\w+|based|home|hometown|moved?|moving|relocat\w+)\b|\b(?:wohn\w+"
+        r"|leb(?:t|e|en|te)"
+        r"|(?:um)?gezogen|zog|zieht)\b|\b(?:viv[eoi]\w*|resid\w+|mud(?:ó|ado|é|o|ou))\b|\b(?:habit\w+|vit"
+        r"|déménag\w+|emménag\w+)\b"
         r"|\b(?:abit\w+|vive|trasferit\w+)\b|\b(?:mor[aoe]|morando)\b|\b(?:woont|woon|verhuis\w+)\b|\bmieszka\w*"
         r"|\b(?:жив[её]\w*|прожива\w+|пере(?:ехал|езжа)\w*)|住在|住了?|居住|定居|搬到?|引っ越し?|暮ら|住んで|"
         r"산다|살고|살아|거주\w*|이사\w*|يعيش|يسكن|انتقل\w*",
-        r"\b(?:from|flat|apartment|house|rent\w*|settl\w+|neighbou?r\w*|place)\b|\b(?:zieh\w*|umzug|wohnung|komme aus)\b"
+        r"\b(?:from|flat|apartment|house|rent\w*|settl\w+|neighbou?r\w*|place)\b|\b(?:zieh\w*|umzug|wohnung"
+        r"|komme aus)\b"
         r"|\b(?:piso|casa|vivo)\b|\b(?:vis|appartement|vivo)\b|\bжил\w*|生活|家|살|أعيش|أسكن",
     ),
     _claim(
         "work",
         r"\b(?:works?|working|worked|employ\w*|job|profession\w*|occupation|career)\b|\b(?:arbeit\w*|beruf\w*)\b"
-        r"|\b(?:trabaj\w*|trabalh\w*|travaill\w*|lavor\w*|werkt?|pracuj\w*)\b|\bработа\w+|工作|上班|任职|仕事|働\w?|勤務|勤め|"
+        r"|\b(?:trabaj\w*|trabalh\w*|travaill\w*|lavor\w*|werkt?|pracuj\w*)\b|\bработа\w+|工作|上班|任职|仕事"
+        r"|働\w?|勤務|勤め|"
         r"일(?:한다|해요|하고|하는)|직업\w?|근무\w*|يعمل",
-        r"\b(?:i['’]?m|i am|as) an? |\b(?:boss|office|colleagues?|coworkers?|hired|shifts?|clients?|compan(?:y|ies)|staff)\b"
+        r"\b(?:i['’]?m|i am|as) an? |\b(?:boss|office|colleagues?|coworkers?|hired|shifts?|clients?|compan(?:y"
+        r"|ies)|staff)\b"
         r"|\b(?:ich bin|chef|büro|firma|soy|je suis|sono|sou|jestem|ben|bin)\b|\bя\b|是|です|だ|이에요|입니다|أعمل|أنا",
     ),
     _claim(
@@ -51,7 +56,8 @@ CLAIMS = (
     ),
     _claim(
         "dislike",
-        r"\b(?:dislik\w+|hat(?:e|es|ed)|detest\w*|loath\w+)\b|\b(?:hasst|hasse|odi[ao]\w*|déteste\w*)\b|ненави\w+|讨厌|嫌い|싫어\w*",
+        r"\b(?:dislik\w+|hat(?:e|es|ed)|detest\w*|loath\w+)\b|\b(?:hasst|hasse|odi[ao]\w*|déteste\w*)\b"
+        r"|ненави\w+|讨厌|嫌い|싫어\w*",
         r"n['’]t\b|\b(?:not|never|no|awful|disgusting|terrible|nicht|kein\w*|ne|pas|non|não)\b|\bне\b|不|没|ない|안 ",
     ),
     _claim(
@@ -62,12 +68,15 @@ CLAIMS = (
     _claim(
         "age",
         r"\b(?:\d+ years? old|aged?|years of age|jahre alt|años|ans|anni|anos|лет|года?)\b|[岁歲歳]|\d살",
-        r"\b(?:turn(?:ed|ing|s)?|i['’]?m \d+|i am \d+|birthday|born|\w+ years? old|ich bin \d+|tengo \d+|j['’]ai \d+|ho \d+|мне \d+)\b",
+        r"\b(?:turn(?:ed|ing|s)?|i['’]?m \d+|i am \d+|birthday|born|\w+ years? old|ich bin \d+|tengo \d+"
+        r"|j['’]ai \d+|ho \d+|мне \d+)\b",
     ),
     _claim(
         "marriage",
-        r"\b(?:marri\w+|wife|husband|spouse|verheiratet|ehefrau|ehemann|casad[ao]|marié\w*|sposat[ao])\b|женат|замужем|结婚|結婚|결혼",
-        r"\b(?:partner|wedding|anniversary|frau|mann|esposa|esposo|mari|femme|moglie|marito)\b|жен[аыу]|муж|妻|夫|老婆|老公|丈夫|太太",
+        r"\b(?:marri\w+|wife|husband|spouse|verheiratet|ehefrau|ehemann|casad[ao]|marié\w*|sposat[ao])\b|женат"
+        r"|замужем|结婚|結婚|결혼",
+        r"\b(?:partner|wedding|anniversary|frau|mann|esposa|esposo|mari|femme|moglie|marito)\b|жен[аыу]|муж|妻"
+        r"|夫|老婆|老公|丈夫|太太",
     ),
 )  # fmt: skip
 """What has to be said in one of these ways; the words themselves are no subjects then."""
@@ -75,32 +84,31 @@ CLAIMS = (
 ALLERGY = next(claim for claim in CLAIMS if claim.name == "allergy")
 
 LOOSE = re.compile(
-    r"\b(?:likes?|liked|loves?|enjoys?|prefers?|favou?rites?|fond|keen|has|have|had|owns?|named?|called|interested|wants?|"
+    r"\b(?:likes?|liked|loves?|enjoys?|prefers?|favou?rites?|fond|keen|has|have|had|owns?|named?|called"
+    r"|interested|wants?|"
     r"plans?|planning|user|users|person|currently|they|their|"
     r"mag|liebt|liebe|mögen|gern|gerne|hat|habe|haben|heißt|heisst|namens|nutzer\w*|benutzer\w*|person|"
-    r"gusta|encanta|tiene|tengo|llama|usuari[oa]|aime|adore|a|ai|appelle|utilisat\w+|l'utilisat\w+|piace|ama|ha|ho|chiama|utente|"
+    r"gusta|encanta|tiene|tengo|llama|usuari[oa]|aime|adore|a|ai|appelle|utilisat\w+|l'utilisat\w+|piace|ama|ha"
+    r"|ho|chiama|utente|"
     r"gosta|tem|tenho|chama|heeft|heb|houdt|lubi|"
     r"любит|люблю|нравится|зовут|есть|пользовател\w+|обожа\w+)\b|"
-    r"用户|养了?|喜欢|喜歡|喜爱|爱好|拥有|名叫|叫做|ユーザー|好き|大好き|趣味|사용자\w?|좋아\w*|있다|있어요|있습니다|있음|يحب|أحب|لديه|لدي|المستخدم",
+    r"用户|养了?|喜欢|喜歡|喜爱|爱好|拥有|名叫|叫做|ユーザー|好き|大好き|趣味|사용자\w?|좋아\w*|있다|있어요"
+    r"|있습니다|있음|يحب|أحب|لديه|لدي|المستخدم",
     re.IGNORECASE,
 )
 """Ways to word what is said otherwise mostly: having, liking, being called, and whoever it is about."""
 
-FILLERS = frozenset(
-    """
-    der die das ein eine einen einem einer und oder in im ist bin sind war als am an auf aus bei mit nach seit von vom zu zum
-    zur fur sein seine seinen ihr ihre mein meine meinen nicht kein keine er sie es ich wir sich auch
-    el la los las un una unos y o en es soy son de del al con por para su sus mi mis como que se lo desde
-    le les des du et ou est suis sont dans au aux avec pour son sa ses mon ma mes je il elle que qui depuis comme ne pas
-    il lo gli uno e di da con per suo sua mio mia come che non sono
-    os as um uma em no na nos nas do da dos das com seu sua meu minha eu ele ela nao
-    de het een en is in op met voor zijn haar mijn als niet geen ik hij zij van bij
-    i w z na jest nie do od jako jego jej moj moja
-    и в во на с со к по из за от для у о об не он она я мои моя мое его ее мне меня как это что есть был была
-    في من الى إلى على مع هو هي انا أنا كان و عن
-    year old lot thing very really new one also since now still
-    """.split()
-)
+_FILLERS = """
+    der die das ein eine einen einem einer und oder in im ist bin sind war als am an auf aus bei mit nach seit von
+    vom zu zum zur fur sein seine seinen ihr ihre mein meine meinen nicht kein keine er sie es ich wir sich auch el
+    la los las un una unos y o en soy son de del al con por para su sus mi mis como que se lo desde le les des du
+    et ou est suis sont dans au aux avec pour sa ses mon ma mes je il elle qui depuis comme ne pas gli uno e di da
+    per suo sua mio mia come che non sono os as um uma em no na nos nas do dos com seu meu minha eu ele ela nao het
+    een is op met voor zijn haar mijn niet geen ik hij zij van bij i w z jest nie od jako jego jej moj moja и в во
+    на с со к по из за от для у о об не он она я мои моя мое его ее мне меня как это что есть был была في من الى
+    إلى على مع هو هي انا أنا كان و عن year old lot thing very really new one also since now still
+"""
+FILLERS = frozenset(_FILLERS.split())
 """Small words beside those of English, and what ages are told with; without accents, as words are compared."""
 
 SMALL_CHARACTERS = frozenset(
@@ -110,21 +118,27 @@ SMALL_CHARACTERS = frozenset(
 """Characters of Han and Hangul that are grammar more often than not; all of hiragana is, too."""
 
 _FIRST_PERSON = re.compile(
-    r"\b(?:i|i['’]?[md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo|je|mon|ma|mes|moi|"
-    r"nous|suis|io|mio|mia|sono|ho|eu|meu|minha|sou|ik|mijn|jestem|mój|moja|я|мне|меня|мой|моя|моё|мою|моей|моего|мы|наш\w*)\b"
+    r"\b(?:i|i['’]?[md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo"
+    r"|je|mon|ma|mes|moi|"
+    r"nous|suis|io|mio|mia|sono|ho|eu|meu|minha|sou|ik|mijn|jestem|mój|moja|я|мне|меня|мой|моя|моё|мою|моей"
+    r"|моего|мы|наш\w*)\b"
     r"|\bj['’]|我|咱|私|僕|俺|나는|내\b|내가|저는|제가|제\b|우리|أنا",
     re.IGNORECASE,
 )
 _TURNED = re.compile(
-    r"\b(?:do|did|does|am|was|were|have|had|should|could|can|would|will|shall|may|might|must|where|what|who|when) +(?:i|we)\b"
+    r"\b(?:do|did|does|am|was|were|have|had|should|could|can|would|will|shall|may|might|must|where|what|who"
+    r"|when) +(?:i|we)\b"
     r"|\b(?:bin|habe|mag|soll|sollte|kann|könnte|muss|wohne|war) +(?:ich|wir)\b|\b(?:ai|suis|dois|puis|peux)-je\b",
     re.IGNORECASE,
 )
 _ASKING = re.compile(
-    r"\W*(?:please\W+|can you\W+|could you\W+|bitte\W+|请|請)?(?:give|tell|show|write|explain|recommend|suggest|find|help|make|"
-    r"create|translate|summari[sz]e|list|describe|draft|compare|generate|what|how|why|who|when|where|which|imagine|pretend|"
+    r"\W*(?:please\W+|can you\W+|could you\W+|bitte\W+|请|請)?(?:give|tell|show|write|explain|recommend|suggest"
+    r"|find|help|make|"
+    r"create|translate|summari[sz]e|list|describe|draft|compare|generate|what|how|why|who|when|where|which"
+    r"|imagine|pretend|"
     r"erklär\w*|gib|zeig\w*|schreib\w*|übersetz\w*|empfiehl|nenne?|was|wie|warum|wer|wann|wo|"
-    r"explica|dame|escribe|recomienda|qué|cómo|explique|donne|écris|напиши|расскажи|объясни|посоветуй|переведи|какой|какие|что|как)\b"
+    r"explica|dame|escribe|recomienda|qué|cómo|explique|donne|écris|напиши|расскажи|объясни|посоветуй|переведи"
+    r"|какой|какие|что|как)\b"
     r"|\W*(?:帮|幫|告诉|告訴|写|寫|推荐|推薦|解释|翻译|给我|什么|怎么|为什么)",
     re.IGNORECASE,
 )
@@ -132,22 +146,27 @@ _QUESTION_ENDS = ("?", "？", "؟")
 
 
 def is_telling(sentence: str) -> bool:
-    """Tell whether a sentence says something of its author: no question and no order, unless they speak of themselves."""
+    """Tell whether a sentence says something of its author: no question and no order, unless it speaks of them."""
     asks = sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
     return not asks or bool(_FIRST_PERSON.search(_TURNED.sub(" ", sentence)))
 
 
 _NO_DENIAL = re.compile(
-    r"\b(?:don['’]?t|do not|never) (?:forget|worry|mind|hesitate)\b|\bno (?:problem|worries|doubt)\b|\bnot (?:only|just)\b|"
+    r"\b(?:don['’]?t|do not|never) (?:forget|worry|mind|hesitate)\b|\bno (?:problem|worries|doubt)\b"
+    r"|\bnot (?:only|just)\b|"
     r"\bwhy don['’]?t\b|\b(?:can['’]?t|cannot) wait\b|\bcan['’]?t (?:live|do) without\b|\bnicht nur\b|\bkein problem\b|"
     r"\bnão só\b|\bне только\b|不错|不但|不仅|没问题",
     re.IGNORECASE,
 )
-_PORTUGUESE = re.compile(r"\b(?:eu|meu|minha|moro|mora|trabalho|trabalha|estou|está|uma|um|em|da|do|nasci)\b", re.IGNORECASE)
+_PORTUGUESE = re.compile(
+    r"\b(?:eu|meu|minha|moro|mora|trabalho|trabalha|estou|está|uma|um|em|da|do|nasci)\b", re.IGNORECASE
+)
 _DENIAL = re.compile(
-    r"\b(?:no|not|never|cannot|without|stopped|quit|gave up|given up|avoids?|avoiding|refuses?|former|formerly|dislikes?|"
+    r"\b(?:no|not|never|cannot|without|stopped|quit|gave up|given up|avoids?|avoiding|refuses?|former|formerly"
+    r"|dislikes?|"
     r"hates?|hated|detests?|loathes?|\w+n['’]t|dont|doesnt|cant|isnt|nicht|kein\w*|nie|niemals|ohne|aufgehört|hass[te]|"
-    r"nunca|sin|tampoco|ne|pas|jamais|sans|non|mai|senza|não|sem|niet|geen|nooit|zonder|nie|не|нет|никогда|без|бросил[аи]?)\b"
+    r"nunca|sin|tampoco|ne|pas|jamais|sans|non|mai|senza|não|sem|niet|geen|nooit|zonder|nie|не|нет|никогда|без"
+    r"|бросил[аи]?)\b"
     r"|\bn['’](?=[aeiouhéè])|不|没|戒|讨厌|ない|ません|嫌い|ずに|안 |않|못|없|싫|\bلا\b|ليس",
     re.IGNORECASE,
 )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.prompts import Ask
 
-__all__ = ["Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
+__all__ = ["Complete", "Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
 
 
 class MemoryWriting(Protocol):
@@ -84,4 +85,12 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         """Return a vector for each text: little-endian floats of 4 bytes, of length one."""
+        ...
+
+
+class Complete(Protocol):
+    """Asks a language model."""
+
+    async def __call__(self, ask: Ask, /) -> str:
+        """Return its answer. Raises what it likes: the exchange is then to be consolidated another time."""
         ...

@@ -1,4 +1,4 @@
-"""Finds what looks like a secret: passwords, keys, tokens, the numbers of cards and accounts. None is learnt unasked."""
+"""Finds what looks like a secret: passwords, keys, tokens, numbers of cards and accounts. None is learnt unasked."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ LEAST_KEY_CHARS = 20
 """A run of letters and digits that is as long as this is no word."""
 
 _NAMED = re.compile(
-    r"\bpass(?:word|code|phrase|wd)s?\b|\bpwd\b|\bPIN\b|\bpin (?:code|number|is)\b|\bcv[vc]\b|\b(?:api|secret|private|access)"
-    r"[ _-]?keys?\b|\b(?:api|access|auth|bearer|login|bot)[ _-]?tokens?\b|\b(?:seed|recovery) (?:phrase|words|code)s?\b"
-    r"|\bone[ -]time code\b|\bpasswor[td]\b|\bkennwort\b|\bcontraseña\b|\bmot de passe\b|\bsenha\b|\bwachtwoord\b|\bhasło\b"
+    r"\bpass(?:word|code|phrase|wd)s?\b|\bpwd\b|\bPIN\b|\bpin (?:code|number|is)\b|\bcv[vc]\b|\b(?:api|secret"
+    r"|private|access)[ _-]?keys?\b"
+    r"|\b(?:api|access|auth|bearer|login|bot)[ _-]?tokens?\b|\b(?:seed|recovery) (?:phrase|words|code)s?\b"
+    r"|\bone[ -]time code\b|\bpasswor[td]\b|\bkennwort\b|\bcontraseña\b|\bmot de passe\b|\bsenha\b"
+    r"|\bwachtwoord\b|\bhasło\b"
     r"|парол[ьяю]|密码|密碼|口令|パスワード|暗証番号|비밀번호|كلمة المرور",
     re.IGNORECASE,
 )
 _NAMED_CASED = re.compile(r"\bPIN\b")
 _VALUE = re.compile(r"[\s:=：]*(?:\b(?:is|was|ist|es|est|it's|to)\b|是|は)?[\s:=：\"'“„]*(\S+)", re.IGNORECASE)
-_NO_VALUE = frozenset({"and", "or", "for", "of", "to", "the", "a", "again", "was", "is", "from", "with", "in", LEFT_OUT})
+_NO_VALUE = frozenset(
+    {"and", "or", "for", "of", "to", "the", "a", "again", "was", "is", "from", "with", "in", LEFT_OUT}
+)
 _KNOWN_KEY = re.compile(
-    r"(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?\w{12,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|"
+    r"(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?\w{12,}|gh[pousr]_\w{20,}|github_pat_\w{20,}"
+    r"|xox[abprs]-[\w-]{10,}|"
     r"xapp-[\w-]{10,}|AKIA[0-9A-Z]{12,}|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}|glpat-[\w-]{15,}|\d{8,10}:[\w-]{30,}"
 )
 _DIGITS = re.compile(r"\d[\d -]{11,28}\d")
