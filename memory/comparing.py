@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from memory.model import Deed
 from memory.text.words import STOP_WORDS, index_text, stems
 
-__all__ = ["Known", "Verdict", "compare"]
+__all__ = ["Known", "Verdict", "compare", "one_of_class"]
 
 SAME_SHARE = 0.75
 """From this share of common words on (Jaccard), two facts that differ by small words alone are one."""
@@ -85,6 +85,11 @@ class _Told:
     denied: bool
     sides: tuple[frozenset[str], ...]
     """What stands before and behind "over", "than" ...; empty where there is no such word."""
+
+
+def one_of_class(stem: str) -> str:
+    """Return the word that stands for a stem and those that tell the same."""
+    return _CLASS.get(stem, stem)
 
 
 def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from memory.comparing import Known, compare
-from memory.model import Deed, Evidence, Exchange, Fact
+from memory.guard import MOST_FACT_CHARS, Doubt, ground
+from memory.model import Deed, Exchange, Fact
+from memory.quotes import MOST_QUOTE_CHARS
 
 __all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "plan"]
 
-MOST_FACT_CHARS = 800
-"""As much as one entry may be when it is recalled; a longer text is no fact."""
-
-MOST_QUOTE_CHARS = 300
 MOST_EVIDENCE = 20
 """So many places where a fact was said are kept; saying it daily makes it no truer."""
 
@@ -40,20 +38,9 @@ def plan(exchange: Exchange, facts: Sequence[Fact], known: Sequence[Known]) -> I
 
 
 def _founded(exchange: Exchange, fact: Fact) -> Fact | None:
-    """Return the fact with the evidence that holds: quotes that the person wrote in this exchange; None without one.
+    """Return the fact with the evidence that holds; None where the person's own words do not carry it.
 
     The assistant's words and what was recalled prove nothing: else it would learn from itself.
     """
-    text = " ".join(fact.text.split())[:MOST_FACT_CHARS].rstrip()
-    held = tuple(found for found in map(lambda given: _checked(exchange, given), fact.evidence) if found is not None)
-    return replace(fact, text=text, evidence=held) if text and held else None
-
-
-def _checked(exchange: Exchange, given: Evidence) -> Evidence | None:
-    quote = " ".join(given.quote.split())
-    for words in exchange.said:
-        if given.session == exchange.session and words.seq == given.seq and quote:
-            said = " ".join(words.text.split())
-            if quote.casefold() in said.casefold():
-                return replace(given, quote=quote[:MOST_QUOTE_CHARS])
-    return None
+    grounded = ground(exchange, fact)
+    return None if isinstance(grounded, Doubt) else grounded

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.prompts import Ask
 
-__all__ = ["Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
+__all__ = ["Complete", "Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
 
 
 class MemoryWriting(Protocol):
@@ -91,4 +92,12 @@ class Embedder(Protocol):
 
         Raises EmbedderFailed and TextRefused.
         """
+        ...
+
+
+class Complete(Protocol):
+    """Asks a language model."""
+
+    async def __call__(self, ask: Ask, /) -> str:
+        """Return its answer. Raises what it likes: the exchange is then to be consolidated another time."""
         ...

@@ -129,9 +129,9 @@ async def test_four_wordings_of_a_fact_are_one_fact_with_the_evidence_of_all(sto
 
 
 async def test_a_fact_that_says_more_takes_the_place_of_the_shorter_one(store: Store) -> None:
-    await store.learn(facts(said(0, "my allergies"), "Allergic to peanuts"))
+    await store.learn(facts(said(0, "my allergy to peanuts"), "Allergic to peanuts"))
 
-    learnt = await store.learn(facts(said(1, "more of them"), "Allergic to peanuts and eggs"))
+    learnt = await store.learn(facts(said(1, "allergic to peanuts, and eggs now"), "Allergic to peanuts and eggs"))
 
     newest, oldest = await store.listed(who(ANNA), None, 10)
     assert learnt.changes[0].deed is Deed.REFINED
@@ -169,7 +169,7 @@ async def test_of_what_only_one_can_be_true_the_new_one_holds(store: Store) -> N
 
 
 async def test_facts_of_one_exchange_are_compared_with_each_other(store: Store) -> None:
-    learnt = await store.learn(facts(said(0, "my dog"), "Has a dog", "Owns a dog", "Has a dog named Rex"))
+    learnt = await store.learn(facts(said(0, "my dog Rex"), "Has a dog", "Owns a dog", "Has a dog named Rex"))
 
     assert [change.deed for change in learnt.changes] == [Deed.ADDED, Deed.KNOWN, Deed.REFINED]
 

@@ -21,7 +21,7 @@ ALL = Reserve(entries=100, entry_chars=1000, total_chars=100_000)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     async with STANDS[request.param](tmp_path) as opened:
         await opened.learn(daily(said(0, SECRET)))
-        await opened.learn(facts(said(1, "the flowerpot again"), "Has a flowerpot with a key"))
+        await opened.learn(facts(said(1, "the flowerpot with the key again"), "Has a flowerpot with a key"))
         await opened.learn(daily(said(0, PUBLIC, direct=False)))
         yield opened
 
@@ -76,7 +76,7 @@ async def test_linked_senders_are_one_person(store: Store) -> None:
 
 
 async def test_a_fact_from_a_group_is_known_there_though_it_was_said_in_private_before(store: Store) -> None:
-    await store.learn(facts(said(2, "I am vegan"), "Is vegan, and hides it"))
+    await store.learn(facts(said(2, "I am vegan, and hide it"), "Is vegan, and hides it"))
     await store.learn(facts(said(1, "I am vegan", direct=False), "Is vegan"))
 
     assert "Is vegan" in await reached(store, ANNA, direct=False)
@@ -103,7 +103,7 @@ async def test_erasing_takes_all_of_one_person_and_nothing_of_others(store: Stor
 
 
 async def test_an_export_has_everything_also_what_no_longer_holds(store: Store) -> None:
-    await store.learn(facts(said(2, "no key there"), "Has a flowerpot with a key and a note"))
+    await store.learn(facts(said(2, "the flowerpot has the key and a note"), "Has a flowerpot with a key and a note"))
 
     exported = await store.export(frozenset({ANNA}))
 
@@ -113,7 +113,7 @@ async def test_an_export_has_everything_also_what_no_longer_holds(store: Store) 
         (PUBLIC, None),
         ("Has a flowerpot with a key and a note", None),
     ]
-    assert exported[1].evidence[0].quote == "the flowerpot again"
+    assert exported[1].evidence[0].quote == "the flowerpot with the key again"
 
 
 PEOPLE = st.sampled_from(["a", "b", "c"])

@@ -1,0 +1,98 @@
+"""Makes of an exchange, by way of a language model, what is to be kept of it: first what happened, then facts if any.
+
+A model's answer is a proposal. Each fact is held against the person's own words before it is handed on, and the store
+does so again. Where the answers cannot be used nothing is kept in their place: the range counts as done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
+from memory.guard import Doubt, best_quote, ground, own_messages
+from memory.model import Daily, Exchange, Fact, Learned
+from memory.ports import Complete
+from memory.prompts import SLOTS, Ask, build_ask
+from memory.quotes import find_quote
+from memory.secrets import has_secret, without_secrets
+from memory.worth import doubt_worth, fits_slot
+
+__all__ = ["Ask", "Complete", "consolidate", "is_worth_learning", "weigh"]
+
+TRIES = 2
+"""An answer that cannot be used is asked for once more."""
+
+HISTORY_BESIDE_CHARS = 200
+"""So much longer than the person's words a history entry may be: it tells what they wanted, not what was recalled."""
+
+ELLIPSIS = "…"
+
+
+def is_worth_learning(exchange: Exchange, min_chars: int) -> bool:
+    """Tell whether the person's own words are as long as that; what is shorter is not asked about."""
+    return sum(map(len, own_messages(exchange).values())) >= min_chars
+
+
+async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
+    """Return what is to be kept of an exchange. Raises what `complete` raises."""
+    own = own_messages(exchange)
+    if not own:
+        return Learned(exchange, None)
+    answer = await _asked(build_ask(exchange), complete)
+    if answer is None:
+        return Learned(exchange, None)
+    weighed = (weigh(exchange, proposed) for proposed in answer.facts)
+    facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
+    return Learned(exchange, _daily(answer, sum(map(len, own.values())), _moment(exchange)), facts)
+
+
+def weigh(exchange: Exchange, proposed: Proposed) -> Fact | Doubt:
+    """Return a proposal as a fact with its evidence, or why it is not kept."""
+    doubt = doubt_worth(proposed.text)
+    if doubt is not None:
+        return doubt
+    if proposed.quote:
+        found = find_quote(exchange, own_messages(exchange), proposed.quote)
+    else:
+        found = best_quote(exchange, proposed.text)
+    if found is None:
+        return Doubt.QUOTE
+    if has_secret(found.quote):
+        return Doubt.SECRET
+    about = proposed.about if proposed.about in SLOTS and fits_slot(proposed.about, proposed.text) else ""
+    return ground(exchange, Fact(proposed.text, (found,), about, proposed.importance))
+
+
+async def _asked(ask: Ask, complete: Complete) -> Answer | None:
+    """Return the first answer that has a history entry, else the last that could be read."""
+    best: Answer | None = None
+    for _ in range(TRIES):
+        answer = parse_answer(await complete(ask))
+        best = answer or best
+        if answer is not None and answer.history:
+            break
+    return best
+
+
+def _moment(exchange: Exchange) -> datetime:
+    return max(words.at for words in exchange.said)
+
+
+def _daily(answer: Answer, own_chars: int, happened: datetime) -> Daily | None:
+    text = without_secrets(answer.history[: 2 * HISTORY_CHARS])
+    most = min(HISTORY_CHARS, own_chars + HISTORY_BESIDE_CHARS)
+    return Daily(_cut(text, most), happened) if any(_letters(text)) else None
+
+
+def _letters(text: str) -> Iterator[bool]:
+    return (character.isalnum() for character in text)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return its beginning, at a blank where one is near, with a sign that something is missing."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - len(ELLIPSIS)]
+    blank = kept.rfind(" ")
+    return (kept[:blank] if blank > most // 2 else kept).rstrip() + ELLIPSIS

@@ -1,0 +1,160 @@
+"""Decides whether a person's own words carry a fact: what they never said is not kept, whoever proposes it.
+
+A fact stands on a quote that the person wrote. Its names and numbers, what it claims (living, working, being allergic
+...) and most of its subjects must occur where the person told something; a question tells nothing. The assistant's
+words, quoted lines and what was recalled carry nothing: else memory would learn from itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+from memory.carrying import (
+    Told,
+    is_carried,
+    is_name_carried,
+    names_of,
+    numbers_of,
+    take_apart,
+    take_apart_telling,
+    units_of,
+)
+from memory.claims import ALLERGY, CLAIMS, is_denied
+from memory.marks import own_words
+from memory.model import Evidence, Exchange, Fact
+from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
+
+__all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "best_quote", "ground", "own_messages"]
+
+MOST_FACT_CHARS = 800
+"""As much as one entry may be when it is recalled; a longer text is no fact."""
+
+LEAST_SHARE = 0.6
+"""Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
+
+_CLAUSE = re.compile(r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because)\b|但", re.IGNORECASE)
+
+
+class Doubt(StrEnum):
+    """Why a fact is not kept."""
+
+    QUOTE = "quote"
+    """The person did not write the words on which it is to stand."""
+    NAME = "name"
+    NUMBER = "number"
+    CLAIM = "claim"
+    """It says that they live, work, are allergic ...; they did not."""
+    SHARE = "share"
+    """Too few of its subjects are theirs."""
+    DENIAL = "denial"
+    """They said the opposite."""
+    EMPTY = "empty"
+    """It says nothing lasting."""
+    ASSISTANT = "assistant"
+    SECRET = "secret"  # noqa: S105 - a reason, no password
+    LONG = "long"
+
+
+def own_messages(exchange: Exchange) -> dict[int, str]:
+    """Return what of each message is the person's, by seq; messages without a word of theirs are left out."""
+    own: dict[int, str] = {}
+    for words in exchange.said:
+        text = own_words(words.text)
+        if text:
+            own[words.seq] = f"{own[words.seq]}\n{text}" if words.seq in own else text
+    return own
+
+
+def ground(exchange: Exchange, fact: Fact) -> Fact | Doubt:
+    """Return the fact with the evidence that holds, or why it is not kept.
+
+    What is word for word one message of the person's is theirs, whatever it says.
+    """
+    text = " ".join(own_words(fact.text).split())[:MOST_FACT_CHARS].rstrip()
+    if not text:
+        return Doubt.EMPTY
+    own = own_messages(exchange)
+    held = [found for found in (_checked(exchange, own, given) for given in fact.evidence) if found is not None]
+    if not held:
+        return Doubt.QUOTE
+    if not any(" ".join(message.split())[:MOST_FACT_CHARS].rstrip() == text for message in own.values()):
+        quoted = " ".join(given.quote for given in held)
+        doubt = _doubt(exchange, text, take_apart_telling(own.values()), quoted)
+        if doubt is not None:
+            return doubt
+    return replace(fact, text=text, evidence=tuple(held))
+
+
+def best_quote(exchange: Exchange, text: str) -> Evidence | None:
+    """Return the sentence of the person's that has most of a fact's words, the first of equals; None without one."""
+    text = _without_subject(text, exchange.name)
+    wanted, numbers = {*units_of(text)}, numbers_of(text)
+    best: tuple[int, Evidence] | None = None
+    for seq, message in own_messages(exchange).items():
+        for sentence in sentences(message):
+            apart = take_apart_telling([sentence])
+            count = sum(is_carried(unit, apart) for unit in wanted) + len(numbers & apart.numbers)
+            if count and (best is None or count > best[0]):
+                found = find_quote(exchange, {seq: message}, sentence)
+                best = (count, found) if found else best
+    return best[1] if best else None
+
+
+def _checked(exchange: Exchange, own: Mapping[int, str], given: Evidence) -> Evidence | None:
+    if given.session != exchange.session or given.seq not in own:
+        return None
+    quote = " ".join(own_words(given.quote).split())
+    said = " ".join(own[given.seq].split())
+    is_theirs = bool(quote) and quote.casefold() in said.casefold()
+    return replace(given, quote=quote[:MOST_QUOTE_CHARS]) if is_theirs else None
+
+
+def _doubt(exchange: Exchange, text: str, told: Told, quoted: str) -> Doubt | None:
+    """Return what speaks against a fact."""
+    text = _without_subject(text, exchange.name)
+    years = {str(words.at.year + more) for words in exchange.said for more in (-1, 0, 1)}
+    if numbers_of(text) - told.numbers - years:
+        return Doubt.NUMBER
+    if not all(is_name_carried(name, told) for name in names_of(text)):
+        return Doubt.NAME
+    if any(claim.told.search(text) and not claim.said.search(told.text) for claim in CLAIMS):
+        return Doubt.CLAIM
+    units = units_of(text)
+    if not _is_share_carried(units, numbers_of(text), told, take_apart(quoted)):
+        return Doubt.SHARE
+    return Doubt.DENIAL if _is_contrary(text, units, told) else None
+
+
+def _without_subject(text: str, name: str) -> str:
+    """Return a fact without the person's name, where it begins with it."""
+    return re.sub(rf"^{re.escape(name)}(?:['’]s)?\b", "", text).lstrip() if name else text
+
+
+def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quote: Told) -> bool:
+    """Tell whether enough of the subjects are theirs, and one stands in the quote; of a bare number, the number."""
+    if not units:
+        return bool(numbers & quote.numbers)
+    is_in_quote = any(is_carried(unit, quote) for unit in units)
+    return is_in_quote and sum(is_carried(unit, told) for unit in units) >= LEAST_SHARE * len(units)
+
+
+def _is_contrary(text: str, units: Iterable[str], told: Told) -> bool:
+    """Tell whether the clauses that speak of the same all say it is not so, or the other way round.
+
+    Of an allergy people tell by what they do not eat.
+    """
+    if ALLERGY.told.search(text):
+        return False
+    clauses = [clause for clause in _CLAUSE.split(told.text) if clause and clause.strip()]
+    denied = [is_denied(clause) for clause in clauses]
+    if is_denied(text):
+        return not any(denied)
+    counts = []
+    for clause in clauses:
+        apart = take_apart(clause)
+        counts.append(sum(is_carried(unit, apart) for unit in units))
+    most = max(counts, default=0)
+    return bool(most) and all(no for no, count in zip(denied, counts, strict=True) if count == most)

@@ -1,0 +1,80 @@
+"""Finds in a person's own words the place on which a fact stands."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from memory.model import Evidence, Exchange
+
+__all__ = ["MOST_QUOTE_CHARS", "find_quote", "sentences"]
+
+MOST_QUOTE_CHARS = 300
+
+_LEAST_PART_CHARS = 2
+"""What stands before or behind an ellipsis is looked for from this length on."""
+
+_SAME = str.maketrans("’‘ʼ`´“”„‟«»–—‑", "'''''" + '"' * 6 + "---")
+_ELLIPSIS = re.compile(r"\s*(?:…|\.{3,}|\[\W*\])\s*")
+_AROUND = " \t\n\"'.,;:!?()[]。，！？「」『』、*_-"
+_SENTENCE = re.compile(r"[^.!?。！？؟\n]*(?:[.!?。！？؟](?![\w])[\"'”’)]*|[.!?。！？؟]|\n|$)")
+
+
+def find_quote(exchange: Exchange, own: Mapping[int, str], quote: str) -> Evidence | None:
+    """Return the place in one message's own words (`own`: by seq) where a quote stands, as it stands there; else None.
+
+    Case, white space, the form of quotation marks and what a quote leaves out with an ellipsis do not matter.
+    """
+    parts = [part for part in (_folded(part)[0].strip(_AROUND) for part in _ELLIPSIS.split(quote)) if part]
+    if not parts or max(map(len, parts)) < _LEAST_PART_CHARS:
+        return None
+    for seq, text in own.items():
+        found = _span(text, parts)
+        if found is not None:
+            place = " ".join(text[slice(*found)].split())[:MOST_QUOTE_CHARS].rstrip()
+            return Evidence(exchange.session, seq, place)
+    return None
+
+
+def sentences(text: str) -> list[str]:
+    """Return its sentences, or lines, with the marks that end them; a dot within a word or a number ends none."""
+    pieces: list[str] = []
+    open_piece = ""
+    for found in _SENTENCE.finditer(text):
+        open_piece += found.group()
+        is_within = found.group().endswith(".") and text[found.end() : found.end() + 1].isalnum()
+        if not is_within and open_piece.strip():
+            pieces.append(open_piece.strip())
+        if not is_within:
+            open_piece = ""
+    return [*pieces, open_piece.strip()] if open_piece.strip() else pieces
+
+
+def _span(text: str, parts: list[str]) -> tuple[int, int] | None:
+    """Return from where to where the parts stand in order."""
+    folded, places = _folded(text)
+    start = place = -1
+    for part in parts:
+        place = folded.find(part, max(place, 0))
+        if place < 0:
+            return None
+        start = place if start < 0 else start
+        place += len(part)
+    return places[start], places[place - 1] + 1
+
+
+def _folded(text: str) -> tuple[str, list[int]]:
+    """Return the text as it is compared, and where each of its characters comes from."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, character in enumerate(text):
+        plain = unicodedata.normalize("NFKC", character).casefold().translate(_SAME)
+        if not plain.strip():
+            if folded and folded[-1] != " ":
+                folded.append(" ")
+                places.append(place)
+            continue
+        folded += plain.replace(" ", "")
+        places += [place] * len(plain.replace(" ", ""))
+    return "".join(folded), places
