@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from memory.opening import open_memory
 
 from agentd.conversation.remembrance import Remembrance
 from agentd.errors import ConfigError, StorageError
@@ -26,6 +25,7 @@ from agentd.tasks.opening import Surroundings, locate, open_tasks
 from agentd.tasks.queue import Gauges, Job, Leaving, Order, TaskQueue
 from agentd.transcript.clock import Clock
 from memory.errors import EmbeddingsMissing, MemoryTooNew, MemoryUnusable
+from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
 __all__ = ["Background", "Remembering", "open_remembering"]

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 import structlog
-from memory.consolidation import is_worth_learning
-from memory.marks import own_words
 
 from agentd.conversation.remembrance import Remembrance, person_of
 from agentd.errors import StorageError
@@ -23,7 +21,9 @@ from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, UserMessage
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
+from memory.consolidation import is_worth_learning
 from memory.errors import MemoryFault
+from memory.marks import own_words
 from memory.model import Exchange, Words
 
 __all__ = ["Learner", "exchanges", "queue_gap"]

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from memory.marks import mark_recalled, own_words
 
 from agentd.conversation.remembrance import Remembrance
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Source, UserMessage
 from memory.errors import MemoryFault
+from memory.marks import mark_recalled, own_words
 from memory.model import Recalled, Reserve
 
 __all__ = ["recall"]

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memory.consolidation import Ask
-
 from agentd.providers.base import CompletionRequest, PromptMessage, Provider, Schema
 from agentd.providers.collecting import Answer, Endless, collect
 from agentd.providers.precedence import Precedence
+from memory.consolidation import Ask
 from memory.ports import Complete
 
 __all__ = ["Asker"]

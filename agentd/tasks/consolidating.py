@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
-from memory.consolidation import consolidate
 
 from agentd.providers.errors import ProviderError
 from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Args, Job, TaskFault
+from memory.consolidation import consolidate
 from memory.errors import MemoryFault
 from memory.model import Exchange, Learnt
 from memory.ports import Complete, MemoryWriting
