@@ -161,6 +161,8 @@ class Memory:
     superseded_at: datetime | None = None
     superseded_by: int | None = None
     """The entry that took its place; None too where that one was forgotten."""
+    replaced: tuple[int, ...] = ()
+    """The entries whose place it took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class MemoryLooking(Protocol):
 class MemoryRights(Protocol):
     """What a person may have done with what is known about them. All raise MemoryUnusable."""
 
+    async def people(self) -> tuple[str, ...]:
+        """Return the ids of those of whom something is known, in their order: for whoever runs the daemon alone."""
+        ...
+
     async def forget(self, who: Who, entry: int) -> bool:
         """Remove an entry; False where there is none that this person may see here."""
         ...

@@ -93,6 +93,10 @@ class InMemoryMemory:
         """Return an entry, if this person may see it here."""
         return next((found.memory for found in self._seen(who) if found.memory.id == entry), None)
 
+    async def people(self) -> tuple[str, ...]:
+        """Return the ids of those of whom something is known."""
+        return tuple(sorted({entry.memory.person for entry in self._entries.values()}))
+
     async def forget(self, who: Who, entry: int) -> bool:
         """Remove an entry, if this person may see it here."""
         if await self.why(who, entry) is None:
@@ -160,6 +164,8 @@ class InMemoryMemory:
         if step.entry is not None and step.entry != number:
             old = self._entries[step.entry]
             old.memory = replace(old.memory, superseded_at=self._clock(), superseded_by=number)
+            new = self._entries[number]
+            new.memory = replace(new.memory, replaced=(*new.memory.replaced, step.entry))
         entry = self._entries[number]
         entry.memory = replace(entry.memory, evidence=_joined(entry.memory.evidence, step.fact.evidence))
         return Change(step.deed, number)
@@ -179,6 +185,8 @@ class InMemoryMemory:
         for entry in self._entries.values():
             if entry.memory.superseded_by in numbers:
                 entry.memory = replace(entry.memory, superseded_by=None)
+            left = tuple(old for old in entry.memory.replaced if old not in numbers)
+            entry.memory = replace(entry.memory, replaced=left)
 
 
 def _told(entry: _Entry) -> Told:

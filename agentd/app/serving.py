@@ -26,7 +26,7 @@ from agentd.app.models import Models, open_models, say_progress
 from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
-from agentd.conversation.commands import COMMANDS
+from agentd.conversation.commands import ARGUMENTS, COMMANDS
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
@@ -351,7 +351,7 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
 
 def _build_channels(names: Sequence[str], settings: ChannelsSettings, edges: Edges) -> Mapping[str, Channel]:
     try:
-        return edges.build_channels(names, settings, Tools(_new_id, time.monotonic, COMMANDS))
+        return edges.build_channels(names, settings, Tools(_new_id, time.monotonic, COMMANDS, ARGUMENTS))
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
 

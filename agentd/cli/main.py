@@ -42,6 +42,7 @@ def _run_command() -> None:
 def _build_app() -> typer.Typer:
     import typer
 
+    from agentd.cli.memory import memory
     from agentd.cli.pair import pair
     from agentd.cli.run import chat, keep_config, run
     from agentd.cli.sessions import sessions
@@ -65,6 +66,7 @@ def _build_app() -> typer.Typer:
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")
     app.add_typer(tasks, name="tasks")
+    app.add_typer(memory, name="memory")
     return app
 
 

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 
 from agentd.transcript.view import Transcript
+from channels.tools import Argument
 
 __all__ = [
+    "ARGUMENTS",
     "COMMANDS",
     "ParsedCommand",
     "Room",
@@ -23,9 +25,20 @@ COMMANDS = {
     "stop": "stop the reply that is being made",
     "retry": "answer my last message once more; that answer takes the place of the one before",
     "compact": "summarise what is old in this conversation; /compact undo brings it back",
+    "memory": "show what I know of you; /memory why 4, /memory search WORDS",
+    "remember": "keep what stands behind it",
+    "forget": "remove entries that /memory shows, by their numbers",
     "status": "show this conversation's size and the model",
     "help": "show this list",
 }
+
+ARGUMENTS = {
+    "compact": Argument("undo: bring back what the last summary stands for"),
+    "memory": Argument("a page's number, or: why NUMBER, or: search WORDS"),
+    "remember": Argument("what I shall remember", is_needed=True),
+    "forget": Argument("the numbers of entries, as /memory shows them", is_needed=True),
+}
+"""What may stand behind a command, for platforms that ask people for it."""
 
 BAR_CELLS = 10
 

@@ -15,12 +15,14 @@ from agentd.conversation.commands import Room, help_text, start_text, status_tex
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
 from agentd.conversation.learning import Learner
+from agentd.conversation.memorising import obey_memory
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.records import Command, Failure, Record, Reset
 from agentd.transcript.store import Session
+from channels.markup.rich import RichText
 
 __all__ = ["Scene", "obey"]
 
@@ -49,31 +51,35 @@ class Scene:
 async def obey(command: Command, scene: Scene) -> None:
     """Act, answer, and record both."""
     log.info("command_obeyed", session=scene.session.key.file_name, name=command.name, trace=command.trace)
+    if command.name == "stop" and (scene.turn is not None or waiting_before(command, scene.session.view)):
+        message_ids = await _stop(command, scene)
+        if message_ids is not None:
+            await scene.outbox.receipt(command.seq, message_ids)
+        return
+    answer = await _answer(command, scene)
+    if answer is not None:
+        await scene.outbox.deliver(scene.outbox.reply_to(command.seq), command.seq, answer)
+
+
+async def _answer(command: Command, scene: Scene) -> str | RichText | None:
+    """Act, and return what to say; None where that is said once it is done."""
     match command.name:
-        case "stop" if scene.turn is not None or waiting_before(command, scene.session.view):
-            message_ids = await _stop(command, scene)
-            if message_ids is not None:
-                await scene.outbox.receipt(command.seq, message_ids)
-            return
         case "stop":
-            text = "There is no reply to stop."
+            return "There is no reply to stop."
         case "new":
-            text = await _begin_anew(command, scene) + (ARGS_TEXT if command.args else "")
+            return await _begin_anew(command, scene) + (ARGS_TEXT if command.args else "")
         case "compact":
-            answer = await _compact(command, scene)
-            if answer is None:
-                return  # it is said once that is done
-            text = answer
+            return await _compact(command, scene)
+        case "memory" | "remember" | "forget":
+            return await obey_memory(command, scene.wiring, scene.session)
         case "status":
-            text = _status(scene)
+            return _status(scene)
         case "help":
-            text = help_text()
+            return help_text()
         case "start":
-            text = start_text()
+            return start_text()
         case _:
-            text = unknown_text(command.name)
-    reply = scene.outbox.reply_to(command.seq)
-    await scene.outbox.deliver(reply, command.seq, text)
+            return unknown_text(command.name)
 
 
 async def _stop(command: Command, scene: Scene) -> tuple[str, ...] | None:

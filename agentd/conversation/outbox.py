@@ -20,6 +20,7 @@ from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import RateLimited, SendFailed, Unreachable
+from channels.markup.rich import RichText
 
 __all__ = ["Ending", "Outbox"]
 
@@ -133,7 +134,7 @@ class Outbox:
             return ()
         return await self.deliver(reply, recorded.seq, shown)
 
-    async def deliver(self, reply: Reply, of: int, shown: str) -> tuple[str, ...]:
+    async def deliver(self, reply: Reply, of: int, shown: str | RichText) -> tuple[str, ...]:
         """Show the text of the record `of`, and record what the platform confirmed.
 
         Raises Unreachable, and then nothing is recorded: the reply stays undelivered until it can be shown.

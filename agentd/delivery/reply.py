@@ -227,8 +227,10 @@ class Reply:
         """Take from `finish` what can be done before."""
         self._prepared = (text, self._screen.dialect.render(text))
 
-    async def finish(self, text: str) -> Outcome:
+    async def finish(self, text: str | RichText) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
+
+        It is Markdown, unless it has its marks already.
 
         Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
@@ -248,10 +250,9 @@ class Reply:
         is_uncertain = any(part.is_copy or part.in_doubt for part in self._parts.values())
         return Outcome("uncertain" if is_uncertain else "sent", self._message_ids())
 
-    async def _show(self, text: str, room: Room) -> int:
+    async def _show(self, text: str | RichText, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
-        prepared, rest = self._prepared
-        number, rest = 0, rest if text == prepared else self._screen.dialect.render(text)
+        number, rest = 0, self._rendered(text)
         while number == 0 or not is_blank(rest.text):
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
@@ -263,6 +264,12 @@ class Reply:
                 continue
             number, rest = number + 1, left
         return number
+
+    def _rendered(self, text: str | RichText) -> RichText:
+        if isinstance(text, RichText):
+            return text
+        prepared, rich = self._prepared
+        return rich if text == prepared else self._screen.dialect.render(text)
 
     async def _must(self) -> None:
         """Wait for room."""

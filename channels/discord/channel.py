@@ -63,7 +63,7 @@ class DiscordChannel:
         """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
         self.health = Health(tools.monotonic)
         self._settings = settings
-        self._commands = tools.commands
+        self._tools = tools
         self._waits = waits
         self._connection = Connection(settings, tools.monotonic, waits)
         self._downloads = Downloads(tools.monotonic, waits)
@@ -74,7 +74,7 @@ class DiscordChannel:
         listener = Listener(self._connection, self._settings.guilds, self.health, self._waits, self._tell)
         try:
             async with asyncio.TaskGroup() as tasks:
-                listing = list_commands(self._connection, self._commands, self._waits)
+                listing = list_commands(self._connection, self._tools, self._waits)
                 tasks.create_task(listing, name="discord commands")
                 await listener.run(client, accept, places)
         except ExceptionGroup as group:

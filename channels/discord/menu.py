@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any
 
 import discord
@@ -14,6 +14,7 @@ from channels.discord.connection import Connection
 from channels.discord.offers import persevere
 from channels.discord.waits import Waits
 from channels.errors import ChannelError, NotSent, SendFailed, Unreachable
+from channels.tools import Argument, Tools
 
 __all__ = ["answer_command", "list_commands"]
 
@@ -25,13 +26,22 @@ _NAME = re.compile(r"[a-z0-9_-]{1,32}")
 (https://docs.discord.com/developers/interactions/application-commands#application-command-object)."""
 
 _CHAT_INPUT = 1
+_STRING = 3
+"""Types of a command, and of an option, in Discord's numbers."""
+
+_OPTION = "text"
 
 
-async def list_commands(connection: Connection, commands: Mapping[str, str], waits: Waits) -> None:
+async def list_commands(connection: Connection, tools: Tools, waits: Waits) -> None:
     """Let Discord list what the daemon understands, unless it does; a refusal is only logged."""
     wanted: list[dict[str, Any]] = [
-        {"name": name, "description": does[:MOST_DESCRIPTION], "type": _CHAT_INPUT}
-        for name, does in commands.items()
+        {
+            "name": name,
+            "description": does[:MOST_DESCRIPTION],
+            "type": _CHAT_INPUT,
+            "options": _options(tools.arguments.get(name)),
+        }
+        for name, does in tools.commands.items()
         if does and _NAME.fullmatch(name)
     ]
     client = await connection.log_in()
@@ -105,8 +115,19 @@ async def _within(seconds: float, work: Awaitable[object]) -> bool:
     return True
 
 
+def _options(argument: Argument | None) -> list[dict[str, Any]]:
+    """Return what Discord asks for: one text, since the daemon reads a command as it would be written."""
+    if argument is None:
+        return []
+    described = {"name": _OPTION, "description": argument.does[:MOST_DESCRIPTION]}
+    return [{**described, "type": _STRING, "required": argument.is_needed}]
+
+
 def _simply(commands: Any) -> list[tuple[Any, ...]]:
-    """Return what tells commands apart, of ours or of Discord's description of them."""
+    """Return what tells commands, or their options, apart, of ours or of Discord's description of them."""
     told = [command for command in commands if isinstance(command, dict)]
     keys = ("name", "description", "type")
-    return sorted((*(str(command.get(key)) for key in keys), bool(command.get("options"))) for command in told)
+    return sorted(
+        (*(str(one.get(key)) for key in keys), bool(one.get("required")), _simply(one.get("options") or ()))
+        for one in told
+    )

@@ -17,7 +17,7 @@ from memory.store_sqlite import looking, removing, writing
 from memory.store_sqlite.database import Database
 from memory.store_sqlite.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
 from memory.store_sqlite.schema import connect
-from memory.store_sqlite.visible import candidates, memories, rows_of, scopes_of
+from memory.store_sqlite.visible import candidates, memories, people, rows_of, scopes_of
 
 __all__ = ["SqliteMemory", "open_sqlite_memory"]
 
@@ -67,6 +67,10 @@ class SqliteMemory:
             lambda connection: memories(connection, rows_of(who), "entry.id = :entry", {"entry": entry})
         )
         return found[0] if found else None
+
+    async def people(self) -> tuple[str, ...]:
+        """Return the ids of those of whom something is known."""
+        return await self._database.run(people)
 
     async def forget(self, who: Who, entry: int) -> bool:
         """Remove an entry, if this person may see it here."""

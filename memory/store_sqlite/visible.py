@@ -11,7 +11,7 @@ from memory.model import Evidence, Kind, Memory, Who
 from memory.recall import Candidate
 from memory.store_sqlite.schema import moment, storable
 
-__all__ = ["VISIBLE", "Rows", "candidates", "memories", "rows_of", "scopes_of"]
+__all__ = ["VISIBLE", "Rows", "candidates", "memories", "people", "rows_of", "scopes_of"]
 
 VISIBLE = """
     entry.scope IN (
@@ -22,7 +22,8 @@ VISIBLE = """
 
 _MEMORY = f"""
     SELECT entry.id, scope.person, kind, text, created, happened, scope.direct, session, first, last, importance,
-           superseded_at, superseded_by
+           superseded_at, superseded_by,
+           (SELECT json_group_array(id) FROM entry AS old WHERE old.superseded_by = entry.id)
     FROM entry JOIN scope ON scope.id = entry.scope WHERE {VISIBLE}
 """  # noqa: S608 - no value is put into it
 
@@ -54,6 +55,15 @@ def scopes_of(connection: sqlite3.Connection, rows: Rows) -> tuple[int, ...]:
     return tuple(number for (number,) in found)
 
 
+def people(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return everybody of whom there is an entry: the one query that is on nobody's behalf."""
+    found = connection.execute(
+        "SELECT DISTINCT person FROM scope WHERE EXISTS (SELECT 1 FROM entry WHERE entry.scope = scope.id)"
+        " ORDER BY person"
+    )
+    return tuple(person for (person,) in found)
+
+
 def candidates(connection: sqlite3.Connection, rows: Rows, scores: Mapping[int, float]) -> list[Candidate]:
     """Return those of the entries that are seen and in force, each with its score."""
     found = connection.execute(
@@ -77,8 +87,10 @@ def memories(
         Memory(
             number, person, Kind(kind), text, moment(created), moment(happened), bool(direct), session, first, last,
             importance, evidence.get(number, ()), None if gone is None else moment(gone), by,
+            tuple(sorted(json.loads(old))),
         )
-        for (number, person, kind, text, created, happened, direct, session, first, last, importance, gone, by) in found
+        for (number, person, kind, text, created, happened, direct, session, first, last, importance, gone, by, old)
+        in found
     )  # fmt: skip
 
 

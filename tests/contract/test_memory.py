@@ -136,6 +136,7 @@ async def test_a_fact_that_says_more_takes_the_place_of_the_shorter_one(store: S
     newest, oldest = await store.listed(who(ANNA), None, 10)
     assert learnt.changes[0].deed is Deed.REFINED
     assert (oldest.superseded_at, oldest.superseded_by) == (NOW, newest.id)
+    assert (newest.replaced, oldest.replaced) == ((oldest.id,), ())
     assert newest.superseded_at is None
 
 

@@ -136,3 +136,13 @@ async def test_whoever_asks_sees_exactly_their_own(
         assert texts == {
             f"word {n}" for n, (p, private) in enumerate(entries) if p in asking and (direct or not private)
         }
+
+
+async def test_whoever_runs_the_daemon_can_ask_of_whom_something_is_known(store: Store) -> None:
+    await store.learn(daily(said(0, "Bob has a flowerpot too", BOB)))
+    both = await store.people()
+    for memory in await store.export(frozenset({ANNA})):
+        await store.forget(who(ANNA), memory.id)
+
+    assert both == (ANNA, BOB)
+    assert await store.people() == (BOB,)

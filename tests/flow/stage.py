@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from agentd.admission.settings import LimitsSettings
 from agentd.admission.spending import Spending
 from agentd.context.calibration import Calibration
+from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
@@ -41,7 +43,7 @@ class Stage:
         self.provider = provider
         self.store = store
         self.folder = store.folder
-        self._ids = itertools.count(1)
+        self.numbers = itertools.count(1)
 
     async def post(
         self,
@@ -56,7 +58,7 @@ class Stage:
         inbound = InboundMessage(
             Address("fake", "bot", chat),
             Author(sender, sender.title()),
-            message_id or f"{sender}-{text[:20]}-{next(self._ids)}",
+            message_id or f"{sender}-{text[:20]}-{next(self.numbers)}",
             START - age,
             text,
         )
@@ -97,6 +99,20 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+@dataclass
+class Run:
+    """What one run of the daemon is made of; the folder is what it has in common with the others."""
+
+    workspace: Path
+    channel: FakeChannel = field(default_factory=FakeChannel)
+    provider: FakeProvider = field(default_factory=FakeProvider)
+    settings: AgentSettings = field(default_factory=AgentSettings)
+    disk: Disk | None = None
+    drain_seconds: float = 5
+    scope: str = "sender"
+    memory: Remembrance | None = None
+
+
 @asynccontextmanager
 async def daemon(
     workspace: Path,
@@ -107,17 +123,23 @@ async def daemon(
     disk: Disk | None = None,
     drain_seconds: float = 5,
 ) -> AsyncIterator[Stage]:
+    """Start a run that remembers nothing beyond its conversations, and shut it down."""
+    channel, provider, settings = channel or FakeChannel(), provider or FakeProvider(), settings or AgentSettings()
+    async with rehearsed(Run(workspace, channel, provider, settings, disk, drain_seconds)) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def rehearsed(run: Run) -> AsyncIterator[Stage]:
     """Start, recover what an earlier run in this folder left, and shut down in order at the end."""
-    channel = channel or FakeChannel()
-    provider = provider or FakeProvider()
-    folder = workspace / "sessions"
+    channel, provider, disk, folder = run.channel, run.provider, run.disk, run.workspace / "sessions"
     ids = itertools.count(1)
     spending = Spending(LimitsSettings(), {}, lambda: START) if provider.spending is None else provider.spending
     loop = asyncio.get_running_loop()
     opened = open_store_on(disk, folder, lambda: START) if disk else open_store(folder, lambda: START)
     async with opened as store:
         wiring = Wiring(
-            settings=settings or AgentSettings(),
+            settings=run.settings,
             store=store,
             enclosures=Enclosures(folder),
             provider=provider,
@@ -136,8 +158,9 @@ async def daemon(
             monotonic=loop.time,
             new_id=lambda: f"t{next(ids)}",
             summary_times=provider.summary_times,
+            memory=run.memory,
         )
-        async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
+        async with open_router(wiring, run.scope, Drain(run.drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):
                 await router.recover()
             yield Stage(router, channel, provider, store)

@@ -1,0 +1,97 @@
+"""People who ask a daemon what it knows of them: in private, in a group, in a thread; the store is a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentd.conversation.remembrance import Remembrance
+from channels.base import Address, Author, InboundMessage
+from memory.model import Daily, Evidence, Exchange, Fact, Learned, Learnt, Words
+from memory.ports import MemoryStore
+from memory.settings import MemorySettings
+from tests.contract.memory_stands import STANDS
+from tests.fakes.channel import FakeChannel
+from tests.fakes.queue import FakeQueue
+from tests.flow.stage import START, Run, Stage, rehearsed
+
+DM = Address("fake", "bot", "dm")
+GROUP = Address("fake", "bot", "group")
+THREAD = Address("fake", "bot", "group", "7")
+SESSION = "fake~bot~dm~~ada"
+"""Ada's conversation in private."""
+
+
+@dataclass
+class Asking:
+    """A daemon that remembers, and the people who write to it."""
+
+    stage: Stage
+    store: MemoryStore
+
+    async def ask(self, text: str, sender: str = "ada", place: Address = DM) -> str:
+        """Write a command, and return what is shown for it; private chats are `dm`, everything else is read along."""
+        channel = self.stage.channel
+        before = len(channel.sent)
+        inbound = InboundMessage(
+            place, Author(sender, sender.title()), f"{sender}-{next(self.stage.numbers)}", START, text,
+            is_direct=place.chat == "dm",
+        )  # fmt: skip
+        async with asyncio.timeout(10):
+            receipt = await self.stage.router.accept(inbound)
+            await receipt.settled()
+        return "\n".join(channel.texts[before:])
+
+
+@dataclass
+class House:
+    """What stays the same through all runs in a folder."""
+
+    folder: Path
+    store: MemoryStore
+    links: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """All ids of a person, by each of them; an id that is not here is a person by itself."""
+
+    def remembrance(self) -> Remembrance:
+        """Return what the conversations are wired with."""
+        return Remembrance(
+            self.store, FakeQueue(), lambda person: self.links.get(person, frozenset({person})), MemorySettings()
+        )
+
+    @asynccontextmanager
+    async def run(self, channel: FakeChannel | None = None, scope: str = "sender") -> AsyncIterator[Asking]:
+        """Run the daemon."""
+        run = Run(self.folder, channel or FakeChannel(), scope=scope, memory=self.remembrance())
+        async with rehearsed(run) as stage:
+            yield Asking(stage, self.store)
+
+
+@asynccontextmanager
+async def open_house(folder: Path, kind: str = "memory") -> AsyncIterator[House]:
+    """Open a store of that kind, for as many runs as there are."""
+    async with STANDS[kind](folder) as store:
+        yield House(folder, store)
+
+
+def exchange(text: str, sender: str = "ada", *, seq: int = 0, place: Address = DM) -> Exchange:
+    """One message, as its conversation would hand it to memory."""
+    session = f"fake~bot~{place.chat}~{place.thread or ''}~{sender}"
+    direct = place.chat == "dm"
+    return Exchange(session, seq, seq, f"fake:{sender}", sender.title(), direct, (Words(seq, START, text),))
+
+
+async def learn_fact(store: MemoryStore, said: Exchange, fact: str = "") -> int:
+    """Let a fact be learnt from all that was said, and return its entry."""
+    evidence = tuple(Evidence(said.session, words.seq, words.text) for words in said.said)
+    learnt: Learnt = await store.learn(Learned(said, None, (Fact(fact or said.said[0].text, evidence),)))
+    [change] = learnt.changes
+    assert change.entry is not None
+    return change.entry
+
+
+async def learn_day(store: MemoryStore, said: Exchange) -> None:
+    """Let what happened be learnt."""
+    await store.learn(Learned(said, Daily(said.said[0].text, START)))
