@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -174,7 +174,9 @@ async def _open_parts(
             _open_models(settings, figures) as models,
             save_regularly(_saves(state, counted)),
             open_router(
-                _wire(settings, store, models, front, edges.clock, counted), kept.session_scope, drain
+                replace(_wire(settings, store, models, front, edges.clock, counted), people=state.people),
+                kept.session_scope,
+                drain,
             ) as router,
         ):
             yield Parts(state, front, store, models.main, router)

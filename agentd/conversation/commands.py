@@ -24,6 +24,7 @@ COMMANDS = {
     "retry": "answer my last message once more; that answer takes the place of the one before",
     "compact": "summarise what is old in this conversation; /compact undo brings it back",
     "status": "show this conversation's size and the model",
+    "link": "make this account and another of yours one person; /link off takes it back",
     "help": "show this list",
 }
 

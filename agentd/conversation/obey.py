@@ -14,6 +14,7 @@ from agentd.context.prompt import estimate_past
 from agentd.conversation.commands import Room, help_text, start_text, status_text, unknown_text
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
+from agentd.conversation.linking import answer_link
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn
@@ -64,12 +65,10 @@ async def obey(command: Command, scene: Scene) -> None:
             text = answer
         case "status":
             text = _status(scene)
-        case "help":
-            text = help_text()
-        case "start":
-            text = start_text()
+        case "link":
+            text = await answer_link(command, scene.session.key, scene.wiring)
         case _:
-            text = unknown_text(command.name)
+            text = _explain(command.name)
     reply = scene.outbox.reply_to(command.seq)
     await scene.outbox.deliver(reply, command.seq, text)
 
@@ -127,6 +126,12 @@ async def _compact(command: Command, scene: Scene) -> str | None:
             return NOTHING_TO_UNDO if summary is None else UNDONE_TEXT
         case _:
             return f"/compact takes nothing behind it, or undo: I do not know “{command.args[:40]}”."
+
+
+def _explain(name: str) -> str:
+    """Say which commands there are."""
+    texts = {"help": help_text, "start": start_text}
+    return texts[name]() if name in texts else unknown_text(name)
 
 
 def _status(scene: Scene) -> str:
