@@ -201,9 +201,9 @@ async def _open_parts(
                 gauges=TaskGauges(figures.observe_task, figures.set_tasks),
                 clock=edges.clock,
                 leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
-                senders_of=lambda sender: frozenset({sender}),
+                senders_of=state.people.senders_of,
             )
-            wiring = replace(wiring, slots=precedence)
+            wiring = replace(wiring, slots=precedence, people=state.people)
             async with (
                 open_remembering(settings, around) as remembering,
                 open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,

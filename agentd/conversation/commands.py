@@ -29,6 +29,7 @@ COMMANDS = {
     "remember": "keep what stands behind it",
     "forget": "remove entries that /memory shows, by their numbers",
     "status": "show this conversation's size and the model",
+    "link": "make this account and another of yours one person; /link off takes it back",
     "help": "show this list",
 }
 

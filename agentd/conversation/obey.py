@@ -15,6 +15,7 @@ from agentd.conversation.commands import Room, help_text, start_text, status_tex
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
 from agentd.conversation.learning import Learner
+from agentd.conversation.linking import answer_link
 from agentd.conversation.memorising import obey_memory
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
@@ -74,12 +75,10 @@ async def _answer(command: Command, scene: Scene) -> str | RichText | None:
             return await obey_memory(command, scene.wiring, scene.session)
         case "status":
             return _status(scene)
-        case "help":
-            return help_text()
-        case "start":
-            return start_text()
+        case "link":
+            return await answer_link(command, scene.session.key, scene.wiring)
         case _:
-            return unknown_text(command.name)
+            return _explain(command.name)
 
 
 async def _stop(command: Command, scene: Scene) -> tuple[str, ...] | None:
@@ -136,6 +135,12 @@ async def _compact(command: Command, scene: Scene) -> str | None:
             return NOTHING_TO_UNDO if summary is None else UNDONE_TEXT
         case _:
             return f"/compact takes nothing behind it, or undo: I do not know “{command.args[:40]}”."
+
+
+def _explain(name: str) -> str:
+    """Say which commands there are."""
+    texts = {"help": help_text, "start": start_text}
+    return texts[name]() if name in texts else unknown_text(name)
 
 
 def _status(scene: Scene) -> str:

@@ -13,6 +13,7 @@ from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
+from agentd.service.people import People
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
@@ -63,3 +64,5 @@ class Wiring:
     summary_times: SummaryTimes = SummaryTimes()
     memory: Remembrance | None = None
     """None where nothing is remembered beyond the conversation."""
+    people: People | None = None
+    """None where nobody can be linked."""

@@ -71,6 +71,14 @@ MIGRATIONS = (
         PRIMARY KEY (day, person)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE link (sender TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE link_code (
+        code TEXT PRIMARY KEY, sender TEXT NOT NULL, account TEXT, chat TEXT, thread TEXT,
+        expires TEXT NOT NULL, used_by TEXT
+    ) WITHOUT ROWID;
+    CREATE TABLE failed_link (number INTEGER PRIMARY KEY, sender TEXT NOT NULL, at TEXT NOT NULL);
+    """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
 

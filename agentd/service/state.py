@@ -2,8 +2,8 @@
 
 Two kinds of things are kept. What can be done without costs little where it is lost: speed (`settled.py`, and when the
 last runs began, and had recovered), or what is learnt again (`token_factors.py`). What cannot is on disk when it is
-said to be, and a fault is raised: who may talk (`pairings.py`), which chats changed their id (`aliases.py`), and who
-spent how much (`usage.py`).
+said to be, and a fault is raised: who may talk (`pairings.py`), which senders are one person (`people.py`), which chats
+changed their id (`aliases.py`), and who spent how much (`usage.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import structlog
 from agentd.service.aliases import Aliases, ChatAliases, read_aliases
 from agentd.service.database import Database, NotOurs, connect, format_moment, open_memory, renew, transaction, unusable
 from agentd.service.pairings import Paired, Pairings, make_code, read_paired
+from agentd.service.people import Groups, People, read_groups
 from agentd.service.settled import SettledMarks
 from agentd.service.token_factors import TokenFactors, read_factors
 from agentd.service.usage import Usage, read_usage
@@ -42,6 +43,7 @@ class State:
     aliases: Aliases
     factors: TokenFactors
     usage: Usage
+    people: People
     fault: str | None
     """Why what has to be on disk is not; None where it is."""
 
@@ -59,6 +61,7 @@ class _Read:
     aliases: ChatAliases = field(default_factory=ChatAliases)
     factors: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     usage: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    groups: Groups = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def _build_state(opened: _Opened, thread: Executor, clock: Callable[[], datetime
         Aliases(kept, opened.read.aliases),
         TokenFactors(marked, opened.read.factors),
         Usage(kept, opened.read.usage),
+        People(kept, opened.read.groups, clock, make_code),
         opened.fault,
     )
 
@@ -127,7 +131,8 @@ def _open(path: Path, version: str, clock: Callable[[], datetime]) -> _Opened:
         memory = _begun_in_memory(version, clock)
         return _Opened(memory, memory, _Read(), str(fault))
     try:
-        read = _Read(read_paired(kept), read_aliases(kept), read_factors(kept), read_usage(kept, clock()))
+        usage = read_usage(kept, clock())
+        read = _Read(read_paired(kept), read_aliases(kept), read_factors(kept), usage, read_groups(kept))
     except sqlite3.Error as fault:
         _log_unusable(path, fault)
         return _Opened(kept, _begun_in_memory(version, clock), _Read(), str(fault))

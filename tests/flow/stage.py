@@ -92,7 +92,7 @@ class Stage:
         return [(message.role, message.content) for message in self.provider.requests[number].messages]
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(holds: Callable[[], object]) -> None:
     """Let the loop go on until a condition holds that nothing announces, for 10 s at most."""
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - what leaves memory cannot set an event
