@@ -38,6 +38,7 @@ from agentd.providers.precedence import Precedence
 from agentd.service.approving import Approving
 from agentd.service.control import Handler, open_control
 from agentd.service.figures import Figures, open_figures
+from agentd.service.memory_answering import MemoryAnswering
 from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.status import ModelStatus, Watch
@@ -270,12 +271,14 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
     answering = Answering(parts.remembering.queue)
+    memory = parts.remembering.memory
     return {
         "import": tending.take_in,
         "repair": tending.repair,
         "status": watch.tell,
         **approving.handlers,
         **answering.handlers,
+        **(MemoryAnswering(memory.store, memory.senders_of).handlers if memory else {}),
     }
 
 
