@@ -96,8 +96,8 @@ class RemoteEmbedder:
 
     async def _ask(self, texts: Sequence[str]) -> list[bytes]:
         body = msgspec.json.encode({"model": self._model, "input": [_plain(text) for text in texts]})
-        url = parse_url(self._base_url, "/embeddings")
         try:
+            url = parse_url(self._base_url, "/embeddings")
             async with (
                 asyncio.timeout(self._timeout_seconds),
                 self._client.stream("POST", url, content=body, headers=self._headers()) as response,
