@@ -54,7 +54,7 @@ PIN = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 lock:
 	@$(PIN) --extra local --group build -o requirements/run.txt
-	@$(PIN) --extra local --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(PIN) --extra local --extra embeddings --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 	@$(PIN) --all-extras -c requirements/dev.txt -o requirements/extras.txt
 
 clean:

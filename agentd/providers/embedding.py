@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -95,8 +96,8 @@ class RemoteEmbedder:
 
     async def _ask(self, texts: Sequence[str]) -> list[bytes]:
         body = msgspec.json.encode({"model": self._model, "input": [_plain(text) for text in texts]})
-        url = parse_url(self._base_url, "/embeddings")
         try:
+            url = parse_url(self._base_url, "/embeddings")
             async with (
                 asyncio.timeout(self._timeout_seconds),
                 self._client.stream("POST", url, content=body, headers=self._headers()) as response,
@@ -113,21 +114,21 @@ class RemoteEmbedder:
         body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
         fault = parse_fault(response.status_code, body, parse_retry_after(response.headers, datetime.now(UTC)))
         error = build_error(fault, self._server)
-        if isinstance(error, ProviderRefused):
-            return self._explain(fault, error)
-        return error
+        return self._explain(fault, error) if isinstance(error, ProviderRefused) else error
 
     def _explain(self, fault: Fault, error: ProviderRefused) -> ProviderError | TextRefused:
-        """Say a refusal without the server's own words where they may quote a text."""
+        """Say a refusal without the server's own words, since they may quote a text."""
         host, status = self._server.host, fault.status
         if status == 404:
             return ProviderRefused(
                 f"the model's server at {host} makes no vectors with {self._model}: set memory.embeddings_model to one "
                 'that it has, or memory.embeddings to "none"'
             )
-        if status in _ABOUT_TEXTS and "no credit" not in str(error):
+        if "no credit" in str(error):
+            return error
+        if status in _ABOUT_TEXTS:
             return TextRefused(f"{self._model} at {host} does not take a text (HTTP {status})")
-        return error
+        return build_error(replace(fault, message=""), self._server)
 
     def _parse(self, body: bytes, count: int) -> list[bytes]:
         """Return the vectors in the order of their texts."""

@@ -38,6 +38,7 @@ def find_contradictions(settings: Settings) -> Iterator[Contradiction]:
         yield from _reserve(key, model, settings)
         yield from _model(key, model)
     yield from _slack(settings)
+    yield from _embeddings(settings)
 
 
 def _not_finite(value: object, key: Key) -> Iterator[Key]:
@@ -100,3 +101,11 @@ def _slack(settings: Settings) -> Iterator[Contradiction]:
     bot, app = (*section, "bot_token"), (*section, "app_token")
     keys: tuple[Key, ...] = (app, bot) if slack.bot_token else (bot, app)
     yield Contradiction(keys, "missing; Slack needs both bot_token (xoxb-) and app_token (xapp-)")
+
+
+def _embeddings(settings: Settings) -> Iterator[Contradiction]:
+    kind = settings.provider.kind
+    if settings.memory.enabled and settings.memory.embeddings == "openai" and kind != "openai":
+        keys: tuple[Key, ...] = (("memory", "embeddings"), ("provider", "kind"))
+        hint = 'set provider.kind to "openai", or this to "minilm" or "none"'
+        yield Contradiction(keys, f'"openai" asks the server of [provider], whose kind is "{kind}": {hint}')

@@ -23,7 +23,7 @@ _VOCABULARY = Path("embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 
 
 class MiniLM:
-    """The model, loaded when it is made: 0.3 s, and 210 MB with its libraries. For one thread."""
+    """The model, loaded when it is made: 0.3 s, and 210 MB with its libraries. Several threads may ask it."""
 
     name = "all-MiniLM-L6-v2-int8"
     dimensions = 384

@@ -1,4 +1,4 @@
-"""Makes vectors on a thread of their own, so that nothing waits for them but who asked."""
+"""Makes vectors on threads of their own, so that nothing waits for them but who asked."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadedMiniLM", "load_minilm"]
 
+THREADS = 2
+"""One for a task with many texts, and one for a question meanwhile: behind a long text it would wait 0.1 s."""
+
 
 class ThreadedMiniLM:
-    """The model and its thread; texts that are asked for at once wait for each other, one text at a time."""
+    """The model and its threads; of each call one text at a time is under way."""
 
-    def __init__(self, model: MiniLM, thread: Executor) -> None:
-        """Work on that thread alone."""
+    def __init__(self, model: MiniLM, threads: Executor) -> None:
+        """Work on those threads alone."""
         self._model = model
-        self._thread = thread
+        self._threads = threads
 
     @property
     def name(self) -> str:
@@ -30,23 +33,23 @@ class ThreadedMiniLM:
         return self._model.name
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
-        """Return a vector for each text. A question that comes meanwhile waits for one text, not for all."""
+        """Return a vector for each text."""
         loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(self._thread, self._model.embed_one, text) for text in texts]
+        return [await loop.run_in_executor(self._threads, self._model.embed_one, text) for text in texts]
 
 
 @asynccontextmanager
 async def load_minilm() -> AsyncIterator[ThreadedMiniLM]:
-    """Load the model, 0.6 s on its thread; both are gone after the block, which ends with the text that is under way.
+    """Load the model, in 0.6 s; it and its threads are gone after the block, which ends with the texts under way.
 
     Raises EmbeddingsMissing.
     """
-    with ThreadPoolExecutor(1, "embeddings") as thread:
-        model = await asyncio.get_running_loop().run_in_executor(thread, _load)
+    with ThreadPoolExecutor(THREADS, "embeddings") as threads:
+        model = await asyncio.get_running_loop().run_in_executor(threads, _load)
         try:
-            yield ThreadedMiniLM(model, thread)
+            yield ThreadedMiniLM(model, threads)
         finally:
-            thread.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _load() -> MiniLM:

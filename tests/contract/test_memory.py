@@ -296,3 +296,16 @@ async def test_vectors_are_asked_for_once_and_dropped_with_their_entry(store: St
     assert [text for _, text in wanted] == ["Anna: one", "Anna: two"]
     assert await store.without_vector("model", 10) == ()
     assert len(await store.without_vector("another", 10)) == 1
+
+
+async def test_an_entry_has_the_vector_of_one_model_and_an_empty_one_is_not_asked_for_again(store: Store) -> None:
+    await store.learn(daily(said(0, "one")))
+    [(entry, _)] = await store.without_vector("old", 10)
+
+    await store.keep_vectors("old", [(entry, b"\0" * 8)])
+    old = await store.without_vector("new", 10)
+    await store.keep_vectors("new", [(entry, b"")])
+
+    assert [number for number, _ in old] == [entry]
+    assert await store.without_vector("new", 10) == ()
+    assert [number for number, _ in await store.without_vector("old", 10)] == [entry]

@@ -143,6 +143,7 @@ class ModelServer(ABC, Generic[A, C]):
         self._record = record
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._refuse_unknown_routes])
         app.router.add_post(self.root + self.path, self._handle)
+        self.add_routes(app)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
 
     async def __aenter__(self) -> ModelServer[A, C]:
@@ -160,6 +161,9 @@ class ModelServer(ABC, Generic[A, C]):
         """End what still hangs, and close every connection."""
         self.closing.set()
         await self._runner.cleanup()
+
+    def add_routes(self, app: web.Application) -> None:
+        """Take further routes."""
 
     @abstractmethod
     def read(self, data: bytes, headers: Mapping[str, str]) -> A | web.Response:

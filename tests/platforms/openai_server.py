@@ -25,6 +25,7 @@ if __name__ == "__main__":
 
 from tests.platforms.model_schemas import find_faults, is_name
 from tests.platforms.model_server import ModelCall, ModelServer, json_answer, reply, run_as_process
+from tests.platforms.openai_embeddings import Embeddings
 
 __all__ = ["Asked", "Behaviour", "Call", "ChatBody", "Message", "OpenAIServer", "failure", "reply"]
 
@@ -204,6 +205,11 @@ class OpenAIServer(ModelServer[Asked, Call]):
 
     root = "/v1"
     path = "/chat/completions"
+
+    def add_routes(self, app: web.Application) -> None:
+        """Make vectors, too."""
+        self.embeddings = Embeddings(failure)
+        app.router.add_post(f"{self.root}/embeddings", self.embeddings.handle)
 
     async def __aenter__(self) -> OpenAIServer:
         """Start to listen."""

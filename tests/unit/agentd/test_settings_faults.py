@@ -227,6 +227,11 @@ class TestNamedFaults:
 
 
 class TestContradictions:
+    def test_a_memory_that_is_switched_off_needs_no_embeddings(self, tmp_path: Path) -> None:
+        (tmp_path / "config.toml").write_text("[memory]\nenabled = false\nembeddings = 'openai'")
+
+        assert not load_settings(tmp_path / "config.toml", {}).memory.enabled
+
     @pytest.mark.parametrize(
         ("toml", "told"),
         [
@@ -254,6 +259,10 @@ class TestContradictions:
             ),
             ("[provider]\nbase_url = 'x/v1'", "provider.base_url: must start with http:// or https://"),
             ("[[provider.fallbacks]]\nkind = 'openai'\nmodel = 'm'", "provider.fallbacks[0].base_url: missing"),
+            (
+                "[memory]\nembeddings = 'openai'",
+                'memory.embeddings: "openai" asks the server of [provider], whose kind is "local": set provider.kind',
+            ),
             ("[provider.background]\nkind = 'openai'\nmodel = 'm'", "provider.background.base_url: missing"),
         ],
     )
