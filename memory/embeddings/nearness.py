@@ -10,7 +10,7 @@ import numpy as np
 from memory.model import Kind
 from memory.recall import SAME_OCCASION_SECONDS, Likeness
 
-__all__ = ["Nearness"]
+__all__ = ["Nearness", "Row"]
 
 NEIGHBOUR_SHARE = 0.4
 """What the vectors of the entries before and behind count beside an entry's own, within one occasion."""

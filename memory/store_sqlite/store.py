@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from memory.meaning import Meaning
 from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
 from memory.store_sqlite.database import Database
-from memory.store_sqlite.meaning import Meaning
+from memory.store_sqlite.meaning import likeness
 from memory.store_sqlite.schema import connect
 from memory.store_sqlite.visible import candidates, memories, rows_of, scopes_of
 
@@ -98,7 +99,8 @@ class SqliteMemory:
         scores = looking.find_words(connection, scopes, question)
         if self._meaning is None or asked is None:
             return candidates(connection, rows, fuse(scores))
-        return candidates(connection, rows, fuse(scores, self._meaning.likeness(connection, scopes, asked, scores)))
+        near = likeness(connection, self._meaning, scopes, asked, scores)
+        return candidates(connection, rows, fuse(scores, near))
 
 
 @asynccontextmanager
