@@ -7,7 +7,7 @@ from typing import Protocol
 
 from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
 
-__all__ = ["Embedder", "MemoryLooking", "MemoryRights", "MemoryVectors", "MemoryWriting"]
+__all__ = ["Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
 
 
 class MemoryWriting(Protocol):
@@ -68,6 +68,10 @@ class MemoryVectors(Protocol):
     async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
         """Keep them; one whose entry is gone meanwhile is dropped."""
         ...
+
+
+class MemoryStore(MemoryWriting, MemoryLooking, MemoryRights, MemoryVectors, Protocol):
+    """All of them: what is opened, and handed on in parts."""
 
 
 class Embedder(Protocol):

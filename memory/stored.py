@@ -24,8 +24,8 @@ def moment(milliseconds: int) -> datetime:
 
 
 def storable(text: str) -> str:
-    """Return a text as a database takes it: one from outside may hold what is no character."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return a text as a database takes it: one from outside may hold halves of characters, and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def storable_exchange(exchange: Exchange) -> Exchange:
