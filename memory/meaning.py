@@ -12,7 +12,7 @@ from memory.ports import Embedder
 if TYPE_CHECKING:
     from memory.embeddings.nearness import Nearness, Row
 
-__all__ = ["KEPT_SCOPES", "MOST_VECTORS", "Meaning", "State"]
+__all__ = ["KEPT_SCOPES", "MOST_VECTORS", "Meaning", "State", "compare_all"]
 
 QUESTION_SECONDS = 0.5
 """How long the vector of a question is waited for; without it the words decide alone."""
@@ -57,13 +57,16 @@ class Meaning:
         self._kept.move_to_end(scopes)
         return known[1]
 
-    def keep(self, scopes: tuple[int, ...], state: State, newest_first: Sequence[Row]) -> Nearness:
-        """Take in what was read of these scopes, and let go of those who asked longest ago."""
-        from memory.embeddings.nearness import Nearness
-
-        nearness = Nearness(newest_first[::-1])
+    def keep(self, scopes: tuple[int, ...], state: State, nearness: Nearness) -> None:
+        """Keep what was read of these scopes, and let go of those who asked longest ago."""
         self._kept[scopes] = state, nearness
         self._kept.move_to_end(scopes)
         while len(self._kept) > KEPT_SCOPES:
             self._kept.popitem(last=False)
-        return nearness
+
+
+def compare_all(newest_first: Sequence[Row]) -> Nearness:
+    """Return rows so that a question can be compared with them; loads numpy, which is an extra."""
+    from memory.embeddings.nearness import Nearness
+
+    return Nearness(newest_first[::-1])

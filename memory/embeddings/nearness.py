@@ -26,7 +26,8 @@ class Nearness:
         """Take them in, each joined with its neighbours."""
         self._places = {row[0]: place for place, row in enumerate(rows)}
         self._ids = [row[0] for row in rows]
-        own = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").reshape(len(rows), -1)
+        numbers = len(rows[0][4]) // 4 if rows else 0
+        own = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").reshape(len(rows), numbers)
         joined = own.copy()
         if len(rows) > 1:
             near = np.array([_are_near(a, b) for a, b in pairwise(rows)], dtype=np.float32)[:, None]

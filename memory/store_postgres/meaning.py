@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, LiteralString
 
-from memory.meaning import MOST_VECTORS, Meaning
+from memory.meaning import MOST_VECTORS, Meaning, compare_all
 from memory.recall import CANDIDATES, Likeness
 from memory.store_postgres.server import Connection
 
@@ -46,4 +46,6 @@ async def _nearness(connection: Connection, meaning: Meaning, scopes: tuple[int,
         return kept
     async with connection.cursor(binary=True) as cursor:
         rows = await (await cursor.execute(_VECTORS, given)).fetchall()
-    return await asyncio.to_thread(meaning.keep, scopes, (count, newest), rows)
+    nearness = await asyncio.to_thread(compare_all, rows)
+    meaning.keep(scopes, (count, newest), nearness)
+    return nearness

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from memory.meaning import MOST_VECTORS, Meaning
+from memory.meaning import MOST_VECTORS, Meaning, compare_all
 from memory.recall import CANDIDATES, Likeness
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def _nearness(connection: sqlite3.Connection, meaning: Meaning, scopes: tuple[in
     if kept is not None:
         return kept
     rows = connection.execute(f"{_VECTORS} {_OF_SCOPES} ORDER BY entry.id DESC LIMIT {MOST_VECTORS}", given)
-    return meaning.keep(scopes, state, rows.fetchall())
+    nearness = compare_all(rows.fetchall())
+    meaning.keep(scopes, state, nearness)
+    return nearness
 
 
 _VECTORS = "SELECT entry.id, entry.session, entry.kind, entry.happened, vector.floats"
