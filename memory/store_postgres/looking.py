@@ -48,7 +48,7 @@ _SCORED: Final[LiteralString] = """
         SELECT term, greatest(ln((entries - count(*) + 0.5) / (count(*) + 0.5)), 1e-6) AS rare
         FROM hits CROSS JOIN whole GROUP BY term, entries
     )
-    SELECT entry, sum(rare * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * hits.size / whole.size))) AS score
+    SELECT entry, sum(rare * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * (hits.size / whole.size)))) AS score
     FROM hits JOIN rarity USING (term) CROSS JOIN whole GROUP BY entry ORDER BY score DESC, entry LIMIT %(most)s
 """
 """BM25 with k1 = 1.2 and b = 0.75; what stands in more than half of the entries counts next to nothing."""

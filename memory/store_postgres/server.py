@@ -60,8 +60,9 @@ class Server:
         self._idle: list[Connection] = []
 
     @asynccontextmanager
-    async def connection(self, seconds: float = CALL_SECONDS) -> AsyncIterator[Connection]:
+    async def connection(self, seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection on which each statement is a transaction of its own. Raises MemoryUnusable."""
+        seconds = CALL_SECONDS if seconds is None else seconds
         try:
             async with asyncio.timeout(seconds), self._free:
                 connection = await self._taken()
@@ -147,7 +148,10 @@ async def _prepare(server: Server) -> None:
 
 
 def _may_pass(fault: BaseException | None) -> bool:
-    """Tell whether a server that is starting or restarting says such a thing."""
+    """Tell whether a server that is starting or restarting says such a thing.
+
+    Where no connection comes about the driver tells no state, so that who is not let in is found out late, too.
+    """
     state = fault.sqlstate if isinstance(fault, psycopg.OperationalError) else "refused"
     return state is None or state.startswith(("08", "57"))
 
@@ -156,5 +160,5 @@ def _unusable(fault: psycopg.Error) -> MemoryUnusable:
     """Return the fault as its first line tells it: the others may hold what people wrote."""
     line = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
     if isinstance(fault, psycopg.OperationalError) and fault.sqlstate is None:
-        return MemoryUnusable(f"storage.url: the server cannot be reached ({line}): start it, or change the address")
+        return MemoryUnusable(f"storage.url: no connection to the server ({line}): start it, or change the address")
     return MemoryUnusable(f"storage.url: the server refuses what memory asks of it ({line})")
