@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, LiteralString
 
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import Diagnostic, LockNotAvailable
 
 from memory.model import Erased, Who
 from memory.store_postgres.indexing import index_entry, neighbours_of
@@ -75,30 +76,31 @@ async def _remove(connection: Connection, entries: Sequence[int]) -> None:
 
 
 async def _rewrite(connection: Connection) -> list[str]:
-    """Have each table written anew without what was deleted; say of which the server did not do it.
+    """Have each table written anew without what was deleted; say of which the server did not, or not wholly.
 
     A plain VACUUM would leave the bytes where they are until they are written over, and the words in the index.
     """
-    before = await _files(connection)
+    kept: list[int] = []
+    connection.add_notice_handler(lambda told: kept.extend(_rows_kept(told)))
+    left = []
     try:
         await connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
         for table in TABLES:
+            kept.clear()
             with suppress(LockNotAvailable):
-                await connection.execute(f"VACUUM (FULL) {table}")
-        after = await _files(connection)
+                await connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
+            if kept != [0]:
+                left.append(f"PostgreSQL: {table}, in use elsewhere or not ours: have it vacuumed with FULL later")
     finally:
-        await connection.close()  # it has a setting that calls should not have
-    return [
-        f"PostgreSQL: free pages of {table} (in use elsewhere, or not ours): have it vacuumed with FULL"
-        for table, file in before.items()
-        if after[table] == file
-    ]
+        await connection.close()  # it has settings that calls should not have
+    return left
 
 
-async def _files(connection: Connection) -> Mapping[str, int]:
-    """Return which file each table is in: a table that was written anew is in another."""
-    query = "SELECT name, pg_relation_filenode(name::regclass) FROM unnest(%s::text[]) AS name"
-    return {name: number async for name, number in await connection.execute(query, [list(TABLES)])}
+def _rows_kept(told: Diagnostic) -> Iterator[int]:
+    """Return how many deleted rows somebody else still sees, as VACUUM tells it once for a table that it wrote anew."""
+    number = re.search(r"\d+", told.message_detail or "") if told.severity_nonlocalized == "INFO" else None
+    if number is not None:
+        yield int(number.group())
 
 
 async def _rows_left(connection: Connection, values: Values, gone: Sequence[int]) -> list[str]:

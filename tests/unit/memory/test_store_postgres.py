@@ -51,8 +51,19 @@ async def test_what_was_erased_is_in_no_byte_of_the_databases_files(postgres: Po
     assert len(found) == 40
 
 
-async def test_an_erasure_tells_which_table_could_not_be_written_anew(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("level", "query", "tables"),
+    [
+        ("READ COMMITTED", "SELECT * FROM agentd_memory_entry", {"agentd_memory_entry"}),
+        (
+            "REPEATABLE READ",
+            "SELECT 1",
+            {"agentd_memory_entry", "agentd_memory_scope", "agentd_memory_watermark", "agentd_memory_words"},
+        ),
+    ],
+)
+async def test_an_erasure_tells_what_somebody_elses_transaction_still_holds(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, level: str, query: str, tables: set[str]
 ) -> None:
     monkeypatch.setattr(removing, "LOCK_SECONDS", 0.05)
     url = postgres.new_database()
@@ -61,15 +72,18 @@ async def test_an_erasure_tells_which_table_could_not_be_written_anew(
         await psycopg.AsyncConnection.connect(url.get_secret_value()) as backup,
     ):
         await store.learn(daily(said(0, "the zeppelin landed at noon")))
-        await backup.execute("SELECT * FROM agentd_memory_entry")
+        await backup.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
+        await backup.execute(query.encode())
         erased = await store.erase(frozenset({ANNA}))
+        there = bytes_of(url)
         await backup.rollback()
         again = await store.erase(frozenset({ANNA}))
+        left = bytes_of(url)
 
-    assert erased.entries == 1
-    assert len(erased.remaining) == 1
-    assert "free pages of agentd_memory_entry" in erased.remaining[0]
+    assert {told.split(",")[0].removeprefix("PostgreSQL: ") for told in erased.remaining} == tables
     assert again.remaining == ()
+    assert b"zeppelin" in there
+    assert b"zeppelin" not in left
 
 
 async def test_what_was_forgotten_is_in_no_row_nor_in_its_neighbours_index(postgres: PostgresServer) -> None:
