@@ -20,8 +20,9 @@ from pathlib import Path
 
 from memory.model import Reserve, Who
 from memory.recall import Told, index
-from memory.store_sqlite.schema import connect, stamp, transaction
+from memory.store_sqlite.schema import connect, transaction
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
+from memory.stored import stamp
 from memory.text.words import STOP_WORDS
 
 ENTRIES = 100_000

@@ -10,7 +10,7 @@ import numpy as np
 from memory.model import Kind
 from memory.recall import SAME_OCCASION_SECONDS, Likeness
 
-__all__ = ["Nearness"]
+__all__ = ["Nearness", "Row"]
 
 NEIGHBOUR_SHARE = 0.4
 """What the vectors of the entries before and behind count beside an entry's own, within one occasion."""
@@ -22,9 +22,9 @@ Row = tuple[int, str, str, int, bytes]
 class Nearness:
     """Vectors that are compared together, in the order of their entries."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        """Take them in, each joined with its neighbours."""
-        self.count = len(rows)
+    def __init__(self, rows: Sequence[Row], size: int) -> None:
+        """Take them in, each joined with its neighbours; their vectors have `size` bytes."""
+        self.count, self.size = len(rows), size
         self._places = {row[0]: place for place, row in enumerate(rows)}
         self._ids = [row[0] for row in rows]
         if not rows:

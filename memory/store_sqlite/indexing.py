@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from memory.model import Kind
 from memory.recall import NEIGHBOURS, SAME_OCCASION_SECONDS, Told, index
-from memory.store_sqlite.schema import moment
+from memory.stored import moment
 
 __all__ = ["drop_words", "index_entry", "neighbours_of", "purge_words"]
 

@@ -12,12 +12,11 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from memory.errors import MemoryTooNew, MemoryUnusable
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "moment", "stamp", "storable", "transaction"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "transaction"]
 
 APPLICATION_ID = 0x61676D65
 """Marks a database as ours ("agme")."""
@@ -71,9 +70,6 @@ MIGRATIONS: tuple[str, ...] = (
 BUSY_SECONDS = 2
 """How long somebody else who has the database open, such as a backup, is waited for."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a database file, made (0600) if missing; without a path, one that ends with the process.
@@ -108,21 +104,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.rollback()
-
-
-def stamp(time: datetime) -> int:
-    """Return a time as the database has it: milliseconds since 1970."""
-    return (time - _EPOCH) // _MILLISECOND
-
-
-def moment(milliseconds: int) -> datetime:
-    """Return the time that the database has."""
-    return _EPOCH + milliseconds * _MILLISECOND
-
-
-def storable(text: str) -> str:
-    """Return a text as SQLite takes it: one from outside may hold what is no character."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _claim(path: Path) -> None:

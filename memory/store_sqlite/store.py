@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
 from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
 from memory.store_sqlite.database import Database
-from memory.store_sqlite.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
+from memory.store_sqlite.meaning import likeness, renew
 from memory.store_sqlite.schema import connect
 from memory.store_sqlite.visible import candidates, memories, people, rows_of, scopes_of
 
@@ -86,7 +87,7 @@ class SqliteMemory:
         path = self._database.path
         erased = await self._database.run(lambda connection: removing.erase(connection, path, senders))
         if self._meaning is not None:
-            await self._database.run(self._meaning.forget)
+            self._meaning.forget()
         return erased
 
     async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:
@@ -96,14 +97,15 @@ class SqliteMemory:
         """
         missing = await self._database.run(lambda connection: looking.without_vector(connection, model, most))
         if not missing and self._meaning is not None:
-            await self._database.run(self._meaning.renew)
+            meaning = self._meaning
+            await self._database.run(lambda connection: renew(connection, meaning))
         return missing
 
     async def keep_vectors(self, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
         """Keep vectors of entries that are still there."""
         await self._database.run(lambda connection: writing.keep_vectors(connection, model, vectors))
         if self._meaning is not None:
-            self._meaning.changed()
+            self._meaning.additions += 1
 
     async def _ranked(self, who: Who, question: str, wait_seconds: float) -> list[Candidate]:
         asked = await self._meaning.vector_of(question, wait_seconds) if self._meaning else None
@@ -117,7 +119,8 @@ class SqliteMemory:
         scores = looking.find_words(connection, scopes, question)
         if self._meaning is None or asked is None:
             return candidates(connection, rows, fuse(scores))
-        return candidates(connection, rows, fuse(scores, self._meaning.likeness(connection, scopes, asked, scores)))
+        near = likeness(connection, self._meaning, scopes, asked, scores)
+        return candidates(connection, rows, fuse(scores, near))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from memory.model import Evidence, Kind, Memory, Who
 from memory.recall import Candidate
-from memory.store_sqlite.schema import moment, storable
+from memory.stored import moment, storable
 
 __all__ = ["VISIBLE", "Rows", "candidates", "memories", "people", "rows_of", "scopes_of"]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from memory.comparing import Known
 from memory.learning import MOST_EVIDENCE, Step, plan
-from memory.model import Change, Daily, Deed, Evidence, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
 from memory.store_sqlite.indexing import drop_words, index_entry, neighbours_of
-from memory.store_sqlite.schema import stamp, storable, transaction
+from memory.store_sqlite.schema import transaction
+from memory.stored import stamp, storable, storable_exchange, storable_fact
 
 __all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
 
 def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Learnt:
     """Write it, unless the range was learnt before. Raises sqlite3.Error."""
-    exchange = _storable(learned.exchange)
+    exchange = storable_exchange(learned.exchange)
     with transaction(connection):
         if learned.is_range and _is_done(connection, exchange):
             return Learnt(False)
@@ -34,7 +34,7 @@ def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Le
 
 def knows(connection: sqlite3.Connection, exchange: Exchange) -> bool:
     """Tell whether a part of the range was learnt before."""
-    return _is_done(connection, _storable(exchange))
+    return _is_done(connection, storable_exchange(exchange))
 
 
 def watermark(connection: sqlite3.Connection, session: str, began: str) -> int | None:
@@ -52,16 +52,6 @@ def keep_vectors(connection: sqlite3.Connection, model: str, vectors: Sequence[t
             "INSERT OR REPLACE INTO vector (entry, model, floats) SELECT id, ?, ? FROM entry WHERE id = ?",
             [(model, floats, entry) for entry, floats in vectors],
         )
-
-
-def _storable(exchange: Exchange) -> Exchange:
-    return replace(
-        exchange,
-        session=storable(exchange.session),
-        person=storable(exchange.person),
-        name=storable(exchange.name),
-        said=tuple(replace(words, text=storable(words.text)) for words in exchange.said),
-    )
 
 
 def _is_done(connection: sqlite3.Connection, exchange: Exchange) -> bool:
@@ -107,7 +97,7 @@ def _keep_facts(
 ) -> tuple[Change, ...]:
     """Do what the comparison says, fact by fact; each is compared with those before it, too."""
     changes = []
-    given = [_storable_fact(fact) for fact in facts]
+    given = [storable_fact(fact) for fact in facts]
     known = _known(connection, scope) if given else []
     for fact in given:
         for step in plan(exchange, [fact], known):
@@ -117,11 +107,6 @@ def _keep_facts(
             if entry is not None and step.deed is not Deed.KNOWN:
                 known.append(Known(entry, step.fact.text, step.fact.about))
     return tuple(changes)
-
-
-def _storable_fact(fact: Fact) -> Fact:
-    evidence = tuple(Evidence(storable(given.session), given.seq, storable(given.quote)) for given in fact.evidence)
-    return replace(fact, text=storable(fact.text), about=storable(fact.about), evidence=evidence)
 
 
 def _known(connection: sqlite3.Connection, scope: int) -> list[Known]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from memory.text.lemmas import LEMMAS
 from memory.text.stemming import stem
 
-__all__ = ["STOP_WORDS", "count_subjects", "index_text", "query_terms", "stems"]
+__all__ = ["STOP_WORDS", "count_subjects", "index_text", "indexed_terms", "query_terms", "stems"]
 
 MOST_TERMS = 64
 """So many words of a question are looked up; a pasted page asks for no more."""
@@ -53,6 +53,13 @@ def query_terms(text: str) -> list[tuple[str, ...]]:
     """Return what a question asks for, each once: a word's stem, or two characters of CJK that stand side by side."""
     terms = (term for run in _runs(text) for term in _terms(run))
     return list(dict.fromkeys(terms))[:MOST_TERMS]
+
+
+def indexed_terms(text: str) -> list[tuple[str, ...]]:
+    """Return each occurrence of whatever `query_terms` may ask for in a text that `index_text` made."""
+    words = text.split()
+    pairs = ((a, b) for a, b in pairwise(words) if _IS_CJK.match(a) and _IS_CJK.match(b))
+    return [*((word,) for word in words), *pairs]
 
 
 def count_subjects(text: str) -> int:

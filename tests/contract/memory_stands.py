@@ -6,33 +6,81 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+
+import pytest
+from pydantic import SecretStr
 
 from memory.model import Daily, Evidence, Exchange, Fact, Learned, Who, Words
-from memory.ports import MemoryLooking, MemoryRights, MemoryVectors, MemoryWriting
+from memory.opening import open_memory
+from memory.ports import MemoryStore, MemoryWriting
 from memory.store_memory import InMemoryMemory
-from memory.store_sqlite.store import open_sqlite_memory
+from tests.contract.task_stands import postgres
+from tests.platforms.postgres_server import PostgresServer
+
+__all__ = [
+    "ANNA",
+    "BOB",
+    "NOW",
+    "Opening",
+    "daily",
+    "facts",
+    "in_memory",
+    "in_postgres",
+    "in_sqlite",
+    "learn_facts",
+    "opening",
+    "postgres",
+    "said",
+    "store",
+    "who",
+]
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANNA, BOB = "telegram:1", "telegram:2"
 
 
-class Store(MemoryWriting, MemoryLooking, MemoryRights, MemoryVectors, Protocol):
-    """All ports at once."""
+Opening = Callable[[Path], AbstractAsyncContextManager[MemoryStore]]
+"""Opens a memory that is empty, or what was kept in the folder before."""
 
 
 @asynccontextmanager
-async def in_sqlite(folder: Path) -> AsyncIterator[Store]:
-    async with open_sqlite_memory(folder / "memory.db", lambda: NOW) as memory:
+async def in_sqlite(folder: Path) -> AsyncIterator[MemoryStore]:
+    async with open_memory(folder / "memory.db", lambda: NOW) as memory:
         yield memory
 
 
 @asynccontextmanager
-async def in_memory(folder: Path) -> AsyncIterator[Store]:
+async def in_memory(folder: Path) -> AsyncIterator[MemoryStore]:
     yield InMemoryMemory(lambda: NOW)
 
 
-STANDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Store]]] = {"sqlite": in_sqlite, "memory": in_memory}
+def in_postgres(server: PostgresServer) -> Opening:
+    """One database of the server's for each folder."""
+    urls: dict[Path, SecretStr] = {}
+
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[MemoryStore]:
+        if folder not in urls:
+            urls[folder] = server.new_database()
+        async with open_memory(urls[folder], lambda: NOW) as memory:
+            yield memory
+
+    return opened
+
+
+@pytest.fixture(params=["sqlite", "postgres", "memory"])
+def opening(request: pytest.FixtureRequest) -> Opening:
+    """Return how to open each memory in turn."""
+    if request.param == "postgres":
+        return in_postgres(request.getfixturevalue("postgres"))
+    return in_sqlite if request.param == "sqlite" else in_memory
+
+
+@pytest.fixture
+async def store(opening: Opening, tmp_path: Path) -> AsyncIterator[MemoryStore]:
+    """Return each memory in turn, empty."""
+    async with opening(tmp_path) as opened:
+        yield opened
 
 
 def who(*senders: str, direct: bool = True) -> Who:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from memory.model import Daily, Deed, Evidence, Fact, Kind, Learned, Reserve, Words
-from tests.contract.memory_stands import ANNA, NOW, STANDS, Store, daily, facts, learn_facts, said, who
+from memory.ports import MemoryStore
+from tests.contract.memory_stands import ANNA, NOW, daily, facts, learn_facts, opening, postgres, said, store, who
+
+__all__ = ["opening", "postgres", "store"]
 
 
-@pytest.fixture(params=STANDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with STANDS[request.param](tmp_path) as opened:
-        yield opened
-
-
-async def test_what_was_learnt_is_listed_newest_first_and_recalled(store: Store) -> None:
+async def test_what_was_learnt_is_listed_newest_first_and_recalled(store: MemoryStore) -> None:
     await store.learn(daily(said(0, "Anna bought a red bicycle in Lisbon")))
     await store.learn(daily(said(1, "Anna baked bread with her sister")))
 
@@ -33,7 +28,7 @@ async def test_what_was_learnt_is_listed_newest_first_and_recalled(store: Store)
     assert recalled[0].happened == NOW
 
 
-async def test_a_list_goes_on_where_its_page_ended(store: Store) -> None:
+async def test_a_list_goes_on_where_its_page_ended(store: MemoryStore) -> None:
     for seq in range(5):
         await store.learn(daily(said(seq, f"number {seq}")))
 
@@ -43,7 +38,7 @@ async def test_a_list_goes_on_where_its_page_ended(store: Store) -> None:
     assert [entry.text for entry in (*first, *second)] == ["number 4", "number 3", "number 2", "number 1"]
 
 
-async def test_learning_a_range_twice_has_the_effect_of_once(store: Store) -> None:
+async def test_learning_a_range_twice_has_the_effect_of_once(store: MemoryStore) -> None:
     learned = Learned(
         said(3, "I moved to Lisbon"),
         Daily("Anna moved", NOW),
@@ -60,7 +55,7 @@ async def test_learning_a_range_twice_has_the_effect_of_once(store: Store) -> No
     assert await store.knows(learned.exchange)
 
 
-async def test_a_range_of_which_a_part_was_learnt_has_no_effect(store: Store) -> None:
+async def test_a_range_of_which_a_part_was_learnt_has_no_effect(store: MemoryStore) -> None:
     await store.learn(daily(said(4, "the first part")))
 
     both = replace(said(6, "both parts"), first=3)
@@ -71,7 +66,7 @@ async def test_a_range_of_which_a_part_was_learnt_has_no_effect(store: Store) ->
     assert len(await store.listed(who(ANNA), None, 10)) == 1
 
 
-async def test_what_somebody_asks_to_keep_leaves_the_turns_before_it_to_be_learnt_from(store: Store) -> None:
+async def test_what_somebody_asks_to_keep_leaves_the_turns_before_it_to_be_learnt_from(store: MemoryStore) -> None:
     kept = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), is_range=False))
     again = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), is_range=False))
     before = await store.learn(daily(said(2, "We talked about trains")))
@@ -82,7 +77,7 @@ async def test_what_somebody_asks_to_keep_leaves_the_turns_before_it_to_be_learn
     assert await store.watermark(ANNA, "") == 2
 
 
-async def test_an_earlier_range_that_was_given_up_can_still_be_learnt_from(store: Store) -> None:
+async def test_an_earlier_range_that_was_given_up_can_still_be_learnt_from(store: MemoryStore) -> None:
     await store.learn(daily(said(6, "the later one")))
 
     earlier = await store.learn(daily(said(4, "the earlier one")))
@@ -92,7 +87,7 @@ async def test_an_earlier_range_that_was_given_up_can_still_be_learnt_from(store
     assert await store.watermark(ANNA, "") == 6
 
 
-async def test_a_session_that_was_begun_anew_has_other_messages_under_the_same_numbers(store: Store) -> None:
+async def test_a_session_that_was_begun_anew_has_other_messages_under_the_same_numbers(store: MemoryStore) -> None:
     await store.learn(daily(said(4, "of the first file")))
 
     other = daily(replace(said(4, "of the second file"), began="2026-02-02"))
@@ -102,7 +97,7 @@ async def test_a_session_that_was_begun_anew_has_other_messages_under_the_same_n
     assert await store.watermark(ANNA, "2026-02-02") == 4
 
 
-async def test_people_of_one_session_are_learnt_from_each_by_themselves(store: Store) -> None:
+async def test_people_of_one_session_are_learnt_from_each_by_themselves(store: MemoryStore) -> None:
     await store.learn(daily(said(5, "from Anna", session="room", direct=False)))
 
     other = await store.learn(daily(said(5, "from Bob", "telegram:2", session="room", direct=False)))
@@ -111,7 +106,7 @@ async def test_people_of_one_session_are_learnt_from_each_by_themselves(store: S
     assert await store.watermark("room", "") == 5
 
 
-async def test_four_wordings_of_a_fact_are_one_fact_with_the_evidence_of_all(store: Store) -> None:
+async def test_four_wordings_of_a_fact_are_one_fact_with_the_evidence_of_all(store: MemoryStore) -> None:
     await learn_facts(
         store,
         [
@@ -128,7 +123,7 @@ async def test_four_wordings_of_a_fact_are_one_fact_with_the_evidence_of_all(sto
     assert [given.seq for given in fact.evidence] == [0, 1, 2, 3]
 
 
-async def test_a_fact_that_says_more_takes_the_place_of_the_shorter_one(store: Store) -> None:
+async def test_a_fact_that_says_more_takes_the_place_of_the_shorter_one(store: MemoryStore) -> None:
     await store.learn(facts(said(0, "my allergy to peanuts"), "Allergic to peanuts"))
 
     learnt = await store.learn(facts(said(1, "allergic to peanuts, and eggs now"), "Allergic to peanuts and eggs"))
@@ -149,7 +144,7 @@ async def test_a_fact_that_says_more_takes_the_place_of_the_shorter_one(store: S
     ],
 )
 async def test_a_fact_that_contradicts_takes_the_place_of_the_old_one_which_stays_marked(
-    store: Store, old: str, new: str
+    store: MemoryStore, old: str, new: str
 ) -> None:
     await learn_facts(store, [old, new])
 
@@ -160,7 +155,7 @@ async def test_a_fact_that_contradicts_takes_the_place_of_the_old_one_which_stay
     assert [entry.text for entry in found] == [new]
 
 
-async def test_of_what_only_one_can_be_true_the_new_one_holds(store: Store) -> None:
+async def test_of_what_only_one_can_be_true_the_new_one_holds(store: MemoryStore) -> None:
     await store.learn(facts(said(0, "I live in Berlin"), "Lives in Berlin", about="home"))
 
     learnt = await store.learn(facts(said(1, "I moved to Munich"), "Moved to Munich", about="Home"))
@@ -169,13 +164,13 @@ async def test_of_what_only_one_can_be_true_the_new_one_holds(store: Store) -> N
     assert [entry.text for entry in await store.recall(who(ANNA), "Berlin Munich", Reserve())] == ["Moved to Munich"]
 
 
-async def test_facts_of_one_exchange_are_compared_with_each_other(store: Store) -> None:
+async def test_facts_of_one_exchange_are_compared_with_each_other(store: MemoryStore) -> None:
     learnt = await store.learn(facts(said(0, "my dog Rex"), "Has a dog", "Owns a dog", "Has a dog named Rex"))
 
     assert [change.deed for change in learnt.changes] == [Deed.ADDED, Deed.KNOWN, Deed.REFINED]
 
 
-async def test_a_fact_that_the_person_never_said_is_not_kept(store: Store) -> None:
+async def test_a_fact_that_the_person_never_said_is_not_kept(store: MemoryStore) -> None:
     exchange = replace(said(1, "What should I eat tonight?"), answered="You love sushi, as you told me.")
     for quote, seq, session in [
         ("You love sushi", 1, ANNA),
@@ -190,7 +185,7 @@ async def test_a_fact_that_the_person_never_said_is_not_kept(store: Store) -> No
     assert await store.listed(who(ANNA), None, 10) == ()
 
 
-async def test_why_shows_the_words_that_a_fact_stands_on(store: Store) -> None:
+async def test_why_shows_the_words_that_a_fact_stands_on(store: MemoryStore) -> None:
     words = (Words(1, NOW, "so, I am   a nurse\nin Porto"), Words(2, NOW, "and tired"))
     exchange = replace(said(2, ""), first=1, said=words)
     fact = Fact("Works as a nurse in Porto", (Evidence(ANNA, 1, "a Nurse in Porto"), Evidence(ANNA, 2, "not said")))
@@ -204,7 +199,9 @@ async def test_why_shows_the_words_that_a_fact_stands_on(store: Store) -> None:
     assert (memory.session, memory.first, memory.last) == (ANNA, 1, 2)
 
 
-async def test_what_was_forgotten_is_nowhere_and_learning_the_range_again_does_not_bring_it_back(store: Store) -> None:
+async def test_what_was_forgotten_is_nowhere_and_learning_the_range_again_does_not_bring_it_back(
+    store: MemoryStore,
+) -> None:
     learned = facts(said(0, "I was fired from Initech"), "Was fired from Initech")
     [change] = (await store.learn(learned)).changes
     assert change.entry is not None
@@ -218,7 +215,7 @@ async def test_what_was_forgotten_is_nowhere_and_learning_the_range_again_does_n
     assert await store.export(frozenset({ANNA})) == ()
 
 
-async def test_when_the_newer_fact_is_forgotten_the_old_one_stays_superseded(store: Store) -> None:
+async def test_when_the_newer_fact_is_forgotten_the_old_one_stays_superseded(store: MemoryStore) -> None:
     await learn_facts(store, ["Has two cats", "Has three cats"])
     newest, _ = await store.listed(who(ANNA), None, 10)
 
@@ -229,7 +226,7 @@ async def test_when_the_newer_fact_is_forgotten_the_old_one_stays_superseded(sto
     assert await store.recall(who(ANNA), "cats", Reserve()) == ()
 
 
-async def test_recall_keeps_to_its_limits_and_cuts_no_character(store: Store) -> None:
+async def test_recall_keeps_to_its_limits_and_cuts_no_character(store: MemoryStore) -> None:
     for seq in range(8):
         await store.learn(daily(said(seq, f"😀 trip {seq} " + "mountain lake 山 " * 200)))
 
@@ -241,14 +238,14 @@ async def test_recall_keeps_to_its_limits_and_cuts_no_character(store: Store) ->
     assert all(entry.text.encode().decode() == entry.text and entry.text.endswith("…") for entry in few)
 
 
-async def test_text_that_is_no_character_is_taken_in(store: Store) -> None:
+async def test_text_that_is_no_character_is_taken_in(store: MemoryStore) -> None:
     await store.learn(daily(said(0, "half a surrogate \ud800 in the garden")))
 
     assert len(await store.recall(who(ANNA), "garden \ud800", Reserve())) == 1
 
 
 @pytest.mark.parametrize("question", ['"', "a AND", "NOT", "body:x OR *", "(", "^x", "", "💥", "NEAR(a b)", "' --"])
-async def test_no_question_is_taken_for_an_operator(store: Store, question: str) -> None:
+async def test_no_question_is_taken_for_an_operator(store: MemoryStore, question: str) -> None:
     await store.learn(daily(said(0, "quiet words")))
 
     assert await store.recall(who(ANNA), question, Reserve()) == ()
@@ -264,28 +261,28 @@ async def test_no_question_is_taken_for_an_operator(store: Store, question: str)
         ("The ＦＵＬＬ width", "full"),
     ],
 )
-async def test_words_are_found_in_every_script(store: Store, text: str, question: str) -> None:
+async def test_words_are_found_in_every_script(store: MemoryStore, text: str, question: str) -> None:
     await store.learn(daily(said(0, "Something else altogether")))
     await store.learn(daily(said(1, text)))
 
     assert (await store.recall(who(ANNA), question, Reserve()))[0].text == text
 
 
-async def test_a_date_is_found_by_its_words(store: Store) -> None:
+async def test_a_date_is_found_by_its_words(store: MemoryStore) -> None:
     await store.learn(daily(said(0, "went to the dentist", days=20)))
     await store.learn(daily(said(1, "went to the dentist again")))
 
     assert (await store.recall(who(ANNA), "what was in February 2026?", Reserve()))[0].text == "went to the dentist"
 
 
-async def test_a_page_is_recalled_once_however_often_it_was_said(store: Store) -> None:
+async def test_a_page_is_recalled_once_however_often_it_was_said(store: MemoryStore) -> None:
     for seq in range(3):
         await store.learn(daily(said(seq, "The lamp is green")))
 
     assert len(await store.recall(who(ANNA), "lamp", Reserve())) == 1
 
 
-async def test_vectors_are_asked_for_once_and_dropped_with_their_entry(store: Store) -> None:
+async def test_vectors_are_asked_for_once_and_dropped_with_their_entry(store: MemoryStore) -> None:
     await store.learn(daily(said(0, "one")))
     await store.learn(daily(said(1, "two")))
     wanted = await store.without_vector("model", 10)
@@ -298,7 +295,7 @@ async def test_vectors_are_asked_for_once_and_dropped_with_their_entry(store: St
     assert len(await store.without_vector("another", 10)) == 1
 
 
-async def test_an_entry_has_the_vector_of_one_model_and_an_empty_one_is_not_asked_for_again(store: Store) -> None:
+async def test_an_entry_has_the_vector_of_one_model_and_an_empty_one_is_not_asked_for_again(store: MemoryStore) -> None:
     await store.learn(daily(said(0, "one")))
     [(entry, _)] = await store.without_vector("old", 10)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -12,25 +9,22 @@ from agentd.providers.embedding import open_remote_embedder
 from agentd.tasks.embedding import BATCH, EMBED, HARMLESS, build_embedding_job
 from agentd.tasks.queue import TaskFault
 from memory.errors import EmbedderFailed, MemoryUnusable
-from tests.contract.memory_stands import STANDS, Store, daily, said
+from memory.ports import MemoryStore
+from tests.contract.memory_stands import daily, opening, postgres, said, store
 from tests.contract.model_stands import settings
 from tests.fakes.embedder import FakeEmbedder
 from tests.platforms.openai_embeddings import refuse_texts_with
 from tests.platforms.openai_server import OpenAIServer, failure
 
-
-@pytest.fixture(params=STANDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with STANDS[request.param](tmp_path) as opened:
-        yield opened
+__all__ = ["opening", "postgres", "store"]
 
 
-async def learn(store: Store, *texts: str) -> None:
+async def learn(store: MemoryStore, *texts: str) -> None:
     for seq, text in enumerate(texts):
         await store.learn(daily(said(seq, text)))
 
 
-async def missing(store: Store, model: str = "fake") -> list[str]:
+async def missing(store: MemoryStore, model: str = "fake") -> list[str]:
     return [text for _, text in await store.without_vector(model, 1000)]
 
 
@@ -38,7 +32,7 @@ def test_the_queue_takes_its_name() -> None:
     assert EMBED.isidentifier()
 
 
-async def test_it_makes_all_that_are_missing_in_batches(store: Store) -> None:
+async def test_it_makes_all_that_are_missing_in_batches(store: MemoryStore) -> None:
     embedder = FakeEmbedder()
     await learn(store, *(f"number {n}" for n in range(2 * BATCH + 5)))
     await build_embedding_job(store, embedder)({})
@@ -48,7 +42,7 @@ async def test_it_makes_all_that_are_missing_in_batches(store: Store) -> None:
     assert embedder.asked[0][0] == "Anna: number 0"
 
 
-async def test_done_twice_it_asks_for_nothing_the_second_time(store: Store) -> None:
+async def test_done_twice_it_asks_for_nothing_the_second_time(store: MemoryStore) -> None:
     embedder = FakeEmbedder()
     await learn(store, "one", "two")
     job = build_embedding_job(store, embedder)
@@ -58,7 +52,7 @@ async def test_done_twice_it_asks_for_nothing_the_second_time(store: Store) -> N
     assert len(embedder.asked) == 1
 
 
-async def test_a_text_that_is_refused_costs_the_others_nothing_and_is_not_asked_for_again(store: Store) -> None:
+async def test_a_text_that_is_refused_costs_the_others_nothing_and_is_not_asked_for_again(store: MemoryStore) -> None:
     embedder = FakeEmbedder(refused=["cursed"])
     await learn(store, "one", "a cursed text", "two", "cursed too", "three")
     with capture_logs() as logs:
@@ -72,7 +66,7 @@ async def test_a_text_that_is_refused_costs_the_others_nothing_and_is_not_asked_
     assert "cursed" not in str(logs)
 
 
-async def test_one_that_refuses_every_text_is_to_blame_itself(store: Store) -> None:
+async def test_one_that_refuses_every_text_is_to_blame_itself(store: MemoryStore) -> None:
     embedder = FakeEmbedder(refused=["Anna", HARMLESS])
     await learn(store, "one", "two")
 
@@ -81,7 +75,7 @@ async def test_one_that_refuses_every_text_is_to_blame_itself(store: Store) -> N
     assert len(await missing(store)) == 2
 
 
-async def test_what_fails_is_done_at_the_next_attempt_from_where_it_was(store: Store) -> None:
+async def test_what_fails_is_done_at_the_next_attempt_from_where_it_was(store: MemoryStore) -> None:
     embedder = FakeEmbedder()
     await learn(store, *(f"number {n}" for n in range(BATCH + 1)))
     job = build_embedding_job(store, embedder)
@@ -95,7 +89,7 @@ async def test_what_fails_is_done_at_the_next_attempt_from_where_it_was(store: S
     assert (before, await missing(store)) == (BATCH + 1, [])
 
 
-async def test_a_memory_that_cannot_be_used_is_told_in_words(store: Store) -> None:
+async def test_a_memory_that_cannot_be_used_is_told_in_words(store: MemoryStore) -> None:
     embedder = FakeEmbedder()
     embedder.faults.append(MemoryUnusable("memory.db cannot be used"))
     await learn(store, "one")
@@ -104,7 +98,7 @@ async def test_a_memory_that_cannot_be_used_is_told_in_words(store: Store) -> No
         await build_embedding_job(store, embedder)({})
 
 
-async def test_another_model_makes_all_anew(store: Store) -> None:
+async def test_another_model_makes_all_anew(store: MemoryStore) -> None:
     await learn(store, "one", "two")
     await build_embedding_job(store, FakeEmbedder("old", 8))({})
     new = FakeEmbedder("new", 16)
@@ -116,7 +110,7 @@ async def test_another_model_makes_all_anew(store: Store) -> None:
     assert await missing(store, "old") == before
 
 
-async def test_a_server_that_refuses_a_text_is_asked_for_the_others(store: Store) -> None:
+async def test_a_server_that_refuses_a_text_is_asked_for_the_others(store: MemoryStore) -> None:
     async with OpenAIServer() as server, open_remote_embedder(settings(server.base_url)) as embedder:
         server.embeddings.always = refuse_texts_with("cursed", failure)
         await learn(store, "one", "a cursed text", "two")
@@ -125,7 +119,7 @@ async def test_a_server_that_refuses_a_text_is_asked_for_the_others(store: Store
         assert await missing(store, embedder.name) == []
 
 
-async def test_a_server_without_the_model_is_told_with_what_to_set(store: Store) -> None:
+async def test_a_server_without_the_model_is_told_with_what_to_set(store: MemoryStore) -> None:
     async with OpenAIServer() as server, open_remote_embedder(settings(f"{server.base_url}/v9")) as embedder:
         await learn(store, "one")
 
