@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,9 @@ REWRITE_SECONDS = 300
 LOCK_SECONDS = 5
 """How long is waited for those who read a table, such as a backup; all others wait as long, too."""
 
+REWRITES = 3
+PAUSE_SECONDS = 1
+"""So often is tried, since whoever writes at that moment still sees what was deleted just before."""
 
 _PERSONS: Final[LiteralString] = "person = ANY (%(senders)s)"
 _WHERE: Final[Mapping[LiteralString, LiteralString]] = {
@@ -46,54 +50,61 @@ async def forget(connection: Connection, values: Values, entry: int) -> bool:
     )
     if await found.fetchone() is None:
         return False
-    await _remove(connection, [entry])
+    touched = await neighbours_of(connection, entry)
+    await connection.execute("DELETE FROM agentd_memory_entry WHERE id = %s", [entry])
+    for neighbour in touched:
+        await index_entry(connection, neighbour)
     return True
 
 
 async def erase(server: Server, senders: frozenset[str]) -> Erased:
-    """Remove a person, have the tables rewritten, and look through them. Raises MemoryUnusable."""
+    """Remove a person, have the tables rewritten, and look through them. Raises MemoryUnusable.
+
+    In the index, an entry's words stand only with neighbours of the same person's, which go too.
+    """
     values = values_of(Who(senders, direct=True))
     async with server.transaction() as connection:
         await lock_persons(connection, values["senders"])
         gone = await memories(connection, "true ORDER BY entry.id", values)
-        await _remove(connection, [entry.id for entry in gone])
+        await connection.execute(f"DELETE FROM agentd_memory_entry AS entry WHERE {VISIBLE}", values)  # noqa: S608 - as above
         await connection.execute(f"DELETE FROM agentd_memory_learnt WHERE {_PERSONS}", values)  # noqa: S608 - as above
         await connection.execute(f"DELETE FROM agentd_memory_scope WHERE {_PERSONS}", values)  # noqa: S608 - as above
     async with server.connection() as connection:
         left = await _rows_left(connection, values, [entry.id for entry in gone])
     async with server.connection(REWRITE_SECONDS) as connection:
-        left += await _rewrite(connection)
+        left += [
+            f"PostgreSQL: {table}, in use elsewhere or not ours: have it vacuumed with FULL later"
+            for table in await _rewrite_all(connection)
+        ]
     return Erased(len(gone), sum(len(entry.evidence) for entry in gone), tuple(left))
 
 
-async def _remove(connection: Connection, entries: Sequence[int]) -> None:
-    """Remove entries with all that hangs on them; neighbours that stay are indexed anew, without them."""
-    gone = set(entries)
-    touched = {near for entry in entries for near in await neighbours_of(connection, entry)} - gone
-    await connection.execute("DELETE FROM agentd_memory_entry WHERE id = ANY (%s)", [list(entries)])
-    for entry in sorted(touched):
-        await index_entry(connection, entry)
-
-
-async def _rewrite(connection: Connection) -> list[str]:
-    """Have each table written anew without what was deleted; say of which the server did not, or not wholly.
+async def _rewrite_all(connection: Connection) -> list[str]:
+    """Have the tables written anew without what was deleted; return those of which the server did not, or not wholly.
 
     A plain VACUUM would leave the bytes where they are until they are written over, and the words in the index.
     """
     kept: list[int] = []
     connection.add_notice_handler(lambda told: kept.extend(_rows_kept(told)))
-    left = []
+    left = list(TABLES)
     try:
         await connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
-        for table in TABLES:
-            kept.clear()
-            with suppress(LockNotAvailable):
-                await connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
-            if kept != [0]:
-                left.append(f"PostgreSQL: {table}, in use elsewhere or not ours: have it vacuumed with FULL later")
+        for attempt in range(REWRITES):
+            await asyncio.sleep(PAUSE_SECONDS if attempt else 0)
+            left = [table for table in left if not await _rewrite(connection, table, kept)]
+            if not left:
+                break
     finally:
         await connection.close()  # it has settings that calls should not have
     return left
+
+
+async def _rewrite(connection: Connection, table: LiteralString, kept: list[int]) -> bool:
+    """Tell whether the table was written anew, and without any row that was deleted."""
+    kept.clear()
+    with suppress(LockNotAvailable):
+        await connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
+    return kept == [0]
 
 
 def _rows_kept(told: Diagnostic) -> Iterator[int]:

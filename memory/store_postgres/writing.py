@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeAlias
@@ -119,18 +120,25 @@ async def _insert(connection: Connection, scope: int, exchange: Exchange, row: _
 async def _keep_facts(
     connection: Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
 ) -> tuple[Change, ...]:
-    """Do what the comparison says, fact by fact; each is compared with those before it, too."""
+    """Do what the comparison says, fact by fact; each is compared with those before it, too.
+
+    With many facts a comparison takes its time: on a thread, so that nobody else waits for it.
+    """
     changes = []
     given = [storable_fact(fact) for fact in facts]
     known = await _known(connection, scope) if given else []
     for fact in given:
-        for step in plan(exchange, [fact], known):
+        for step in await asyncio.to_thread(_planned, exchange, fact, known):
             entry = await _do(connection, scope, exchange, step, now)
             changes.append(Change(step.deed, entry))
             known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
             if entry is not None and step.deed is not Deed.KNOWN:
                 known.append(Known(entry, step.fact.text, step.fact.about))
     return tuple(changes)
+
+
+def _planned(exchange: Exchange, fact: Fact, known: Sequence[Known]) -> list[Step]:
+    return list(plan(exchange, [fact], known))
 
 
 async def _known(connection: Connection, scope: int) -> list[Known]:

@@ -244,6 +244,16 @@ async def test_text_that_is_no_character_is_taken_in(store: MemoryStore) -> None
     assert len(await store.recall(who(ANNA), "garden \ud800", Reserve())) == 1
 
 
+async def test_nul_is_taken_in_as_evidence_too(store: MemoryStore) -> None:
+    learnt = await store.learn(facts(said(0, "my cat \0 sleeps"), "Has a cat \0"))
+    [fact] = await store.listed(who(ANNA), None, 10)
+
+    assert learnt.changes[0].deed is Deed.ADDED
+    assert fact.text.startswith("Has a cat")
+    assert fact.evidence[0].quote.endswith("sleeps")
+    assert len(await store.recall(who(ANNA), "cat \0", Reserve())) == 1
+
+
 @pytest.mark.parametrize("question", ['"', "a AND", "NOT", "body:x OR *", "(", "^x", "", "💥", "NEAR(a b)", "' --"])
 async def test_no_question_is_taken_for_an_operator(store: MemoryStore, question: str) -> None:
     await store.learn(daily(said(0, "quiet words")))

@@ -66,6 +66,7 @@ async def test_an_erasure_tells_what_somebody_elses_transaction_still_holds(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, level: str, query: str, tables: set[str]
 ) -> None:
     monkeypatch.setattr(removing, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(removing, "PAUSE_SECONDS", 0.01)
     url = postgres.new_database()
     async with (
         open_memory(url, lambda: NOW) as store,
