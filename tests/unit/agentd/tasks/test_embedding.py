@@ -7,11 +7,12 @@ from structlog.testing import capture_logs
 
 from agentd.providers.embedding import open_remote_embedder
 from agentd.tasks.embedding import BATCH, EMBED, HARMLESS, build_embedding_job
-from agentd.tasks.queue import TaskFault
+from agentd.tasks.queue import Job, Order, TaskFault
 from memory.errors import EmbedderFailed, MemoryUnusable
 from memory.ports import MemoryStore
 from tests.contract.memory_stands import daily, opening, postgres, said, store
 from tests.contract.model_stands import settings
+from tests.contract.task_stands import LocationStand, Log, until_empty
 from tests.fakes.embedder import FakeEmbedder
 from tests.platforms.openai_embeddings import refuse_texts_with
 from tests.platforms.openai_server import OpenAIServer, failure
@@ -28,8 +29,30 @@ async def missing(store: MemoryStore, model: str = "fake") -> list[str]:
     return [text for _, text in await store.without_vector(model, 1000)]
 
 
-def test_the_queue_takes_its_name() -> None:
-    assert EMBED.isidentifier()
+class Embedding(Log):
+    """The job, among those of the queue's own tests."""
+
+    def __init__(self, store: Store, embedder: FakeEmbedder) -> None:
+        super().__init__()
+        self._job = build_embedding_job(store, embedder)
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        return {EMBED: self._job}
+
+
+async def test_a_queue_does_it_and_tries_again_what_failed(store: Store, tmp_path: Path) -> None:
+    embedder = FakeEmbedder()
+    embedder.faults.append(EmbedderFailed("the server is down"))
+    await learn(store, "one", "two")
+    async with LocationStand(tmp_path / "tasks.db").work(Embedding(store, embedder)) as queue:
+        taken = await queue.defer(Order(EMBED, once=EMBED, delay_seconds=0.2))
+        again = await queue.defer(Order(EMBED, once=EMBED))
+        await until_empty(queue)
+
+    assert (taken, again) == (True, False)
+    assert len(embedder.asked) == 2
+    assert await missing(store) == []
 
 
 async def test_it_makes_all_that_are_missing_in_batches(store: MemoryStore) -> None:
