@@ -33,7 +33,7 @@ class _Ask(msgspec.Struct):
     person: str | None = None
     """One of a person's ids; None: everybody, since it is the operator who asks."""
     words: str = ""
-    id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)] = 0
+    id: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
 
 
 class MemoryAnswering:

@@ -121,8 +121,11 @@ def moment(milliseconds: int) -> datetime:
 
 
 def storable(text: str) -> str:
-    """Return a text as SQLite takes it: one from outside may hold what is no character."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return a text as SQLite takes it: one from outside may hold what is no character, or NUL.
+
+    SQLite's `json_each` ends a text at a NUL, and takes one person's id for another's.
+    """
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _claim(path: Path) -> None:
