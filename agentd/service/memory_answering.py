@@ -52,6 +52,8 @@ class MemoryAnswering:
     async def _serve(self, request: Mapping[str, object], caller: Caller) -> int:
         async for line in self.answer(request):
             await caller.say(line)
+        if request["command"] == "memory forget":
+            log.info("entry_forgotten", entry=request["id"])
         return 0
 
     async def answer(self, request: Mapping[str, object]) -> AsyncIterator[str]:
@@ -100,7 +102,6 @@ class MemoryAnswering:
     async def _forget(self, who: Who, number: int) -> str:
         if not await self._store.forget(who, number):
             raise _absent(number)
-        log.info("entry_forgotten", entry=number)
         return f"Entry {number} is forgotten. The words that it was made from stay in their conversation."
 
 
