@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -74,7 +73,7 @@ class MemoryAnswering:
                     yield await self._forget(await self._who(ask.person), ask.id)
                     return
             async for entry in found:
-                yield json.dumps(asdict(entry), default=_written)
+                yield json.dumps(msgspec.to_builtins(entry, builtin_types=(datetime,)), default=_written)
 
     async def _who(self, person: str | None) -> Who:
         senders = frozenset(await self._store.people()) if person is None else self._senders_of(person)
