@@ -24,7 +24,10 @@ def moment(milliseconds: int) -> datetime:
 
 
 def storable(text: str) -> str:
-    """Return a text as a database takes it: one from outside may hold halves of characters, and NUL."""
+    """Return a text as a database takes it: one from outside may hold halves of characters, and NUL.
+
+    PostgreSQL has no NUL, and SQLite's `json_each` ends a text there, and takes one person's id for another's.
+    """
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 

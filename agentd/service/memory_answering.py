@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -33,7 +32,7 @@ class _Ask(msgspec.Struct):
     person: str | None = None
     """One of a person's ids; None: everybody, since it is the operator who asks."""
     words: str = ""
-    id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)] = 0
+    id: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
 
 
 class MemoryAnswering:
@@ -52,6 +51,8 @@ class MemoryAnswering:
     async def _serve(self, request: Mapping[str, object], caller: Caller) -> int:
         async for line in self.answer(request):
             await caller.say(line)
+        if request["command"] == "memory forget":
+            log.info("entry_forgotten", entry=request["id"])
         return 0
 
     async def answer(self, request: Mapping[str, object]) -> AsyncIterator[str]:
@@ -72,7 +73,7 @@ class MemoryAnswering:
                     yield await self._forget(await self._who(ask.person), ask.id)
                     return
             async for entry in found:
-                yield json.dumps(asdict(entry), default=_written)
+                yield json.dumps(msgspec.to_builtins(entry, builtin_types=(datetime,)), default=_written)
 
     async def _who(self, person: str | None) -> Who:
         senders = frozenset(await self._store.people()) if person is None else self._senders_of(person)
@@ -100,7 +101,6 @@ class MemoryAnswering:
     async def _forget(self, who: Who, number: int) -> str:
         if not await self._store.forget(who, number):
             raise _absent(number)
-        log.info("entry_forgotten", entry=number)
         return f"Entry {number} is forgotten. The words that it was made from stay in their conversation."
 
 

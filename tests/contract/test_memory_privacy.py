@@ -41,7 +41,18 @@ async def reached(store: MemoryStore, *senders: str, direct: bool = True) -> set
 
 
 @pytest.mark.parametrize(
-    "senders", [(BOB,), (), ("telegram:11",), ("telegram:",), ("discord:1",), ("%",), ("telegram:1 ",)]
+    "senders",
+    [
+        (BOB,),
+        (),
+        ("telegram:11",),
+        ("telegram:",),
+        ("discord:1",),
+        ("%",),
+        ("telegram:1 ",),
+        ("telegram:1\0",),
+        ("telegram:1\0a",),
+    ],
 )
 async def test_nobody_reaches_what_is_known_of_another(store: MemoryStore, senders: tuple[str, ...]) -> None:
     await store.learn(daily(said(0, "Bob has a flowerpot too", BOB)))

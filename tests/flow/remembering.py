@@ -33,12 +33,12 @@ class Asking:
     store: MemoryStore
 
     async def ask(self, text: str, sender: str = "ada", place: Address = DM) -> str:
-        """Write a command, and return what is shown for it; private chats are `dm`, everything else is read along."""
+        """Write a command, and return what is shown for it; `is_private` says where others read along."""
         channel = self.stage.channel
         before = len(channel.sent)
         inbound = InboundMessage(
             place, Author(sender, sender.title()), f"{sender}-{next(self.stage.numbers)}", START, text,
-            is_direct=place.chat == "dm",
+            is_direct=is_private(place),
         )  # fmt: skip
         async with asyncio.timeout(10):
             receipt = await self.stage.router.accept(inbound)
@@ -76,11 +76,15 @@ async def open_house(folder: Path, kind: str = "memory") -> AsyncIterator[House]
         yield House(folder, store)
 
 
+def is_private(place: Address) -> bool:
+    """Tell whether nobody else reads along there."""
+    return place.chat.startswith("dm")
+
+
 def exchange(text: str, sender: str = "ada", *, seq: int = 0, place: Address = DM) -> Exchange:
     """One message, as its conversation would hand it to memory."""
     session = f"fake~bot~{place.chat}~{place.thread or ''}~{sender}"
-    direct = place.chat == "dm"
-    return Exchange(session, seq, seq, f"fake:{sender}", sender.title(), direct, (Words(seq, START, text),))
+    return Exchange(session, seq, seq, f"fake:{sender}", sender.title(), is_private(place), (Words(seq, START, text),))
 
 
 async def learn_fact(store: MemoryStore, said: Exchange, fact: str = "") -> int:
