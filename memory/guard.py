@@ -35,7 +35,9 @@ MOST_FACT_CHARS = 800
 LEAST_SHARE = 0.6
 """Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
 
-_CLAUSE = re.compile(r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because)\b|但", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because|so)\b|但", re.IGNORECASE
+)
 
 
 class Doubt(StrEnum):
