@@ -22,6 +22,7 @@ from agentd.providers.local import open_local
 from agentd.providers.settings import ModelSettings
 from memory.answers import Proposed, parse_answer
 from memory.consolidation import Ask, consolidate, weigh
+from memory.guard import read_said
 from memory.model import Exchange, Fact, Kind, Who, Words
 from memory.prompts import build_ask
 from memory.store_memory import InMemoryMemory
@@ -124,7 +125,7 @@ def exchange(number: int, chance: random.Random) -> Exchange:
 def count(given: Exchange, proposals: tuple[Proposed, ...], tally: Counter[str]) -> None:
     """Count what became of the proposals of one exchange."""
     for proposed in proposals:
-        weighed = weigh(given, proposed)
+        weighed = weigh(read_said(given), proposed)
         tally["proposed, with a quote" if proposed.quote else "proposed, without a quote"] += 1
         tally["passed" if isinstance(weighed, Fact) else f"refused: {weighed}"] += 1
 

@@ -179,6 +179,7 @@ REFUSED_LATER = [
     ("ok, and how do I reset the router", "Works as a network engineer"),
     ("I never drink alcohol", "Drinks alcohol"),
     ("I drink wine sometimes", "Never drinks wine"),
+    ("I don't like Mondays. I drink wine sometimes", "Never drinks wine"),
     ("Summarize this article about diabetes", "Has diabetes"),
     ("Translate 'I am a doctor' into French", "Works as a doctor"),
     ("my flight to Oslo was cancelled", "Lives in Oslo"),

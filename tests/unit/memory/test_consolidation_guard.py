@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.guard import Doubt, best_quote, ground
+from memory.guard import Doubt, best_quote, ground, read_said
 from memory.model import Evidence, Exchange, Fact, Words
 from tests.unit.memory.grounding_cases import KEPT, KEPT_LATER, LOST, REFUSED, REFUSED_LATER
 
@@ -23,9 +23,9 @@ def exchange(*said: str, answered: str = "", name: str = "Anna") -> Exchange:
 
 def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt:
     if quote is None:
-        found = best_quote(given, text)
-        return ground(given, Fact(text, (found,))) if found else Doubt.QUOTE
-    return ground(given, Fact(text, (Evidence("s", 1, quote),)))
+        found = best_quote(read_said(given), text)
+        return ground(read_said(given), Fact(text, (found,))) if found else Doubt.QUOTE
+    return ground(read_said(given), Fact(text, (Evidence("s", 1, quote),)))
 
 
 @pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
@@ -92,6 +92,7 @@ def test_the_persons_own_name_is_known_where_a_fact_begins_with_it() -> None:
         "x",
         "?!",
         "a " * 900,
+        "a long story " * 3_000,
         "Nothing but: this, and 17 other things; no",
     ],
 )
@@ -130,6 +131,6 @@ def test_what_is_said_besides_takes_nothing_away(one: tuple[str, str], other: tu
     first = judged(exchange(one[0]), one[1])
     assert isinstance(first, Fact)
 
-    again = ground(both, replace(first))
+    again = ground(read_said(both), replace(first))
 
     assert isinstance(again, Fact) or again is Doubt.DENIAL
