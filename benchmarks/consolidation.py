@@ -75,7 +75,11 @@ ANSWERED = (
 
 
 EXAMPLES = (
-    ("what is the tallest tree?", '{"history_entry": "They asked what the tallest tree is.", "facts": []}'),
+    (
+        "my cat Olli is 3 and sleeps all day",
+        '{"history_entry": "They told of their cat.", "facts": ['
+        '{"fact": "Has a cat named Olli", "quote": "my cat Olli", "about": "", "importance": 0.5}]}',
+    ),
     (
         "I live in Ghent with my husband Jan and I work as a baker",
         '{"history_entry": "They told where they live and what they do.", "facts": ['
@@ -83,7 +87,7 @@ EXAMPLES = (
         '{"fact": "Works as a baker", "quote": "I work as a baker", "about": "", "importance": 0.7}]}',
     ),
 )
-"""The one with facts stands last: this model repeats what it saw last."""
+"""Both have facts: after one without any this model proposes none."""
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from memory.carrying import (
 from memory.claims import ALLERGY, CLAIMS, is_denied
 from memory.marks import own_words
 from memory.model import Evidence, Exchange, Fact
+from memory.others import is_about_another
 from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
 
 __all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "Said", "best_quote", "ground", "own_messages", "read_said"]
@@ -58,6 +59,8 @@ class Doubt(StrEnum):
     """Too few of its subjects are theirs."""
     DENIAL = "denial"
     """They said the opposite."""
+    OTHER = "other"
+    """They said it of somebody else."""
     EMPTY = "empty"
     """It says nothing lasting."""
     ASSISTANT = "assistant"
@@ -152,7 +155,10 @@ def _doubt(said: Said, text: str, quoted: str) -> Doubt | None:
     units = units_of(text)
     if not _is_share_carried(units, numbers_of(text), told, take_apart(quoted)):
         return Doubt.SHARE
-    return Doubt.DENIAL if _is_contrary(text, units, said.clauses) else None
+    best = _best_clauses(units, said.clauses)
+    if best and all(is_about_another(apart.text, text) for apart, _ in best):
+        return Doubt.OTHER
+    return Doubt.DENIAL if _is_contrary(text, best) else None
 
 
 def _without_subject(text: str, name: str) -> str:
@@ -168,14 +174,19 @@ def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quo
     return is_in_quote and sum(is_carried(unit, told) for unit in units) >= LEAST_SHARE * len(units)
 
 
-def _is_contrary(text: str, units: Sequence[str], clauses: Sequence[tuple[Told, bool]]) -> bool:
+def _best_clauses(units: Sequence[str], clauses: Sequence[tuple[Told, bool]]) -> list[tuple[Told, bool]]:
+    """Return the clauses that speak most of the same."""
+    counts = [sum(is_carried(unit, apart) for unit in units) for apart, _ in clauses]
+    most = max(counts, default=0)
+    return [clause for clause, count in zip(clauses, counts, strict=True) if count == most > 0]
+
+
+def _is_contrary(text: str, best: Sequence[tuple[Told, bool]]) -> bool:
     """Tell whether the clauses that speak of the same all say it is not so, or the other way round.
 
     Of an allergy people tell by what they do not eat.
     """
     if ALLERGY.told.search(text):
         return False
-    counts = [sum(is_carried(unit, apart) for unit in units) for apart, _ in clauses]
-    most = max(counts, default=0)
-    said = [no for (_, no), count in zip(clauses, counts, strict=True) if count == most > 0]
-    return bool(said) and not any(no == is_denied(text) for no in said)
+    is_not = is_denied(text)
+    return bool(best) and not any(denied == is_not for _, denied in best)

@@ -128,6 +128,11 @@ LOST = [
 ]
 
 KEPT_LATER = [
+    ("my brother Tom lives in Oslo with his wife", "Brother Tom lives in Oslo"),
+    ("my brother Tom lives in Oslo with his wife", "Tom lives in Oslo"),
+    ("My wife and I live in Oslo", "Lives in Oslo"),
+    ("My wife is a doctor from Peru", "Married to a doctor from Peru"),
+    ("my sister came over, we both live in Porto", "Lives in Porto"),
     ("We just bought a house in Graz, moving in June!", "Bought a house in Graz"),
     ("We just bought a house in Graz, moving in June!", "Moving to Graz in June"),
     ("I'm on the board of a small theatre called Momo", "Is on the board of the theatre Momo"),
@@ -166,6 +171,16 @@ KEPT_LATER = [
     ("저는 부산에서 교사로 일해요", "부산에서 교사로 일한다"),
 ]
 REFUSED_LATER = [
+    ("my brother Tom lives in Oslo with his wife", "Lives in Oslo"),
+    ("My sister is allergic to bees", "Allergic to bees"),
+    ("we talked a lot, but she hates coffee", "Dislikes coffee"),
+    ("my best friend works as a pilot", "Works as a pilot"),
+    ("my mother has type 1 diabetes", "Has type 1 diabetes"),
+    ("Meine Schwester wohnt in Köln", "Wohnt in Köln"),
+    ("Mi hermano vive en Madrid", "Vive en Madrid"),
+    ("Моя сестра живёт в Казани", "Живёт в Казани"),
+    ("我哥哥住在上海", "住在上海"),
+    ("母は大阪に住んでいます。私の妹は京都で働いています", "京都で働いている"),
     ("Could you write a poem about Prague for me", "Lives in Prague"),
     ("Could you write a poem about Prague for me", "Likes poems about Prague"),
     ("What's the best way to cook salmon?", "Likes salmon"),
