@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ALLERGY", "CLAIMS", "FILLERS", "LOOSE", "SMALL_CHARACTERS", "Claim", "is_denied", "is_telling"]
+__all__ = ["ALLERGY", "CLAIMS", "FILLERS", "LOOSE", "SMALL_CHARACTERS", "Claim", "is_asking", "is_denied", "is_telling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,14 @@ _SPEECH = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|„[^“\n]*“|«[^»\n]*»
 _QUESTION_ENDS = ("?", "？", "؟")
 
 
+def is_asking(sentence: str) -> bool:
+    """Tell whether it is a question or an order."""
+    return sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
+
+
 def is_telling(sentence: str) -> bool:
     """Tell whether a sentence says something of its author: no question and no order, unless it speaks of them."""
-    asks = sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
-    return not asks or bool(_FIRST_PERSON.search(_TURNED.sub(" ", _SPEECH.sub(" ", sentence))))
+    return not is_asking(sentence) or bool(_FIRST_PERSON.search(_TURNED.sub(" ", _SPEECH.sub(" ", sentence))))
 
 
 _NO_DENIAL = re.compile(

@@ -58,7 +58,7 @@ def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:
     if has_secret(found.quote):
         return Doubt.SECRET
     about = proposed.about if proposed.about in SLOTS and fits_slot(proposed.about, proposed.text) else ""
-    return ground(said, Fact(proposed.text, (found,), about, proposed.importance))
+    return ground(said, Fact(proposed.text, (found,), about, proposed.importance), takes_messages=False)
 
 
 async def _asked(ask: Ask, complete: Complete) -> Answer | None:

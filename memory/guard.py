@@ -101,10 +101,10 @@ def own_messages(exchange: Exchange) -> dict[int, str]:
     return own
 
 
-def ground(said: Said, fact: Fact) -> Fact | Doubt:
+def ground(said: Said, fact: Fact, *, takes_messages: bool) -> Fact | Doubt:
     """Return the fact with the evidence that holds, or why it is not kept.
 
-    What is word for word one message of the person's is theirs, whatever it says.
+    `takes_messages`: what is word for word one message of the person's is theirs, whatever it says.
     """
     text = " ".join(own_words(fact.text).split())[:MOST_FACT_CHARS].rstrip()
     if not text:
@@ -112,7 +112,8 @@ def ground(said: Said, fact: Fact) -> Fact | Doubt:
     held = [found for found in (_checked(said, given) for given in fact.evidence) if found is not None]
     if not held:
         return Doubt.QUOTE
-    if not any(" ".join(message.split())[:MOST_FACT_CHARS].rstrip() == text for message in said.own.values()):
+    whole = (" ".join(message.split())[:MOST_FACT_CHARS].rstrip() for message in said.own.values())
+    if not (takes_messages and text in whole):
         doubt = _doubt(said, text, " ".join(given.quote for given in held))
         if doubt is not None:
             return doubt

@@ -47,5 +47,5 @@ def _founded(exchange: Exchange, fact: Fact) -> Fact | None:
 
     The assistant's words and what was recalled prove nothing: else it would learn from itself.
     """
-    grounded = ground(read_said(exchange), fact)
+    grounded = ground(read_said(exchange), fact, takes_messages=True)
     return None if isinstance(grounded, Doubt) else grounded

@@ -260,6 +260,13 @@ SMALL_TALK = [
 ]
 
 
+@pytest.mark.parametrize("words", [*SMALL_TALK, "hello there my friend, how is life", "Write a poem about my garden"])
+async def test_what_was_said_word_for_word_is_no_fact_where_it_tells_nothing(words: str) -> None:
+    model = Scripted(answer("They talked.", {"fact": words, "quote": words}))
+
+    assert (await consolidate(exchange(words), model)).facts == ()
+
+
 class Parrot:
     """A model that restates what was recalled, as history and as facts: with quotes, and in the seed's shape."""
 

@@ -24,8 +24,8 @@ def exchange(*said: str, answered: str = "", name: str = "Anna") -> Exchange:
 def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt:
     if quote is None:
         found = best_quote(read_said(given), text)
-        return ground(read_said(given), Fact(text, (found,))) if found else Doubt.QUOTE
-    return ground(read_said(given), Fact(text, (Evidence("s", 1, quote),)))
+        return ground(read_said(given), Fact(text, (found,)), takes_messages=True) if found else Doubt.QUOTE
+    return ground(read_said(given), Fact(text, (Evidence("s", 1, quote),)), takes_messages=True)
 
 
 @pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
@@ -131,6 +131,6 @@ def test_what_is_said_besides_takes_nothing_away(one: tuple[str, str], other: tu
     first = judged(exchange(one[0]), one[1])
     assert isinstance(first, Fact)
 
-    again = ground(read_said(both), replace(first))
+    again = ground(read_said(both), replace(first), takes_messages=True)
 
     assert isinstance(again, Fact) or again is Doubt.DENIAL
