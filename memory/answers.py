@@ -90,6 +90,7 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
         value, end = _decoded(text, found.start())
         if isinstance(value, dict):
             yield value
+            yield from (inner for inner in value.values() if isinstance(inner, dict))
             place = end
 
 
@@ -189,8 +190,9 @@ def _text(given: object) -> str:
 
 
 def _cleaned(given: str) -> str:
-    """Return it on one line, of characters alone and without our marks."""
-    return " ".join(own_words(given).split())
+    """Return it on one line, of characters alone and without our marks; nothing where no word is in it."""
+    text = " ".join(own_words(given).split())
+    return text if any(character.isalnum() for character in text) else ""
 
 
 def _importance(given: object) -> float:

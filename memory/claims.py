@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ALLERGY", "CLAIMS", "FILLERS", "LOOSE", "SMALL_CHARACTERS", "Claim", "is_denied", "is_telling"]
+__all__ = ["ALLERGY", "CLAIMS", "FILLERS", "LOOSE", "SMALL_CHARACTERS", "Claim", "is_asking", "is_denied", "is_telling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ SMALL_CHARACTERS = frozenset(
 """Characters of Han and Hangul that are grammar more often than not; all of hiragana is, too."""
 
 _FIRST_PERSON = re.compile(
-    r"\b(?:i|i['’]?[md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo"
+    r"\b(?:i|i['’][md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo"
     r"|je|mon|ma|mes|moi|"
     r"nous|suis|io|mio|mia|sono|ho|eu|meu|minha|sou|ik|mijn|jestem|mój|moja|я|мне|меня|мой|моя|моё|мою|моей"
     r"|моего|мы|наш\w*)\b"
@@ -142,13 +142,18 @@ _ASKING = re.compile(
     r"|\W*(?:帮|幫|告诉|告訴|写|寫|推荐|推薦|解释|翻译|给我|什么|怎么|为什么)",
     re.IGNORECASE,
 )
+_SPEECH = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|„[^“\n]*“|«[^»\n]*»|「[^」\n]*」|(?<!\w)['‘][^'’\n]*['’](?!\w)")
 _QUESTION_ENDS = ("?", "？", "؟")
+
+
+def is_asking(sentence: str) -> bool:
+    """Tell whether it is a question or an order."""
+    return sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
 
 
 def is_telling(sentence: str) -> bool:
     """Tell whether a sentence says something of its author: no question and no order, unless it speaks of them."""
-    asks = sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
-    return not asks or bool(_FIRST_PERSON.search(_TURNED.sub(" ", sentence)))
+    return not is_asking(sentence) or bool(_FIRST_PERSON.search(_TURNED.sub(" ", _SPEECH.sub(" ", sentence))))
 
 
 _NO_DENIAL = re.compile(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
-from memory.guard import Doubt, best_quote, ground, own_messages
+from memory.guard import Doubt, Said, best_quote, ground, own_messages, read_said
 from memory.model import Daily, Exchange, Fact, Learned
 from memory.ports import Complete
 from memory.prompts import SLOTS, Ask, build_ask
@@ -36,32 +36,29 @@ def is_worth_learning(exchange: Exchange, min_chars: int) -> bool:
 
 async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
     """Return what is to be kept of an exchange. Raises what `complete` raises."""
-    own = own_messages(exchange)
-    if not own:
+    said = read_said(exchange)
+    if not said.own:
         return Learned(exchange, None)
     answer = await _asked(build_ask(exchange), complete)
     if answer is None:
         return Learned(exchange, None)
-    weighed = (weigh(exchange, proposed) for proposed in answer.facts)
+    weighed = (weigh(said, proposed) for proposed in answer.facts)
     facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
-    return Learned(exchange, _daily(answer, sum(map(len, own.values())), _moment(exchange)), facts)
+    return Learned(exchange, _daily(answer, sum(map(len, said.own.values())), _moment(exchange)), facts)
 
 
-def weigh(exchange: Exchange, proposed: Proposed) -> Fact | Doubt:
+def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:
     """Return a proposal as a fact with its evidence, or why it is not kept."""
     doubt = doubt_worth(proposed.text)
     if doubt is not None:
         return doubt
-    if proposed.quote:
-        found = find_quote(exchange, own_messages(exchange), proposed.quote)
-    else:
-        found = best_quote(exchange, proposed.text)
+    found = find_quote(said.exchange, said.own, proposed.quote) if proposed.quote else best_quote(said, proposed.text)
     if found is None:
         return Doubt.QUOTE
     if has_secret(found.quote):
         return Doubt.SECRET
     about = proposed.about if proposed.about in SLOTS and fits_slot(proposed.about, proposed.text) else ""
-    return ground(exchange, Fact(proposed.text, (found,), about, proposed.importance))
+    return ground(said, Fact(proposed.text, (found,), about, proposed.importance), takes_messages=False)
 
 
 async def _asked(ask: Ask, complete: Complete) -> Answer | None:

@@ -8,8 +8,8 @@ words, quoted lines and what was recalled carry nothing: else memory would learn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from memory.carrying import (
@@ -25,9 +25,10 @@ from memory.carrying import (
 from memory.claims import ALLERGY, CLAIMS, is_denied
 from memory.marks import own_words
 from memory.model import Evidence, Exchange, Fact
+from memory.others import is_about_another
 from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
 
-__all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "best_quote", "ground", "own_messages"]
+__all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "Said", "best_quote", "ground", "own_messages", "read_said"]
 
 MOST_FACT_CHARS = 800
 """As much as one entry may be when it is recalled; a longer text is no fact."""
@@ -35,7 +36,14 @@ MOST_FACT_CHARS = 800
 LEAST_SHARE = 0.6
 """Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
 
-_CLAUSE = re.compile(r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because)\b|但", re.IGNORECASE)
+MOST_OWN_CHARS = 20_000
+"""Of one message, so much is looked at: its beginning and its end. A pasted book must not keep everybody waiting."""
+
+_END_CHARS = 5_000
+
+_CLAUSE = re.compile(
+    r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because|so)\b|但", re.IGNORECASE
+)
 
 
 class Doubt(StrEnum):
@@ -51,6 +59,8 @@ class Doubt(StrEnum):
     """Too few of its subjects are theirs."""
     DENIAL = "denial"
     """They said the opposite."""
+    OTHER = "other"
+    """They said it of somebody else."""
     EMPTY = "empty"
     """It says nothing lasting."""
     ASSISTANT = "assistant"
@@ -58,64 +68,85 @@ class Doubt(StrEnum):
     LONG = "long"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said in an exchange, read once for all of its facts."""
+
+    exchange: Exchange
+    own: Mapping[int, str]
+    """What of each message is theirs, by seq."""
+    told: Told
+    """What they told there, without questions and orders."""
+    clauses: tuple[tuple[Told, bool], ...]
+    """Its clauses, and whether each says that something is not so."""
+
+
+def read_said(exchange: Exchange) -> Said:
+    """Return what the person said, taken apart."""
+    own = own_messages(exchange)
+    told = take_apart_telling(own.values())
+    clauses = (clause for clause in _CLAUSE.split(told.text) if clause and clause.strip())
+    return Said(exchange, own, told, tuple((take_apart(clause), is_denied(clause)) for clause in clauses))
+
+
 def own_messages(exchange: Exchange) -> dict[int, str]:
     """Return what of each message is the person's, by seq; messages without a word of theirs are left out."""
     own: dict[int, str] = {}
     for words in exchange.said:
         text = own_words(words.text)
+        if len(text) > MOST_OWN_CHARS:
+            text = f"{text[: MOST_OWN_CHARS - _END_CHARS]}\n{text[-_END_CHARS:]}"
         if text:
             own[words.seq] = f"{own[words.seq]}\n{text}" if words.seq in own else text
     return own
 
 
-def ground(exchange: Exchange, fact: Fact) -> Fact | Doubt:
+def ground(said: Said, fact: Fact, *, takes_messages: bool) -> Fact | Doubt:
     """Return the fact with the evidence that holds, or why it is not kept.
 
-    What is word for word one message of the person's is theirs, whatever it says.
+    `takes_messages`: what is word for word one message of the person's is theirs, whatever it says.
     """
     text = " ".join(own_words(fact.text).split())[:MOST_FACT_CHARS].rstrip()
     if not text:
         return Doubt.EMPTY
-    own = own_messages(exchange)
-    held = [found for found in (_checked(exchange, own, given) for given in fact.evidence) if found is not None]
+    held = [found for found in (_checked(said, given) for given in fact.evidence) if found is not None]
     if not held:
         return Doubt.QUOTE
-    if not any(" ".join(message.split())[:MOST_FACT_CHARS].rstrip() == text for message in own.values()):
-        quoted = " ".join(given.quote for given in held)
-        doubt = _doubt(exchange, text, take_apart_telling(own.values()), quoted)
+    whole = (" ".join(message.split())[:MOST_FACT_CHARS].rstrip() for message in said.own.values())
+    if not (takes_messages and text in whole):
+        doubt = _doubt(said, text, " ".join(given.quote for given in held))
         if doubt is not None:
             return doubt
     return replace(fact, text=text, evidence=tuple(held))
 
 
-def best_quote(exchange: Exchange, text: str) -> Evidence | None:
+def best_quote(said: Said, text: str) -> Evidence | None:
     """Return the sentence of the person's that has most of a fact's words, the first of equals; None without one."""
-    text = _without_subject(text, exchange.name)
+    text = _without_subject(text, said.exchange.name)
     wanted, numbers = {*units_of(text)}, numbers_of(text)
     best: tuple[int, Evidence] | None = None
-    for seq, message in own_messages(exchange).items():
+    for seq, message in said.own.items():
         for sentence in sentences(message):
             apart = take_apart_telling([sentence])
             count = sum(is_carried(unit, apart) for unit in wanted) + len(numbers & apart.numbers)
             if count and (best is None or count > best[0]):
-                found = find_quote(exchange, {seq: message}, sentence)
+                found = find_quote(said.exchange, {seq: message}, sentence)
                 best = (count, found) if found else best
     return best[1] if best else None
 
 
-def _checked(exchange: Exchange, own: Mapping[int, str], given: Evidence) -> Evidence | None:
-    if given.session != exchange.session or given.seq not in own:
+def _checked(said: Said, given: Evidence) -> Evidence | None:
+    if given.session != said.exchange.session or given.seq not in said.own:
         return None
-    quote = " ".join(own_words(given.quote).split())
-    said = " ".join(own[given.seq].split())
-    is_theirs = bool(quote) and quote.casefold() in said.casefold()
-    return replace(given, quote=quote[:MOST_QUOTE_CHARS]) if is_theirs else None
+    quote = " ".join(own_words(given.quote).split())[:MOST_QUOTE_CHARS]
+    is_theirs = bool(quote) and quote.casefold() in " ".join(said.own[given.seq].split()).casefold()
+    return replace(given, quote=quote) if is_theirs else None
 
 
-def _doubt(exchange: Exchange, text: str, told: Told, quoted: str) -> Doubt | None:
+def _doubt(said: Said, text: str, quoted: str) -> Doubt | None:
     """Return what speaks against a fact."""
-    text = _without_subject(text, exchange.name)
-    years = {str(words.at.year + more) for words in exchange.said for more in (-1, 0, 1)}
+    told, text = said.told, _without_subject(text, said.exchange.name)
+    years = {str(words.at.year + more) for words in said.exchange.said for more in (-1, 0, 1)}
     if numbers_of(text) - told.numbers - years:
         return Doubt.NUMBER
     if not all(is_name_carried(name, told) for name in names_of(text)):
@@ -125,7 +156,10 @@ def _doubt(exchange: Exchange, text: str, told: Told, quoted: str) -> Doubt | No
     units = units_of(text)
     if not _is_share_carried(units, numbers_of(text), told, take_apart(quoted)):
         return Doubt.SHARE
-    return Doubt.DENIAL if _is_contrary(text, units, told) else None
+    best = _best_clauses(units, said.clauses)
+    if best and all(is_about_another(apart.text, text) for apart, _ in best):
+        return Doubt.OTHER
+    return Doubt.DENIAL if _is_contrary(text, best) else None
 
 
 def _without_subject(text: str, name: str) -> str:
@@ -141,20 +175,19 @@ def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quo
     return is_in_quote and sum(is_carried(unit, told) for unit in units) >= LEAST_SHARE * len(units)
 
 
-def _is_contrary(text: str, units: Iterable[str], told: Told) -> bool:
+def _best_clauses(units: Sequence[str], clauses: Sequence[tuple[Told, bool]]) -> list[tuple[Told, bool]]:
+    """Return the clauses that speak most of the same."""
+    counts = [sum(is_carried(unit, apart) for unit in units) for apart, _ in clauses]
+    most = max(counts, default=0)
+    return [clause for clause, count in zip(clauses, counts, strict=True) if count == most > 0]
+
+
+def _is_contrary(text: str, best: Sequence[tuple[Told, bool]]) -> bool:
     """Tell whether the clauses that speak of the same all say it is not so, or the other way round.
 
     Of an allergy people tell by what they do not eat.
     """
     if ALLERGY.told.search(text):
         return False
-    clauses = [clause for clause in _CLAUSE.split(told.text) if clause and clause.strip()]
-    denied = [is_denied(clause) for clause in clauses]
-    if is_denied(text):
-        return not any(denied)
-    counts = []
-    for clause in clauses:
-        apart = take_apart(clause)
-        counts.append(sum(is_carried(unit, apart) for unit in units))
-    most = max(counts, default=0)
-    return bool(most) and all(no for no, count in zip(denied, counts, strict=True) if count == most)
+    is_not = is_denied(text)
+    return bool(best) and not any(denied == is_not for _, denied in best)

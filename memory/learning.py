@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memory.comparing import Known, compare
-from memory.guard import MOST_FACT_CHARS, Doubt, ground
+from memory.guard import MOST_FACT_CHARS, Doubt, ground, read_said
 from memory.model import Deed, Exchange, Fact
 from memory.quotes import MOST_QUOTE_CHARS
 
@@ -42,5 +42,5 @@ def _founded(exchange: Exchange, fact: Fact) -> Fact | None:
 
     The assistant's words and what was recalled prove nothing: else it would learn from itself.
     """
-    grounded = ground(exchange, fact)
+    grounded = ground(read_said(exchange), fact, takes_messages=True)
     return None if isinstance(grounded, Doubt) else grounded

@@ -8,7 +8,6 @@ indented or broken into other lines. Every search here takes time in proportion 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 
@@ -44,6 +43,10 @@ _MARKS = re.compile(
 )
 """A head and an end enclose what is not the author's; a mark of a line goes to the end of its paragraph."""
 
+_LINE_ENDS = re.compile("\r\n|[\u2028\u2029]")
+_NO_CHARACTER = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""The categories Cc and Cs, but the end of a line."""
+
 _PARAGRAPH_END = re.compile(r"\n[ \t>|]*\n")
 _LINE_END = re.compile(r"\]|\n")
 _QUOTED = re.compile(r"\s*(?:[-*+]\s+)?(?:>|＞|&gt;|┃|│|▎)")
@@ -73,11 +76,7 @@ def own_words(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return the text without what is no character: halves of surrogates and control characters, but line ends."""
-    return "".join(
-        " " if character == "\t" else character
-        for character in text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs")
-    )
+    return _NO_CHARACTER.sub("", _LINE_ENDS.sub("\n", text).replace("\t", " "))
 
 
 def _flat(text: str) -> str:

@@ -27,9 +27,9 @@ _NO_VALUE = frozenset(
     {"and", "or", "for", "of", "to", "the", "a", "again", "was", "is", "from", "with", "in", LEFT_OUT}
 )
 _KNOWN_KEY = re.compile(
-    r"(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?\w{12,}|gh[pousr]_\w{20,}|github_pat_\w{20,}"
-    r"|xox[abprs]-[\w-]{10,}|"
-    r"xapp-[\w-]{10,}|AKIA[0-9A-Z]{12,}|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}|glpat-[\w-]{15,}|\d{8,10}:[\w-]{30,}"
+    r"(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?\w{12,200}|gh[pousr]_\w{20,200}|github_pat_\w{20,200}"
+    r"|xox[abprs]-[\w-]{10,200}|"
+    r"xapp-[\w-]{10,200}|AKIA[0-9A-Z]{12,200}|AIza[\w-]{30,200}|eyJ[\w-]{10,200}\.[\w-]{10,200}|glpat-[\w-]{15,200}|\d{8,10}:[\w-]{30,200}"
 )
 _DIGITS = re.compile(r"\d[\d -]{11,28}\d")
 _ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from memory.claims import CLAIMS
+from memory.claims import CLAIMS, is_asking
 from memory.guard import Doubt
 from memory.secrets import has_secret
 
@@ -33,6 +33,11 @@ _ASSISTANT = re.compile(
     r"\blanguage model\b|\bas an ai\b|^\W*(?:der|die|das) (?:assistent|ki|bot)\b|^\W*(?:el|la"
     r"|l['’])\s*(?:asistente|assistant)|"
     r"^\W*(?:ассистент|помощник|助手|アシスタント|어시스턴트)",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"^\W*(?:thanks?|thank you|thx|hello|hi|hey|good (?:morning|evening|night)|danke|hallo|guten|gracias|hola|merci"
+    r"|bonjour|ciao|grazie|obrigad[oa]|спасибо|привет|здравствуйте)\b|^\W*(?:谢谢|你好|您好|ありがとう|こんにちは|감사|안녕)",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(
@@ -64,9 +69,10 @@ def doubt_worth(text: str) -> Doubt | None:
         return Doubt.SECRET
     if _ASSISTANT.search(text):
         return Doubt.ASSISTANT
-    is_question = text.rstrip(" \"'”’").endswith(("?", "？", "؟"))
     is_empty = not any(character.isalnum() for character in text)
-    return Doubt.EMPTY if is_question or is_empty or _MOMENT.search(text) or _NOTHING.search(text) else None
+    if _GREETING.search(text):
+        return Doubt.EMPTY
+    return Doubt.EMPTY if is_empty or is_asking(text) or _MOMENT.search(text) or _NOTHING.search(text) else None
 
 
 def fits_slot(slot: str, text: str) -> bool:

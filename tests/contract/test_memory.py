@@ -185,6 +185,15 @@ async def test_a_fact_that_the_person_never_said_is_not_kept(store: MemoryStore)
     assert await store.listed(who(ANNA), None, 10) == ()
 
 
+@pytest.mark.parametrize("text", ["Lives in Porto", "Has three cats", "Works in Lisbon", "Does not live in Lisbon"])
+async def test_a_fact_that_says_something_else_than_its_quote_is_not_kept(store: MemoryStore, text: str) -> None:
+    exchange = said(1, "I moved to Lisbon with two cats")
+
+    learnt = await store.learn(facts(exchange, text, "Lives in Lisbon", "Has two cats"))
+
+    assert [change.deed for change in learnt.changes] == [Deed.UNFOUNDED, Deed.ADDED, Deed.ADDED]
+
+
 async def test_why_shows_the_words_that_a_fact_stands_on(store: MemoryStore) -> None:
     words = (Words(1, NOW, "so, I am   a nurse\nin Porto"), Words(2, NOW, "and tired"))
     exchange = replace(said(2, ""), first=1, said=words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -32,7 +34,7 @@ async def missing(store: MemoryStore, model: str = "fake") -> list[str]:
 class Embedding(Log):
     """The job, among those of the queue's own tests."""
 
-    def __init__(self, store: Store, embedder: FakeEmbedder) -> None:
+    def __init__(self, store: MemoryStore, embedder: FakeEmbedder) -> None:
         super().__init__()
         self._job = build_embedding_job(store, embedder)
 
@@ -41,7 +43,7 @@ class Embedding(Log):
         return {EMBED: self._job}
 
 
-async def test_a_queue_does_it_and_tries_again_what_failed(store: Store, tmp_path: Path) -> None:
+async def test_a_queue_does_it_and_tries_again_what_failed(store: MemoryStore, tmp_path: Path) -> None:
     embedder = FakeEmbedder()
     embedder.faults.append(EmbedderFailed("the server is down"))
     await learn(store, "one", "two")

@@ -1,0 +1,57 @@
+"""Tells whether a clause speaks of somebody else: "my brother lives in Oslo" is no fact about who wrote it."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["is_about_another"]
+
+_RELATIONS = (
+    r"(?:(?:best |older |younger |little |big |ex[- ]?|step[- ]?|grand-?|great-?)*(?:brother|sister|mother"
+    r"|father|mom|mum|dad"
+    r"|son|daughter|wife|husband|friend|boss|colleague|coworker|neighbou?r|cousin|uncle|aunt|girlfriend|boyfriend|partner"
+    r"|roommate|flatmate|kid|child|children|parents?|family|niece|nephew|teacher|doctor|grandma|grandpa|fianc[eé]e?)s?\b"
+    r"|(?:groß)?(?:bruder|schwester|mutter|vater|sohn|tochter|frau|mann|freund(?:in)?|chef(?:in)?|kolleg(?:e|in)"
+    r"|nachbar(?:in)?|eltern|kinder|oma|opa)\b|(?:herman|hij|espos|novi|amig|prim|tí|abuel)[oa]s?\b|(?:madre|padre|jefe|mujer|marido)\b"
+    r"|(?:frère|sœur|soeur|mère|père|fils|fille|mari|femme|amie?|copain|copine|chef)s?\b|(?:fratello|sorella|figli[oa]|moglie"
+    r"|marito|amic[oa])\b|(?:irmão|irmã|mãe|pai|filh[oa]|amig[oa])\b|(?:broer|zus|moeder|vader|zoon|dochter|vriend(?:in)?)\b"
+    r"|(?:брат|сестра|мама|папа|мать|отец|сын|дочь|дочка|муж|жена|друг|подруга|бабушка|дедушка)\b"
+    r"|(?:哥哥?|弟弟?|姐姐?|妹妹?|妈妈?|爸爸?|儿子|女儿|丈夫|妻子|老公|老婆|太太|朋友|同事|父母|母亲|父亲)"
+    r"|(?:兄|弟|姉|妹|母|父|息子|娘|夫|妻|友達|上司|同僚)|(?:형|오빠|누나|언니|동생|엄마|아빠|아들|딸|남편|아내|친구))"
+)
+_MINE = (
+    r"(?:my|our|his|her|their|mein\w*|unser\w*|mis?|mon|ma|mes|notre|(?:il |la )?mi[oa]|[oa] ?(?:meu|minha)|meu|minha"
+    r"|mijn|мой|моя|мои|наш\w*|我们?的?|私の|うちの|僕の|제|내|우리)"
+)
+_ANOTHER = re.compile(
+    rf"^\W*(?:(?:and|but|so|also|und|y|et|e|и|а|well|oh)\s+)?(?:{_MINE}\s*{_RELATIONS}"
+    r"|(?:he|she|they|er|él|ella|elle|lui|lei|ele|ela|hij|zij|он|она|они)\b|他们?|她们?|彼女?(?:は|が))",
+    re.IGNORECASE,
+)
+_FIRST = re.compile(
+    r"\b(?:i|we|us|me|ich|wir|uns|yo|je|nous|moi|io|noi|eu|nós|ik|wij|я|мы|мне)\b|\bj['’]|我|私|僕|나|저", re.IGNORECASE
+)
+_RELATION = re.compile(rf"(?<![^\W_]){_RELATIONS}", re.IGNORECASE)
+_SPOUSE = re.compile(
+    r"wife|husband|partner|frau|mann|espos|mujer|marido|mari\b|femme|moglie|marito|муж|жена|丈夫|妻|老公|老婆|太太|夫|남편|아내",
+    re.I,
+)
+_MARRIED = re.compile(
+    r"\b(?:marri\w+|spouse|verheiratet|casad[ao]|marié\w*|sposat[ao])\b|женат|замужем|结婚|結婚|결혼", re.IGNORECASE
+)
+
+
+def is_about_another(clause: str, fact: str) -> bool:
+    """Tell whether a clause is about somebody else whom the fact does not name."""
+    found = _ANOTHER.match(clause)
+    if found is None or _FIRST.search(clause, found.end()) or _RELATION.search(fact):
+        return False
+    if _MARRIED.search(fact) and _SPOUSE.search(found.group()):
+        return False
+    return not _is_named(fact, clause)
+
+
+def _is_named(fact: str, clause: str) -> bool:
+    """Tell whether the fact begins with a name out of the clause."""
+    first = re.match(r"\w+", fact)
+    return first is not None and bool(re.search(rf"\b{re.escape(first.group())}\b", clause))

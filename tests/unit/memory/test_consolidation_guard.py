@@ -1,0 +1,136 @@
+"""What a person's own words carry, and what they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.guard import Doubt, best_quote, ground, read_said
+from memory.model import Evidence, Exchange, Fact, Words
+from tests.unit.memory.grounding_cases import KEPT, KEPT_LATER, LOST, REFUSED, REFUSED_LATER
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def exchange(*said: str, answered: str = "", name: str = "Anna") -> Exchange:
+    words = tuple(Words(seq, NOW, text) for seq, text in enumerate(said, 1))
+    return Exchange("s", 1, len(said), "telegram:1", name, True, words, answered)
+
+
+def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt:
+    if quote is None:
+        found = best_quote(read_said(given), text)
+        return ground(read_said(given), Fact(text, (found,)), takes_messages=True) if found else Doubt.QUOTE
+    return ground(read_said(given), Fact(text, (Evidence("s", 1, quote),)), takes_messages=True)
+
+
+@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
+def test_what_they_said_in_other_words_is_kept(said: str, fact: str) -> None:
+    kept = judged(exchange(said), fact)
+
+    assert isinstance(kept, Fact)
+    assert " ".join(kept.evidence[0].quote.split()) in " ".join(said.split())
+
+
+@pytest.mark.parametrize(("said", "fact"), [*REFUSED, *REFUSED_LATER])
+def test_what_they_never_said_is_not_kept(said: str, fact: str) -> None:
+    given = exchange(said, answered=f"As I recall, this is so: {fact}.")
+
+    assert isinstance(judged(given, fact), Doubt)
+    assert isinstance(judged(given, fact, said), Doubt)
+
+
+@pytest.mark.parametrize(("said", "fact"), LOST)
+def test_what_shares_no_word_with_theirs_is_lost_though_it_is_true(said: str, fact: str) -> None:
+    assert isinstance(judged(exchange(said), fact), Doubt)
+
+
+@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
+def test_the_assistants_words_carry_nothing(said: str, fact: str) -> None:
+    assert isinstance(judged(exchange("thanks, and good night", answered=said), fact), Doubt)
+
+
+@pytest.mark.parametrize(
+    ("fact", "doubt"),
+    [
+        ("Lives in Porto", Doubt.NAME),
+        ("Has three cats in Lisbon", Doubt.NUMBER),
+        ("Works in Lisbon", Doubt.CLAIM),
+        ("Loves the beaches of Lisbon and surfing", Doubt.SHARE),
+        ("Does not live in Lisbon", Doubt.DENIAL),
+        ("  \n", Doubt.EMPTY),
+    ],
+)
+def test_a_refusal_says_why(fact: str, doubt: Doubt) -> None:
+    assert judged(exchange("I moved to Lisbon with two cats"), fact, "I moved to Lisbon") is doubt
+
+
+def test_a_quote_has_to_speak_of_the_fact() -> None:
+    given = exchange("good morning to you. I moved to Lisbon")
+
+    assert judged(given, "Lives in Lisbon", "good morning") is Doubt.SHARE
+    assert isinstance(judged(given, "Lives in Lisbon", "moved to Lisbon"), Fact)
+
+
+def test_the_persons_own_name_is_known_where_a_fact_begins_with_it() -> None:
+    given = exchange("I moved to Lisbon")
+
+    assert isinstance(judged(given, "Anna lives in Lisbon"), Fact)
+    assert judged(given, "Lives in Lisbon with Anna", "moved to Lisbon") is Doubt.NAME
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do I like sushi?",
+        "the wifi password is hunter2",
+        "buy milk",
+        "x",
+        "?!",
+        "a " * 900,
+        "a long story " * 3_000,
+        "Nothing but: this, and 17 other things; no",
+    ],
+)
+def test_what_somebody_asks_to_be_kept_word_for_word_is_kept(text: str) -> None:
+    kept = judged(exchange(text), text, text)
+
+    assert isinstance(kept, Fact)
+    assert kept.text == " ".join(text.split())[:800].rstrip()
+
+
+@pytest.mark.parametrize("text", ["", " \n", "> a quoted line", "[memory 2026-01-01] Lives in Lisbon"])
+def test_what_is_not_their_own_is_not_kept_either_when_they_ask_for_it(text: str) -> None:
+    assert isinstance(judged(exchange(text), text, text), Doubt)
+
+
+def test_words_around_a_quoted_line_are_kept_without_it() -> None:
+    text = "> who said that\nremember that I own a boat"
+    kept = judged(exchange(text), text, text)
+
+    assert isinstance(kept, Fact)
+    assert kept.text == "remember that I own a boat"
+    assert kept.evidence == (Evidence("s", 1, "remember that I own a boat"),)
+
+
+@given(text=st.text(max_size=200), fact=st.text(max_size=100), quote=st.text(max_size=60))
+def test_no_text_makes_it_stumble(text: str, fact: str, quote: str) -> None:
+    given = exchange(text, text[::-1])
+
+    for found in (judged(given, fact, quote), judged(given, fact), judged(given, text, text)):
+        assert isinstance(found, Fact | Doubt)
+
+
+@given(st.sampled_from([*KEPT, *KEPT_LATER]), st.sampled_from([*KEPT, *KEPT_LATER]))
+def test_what_is_said_besides_takes_nothing_away(one: tuple[str, str], other: tuple[str, str]) -> None:
+    both = exchange(one[0], other[0])
+    first = judged(exchange(one[0]), one[1])
+    assert isinstance(first, Fact)
+
+    again = ground(read_said(both), replace(first), takes_messages=True)
+
+    assert isinstance(again, Fact) or again is Doubt.DENIAL
