@@ -17,12 +17,13 @@ Done twice it has the effect of once: of what is left nothing is the person's.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 import msgspec
 
+from agentd.transcript.clock import format_time, parse_time
 from agentd.transcript.key import ERASED, SessionKey
 from agentd.transcript.lines import Line
 from agentd.transcript.records import (
@@ -62,6 +63,8 @@ class Erasure:
     """The one that its header gets."""
     changed: Mapping[int, Record] = field(default_factory=dict)
     """By seq, what takes a record's place; of a whole session all go."""
+    heard: tuple[tuple[int, str], ...] = ()
+    """When the person wrote, by seq."""
     now: str = ""
     """The time of a record that has none."""
     attachments: frozenset[str] = frozenset()
@@ -123,7 +126,7 @@ def _blank(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
         if seq == 0:
             yield encode_line(SessionHeader(version=version, key=key, seq=0, ts=record.ts))
         else:
-            yield encode_line(Erased(seq=seq, ts=record.ts))
+            yield encode_line(Erased(seq=seq, ts=_heard_at(erasure.heard, seq) or record.ts))
     if seq < 0:
         yield encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=erasure.now))
 
@@ -191,7 +194,7 @@ class _Survey:
         if self._is_whole():
             key = anonymous(self._key, self._stamp.token, in_group=self._was_open)
             self._texts |= {summary.summary for summary in self._summaries}
-            return Erasure(True, key, now=now, texts=frozenset(filter(None, self._texts)))
+            return Erasure(True, key, heard=tuple(self._heard), now=now, texts=frozenset(filter(None, self._texts)))
         named = self._changed.keys() | self._tainted
         for seq, answers in self._drafts:
             if not named.isdisjoint(answers):
@@ -203,7 +206,7 @@ class _Survey:
         if not self._changed:
             return None
         attachments, texts = (frozenset(filter(None, found)) for found in (self._attachments, self._texts))
-        return Erasure(False, self._key, self._changed, now, attachments, texts)
+        return Erasure(False, self._key, self._changed, tuple(self._heard), now, attachments, texts)
 
     def _is_whole(self) -> bool:
         if self._key.sender is not None:
@@ -230,7 +233,7 @@ class _Survey:
         if not is_theirs and not names_theirs:
             return
         if isinstance(record, UserMessage | Command):
-            self._heard.append((record.seq, record.ts))
+            self._heard.append((record.seq, _later(record.ts, record.source.sent_at if record.source else "")))
         self._keep_texts(record)
         if isinstance(record, Undo | Reset):
             self._changed[record.seq] = msgspec.structs.replace(record, source=None)
@@ -283,6 +286,16 @@ class _Survey:
                 insort(gone, summary.seq)
 
     def _erase(self, seq: int) -> None:
-        before = bisect_right(self._heard, seq, key=itemgetter(0))
-        ts = self._heard[before - 1][1] if before else self._stamp.now
-        self._changed[seq] = Erased(seq=seq, ts=ts)
+        self._changed[seq] = Erased(seq=seq, ts=_heard_at(self._heard, seq) or self._stamp.now)
+
+
+def _heard_at(heard: Sequence[tuple[int, str]], seq: int) -> str:
+    """Return when the person had written last, by this record; "" where they had not."""
+    before = bisect_right(heard, seq, key=itemgetter(0))
+    return heard[before - 1][1] if before else ""
+
+
+def _later(ts: str, sent_at: str) -> str:
+    """Return the later of two times: the platform's clock may be ahead."""
+    here, there = parse_time(ts), parse_time(sent_at)
+    return format_time(there) if here and there and there > here else ts
