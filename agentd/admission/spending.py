@@ -6,7 +6,7 @@ What is spent counts at once, in memory; `take_changed` hands out what is to be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from agentd.admission.settings import LimitsSettings
@@ -75,6 +75,12 @@ class Spending:
     def put_back(self, totals: Tokens) -> None:
         """Take back that these were kept."""
         self._changed |= totals.keys() & self._spent.keys()
+
+    def forget(self, people: Collection[Person]) -> None:
+        """Forget what these spent: a total that is being kept at this moment is on its way before this returns."""
+        for key in [key for key in self._spent if key[1] in people]:
+            self._totals[key[0]] -= self._spent.pop(key)
+            self._changed.discard(key)
 
     def __len__(self) -> int:
         """Return how many people's days are remembered."""

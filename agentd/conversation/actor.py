@@ -8,6 +8,8 @@ turns run one at a time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -48,6 +50,13 @@ log = structlog.get_logger()
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 60.0
 """How long a reply that could not be sent waits for the next try; twice as long each time."""
+
+
+REST_PATIENCE_SECONDS = 30.0
+"""How long a turn of others may take to end where a session is to rest."""
+
+INTAKE_PATIENCE_SECONDS = 90.0
+"""How long it is waited for what is being taken in then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,26 @@ class SessionActor:
         for seq in session.view.unsettled:
             await self.settled(seq)
         return True
+
+    @asynccontextmanager
+    async def held(self, ids: Collection[str]) -> AsyncIterator[None]:
+        """Take nothing in until the end of the block, and begin it once no turn of others runs, or has for too long.
+
+        A turn of the people with these ids is not waited for: it is about to be cut. Raises NotAccepted where what is
+        being taken in does not end.
+        """
+        self._arriving += 1  # so that it is not forgotten meanwhile
+        try:
+            async with _intake_of(self._intake):
+                turn = self._turn
+                if turn is not None and turn.author not in ids:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(REST_PATIENCE_SECONDS):
+                            await turn.ended.wait()
+                yield
+        finally:
+            self._arriving -= 1
+            self._bell.set()
 
     @property
     def waiting(self) -> int:
@@ -326,6 +355,20 @@ class SessionActor:
     def _release(self, session: Session) -> None:
         for seq in [seq for seq in self._waiting if self._stalled or session.view.is_settled(seq)]:
             self._waiting.pop(seq).set()
+
+
+@asynccontextmanager
+async def _intake_of(intake: asyncio.Lock) -> AsyncIterator[None]:
+    """Hold it. Raises NotAccepted where that cannot be had: a file that comes in may take its time."""
+    try:
+        async with asyncio.timeout(INTAKE_PATIENCE_SECONDS):
+            await intake.acquire()
+    except TimeoutError as fault:
+        raise NotAccepted("a message is still being taken in: try again in a moment") from fault
+    try:
+        yield
+    finally:
+        intake.release()
 
 
 async def _redeliver(session: Session, outbox: Outbox) -> None:

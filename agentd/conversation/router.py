@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from itertools import starmap
 import msgspec
 import structlog
 
+from agentd.admission.spending import person_of
 from agentd.conversation.actor import SessionActor
 from agentd.conversation.intake import session_key
 from agentd.conversation.learning import queue_gap
@@ -52,6 +53,10 @@ class Router:
         self._tasks = tasks
         self._actors: dict[SessionKey, SessionActor] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._keeping: dict[SessionKey, asyncio.Task[None]] = {}
+        self._resting: set[SessionKey] = set()
+        self._unheard: dict[str, asyncio.Event] = {}
+        """Senders who wait until what was said before is gone."""
 
     @property
     def sessions_in_memory(self) -> int:
@@ -67,6 +72,8 @@ class Router:
         aliases, at = self._wiring.front.aliases, inbound.address
         if isinstance(inbound, InboundMove):
             return await self._move(inbound)
+        while (heard := self._unheard.get(person_of(at.channel, inbound.author.id))) is not None:
+            await heard.wait()
         key = session_key(inbound, self._scope)
         key = msgspec.structs.replace(key, chat=aliases.canonical(at.channel, at.account, at.chat))
         return await self._actor(key).accept(inbound)
@@ -134,6 +141,41 @@ class Router:
         if key.channel in self._wiring.front.channels:
             self._actor(key)
 
+    @asynccontextmanager
+    async def unheard(self, senders: Collection[str]) -> AsyncIterator[None]:
+        """Let what these senders (CHANNEL:SENDER) write wait outside until the end of the block, and then come in."""
+        heard = asyncio.Event()
+        self._unheard |= dict.fromkeys(senders, heard)
+        try:
+            yield
+        finally:
+            for sender in senders:
+                self._unheard.pop(sender, None)
+            heard.set()
+
+    @asynccontextmanager
+    async def resting(self, key: SessionKey, ids: Collection[str]) -> AsyncIterator[None]:
+        """Let a session do nothing until the end of the block; what comes in waits outside.
+
+        A turn of the people with these ids is cut. One of others may end, for a time: what is cut then is made again
+        from the file, as after a crash. Raises channels.errors.NotAccepted where the session does not come to rest.
+        """
+        if key.channel not in self._wiring.front.channels:
+            yield
+            return
+        actor = self._actors.get(key) or self._new_actor(key)
+        async with actor.held(ids):
+            self._resting.add(key)
+            try:
+                task = self._keeping.get(key)
+                if task is not None:
+                    task.cancel()
+                    await asyncio.wait([task])
+                yield
+            finally:
+                self._resting.discard(key)
+                self._start(actor, key)
+
     async def drain(self, drain: Drain) -> None:
         """Let running turns end, for a time; what is cut then stays pending on disk."""
         for actor in self._actors.values():
@@ -168,18 +210,27 @@ class Router:
     def _actor(self, key: SessionKey) -> SessionActor:
         actor = self._actors.get(key)
         if actor is None:
-            actor = self._actors[key] = SessionActor(key, self._wiring)
-            task = self._tasks.create_task(self._keep(actor, key), name=f"session {key.file_name}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            actor = self._new_actor(key)
+            self._start(actor, key)
         return actor
+
+    def _new_actor(self, key: SessionKey) -> SessionActor:
+        actor = self._actors[key] = SessionActor(key, self._wiring)
+        return actor
+
+    def _start(self, actor: SessionActor, key: SessionKey) -> None:
+        task = self._tasks.create_task(self._keep(actor, key), name=f"session {key.file_name}")
+        self._keeping[key] = task
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _keep(self, actor: SessionActor, key: SessionKey) -> None:
         try:
             await actor.run()
         finally:
             # No await since the actor found nothing to do: nobody can have given it a message in between.
-            del self._actors[key]
+            if key not in self._resting:
+                del self._actors[key], self._keeping[key]
 
 
 @asynccontextmanager

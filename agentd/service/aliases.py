@@ -6,7 +6,7 @@ A group that becomes a supergroup gets a new id; its sessions stay, under the ke
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import structlog
 
@@ -70,6 +70,11 @@ class Aliases:
         self._known = known
         return True
 
+    async def forget(self, chats: Collection[tuple[str, str, str]]) -> int:
+        """Remove what is known of these chats (channel, account, id); return of how many rows. Raises StorageError."""
+        removed, self._known = await self._database.run_durably(lambda connection: _forget(connection, chats))
+        return removed
+
     def canonical(self, channel: str, account: str, chat: str) -> str:
         """Return the id with which the sessions of this chat were begun."""
         return self._known.canonical(channel, account, chat)
@@ -91,6 +96,18 @@ def _keep(connection: sqlite3.Connection, alias: Alias) -> ChatAliases | None:
             return None
         connection.execute("INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)", alias)
     return known
+
+
+def _forget(connection: sqlite3.Connection, chats: Collection[tuple[str, str, str]]) -> tuple[int, ChatAliases]:
+    with transaction(connection):
+        removed = sum(
+            connection.execute(
+                "DELETE FROM alias WHERE channel = ? AND account = ? AND (old = ? OR new = ?)",
+                [channel, account, chat, chat],
+            ).rowcount
+            for channel, account, chat in chats
+        )
+        return removed, read_aliases(connection)
 
 
 def _follow(links: dict[_Chat, str], channel: str, account: str, chat: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "format_moment",
     "open_memory",
     "renew",
+    "scrub",
     "storable",
     "transaction",
     "unusable",
@@ -203,6 +204,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def format_moment(moment: datetime) -> str:
     """Return the time as the database has it; two such texts sort as their times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def scrub(connection: sqlite3.Connection) -> None:
+    """Take what was deleted out of the file, and out of the journal beside it. Raises sqlite3.Error."""
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("VACUUM")
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise sqlite3.OperationalError("somebody else reads the database: its journal could not be emptied")
 
 
 def storable(name: str) -> str:

@@ -110,6 +110,15 @@ class Pairings:
         self._paired -= {(channel, sender)}
         return removed
 
+    async def forget(self, senders: frozenset[str]) -> int:
+        """Remove what is kept of these people (CHANNEL:SENDER); return of how many rows. Raises StorageError."""
+        whose = [tuple(sender.split(":", 1)) for sender in senders if ":" in sender]
+        removed = await self._database.run_durably(
+            lambda connection: sum(_revoke_rows(connection, channel, sender) for channel, sender in whose)
+        )
+        self._paired -= frozenset((channel, sender) for channel, sender in whose)
+        return removed
+
     async def entries(self, *, paired: bool) -> list[Entry]:
         """Return who waits for approval, or who was approved, the oldest first. Raises StorageError."""
         now = self._clock()
@@ -189,11 +198,15 @@ def _approve(connection: sqlite3.Connection, code: str, now: datetime) -> Approv
 
 
 def _revoke(connection: sqlite3.Connection, channel: str, sender: str) -> bool:
+    return _revoke_rows(connection, channel, sender) > 0
+
+
+def _revoke_rows(connection: sqlite3.Connection, channel: str, sender: str) -> int:
     with transaction(connection):
         whose = [channel, sender]
         removed = connection.execute("DELETE FROM paired WHERE channel = ? AND sender = ?", whose).rowcount
         removed += connection.execute("DELETE FROM pairing WHERE channel = ? AND sender = ?", whose).rowcount
-    return removed > 0
+    return removed
 
 
 def _read_wrong(connection: sqlite3.Connection) -> list[datetime]:

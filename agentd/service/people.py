@@ -104,7 +104,7 @@ class People:
         )
 
     async def forget(self, senders: frozenset[str]) -> None:
-        """Remove the links and codes of these senders. Raises StorageError."""
+        """Remove the links and codes of these senders; the rest of a group stays one. Raises StorageError."""
         self._groups = await self._database.run_durably(lambda connection: _forget(connection, senders))
 
 

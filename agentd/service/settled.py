@@ -41,6 +41,11 @@ class SettledMarks:
         """Keep what a recovery that is done found settled, forget files that are gone, and note the time."""
         await self._run(lambda connection: _keep(connection, settled, gone, self._clock()), None)
 
+    async def forget(self, files: Collection[str]) -> None:
+        """Forget these files, by their names. Raises nothing, as everything here."""
+        names = [(os.fsencode(file),) for file in files]
+        await self._run(lambda connection: connection.executemany("DELETE FROM settled WHERE file = ?", names), None)
+
     async def _run(self, work: Work[T], otherwise: T) -> T:
         try:
             return await self._database.run(work)

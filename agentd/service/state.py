@@ -27,7 +27,7 @@ from agentd.service.settled import SettledMarks
 from agentd.service.token_factors import TokenFactors, read_factors
 from agentd.service.usage import Usage, read_usage
 
-__all__ = ["State", "open_pairings", "open_state"]
+__all__ = ["State", "open_kept", "open_pairings", "open_state"]
 
 KEPT_RUNS = 20
 
@@ -44,6 +44,7 @@ class State:
     factors: TokenFactors
     usage: Usage
     people: People
+    kept: Database
     fault: str | None
     """Why what has to be on disk is not; None where it is."""
 
@@ -97,17 +98,24 @@ async def open_state(path: Path, version: str, clock: Callable[[], datetime]) ->
 
 
 @asynccontextmanager
-async def open_pairings(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[Pairings]:
+async def open_kept(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[State]:
     """Open the database for a command, which is no run. Raises ConfigError, and StorageError where it is no good."""
     with ThreadPoolExecutor(1, "state") as thread:
         try:
-            connection = await asyncio.get_running_loop().run_in_executor(thread, connect, path)
+            opened = await asyncio.get_running_loop().run_in_executor(thread, _open_kept, path, clock)
         except (OSError, sqlite3.Error, NotOurs) as fault:
             raise unusable(str(fault)) from fault
         try:
-            yield Pairings(Database(connection, thread), frozenset(), clock, make_code)
+            yield _build_state(opened, thread, clock)
         finally:
-            thread.submit(connection.close)
+            thread.submit(opened.close)
+
+
+@asynccontextmanager
+async def open_pairings(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[Pairings]:
+    """Open the pairings alone, as `open_kept` does."""
+    async with open_kept(path, clock) as state:
+        yield state.pairings
 
 
 def _build_state(opened: _Opened, thread: Executor, clock: Callable[[], datetime]) -> State:
@@ -119,6 +127,7 @@ def _build_state(opened: _Opened, thread: Executor, clock: Callable[[], datetime
         TokenFactors(marked, opened.read.factors),
         Usage(kept, opened.read.usage),
         People(kept, opened.read.groups, clock, make_code),
+        kept,
         opened.fault,
     )
 
@@ -131,8 +140,7 @@ def _open(path: Path, version: str, clock: Callable[[], datetime]) -> _Opened:
         memory = _begun_in_memory(version, clock)
         return _Opened(memory, memory, _Read(), str(fault))
     try:
-        usage = read_usage(kept, clock())
-        read = _Read(read_paired(kept), read_aliases(kept), read_factors(kept), usage, read_groups(kept))
+        read = _read(kept, clock)
     except sqlite3.Error as fault:
         _log_unusable(path, fault)
         return _Opened(kept, _begun_in_memory(version, clock), _Read(), str(fault))
@@ -142,6 +150,25 @@ def _open(path: Path, version: str, clock: Callable[[], datetime]) -> _Opened:
         _log_unusable(path, fault)
         return _Opened(kept, _begun_in_memory(version, clock), read, None)
     return _Opened(kept, kept, read, None)
+
+
+def _open_kept(path: Path, clock: Callable[[], datetime]) -> _Opened:
+    kept = connect(path)
+    try:
+        return _Opened(kept, kept, _read(kept, clock), None)
+    except sqlite3.Error:
+        kept.close()
+        raise
+
+
+def _read(connection: sqlite3.Connection, clock: Callable[[], datetime]) -> _Read:
+    return _Read(
+        read_paired(connection),
+        read_aliases(connection),
+        read_factors(connection),
+        read_usage(connection, clock()),
+        read_groups(connection),
+    )
 
 
 def _connect(path: Path, clock: Callable[[], datetime]) -> sqlite3.Connection:

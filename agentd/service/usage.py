@@ -28,6 +28,22 @@ class Usage:
         """Keep these totals in place of the earlier ones; days that are long over go. Raises StorageError."""
         await self._database.run_durably(lambda connection: _keep(connection, tokens))
 
+    async def spent_by(self, senders: frozenset[str]) -> list[tuple[str, str, int]]:
+        """Return day, sender and tokens of these people, as far back as that is kept. Raises StorageError."""
+        rows = await self._database.run_durably(
+            lambda connection: connection.execute("SELECT day, person, tokens FROM usage ORDER BY day").fetchall()
+        )
+        return [(day, person, tokens) for day, person, tokens in rows if person in senders]
+
+    async def forget(self, senders: frozenset[str]) -> int:
+        """Remove what these people spent; return of how many days. Raises StorageError."""
+        return await self._database.run_durably(
+            lambda connection: sum(
+                connection.execute("DELETE FROM usage WHERE person = ?", [storable(sender)]).rowcount
+                for sender in senders
+            )
+        )
+
 
 def read_usage(connection: sqlite3.Connection, now: datetime) -> Tokens:
     """Read what was spent since yesterday: the clock may be set back a little. Raises sqlite3.Error."""

@@ -1,23 +1,27 @@
 """When somebody was heard last in each session of a channel: from there on, its platform can be asked what was missed.
 
-The newest message or command of a file tells, in nearly every file within the block that is read first.
+The newest message or command of a file tells, in nearly every file within the block that is read first. So does what
+stands for those of a person who was erased: they are not asked for again. What a repair left has the time of the record
+before it, and tells nothing.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import structlog
 
 from agentd.transcript.clock import parse_time
 from agentd.transcript.disk import Disk
-from agentd.transcript.key import SessionKey, parse_file_name
+from agentd.transcript.key import ERASED, SessionKey, parse_file_name
 from agentd.transcript.reading import find_key
-from agentd.transcript.records import Command, UserMessage, parse_line
+from agentd.transcript.records import Command, Erased, Record, UserMessage, parse_line
 
 __all__ = ["Heard", "find_heard"]
+
+_DATED = get_args(Record)
 
 log = structlog.get_logger()
 
@@ -51,12 +55,22 @@ def find_heard(disk: Disk, folder: Path, channel: str) -> list[Heard]:
 
 def _look(disk: Disk, path: Path) -> Heard | None:
     key = parse_file_name(path.stem) or find_key(disk.start(path)[1], path)
-    if key is None or key.file_name != path.stem:
+    if key is None or key.file_name != path.stem or key.chat.startswith(ERASED):
         return None
     size = disk.tail(path.parent, path.name, 0).stamp.size
+    erased_at = ""
     for line in disk.lines_backwards(path, size):
         record = parse_line(line) if line.strip() else None
+        if isinstance(record, Erased):
+            erased_at = erased_at or record.ts
+            continue
+        sent_at = ""
         if isinstance(record, UserMessage | Command) and record.source is not None:
-            sent_at = parse_time(record.source.sent_at)
-            return Heard(key, sent_at) if sent_at else None
+            sent_at = record.source.sent_at
+        if isinstance(record, _DATED) and erased_at not in ("", record.ts):
+            sent_at = max(sent_at, erased_at)
+        if sent_at:
+            moment = parse_time(sent_at)
+            return Heard(key, moment) if moment else None
+        erased_at = ""
     return None

@@ -14,7 +14,10 @@ import re
 
 import msgspec
 
-__all__ = ["SessionKey", "parse_file_name"]
+__all__ = ["ERASED", "SessionKey", "parse_file_name"]
+
+ERASED = "erased-"
+"""What the id of a person, or of their direct chat, begins with that was taken out of a key: no platform's does."""
 
 MAX_NAME_BYTES = 200
 """Most file systems take 255 bytes; the rest is room for suffixes such as `.jsonl.quarantine`."""
@@ -37,6 +40,11 @@ class SessionKey(msgspec.Struct, frozen=True):
     def is_shared(self) -> bool:
         """Whether everybody in the chat, or thread, shares it."""
         return self.sender is None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether it was that of a person who was erased."""
+        return self.chat.startswith(ERASED) or (self.sender or "").startswith(ERASED)
 
     @property
     def file_name(self) -> str:

@@ -212,6 +212,8 @@ class Rules:
         """A reset by command keeps what came after the command for the new conversation."""
         by = [seq for seq, command in self._commands.items() if seq in self.pending and command.source == record.source]
         limit = by[-1] if by else record.seq
+        if record.source is None and self._last_lost > self._began_at:
+            return  # who asked was erased, and so was the command: what came after it is not known
         for seq in self.pending:
             if self._last_lost < seq < limit and self._kind(seq) != _Kind.COMMAND:
                 yield f"a reset, but message {seq} before it had no end yet"

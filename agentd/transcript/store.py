@@ -157,6 +157,11 @@ class SessionStore:
         searched, self._searched = self._searched, Searched()
         await self._marks.keep(searched.settled, searched.gone)
 
+    def forget_found(self, names: Collection[str]) -> None:
+        """Let `keep_marks` keep nothing of these files."""
+        for name in names:
+            self._searched.settled.pop(name, None)
+
     async def heard(self, channel: str) -> list[Heard]:
         """Return when somebody was heard last in each session of a channel; one that cannot be read is left out.
 
