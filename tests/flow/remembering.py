@@ -13,7 +13,7 @@ from channels.base import Address, Author, InboundMessage
 from memory.model import Daily, Evidence, Exchange, Fact, Learned, Learnt, Words
 from memory.ports import MemoryStore
 from memory.settings import MemorySettings
-from tests.contract.memory_stands import in_memory, in_sqlite
+from tests.contract.memory_stands import Opening, in_memory
 from tests.fakes.channel import FakeChannel
 from tests.fakes.queue import FakeQueue
 from tests.flow.stage import START, Run, Stage, rehearsed
@@ -70,9 +70,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, kind: str = "memory") -> AsyncIterator[House]:
-    """Open a store of that kind, for as many runs as there are."""
-    async with (in_sqlite if kind == "sqlite" else in_memory)(folder) as store:
+async def open_house(folder: Path, opening: Opening = in_memory) -> AsyncIterator[House]:
+    """Open a store, for as many runs as there are."""
+    async with opening(folder) as store:
         yield House(folder, store)
 
 
