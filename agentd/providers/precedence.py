@@ -41,11 +41,13 @@ class Precedence:
             for scope in self._behind:
                 if not scope.expired():
                     scope.reschedule(asyncio.get_running_loop().time())
+        has_slot = False
         try:
-            return await self._slots.acquire()
-        except BaseException:
-            self._leave()
-            raise
+            has_slot = await self._slots.acquire()
+        finally:
+            if not has_slot:
+                self._leave()
+        return has_slot
 
     def release(self) -> None:
         """Give a turn's slot back."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from memory import meaning
 from memory.errors import EmbedderFailed, MemoryFault, TextRefused
 from memory.model import Reserve
 from memory.ports import Embedder
-from memory.store_sqlite import meaning
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
 from tests.contract.memory_stands import ANNA, BOB, NOW, daily, said, who
 from tests.fakes.embedder import FakeEmbedder
