@@ -139,8 +139,18 @@ def test_words_around_a_quoted_line_are_kept_without_it() -> None:
         "ー",
         "a" * 50 + ".",
         "?",
-    ]
-    + [". ", ", ", "password ", "sk-", "eyJ", "4111 ", "DE89", "-----BEGIN PRIVATE KEY-----", "Berlin", "A.", "\u0301"],
+        ". ",
+        ", ",
+        "password ",
+        "sk-",
+        "eyJ",
+        "4111 ",
+        "DE89",
+        "-----BEGIN PRIVATE KEY-----",
+        "Berlin",
+        "A.",
+        "́",
+    ],
 )
 def test_hostile_text_takes_time_in_proportion(piece: str) -> None:
     took = []
