@@ -10,7 +10,7 @@ from memory.guard import MOST_FACT_CHARS, Doubt, ground, read_said
 from memory.model import Deed, Exchange, Fact
 from memory.quotes import MOST_QUOTE_CHARS
 
-__all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "is_new", "plan"]
+__all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "plan"]
 
 MOST_EVIDENCE = 20
 """So many places where a fact was said are kept; saying it daily makes it no truer."""
@@ -24,11 +24,6 @@ class Step:
     fact: Fact
     entry: int | None = None
     """The entry that is known already, or whose place is taken."""
-
-
-def is_new(exchange: Exchange, watermark: int | None) -> bool:
-    """Tell whether no part of the range was learnt from yet; what is not new has no effect."""
-    return watermark is None or exchange.first > watermark
 
 
 def plan(exchange: Exchange, facts: Sequence[Fact], known: Sequence[Known]) -> Iterator[Step]:

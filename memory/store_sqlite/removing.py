@@ -68,12 +68,12 @@ def _remove(connection: sqlite3.Connection, entries: Sequence[int]) -> None:
 
 def _remove_person(connection: sqlite3.Connection, rows: Rows) -> None:
     persons = "person IN (SELECT value FROM json_each(:senders))"
-    connection.execute(f"DELETE FROM watermark WHERE {persons}", rows.values())  # noqa: S608 - as above
+    connection.execute(f"DELETE FROM learnt WHERE {persons}", rows.values())  # noqa: S608 - as above
     connection.execute(f"DELETE FROM scope WHERE {persons}", rows.values())  # noqa: S608 - as above
 
 
 def _rows_left(connection: sqlite3.Connection, rows: Rows) -> Iterable[str]:
-    for table in ("scope", "watermark"):
+    for table in ("scope", "learnt"):
         [count] = connection.execute(
             f"SELECT count(*) FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608
             rows.values(),

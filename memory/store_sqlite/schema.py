@@ -56,6 +56,15 @@ MIGRATIONS: tuple[str, ...] = (
         entry INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE, model TEXT NOT NULL, floats BLOB NOT NULL
     );
     """,
+    """
+    CREATE TABLE learnt (
+        session TEXT NOT NULL, began TEXT NOT NULL, person TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        PRIMARY KEY (session, began, person, last)
+    ) WITHOUT ROWID;
+    CREATE INDEX learnt_person ON learnt (person);
+    INSERT INTO learnt SELECT session, '', person, 0, seq FROM watermark;
+    DROP TABLE watermark;
+    """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
 

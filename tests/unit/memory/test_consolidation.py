@@ -24,7 +24,7 @@ ANNA = Who(frozenset({"telegram:1"}), direct=True)
 
 def exchange(*said: str, answered: str = "", first: int = 1) -> Exchange:
     words = tuple(Words(seq, NOW + timedelta(minutes=seq), text) for seq, text in enumerate(said, first))
-    return Exchange("s", first, first + len(said), "telegram:1", "Anna", True, words, answered)
+    return Exchange("s", first, first + len(said), "telegram:1", "Anna", True, words, answered=answered)
 
 
 class Scripted:
@@ -97,7 +97,7 @@ async def test_where_no_answer_can_be_used_nothing_is_stored_and_the_range_is_do
     learnt = await memory.learn(learned)
 
     assert learned == Learned(secret, None)
-    assert (learnt.done, learnt.watermark) == (True, secret.last)
+    assert (learnt.done, await memory.watermark("s", "")) == (True, secret.last)
     assert await memory.export(ANNA.senders) == ()
 
 
@@ -240,11 +240,11 @@ async def test_what_somebody_asks_to_be_kept_passes_the_guard_of_the_store() -> 
     for seq, text in enumerate(texts):
         given = exchange(text, first=seq)
         fact = Fact(text, (Evidence("s", seq, text),), importance=0.9)
-        learnt = await memory.learn(Learned(given, None, (fact,), moves_watermark=False))
+        learnt = await memory.learn(Learned(given, None, (fact,), is_range=False))
         assert [change.deed for change in learnt.changes] == [Deed.ADDED]
 
     assert [entry.text for entry in await memory.export(ANNA.senders)] == texts
-    assert await memory.watermark("s") is None
+    assert await memory.watermark("s", "") is None
 
 
 TELLS = [
@@ -294,7 +294,7 @@ async def test_five_hundred_exchanges_with_a_model_that_restates_its_memory_add_
     memory = InMemoryMemory(lambda: NOW)
     for seq, text in enumerate(TELLS):
         fact = Fact(text, (Evidence("s", seq, text),))
-        await memory.learn(Learned(exchange(text, first=seq), None, (fact,), moves_watermark=False))
+        await memory.learn(Learned(exchange(text, first=seq), None, (fact,), is_range=False))
     said_chars = 0
 
     for number in range(500):

@@ -20,7 +20,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def exchange(*said: str, answered: str = "", name: str = "Anna") -> Exchange:
     words = tuple(Words(seq, NOW, text) for seq, text in enumerate(said, 1))
-    return Exchange("s", 1, len(said), "telegram:1", name, True, words, answered)
+    return Exchange("s", 1, len(said), "telegram:1", name, True, words, answered=answered)
 
 
 def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt:
