@@ -123,7 +123,7 @@ def exchange(number: int, chance: random.Random) -> Exchange:
     said = chance.choice(ASKING if number % 3 == 0 else TELLING).format(**words)
     at = BEGAN + timedelta(hours=number)
     answered = chance.choice(ANSWERED).format(**words)
-    return Exchange("session", number, number, PERSON, "Sam", True, (Words(number, at, said),), answered)
+    return Exchange("session", number, number, PERSON, "Sam", True, (Words(number, at, said),), answered=answered)
 
 
 def count(given: Exchange, proposals: tuple[Proposed, ...], tally: Counter[str]) -> None:

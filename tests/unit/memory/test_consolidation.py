@@ -24,7 +24,7 @@ ANNA = Who(frozenset({"telegram:1"}), direct=True)
 
 def exchange(*said: str, answered: str = "", first: int = 1) -> Exchange:
     words = tuple(Words(seq, NOW + timedelta(minutes=seq), text) for seq, text in enumerate(said, first))
-    return Exchange("s", first, first + len(said), "telegram:1", "Anna", True, words, answered)
+    return Exchange("s", first, first + len(said), "telegram:1", "Anna", True, words, answered=answered)
 
 
 class Scripted:
@@ -97,7 +97,7 @@ async def test_where_no_answer_can_be_used_nothing_is_stored_and_the_range_is_do
     learnt = await memory.learn(learned)
 
     assert learned == Learned(secret, None)
-    assert learnt.done
+    assert (learnt.done, await memory.watermark("s", "")) == (True, secret.last)
     assert await memory.export(ANNA.senders) == ()
 
 

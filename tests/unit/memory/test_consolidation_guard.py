@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from memory.guard import Doubt, best_quote, ground, read_said
 from memory.model import Evidence, Exchange, Fact, Words
+from memory.prompts import build_ask
 from tests.unit.memory.grounding_cases import KEPT, KEPT_LATER, LOST, REFUSED, REFUSED_LATER
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -18,7 +20,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def exchange(*said: str, answered: str = "", name: str = "Anna") -> Exchange:
     words = tuple(Words(seq, NOW, text) for seq, text in enumerate(said, 1))
-    return Exchange("s", 1, len(said), "telegram:1", name, True, words, answered)
+    return Exchange("s", 1, len(said), "telegram:1", name, True, words, answered=answered)
 
 
 def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt:
@@ -115,6 +117,51 @@ def test_words_around_a_quoted_line_are_kept_without_it() -> None:
     assert isinstance(kept, Fact)
     assert kept.text == "remember that I own a boat"
     assert kept.evidence == (Evidence("s", 1, "remember that I own a boat"),)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "“",
+        "'",
+        '"',
+        "my ",
+        "my grand",
+        "grand-",
+        "n't ",
+        "don't",
+        "no ",
+        "I ",
+        "1",
+        "1 ",
+        "1,",
+        "你",
+        "ー",
+        "a" * 50 + ".",
+        "?",
+        ". ",
+        ", ",
+        "password ",
+        "sk-",
+        "eyJ",
+        "4111 ",
+        "DE89",
+        "-----BEGIN PRIVATE KEY-----",
+        "Berlin",
+        "A.",
+        "́",
+    ],
+)
+def test_hostile_text_takes_time_in_proportion(piece: str) -> None:
+    took = []
+    for length in (5_000, 20_000):
+        began = time.process_time()
+        given = exchange(piece * (length // len(piece)))
+        judged(given, f"Lives in Lisbon {piece * 20}")
+        build_ask(given)
+        took.append(time.process_time() - began)
+
+    assert took[1] < 10 * max(took[0], 0.05)  # sixteen times as long if it grew with the square
 
 
 @given(text=st.text(max_size=200), fact=st.text(max_size=100), quote=st.text(max_size=60))
