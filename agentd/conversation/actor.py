@@ -39,7 +39,7 @@ from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Failure, UserMessage
-from agentd.transcript.store import Session
+from agentd.transcript.store import Session, SessionStore
 from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
@@ -115,7 +115,7 @@ class SessionActor:
                 await self._wiring.store.read_ids(session)
                 seq = session.view.knows(inbound.address.chat, inbound.message_id)
                 if not isinstance(inbound, InboundMessage):
-                    await self._append_change(session, inbound, seq)
+                    await _append_change(self._wiring.store, session, inbound, seq)
                 elif seq is None:
                     seq = await self._append_inbound(session, inbound)
         except StorageError as fault:
@@ -157,11 +157,8 @@ class SessionActor:
         self._arriving += 1  # so that it is not forgotten meanwhile
         try:
             async with _intake_of(self._intake):
-                turn = self._turn
-                if turn is not None and turn.author not in ids:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(REST_PATIENCE_SECONDS):
-                            await turn.ended.wait()
+                if self._turn is not None and self._turn.author not in ids:
+                    await _outwait(self._turn)
                 yield
         finally:
             self._arriving -= 1
@@ -189,7 +186,7 @@ class SessionActor:
             while True:
                 self._bell.clear()
                 await self._step(opened)
-                self._release(session)
+                _release(self._waiting, session, all_of_them=self._stalled)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
                     return
@@ -238,15 +235,6 @@ class SessionActor:
             if self._turn is not None and self._turn.takes(record.seq, was_expected=was_expected):
                 self._turn.cut("joined")
         return record.seq
-
-    async def _append_change(self, session: Session, inbound: InboundEdit | InboundDelete, of: int | None) -> None:
-        """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
-        record = None if of is None or of in session.view.commands else build_change(inbound, of)
-        if record is None or session.view.knows_change(record):
-            log.info("change_ignored", session=self._key.file_name, of=of)
-            return
-        await self._wiring.store.append(session, record)
-        log.info("change_accepted", session=self._key.file_name, of=of, change=type(record).__name__.lower())
 
     async def _step(self, opened: _Opened) -> None:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
@@ -352,9 +340,28 @@ class SessionActor:
         busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy
         return not busy and (opened.session.view.is_idle or self._stalled)
 
-    def _release(self, session: Session) -> None:
-        for seq in [seq for seq in self._waiting if self._stalled or session.view.is_settled(seq)]:
-            self._waiting.pop(seq).set()
+
+async def _append_change(
+    store: SessionStore, session: Session, inbound: InboundEdit | InboundDelete, of: int | None
+) -> None:
+    """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
+    record = None if of is None or of in session.view.commands else build_change(inbound, of)
+    if record is None or session.view.knows_change(record):
+        log.info("change_ignored", session=session.path.stem, of=of)
+        return
+    await store.append(session, record)
+    log.info("change_accepted", session=session.path.stem, of=of, change=type(record).__name__.lower())
+
+
+async def _outwait(turn: Turn) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_PATIENCE_SECONDS):
+            await turn.ended.wait()
+
+
+def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:
+    for seq in [seq for seq in waiting if all_of_them or session.view.is_settled(seq)]:
+        waiting.pop(seq).set()
 
 
 @asynccontextmanager

@@ -158,7 +158,7 @@ class Turn:
                     self._void(progress)
                     self._widen()
                 else:
-                    return self._verdict(progress)
+                    return _verdict(progress)
         except StorageError:
             raise  # no bug: the disk refused a draft
         except OverBudget as refusal:
@@ -168,7 +168,7 @@ class Turn:
             return "provider", str(fault)
         except Exception:
             log.exception("turn_crashed")
-            return self._verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
+            return _verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
 
     async def give_up(self) -> None:
         """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""
@@ -226,7 +226,7 @@ class Turn:
                 await self._listen(events, progress)
             finally:
                 self._book(prompt.tokens, progress, has_images=bool(images))
-            reason, _ = self._verdict(progress)
+            reason, _ = _verdict(progress)
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which takes its time
 
@@ -266,12 +266,6 @@ class Turn:
         """Forget what the model has said: it begins anew."""
         progress.text = ""
         self._reply.void()
-
-    @staticmethod
-    def _verdict(progress: _Progress) -> tuple[str, str]:
-        if progress.finished and progress.finished.reason == "filtered":
-            return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
-        return "", ""
 
     async def _record(self, progress: _Progress, reason: str) -> Ending:
         """Begin to record the reply, unless that is done."""
@@ -323,6 +317,12 @@ class Turn:
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
             self._question = replace(wider, answers=answers)
         self._joined_at = self._wiring.monotonic()
+
+
+def _verdict(progress: _Progress) -> tuple[str, str]:
+    if progress.finished and progress.finished.reason == "filtered":
+        return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
+    return "", ""
 
 
 @asynccontextmanager
