@@ -1,8 +1,8 @@
 """The form of `memory.db`, how it came about, and opening it.
 
 `scope` is a person's id and whether something was learnt in private: who may see an entry follows from its scope alone.
-`words` is what questions are looked up in; its first column names the scope, so that a question reads no more of the
-index than its person's part.
+`words` is what questions are looked up in, by a number for each word of each scope, so that a question reads no more of
+the index than its person's part. `placed` says where an entry stands in it, and which numbers are its own.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from memory.errors import MemoryTooNew, MemoryUnusable
+from memory.store_sqlite.indexing import index_missing
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "moment", "stamp", "storable", "transaction"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "transaction"]
 
 APPLICATION_ID = 0x61676D65
 """Marks a database as ours ("agme")."""
@@ -56,14 +56,26 @@ MIGRATIONS: tuple[str, ...] = (
         entry INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE, model TEXT NOT NULL, floats BLOB NOT NULL
     );
     """,
+    """
+    DROP TABLE words;
+    ALTER TABLE scope ADD COLUMN key BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE scope ADD COLUMN entries INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE scope ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
+    UPDATE scope SET key = randomblob(16);
+    CREATE TABLE placed (
+        entry INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE, scope INTEGER NOT NULL,
+        place INTEGER NOT NULL UNIQUE, told INTEGER NOT NULL, total INTEGER NOT NULL, numbers BLOB NOT NULL
+    );
+    CREATE INDEX placed_scope ON placed (scope, place);
+    CREATE TABLE words (
+        term INTEGER NOT NULL, place INTEGER NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (term, place)
+    ) WITHOUT ROWID;
+    """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
 
 BUSY_SECONDS = 2
 """How long somebody else who has the database open, such as a backup, is waited for."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
@@ -101,21 +113,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.rollback()
 
 
-def stamp(time: datetime) -> int:
-    """Return a time as the database has it: milliseconds since 1970."""
-    return (time - _EPOCH) // _MILLISECOND
-
-
-def moment(milliseconds: int) -> datetime:
-    """Return the time that the database has."""
-    return _EPOCH + milliseconds * _MILLISECOND
-
-
-def storable(text: str) -> str:
-    """Return a text as SQLite takes it: one from outside may hold what is no character."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _claim(path: Path) -> None:
     """Make the file if it is missing, for its owner alone; a link is not followed."""
     with suppress(FileNotFoundError):
@@ -147,9 +144,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         with transaction(connection):
             for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                 connection.execute(statement)
+            if number + 1 == len(MIGRATIONS):
+                index_missing(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
-    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

@@ -45,11 +45,16 @@ class SqliteMemory:
 
     async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
         """Return what answers the question, best first."""
-        return choose(await self._ranked(who, question), reserve)
+        asked, now = await self._vector_of(question), self._clock()
+        return await self._database.run(
+            lambda connection: choose(self._ranked(connection, who, question, asked, now), reserve)
+        )
 
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
-        return tuple(found.id for found in (await self._ranked(who, question))[:most])
+        asked, now = await self._vector_of(question), self._clock()
+        found = await self._database.run(lambda connection: self._ranked(connection, who, question, asked, now))
+        return tuple(candidate.id for candidate in found[:most])
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -66,7 +71,8 @@ class SqliteMemory:
 
     async def forget(self, who: Who, entry: int) -> bool:
         """Remove an entry, if this person may see it here."""
-        return await self._database.run(lambda connection: removing.forget(connection, rows_of(who), entry))
+        path = self._database.path
+        return await self._database.run(lambda connection: removing.forget(connection, path, rows_of(who), entry))
 
     async def export(self, senders: frozenset[str]) -> tuple[Memory, ...]:
         """Return all that is known about a person, oldest first."""
@@ -86,19 +92,20 @@ class SqliteMemory:
         """Keep vectors of entries that are still there."""
         await self._database.run(lambda connection: writing.keep_vectors(connection, model, vectors))
 
-    async def _ranked(self, who: Who, question: str) -> list[Candidate]:
-        asked = await self._meaning.vector_of(question) if self._meaning else None
-        found = await self._database.run(lambda connection: self._find(connection, who, question, asked))
-        return rank(question, found, self._clock())
+    async def _vector_of(self, question: str) -> bytes | None:
+        return await self._meaning.vector_of(question) if self._meaning else None
 
-    def _find(self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None) -> list[Candidate]:
-        """Return what the first stage finds; runs on the database's thread."""
+    def _ranked(
+        self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None, now: datetime
+    ) -> list[Candidate]:
+        """Do both stages; runs on the database's thread, so that no other conversation waits for it."""
         rows = rows_of(who)
         scopes = scopes_of(connection, rows)
         scores = looking.find_words(connection, scopes, question)
-        if self._meaning is None or asked is None:
-            return candidates(connection, rows, fuse(scores))
-        return candidates(connection, rows, fuse(scores, self._meaning.likeness(connection, scopes, asked, scores)))
+        likeness = None
+        if self._meaning is not None and asked is not None:
+            likeness = self._meaning.likeness(connection, scopes, asked, scores)
+        return rank(question, candidates(connection, rows, fuse(scores, likeness)), now)
 
 
 @asynccontextmanager
