@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from memory.comparing import Known, compare
 from memory.model import Deed, Evidence, Exchange, Fact
 
-__all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "is_new", "plan"]
+__all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "plan"]
 
 MOST_FACT_CHARS = 800
 """As much as one entry may be when it is recalled; a longer text is no fact."""
@@ -26,11 +26,6 @@ class Step:
     fact: Fact
     entry: int | None = None
     """The entry that is known already, or whose place is taken."""
-
-
-def is_new(exchange: Exchange, watermark: int | None) -> bool:
-    """Tell whether no part of the range was learnt from yet; what is not new has no effect."""
-    return watermark is None or exchange.first > watermark
 
 
 def plan(exchange: Exchange, facts: Sequence[Fact], known: Sequence[Known]) -> Iterator[Step]:

@@ -66,6 +66,8 @@ class Exchange:
     direct: bool
     said: tuple[Words, ...]
     """The person's own words: facts are learnt from these alone."""
+    began: str = ""
+    """When the session's file was begun, as its header has it: in another one the seqs are those of other messages."""
     answered: str = ""
     """The assistant's words; they explain what was said, and nothing is learnt from them."""
 
@@ -108,8 +110,8 @@ class Learned:
     exchange: Exchange
     daily: Daily | None
     facts: tuple[Fact, ...] = ()
-    moves_watermark: bool = True
-    """False where somebody asked for one thing to be kept: the turns before it are still to be learnt from."""
+    is_range: bool = True
+    """False where somebody asked for one thing to be kept: no turns are done with that."""
 
 
 class Deed(StrEnum):
@@ -137,8 +139,6 @@ class Learnt:
 
     done: bool
     """False where the range, or a part of it, was learnt before: nothing was written."""
-    watermark: int | None
-    """The last seq of the session that was learnt from."""
     changes: tuple[Change, ...] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
 
 __all__ = ["Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
 
@@ -14,11 +14,15 @@ class MemoryWriting(Protocol):
     """Takes in what was learnt. All raise MemoryUnusable."""
 
     async def learn(self, learned: Learned) -> Learnt:
-        """Write entries and the session's watermark in one transaction; a range that was learnt before does nothing."""
+        """Write entries, and that the range is done, in one transaction; one that was learnt before does nothing."""
         ...
 
-    async def watermark(self, session: str) -> int | None:
-        """Return the last seq of the session that was learnt from."""
+    async def knows(self, exchange: Exchange) -> bool:
+        """Tell whether the range, or a part of it, was learnt before."""
+        ...
+
+    async def watermark(self, session: str, began: str) -> int | None:
+        """Return the last seq of the session that was learnt from, whoever wrote it."""
         ...
 
 

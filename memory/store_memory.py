@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from memory.comparing import Known
-from memory.learning import MOST_EVIDENCE, Step, is_new, plan
+from memory.learning import MOST_EVIDENCE, Step, plan
 from memory.model import (
     Change,
     Deed,
@@ -47,29 +47,34 @@ class InMemoryMemory:
         """Begin empty."""
         self._clock = clock
         self._entries: dict[int, _Entry] = {}
-        self._watermarks: dict[tuple[str, str], int] = {}
+        self._learnt: set[tuple[str, str, str, int, int]] = set()
         self._last_id = 0
 
     async def learn(self, learned: Learned) -> Learnt:
-        """Write entries and watermark."""
+        """Write entries, and that the range is done."""
         exchange = learned.exchange
-        before = self._watermarks.get((exchange.session, exchange.person))
-        if learned.moves_watermark and not is_new(exchange, before):
-            return Learnt(False, before)
+        if learned.is_range and await self.knows(exchange):
+            return Learnt(False)
         if learned.daily is not None:
             daily = learned.daily
             self._add(exchange, Kind.DAILY, daily.text, daily.happened, daily.importance)
         changes = []
         for fact in learned.facts:
             changes += [self._do(exchange, step) for step in plan(exchange, [fact], list(self._known(exchange)))]
-        if not learned.moves_watermark:
-            return Learnt(True, before, tuple(changes))
-        self._watermarks[exchange.session, exchange.person] = exchange.last
-        return Learnt(True, exchange.last, tuple(changes))
+        if learned.is_range:
+            self._learnt.add((exchange.session, exchange.began, exchange.person, exchange.first, exchange.last))
+        return Learnt(True, tuple(changes))
 
-    async def watermark(self, session: str) -> int | None:
+    async def knows(self, exchange: Exchange) -> bool:
+        """Tell whether the range, or a part of it, was learnt before."""
+        whose = (exchange.session, exchange.began, exchange.person)
+        return any(
+            found[:3] == whose and found[4] >= exchange.first and found[3] <= exchange.last for found in self._learnt
+        )
+
+    async def watermark(self, session: str, began: str) -> int | None:
         """Return the last seq of the session that was learnt from."""
-        return max((seq for (known, _), seq in self._watermarks.items() if known == session), default=None)
+        return max((found[4] for found in self._learnt if found[:2] == (session, began)), default=None)
 
     async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
         """Return what answers the question, best first."""
@@ -103,7 +108,7 @@ class InMemoryMemory:
         """Remove all that is known about a person."""
         gone = await self.export(senders)
         self._remove([memory.id for memory in gone])
-        self._watermarks = {key: seq for key, seq in self._watermarks.items() if key[1] not in senders}
+        self._learnt = {found for found in self._learnt if found[2] not in senders}
         return Erased(len(gone), sum(len(memory.evidence) for memory in gone))
 
     async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:

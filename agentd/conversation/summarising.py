@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import aclosing
 from dataclasses import replace
 
 from agentd.context.compaction import Chunk, render_source
@@ -18,7 +17,8 @@ from agentd.context.summary import (
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.account import Account
 from agentd.conversation.wiring import Wiring
-from agentd.providers.base import Finished, Restarted, TextDelta, Usage
+from agentd.providers.base import Usage
+from agentd.providers.collecting import Answer, Endless, collect
 from agentd.transcript.store import Session
 
 __all__ = ["SummaryAuthor", "Unusable"]
@@ -64,7 +64,7 @@ class SummaryAuthor:
 
         Raises Unusable, OverBudget, and what providers raise.
         """
-        capacity, text, done = self.capacity(budget), "", None
+        capacity, answer = self.capacity(budget), Answer()
         request = build_summary_request(chunk, past, capacity)
         most = max(int(most_tokens * ANSWER_SHARE), 1)
         request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
@@ -72,27 +72,16 @@ class SummaryAuthor:
         author = self._session.key.sender or _last_author(chunk)
         self._account.admit(author, estimated, request.max_output_tokens)
         try:
-            async with aclosing(self._wiring.background.stream(request)) as events:
-                async for event in events:
-                    match event:
-                        case TextDelta():
-                            text = _longer(text, event.text)
-                        case Restarted():
-                            text = ""
-                        case Finished():
-                            done = event
+            await collect(self._wiring.background.stream(request), answer, ANSWER_CHARACTERS)
+        except Endless:
+            raise Unusable("the model's answer does not come to an end") from None
         finally:
-            if text or done:
-                self._account.book(author, estimated, done.usage if done else Usage(), text)
-        if done is None or done.reason == "filtered":
-            raise Unusable("the model's provider withheld the summary" if done else "the model's answer has no end")
-        return parse_summary(text, capacity.summary_tokens), done.model
-
-
-def _longer(text: str, more: str) -> str:
-    if len(text) + len(more) > ANSWER_CHARACTERS:
-        raise Unusable("the model's answer does not come to an end")
-    return text + more
+            if answer.text or answer.done:
+                self._account.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
+        if answer.done is None or answer.done.reason == "filtered":
+            why = "the model's provider withheld the summary" if answer.done else "the model's answer has no end"
+            raise Unusable(why)
+        return parse_summary(answer.text, capacity.summary_tokens), answer.done.model
 
 
 def _last_author(chunk: Chunk) -> str:

@@ -16,7 +16,7 @@ from memory.store_sqlite.visible import VISIBLE, Rows, memories, rows_of, scopes
 
 __all__ = ["erase", "forget"]
 
-_OURS = {"scope": "person", "entry": "author session text about", "evidence": "session quote", "watermark": "session"}
+_OURS = {"scope": "person", "entry": "author session text about", "evidence": "session quote", "learnt": "session"}
 """The tables in which people's words stand, and the columns."""
 
 
@@ -78,7 +78,7 @@ def _removed(connection: sqlite3.Connection, rows: Rows, senders: frozenset[str]
     gone = memories(connection, rows, "1 ORDER BY entry.id", {})
     quoted = [given for entry in gone for given in entry.evidence]
     marks = connection.execute(
-        "SELECT session FROM watermark WHERE person IN (SELECT value FROM json_each(:senders))", rows.values()
+        "SELECT session FROM learnt WHERE person IN (SELECT value FROM json_each(:senders))", rows.values()
     )
     sessions = {*(entry.session for entry in gone), *(given.session for given in quoted), *(name for (name,) in marks)}
     named = connection.execute(
@@ -105,7 +105,7 @@ def _remove_person(connection: sqlite3.Connection, rows: Rows) -> None:
     within = json.dumps(list(scopes))
     drop_scopes(connection, scopes)
     connection.execute("DELETE FROM entry WHERE scope IN (SELECT value FROM json_each(?))", [within])
-    for table in ("watermark", "scope"):
+    for table in ("learnt", "scope"):
         connection.execute(
             f"DELETE FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608 - as above
             rows.values(),
@@ -113,7 +113,7 @@ def _remove_person(connection: sqlite3.Connection, rows: Rows) -> None:
 
 
 def _rows_left(connection: sqlite3.Connection, rows: Rows) -> Iterable[str]:
-    for table in ("scope", "watermark"):
+    for table in ("scope", "learnt"):
         [count] = connection.execute(
             f"SELECT count(*) FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608 - as above
             rows.values(),

@@ -57,6 +57,15 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     """
+    CREATE TABLE learnt (
+        session TEXT NOT NULL, began TEXT NOT NULL, person TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        PRIMARY KEY (session, began, person, last)
+    ) WITHOUT ROWID;
+    CREATE INDEX learnt_person ON learnt (person);
+    INSERT INTO learnt SELECT session, '', person, 0, seq FROM watermark;
+    DROP TABLE watermark;
+    """,
+    """
     DROP TABLE words;
     ALTER TABLE scope ADD COLUMN key BLOB NOT NULL DEFAULT x'';
     ALTER TABLE scope ADD COLUMN entries INTEGER NOT NULL DEFAULT 0;

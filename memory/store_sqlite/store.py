@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from memory.model import Erased, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
@@ -35,13 +35,17 @@ class SqliteMemory:
         self._meaning = meaning
 
     async def learn(self, learned: Learned) -> Learnt:
-        """Write entries and watermark in one transaction."""
+        """Write entries, and that the range is done, in one transaction."""
         now = self._clock()
         return await self._database.run(lambda connection: writing.learn(connection, learned, now))
 
-    async def watermark(self, session: str) -> int | None:
+    async def knows(self, exchange: Exchange) -> bool:
+        """Tell whether the range, or a part of it, was learnt before."""
+        return await self._database.run(lambda connection: writing.knows(connection, exchange))
+
+    async def watermark(self, session: str, began: str) -> int | None:
         """Return the last seq of the session that was learnt from."""
-        return await self._database.run(lambda connection: writing.watermark(connection, session))
+        return await self._database.run(lambda connection: writing.watermark(connection, session, began))
 
     async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
         """Return what answers the question, best first."""

@@ -1,4 +1,4 @@
-"""Writes what was learnt: entries, evidence and watermark in one transaction."""
+"""Writes what was learnt: entries, evidence, and which range is done, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,36 +8,41 @@ from dataclasses import replace
 from datetime import datetime
 
 from memory.comparing import Known
-from memory.learning import MOST_EVIDENCE, Step, is_new, plan
+from memory.learning import MOST_EVIDENCE, Step, plan
 from memory.model import Change, Daily, Deed, Evidence, Exchange, Fact, Kind, Learned, Learnt
 from memory.store_sqlite.columns import stamp, storable
 from memory.store_sqlite.indexing import drop_words, index_entry
 from memory.store_sqlite.schema import transaction
 
-__all__ = ["keep_vectors", "learn", "watermark"]
+__all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
 
 def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Learnt:
     """Write it, unless the range was learnt before. Raises sqlite3.Error."""
     exchange = _storable(learned.exchange)
     with transaction(connection):
-        before = _watermark_of(connection, exchange)
-        if learned.moves_watermark and not is_new(exchange, before):
-            return Learnt(False, before)
+        if learned.is_range and _is_done(connection, exchange):
+            return Learnt(False)
         scope = _scope(connection, exchange)
         if learned.daily is not None:
             _add_daily(connection, scope, exchange, learned.daily, now)
         changes = _keep_facts(connection, scope, exchange, learned.facts, now)
-        if learned.moves_watermark:
-            connection.execute(
-                "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?)", (exchange.session, exchange.person, exchange.last)
-            )
-        return Learnt(True, exchange.last if learned.moves_watermark else before, changes)
+        if learned.is_range:
+            row = (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last)
+            connection.execute("INSERT INTO learnt VALUES (?, ?, ?, ?, ?)", row)
+        return Learnt(True, changes)
 
 
-def watermark(connection: sqlite3.Connection, session: str) -> int | None:
+def knows(connection: sqlite3.Connection, exchange: Exchange) -> bool:
+    """Tell whether a part of the range was learnt before."""
+    return _is_done(connection, _storable(exchange))
+
+
+def watermark(connection: sqlite3.Connection, session: str, began: str) -> int | None:
     """Return the last seq that was learnt from, whoever of the session wrote it."""
-    [seq] = connection.execute("SELECT max(seq) FROM watermark WHERE session = ?", [storable(session)]).fetchone()
+    [seq] = connection.execute(
+        "SELECT max(last) FROM learnt WHERE session = ? AND began = ?", (storable(session), began)
+    ).fetchone()
     return None if seq is None else int(seq)
 
 
@@ -60,11 +65,14 @@ def _storable(exchange: Exchange) -> Exchange:
     )
 
 
-def _watermark_of(connection: sqlite3.Connection, exchange: Exchange) -> int | None:
-    row = connection.execute(
-        "SELECT seq FROM watermark WHERE session = ? AND person = ?", (exchange.session, exchange.person)
+def _is_done(connection: sqlite3.Connection, exchange: Exchange) -> bool:
+    """Tell whether a part of the range was learnt before; the newest alone does not say: a dead task may revive."""
+    [found] = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM learnt"
+        " WHERE session = ? AND began = ? AND person = ? AND last >= ? AND first <= ?)",
+        (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last),
     ).fetchone()
-    return None if row is None else int(row[0])
+    return bool(found)
 
 
 def _scope(connection: sqlite3.Connection, exchange: Exchange) -> int:

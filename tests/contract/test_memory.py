@@ -53,39 +53,62 @@ async def test_learning_a_range_twice_has_the_effect_of_once(store: Store) -> No
     once = await store.learn(learned)
     twice = await store.learn(learned)
 
-    assert (once.done, once.watermark) == (True, 3)
-    assert (twice.done, twice.watermark, twice.changes) == (False, 3, ())
+    assert once.done
+    assert (twice.done, twice.changes) == (False, ())
     assert len(await store.listed(who(ANNA), None, 10)) == 2
-    assert await store.watermark(ANNA) == 3
+    assert await store.watermark(ANNA, "") == 3
+    assert await store.knows(learned.exchange)
 
 
-async def test_a_range_of_which_a_part_was_learnt_has_no_effect_and_says_where_to_begin(store: Store) -> None:
+async def test_a_range_of_which_a_part_was_learnt_has_no_effect(store: Store) -> None:
     await store.learn(daily(said(4, "the first part")))
 
-    learnt = await store.learn(daily(replace(said(6, "both parts"), first=3)))
+    both = replace(said(6, "both parts"), first=3)
+    learnt = await store.learn(daily(both))
 
-    assert (learnt.done, learnt.watermark) == (False, 4)
+    assert not learnt.done
+    assert await store.knows(both)
     assert len(await store.listed(who(ANNA), None, 10)) == 1
 
 
 async def test_what_somebody_asks_to_keep_leaves_the_turns_before_it_to_be_learnt_from(store: Store) -> None:
-    kept = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), moves_watermark=False))
-    again = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), moves_watermark=False))
+    kept = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), is_range=False))
+    again = await store.learn(replace(facts(said(9, "I am vegan"), "Is vegan"), is_range=False))
     before = await store.learn(daily(said(2, "We talked about trains")))
 
     assert kept.changes[0].deed is Deed.ADDED
     assert again.changes[0].deed is Deed.KNOWN
     assert before.done
-    assert await store.watermark(ANNA) == 2
+    assert await store.watermark(ANNA, "") == 2
 
 
-async def test_people_of_one_session_each_have_their_own_watermark(store: Store) -> None:
+async def test_an_earlier_range_that_was_given_up_can_still_be_learnt_from(store: Store) -> None:
+    await store.learn(daily(said(6, "the later one")))
+
+    earlier = await store.learn(daily(said(4, "the earlier one")))
+    again = await store.learn(daily(said(4, "the earlier one")))
+
+    assert (earlier.done, again.done) == (True, False)
+    assert await store.watermark(ANNA, "") == 6
+
+
+async def test_a_session_that_was_begun_anew_has_other_messages_under_the_same_numbers(store: Store) -> None:
+    await store.learn(daily(said(4, "of the first file")))
+
+    other = daily(replace(said(4, "of the second file"), began="2026-02-02"))
+
+    assert not await store.knows(other.exchange)
+    assert (await store.learn(other)).done
+    assert await store.watermark(ANNA, "2026-02-02") == 4
+
+
+async def test_people_of_one_session_are_learnt_from_each_by_themselves(store: Store) -> None:
     await store.learn(daily(said(5, "from Anna", session="room", direct=False)))
 
     other = await store.learn(daily(said(5, "from Bob", "telegram:2", session="room", direct=False)))
 
     assert other.done
-    assert await store.watermark("room") == 5
+    assert await store.watermark("room", "") == 5
 
 
 async def test_four_wordings_of_a_fact_are_one_fact_with_the_evidence_of_all(store: Store) -> None:
@@ -160,7 +183,7 @@ async def test_a_fact_that_the_person_never_said_is_not_kept(store: Store) -> No
         ("", 1, ANNA),
     ]:
         fact = Fact("Loves sushi", (Evidence(session, seq, quote),))
-        learnt = await store.learn(Learned(exchange, None, (fact,), moves_watermark=False))
+        learnt = await store.learn(Learned(exchange, None, (fact,), is_range=False))
 
         assert [(change.deed, change.entry) for change in learnt.changes] == [(Deed.UNFOUNDED, None)]
     assert await store.listed(who(ANNA), None, 10) == ()

@@ -98,8 +98,8 @@ async def test_erasing_takes_all_of_one_person_and_nothing_of_others(store: Stor
     assert (erased.entries, erased.evidence, erased.remaining) == (3, 1, ())
     assert await reached(store, ANNA) == set()
     assert await reached(store, BOB) == {"Bob has a flowerpot too"}
-    assert await store.watermark(ANNA) is None
-    assert await store.watermark(BOB) == 0
+    assert await store.watermark(ANNA, "") is None
+    assert await store.watermark(BOB, "") == 0
 
 
 async def test_an_export_has_everything_also_what_no_longer_holds(store: Store) -> None:

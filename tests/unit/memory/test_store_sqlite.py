@@ -19,7 +19,7 @@ from memory.store_sqlite.schema import APPLICATION_ID, MIGRATIONS, connect
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.contract.memory_stands import ANNA, BOB, NOW, daily, facts, in_sqlite, said, who
 
-FIRST_WITHOUT_WORDS = 3
+FIRST_WITHOUT_WORDS = 4
 """From this form on, the index holds numbers in place of words."""
 
 
@@ -150,7 +150,7 @@ async def test_a_fault_of_the_disk_is_told_in_one_sentence(tmp_path: Path) -> No
             await store.learn(daily(said(1, "another lamp")))
 
         assert len(await store.export(frozenset({ANNA}))) == 1
-        assert await store.watermark(ANNA) == 0
+        assert await store.watermark(ANNA, "") == 0
 
 
 def modes_in(folder: Path) -> dict[str, int]:
@@ -246,8 +246,8 @@ async def test_what_is_cut_off_while_it_is_written_is_written_whole(tmp_path: Pa
                 await store.learn(daily(said(0, "a lamp")))
 
     async with in_sqlite(tmp_path) as store:
-        assert await store.watermark(ANNA) in (None, 0)
-        assert len(await store.export(frozenset({ANNA}))) == (await store.watermark(ANNA) is not None)
+        assert await store.watermark(ANNA, "") in (None, 0)
+        assert len(await store.export(frozenset({ANNA}))) == (await store.watermark(ANNA, "") is not None)
 
 
 async def test_without_a_path_it_ends_with_the_process(tmp_path: Path) -> None:
