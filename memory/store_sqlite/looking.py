@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from heapq import nlargest
 from itertools import accumulate
 from typing import Any
 
@@ -24,10 +23,10 @@ __all__ = ["find_words", "without_vector"]
 MOST_ROWS = 2000
 """So many places where words of the question stand are looked at, by and large."""
 
-FEW_ROWS = 250
-"""Words that stand at no more places are counted first: where they are enough, no other is."""
+FEW_ROWS, FEW_TERMS = 250, 8
+"""Words that stand at fewer places are counted first; where there are so many of them, no other is looked up."""
 
-MOST_WEIGHED = 1000
+MOST_WEIGHED = 600
 """So many entries, those next to such places among them, are weighed by their length, too."""
 
 
@@ -59,11 +58,12 @@ def find_words(connection: sqlite3.Connection, scopes: Sequence[int], question: 
     entries, words = sum(part.entries for part in parts), sum(part.words for part in parts)
     found = [spread(hits) for hits in _hits(connection, parts, rarest)]
     places = best_places(found, entries, MOST_WEIGHED)
-    rows = _rows_at(connection, places)
-    lengths = {place: total for place, _, total in rows}
-    scores = weigh(found, entries, words / entries, lengths, len(places) < MOST_WEIGHED)
-    best = nlargest(CANDIDATES, ((scores[place], -entry) for place, entry, _ in rows))
-    return {-entry: score for score, entry in best}
+    there, numbers, lengths = _entries_at(connection, places)
+    known = dict(zip(there, lengths, strict=True))
+    scores = weigh(found, entries, words / entries, known, len(places) < MOST_WEIGHED)
+    scored = {number: scores[place] for place, number in zip(there, numbers, strict=True)}
+    best = sorted(sorted(scored), key=scored.__getitem__, reverse=True)[:CANDIDATES]
+    return {number: scored[number] for number in best}
 
 
 def _parts(connection: sqlite3.Connection, scopes: Sequence[int]) -> list[_Part]:
@@ -90,7 +90,7 @@ def _rarest(
     """Return the rarest terms that find no more than `MOST_ROWS` together; `least` of them, however much they find."""
     counts = _count(connection, parts, terms, FEW_ROWS)
     rare = {term: count for term, count in counts.items() if count < FEW_ROWS}
-    if sum(rare.values()) < MOST_ROWS - FEW_ROWS:
+    if len(rare) < FEW_TERMS and sum(rare.values()) < MOST_ROWS - FEW_ROWS:
         rare |= _count(connection, parts, [term for term in counts if term not in rare], MOST_ROWS + 1)
     order = sorted(rare, key=rare.__getitem__)
     totals = accumulate(rare[term] for term in order)
@@ -113,14 +113,15 @@ def _count(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequen
 
 def _hits(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term]) -> list[list[Hit]]:
     """Return where each term stands."""
-    found: list[tuple[int, int, int]] = _one_row(
+    columns: tuple[list[int], list[int], list[int]] = _one_row(
         connection,
-        "SELECT json_group_array(json_array(json_extract(asked.value, '$[0]'), place, told)) FROM json_each(?) AS asked"
+        "SELECT json_array(json_group_array(json_extract(asked.value, '$[0]')), json_group_array(place),"
+        " json_group_array(told)) FROM json_each(?) AS asked"
         " CROSS JOIN words ON term = json_extract(asked.value, '$[1]') AND place >= json_extract(asked.value, '$[2]')",
         _asked(parts, terms),
     )
     hits: list[list[Hit]] = [[] for _ in terms]
-    for number, place, told in found:
+    for number, place, told in zip(*columns, strict=True):
         hits[number].append((place, told))
     return hits
 
@@ -130,15 +131,16 @@ def _asked(parts: Sequence[_Part], terms: Sequence[Term]) -> list[tuple[int, int
     return [(place, number_of(part.key, term), part.since) for place, term in enumerate(terms) for part in parts]
 
 
-def _rows_at(connection: sqlite3.Connection, places: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return the entries that stand at these places: place, entry, and length with its neighbours; some have none."""
-    rows: list[tuple[int, int, int]] = _one_row(
+def _entries_at(connection: sqlite3.Connection, places: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """Return the places at which entries stand, the entries, and their lengths with their neighbours'."""
+    columns: list[list[int]] = _one_row(
         connection,
-        "SELECT json_group_array(json_array(place, entry, total)) FROM placed"
+        "SELECT json_array(json_group_array(place), json_group_array(entry), json_group_array(total)) FROM placed"
         " WHERE place IN (SELECT value FROM json_each(?))",
         places,
     )
-    return rows
+    there, entries, lengths = columns
+    return there, entries, lengths
 
 
 def _one_row(connection: sqlite3.Connection, query: str, asked: object, *more: int) -> Any:
