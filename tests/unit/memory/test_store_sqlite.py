@@ -239,6 +239,27 @@ async def test_of_very_many_entries_the_rare_words_decide(tmp_path: Path, monkey
     assert 1 not in common
 
 
+async def test_what_others_have_changes_no_weight(tmp_path: Path) -> None:
+    async with in_sqlite(tmp_path) as store:
+        for seq, text in enumerate(["a lamp and a boat", "a boat and bread", "bread and wine"]):
+            await store.learn(daily(said(seq, text)))
+        database = connect(tmp_path / "memory.db")
+        alone = looking.find_words(database, [1], "boat bread")
+        for seq in range(20):
+            await store.learn(daily(said(seq, "a boat of Bob's with bread", BOB)))
+
+        assert looking.find_words(database, [1], "boat bread") == alone
+        database.close()
+
+
+async def test_a_text_may_hold_any_character(tmp_path: Path) -> None:
+    text = 'a lamp \x00 with "quotes" \\ and \u2028 lines\n'
+    async with in_sqlite(tmp_path) as store:
+        await store.learn(daily(said(0, text)))
+
+        assert [entry.text for entry in await store.recall(who(ANNA), "lamp", Reserve())] == [text]
+
+
 async def test_what_is_cut_off_while_it_is_written_is_written_whole(tmp_path: Path) -> None:
     async with in_sqlite(tmp_path) as store:
         with pytest.raises(TimeoutError):
