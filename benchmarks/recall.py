@@ -1,57 +1,114 @@
-"""What recall costs among 100,000 memories, beside a plain FTS5 query over the same texts in the same run.
+"""What recall costs among 100,000 memories of one person, beside a plain FTS5 query over the same texts.
 
-The texts are drawn from the words of English chat and prose, as often as they stand there; questions likewise. Two
-memories are asked: one person's alone, and that of 200 people. Run it as `python -m benchmarks.recall`.
+The words are made up and stand as often as words do (Zipf), with English stop words between them; every tenth text is
+Chinese. A thousand other people have a hundred memories each in the same database. Run it as
+`python -m benchmarks.recall`; with a number after it, for so many memories.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, product
 from pathlib import Path
 
-from memory.model import Reserve, Who
-from memory.recall import Told, index
+from memory.model import Daily, Exchange, Learned, Reserve, Who
+from memory.store_sqlite.indexing import index_missing
 from memory.store_sqlite.schema import connect, transaction
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
 from memory.stored import stamp
 from memory.text.words import STOP_WORDS
 
 ENTRIES = 100_000
-PEOPLE = (1, 200)
-QUESTIONS = 300
-ENTRY_WORDS, QUESTION_WORDS = 25, 9
+OTHERS, OF_EACH = 1000, 100
+QUESTIONS, LONG_QUESTIONS = 200, 20
+SUBJECTS, SMALL_WORDS = 12, 13
+"""Of each text; two thirds as many of a question."""
+
 LIMIT_MS = 30.0
-"""For the 99th percentile, on a machine that does nothing else."""
+"""For the 99th percentile of recall, on a machine that does nothing else."""
 
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
-TEXTS = Path(__file__).parent / "texts"
+CHINESE = Path(__file__).parent / "texts" / "chinese.txt"
+SYLLABLES = [first + second for first, second in product("bdfgklmnprstvz", ("a", "e", "i", "o", "u", "an", "el"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds of the clock and of the processor, each in rising order."""
+
+    wall: Sequence[float]
+    cpu: Sequence[float]
+
+
+class Language:
+    """Draws texts and questions, the same ones each time."""
+
+    def __init__(self) -> None:
+        self._chance = random.Random(1)  # noqa: S311 - no secret
+        made = ["".join(parts) for parts in product(SYLLABLES, repeat=2)] + [
+            "".join(self._chance.choices(SYLLABLES, k=3)) for _ in range(20_000)
+        ]
+        self._chance.shuffle(made)
+        self._words = list(dict.fromkeys(made))
+        self._often = list(accumulate(1 / (rank + 2.7) for rank in range(len(self._words))))
+        self._small = sorted(STOP_WORDS)
+        self._characters = re.findall("[\u4e00-\u9fff]", CHINESE.read_text("utf-8"))
+
+    def text(self, number: int) -> str:
+        if number % 10 == 9:
+            return "".join(self._chance.choices(self._characters, k=30))
+        return self._sentence(self._chance.choices(self._words, cum_weights=self._often, k=SUBJECTS), SMALL_WORDS)
+
+    def questions(self) -> Mapping[str, list[str]]:
+        def drawn(draw: Callable[[], str], most: int = QUESTIONS) -> list[str]:
+            return [draw() for _ in range(most)]
+
+        chance, words = self._chance, self._words
+        return {
+            "as texts": drawn(lambda: self._sentence(chance.choices(words, cum_weights=self._often, k=5), 4)),
+            "common words": drawn(lambda: self._sentence(chance.choices(words[:50], k=5), 4)),
+            "rare words": drawn(lambda: self._sentence(chance.choices(words[5000:], k=5), 4)),
+            "300 words": drawn(
+                lambda: self._sentence(chance.choices(words, cum_weights=self._often, k=150), 150), LONG_QUESTIONS
+            ),
+            "Chinese": drawn(lambda: "".join(chance.choices(self._characters, k=10))),
+        }
+
+    def _sentence(self, subjects: list[str], small: int) -> str:
+        drawn = subjects + self._chance.choices(self._small, k=small)
+        self._chance.shuffle(drawn)
+        return " ".join(drawn)
 
 
 def main() -> None:
     """Measure, and print a line a figure."""
     entries = int(sys.argv[1]) if sys.argv[1:] else ENTRIES
-    chance = random.Random(1)  # noqa: S311 - no secret
-    words = re.findall(
-        r"[a-z']+", "".join((TEXTS / f"english-{kind}.txt").read_text("utf-8") for kind in ("chat", "prose")).lower()
-    )
-    texts = [" ".join(chance.choices(words, k=ENTRY_WORDS)) for _ in range(entries)]
-    questions = [" ".join(chance.choices(words, k=QUESTION_WORDS)) for _ in range(QUESTIONS)]
-    print(f"{'figure':44} {'p50':>9} {'p99':>9}   over plain FTS5 (p50)")
+    language = Language()
+    texts = [language.text(number) for number in range(entries)]
+    others = [language.text(number) for number in range(OTHERS * OF_EACH)]
+    questions = language.questions()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; ms as p50 / p99; the limit is {LIMIT_MS:.0f}")
+    print(f"{'':32} {'clock':>15} {'processor':>15}   over plain FTS5 (clock)")
     with closing(plain(texts)) as yardstick:
-        base = measured("plain FTS5, porter, any word", questions, lambda question: look(yardstick, question))
-    for people in PEOPLE:
-        with tempfile.TemporaryDirectory() as folder:
-            fill(Path(folder, "memory.db"), texts, people)
-            asyncio.run(recalling(Path(folder, "memory.db"), people, questions, base))
+        base = {kind: measured(asked, lambda question: look(yardstick, question)) for kind, asked in questions.items()}
+    for kind, costs in base.items():
+        report(f"plain FTS5, {kind}", costs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "memory.db")
+        fill(path, texts, others)
+        asyncio.run(recalling(path, questions, base))
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
 def plain(texts: Sequence[str]) -> sqlite3.Connection:
@@ -68,57 +125,100 @@ def look(database: sqlite3.Connection, question: str) -> None:
         database.execute("SELECT rowid FROM plain WHERE plain MATCH ? ORDER BY rank LIMIT 10", [asked]).fetchall()
 
 
-def fill(path: Path, texts: Sequence[str], people: int) -> None:
-    """Write the entries, an hour apart, without a flush for each."""
-    told = [Told("Ann", text, BEGAN + timedelta(hours=number)) for number, text in enumerate(texts)]
-    with closing(connect(path)) as database, transaction(database):
-        database.executemany("INSERT INTO scope VALUES (?, ?, 1)", ((n + 1, person(n)) for n in range(people)))
+def fill(path: Path, texts: Sequence[str], others: Sequence[str]) -> None:
+    """Write the entries, an hour apart, without a flush for each: the first person's, then the others' in turn."""
+    told = [(text, 0) for text in texts] + [(text, number % OTHERS + 1) for number, text in enumerate(others)]
+    began = time.perf_counter()
+    with closing(connect(path)) as database:
+        database.execute("PRAGMA cache_size = -300000")
+        insert(database, told)
+    each = (time.perf_counter() - began) / len(told) * 1e6
+    print(f"{len(told):,} entries: {path.stat().st_size / 1e6:.0f} MB, {each:.0f} microseconds each to write and index")
+
+
+def insert(database: sqlite3.Connection, told: Sequence[tuple[str, int]]) -> None:
+    with transaction(database):
         database.executemany(
-            "INSERT INTO entry VALUES (?, ?, 'daily', 'Ann', 's', ?, ?, ?, '', 0.5, 0, ?, NULL, NULL)",
-            ((n + 1, n % people + 1, n, n, entry.text, stamp(entry.happened)) for n, entry in enumerate(told)),
+            "INSERT INTO scope (id, person, direct, key) VALUES (?, ?, 1, randomblob(16))",
+            ((number + 1, person(number)) for number in range(OTHERS + 1)),
         )
-        for n, entry in enumerate(told):
-            near = told[max(n - 2, 0) : n][::-1], told[n + 1 : n + 3]
-            words = index(entry, *near)
-            database.execute(
-                "INSERT INTO words (rowid, scope, body, asked, around) VALUES (?, ?, ?, ?, ?)",
-                (n + 1, f"s{n % people + 1}", words.body, words.asked, words.around),
-            )
+        database.executemany(
+            "INSERT INTO entry VALUES (?, ?, 'daily', 'Ann', ?, ?, ?, ?, '', 0.5, 0, ?, NULL, NULL)",
+            (
+                (n + 1, owner + 1, session(owner), n, n, text, stamp(BEGAN + timedelta(hours=n)))
+                for n, (text, owner) in enumerate(told)
+            ),
+        )
+        index_missing(database)
 
 
 def person(number: int) -> str:
     return f"telegram:{number}"
 
 
-async def recalling(path: Path, people: int, questions: Sequence[str], base: float) -> None:
+def session(owner: int) -> str:
+    return f"session of {owner}"
+
+
+async def recalling(path: Path, questions: Mapping[str, Sequence[str]], base: Mapping[str, Costs]) -> None:
     async with open_sqlite_memory(path, lambda: BEGAN + timedelta(days=9999)) as memory:
-        who = Who(frozenset({person(0)}), direct=True)
-        times = [await seconds(memory, who, question) for question in questions]
-    p50 = report(f"recall, {people} {'person' if people == 1 else 'people'}", times, f"limit {LIMIT_MS:.0f} ms")
-    print(f"{'':64}   x {p50 / base:.2f}")
+        for owner, name in ((0, "the one"), (7, "of a thousand")):
+            who = Who(frozenset({person(owner)}), direct=True)
+            for kind, asked in questions.items():
+                report(f"{name}, {kind}", await recalled(memory, who, asked), base[kind])
+        await removing(memory)
 
 
-async def seconds(memory: SqliteMemory, who: Who, question: str) -> float:
-    began = time.perf_counter()
-    await memory.recall(who, question, Reserve())
-    return time.perf_counter() - began
-
-
-def measured(name: str, questions: Sequence[str], ask: Callable[[str], None]) -> float:
-    times = []
+async def recalled(memory: SqliteMemory, who: Who, questions: Sequence[str]) -> Costs:
+    wall, cpu = [], []
     for question in questions:
+        began, used = time.perf_counter(), time.process_time()
+        await memory.recall(who, question, Reserve())
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - used)
+    return Costs(sorted(wall), sorted(cpu))
+
+
+async def removing(memory: SqliteMemory) -> None:
+    """Learn and forget single entries, then erase the person who has most."""
+    who = Who(frozenset({person(0)}), direct=True)
+    learnt, forgot = [], []
+    for seq in range(20):
+        exchange = Exchange(session(0), 10**9 + seq, 10**9 + seq, person(0), "Ann", direct=True, said=())
+        learned = Learned(exchange, Daily(f"number {seq} of what is learnt and forgotten again", BEGAN))
         began = time.perf_counter()
+        await memory.learn(learned)
+        learnt.append(time.perf_counter() - began)
+        [newest] = await memory.listed(who, None, 1)
+        began = time.perf_counter()
+        await memory.forget(who, newest.id)
+        forgot.append(time.perf_counter() - began)
+    print(f"learn {at(sorted(learnt), 50) * 1000:.1f} ms, forget {at(sorted(forgot), 50) * 1000:.1f} ms")
+    began = time.perf_counter()
+    erased = await memory.erase(frozenset({person(0)}))
+    print(
+        f"erase {erased.entries:,} entries: {time.perf_counter() - began:.1f} s; left: {erased.remaining or 'nothing'}"
+    )
+
+
+def measured(questions: Sequence[str], ask: Callable[[str], None]) -> Costs:
+    wall, cpu = [], []
+    for question in questions:
+        began, used = time.perf_counter(), time.process_time()
         ask(question)
-        times.append(time.perf_counter() - began)
-    return report(name, times, "")
+        wall.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - used)
+    return Costs(sorted(wall), sorted(cpu))
 
 
-def report(name: str, times: Sequence[float], limit: str) -> float:
-    """Print a figure's line, and return its median in seconds."""
-    ordered = sorted(times)
-    p50, p99 = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
-    print(f"{name:44} {p50 * 1000:6.2f} ms {p99 * 1000:6.2f} ms   {limit}", flush=True)
-    return p50
+def report(name: str, costs: Costs, base: Costs | None = None) -> None:
+    times = "".join(f" {at(kind, 50) * 1000:6.2f} /{at(kind, 99) * 1000:7.2f}" for kind in (costs.wall, costs.cpu))
+    ratios = [at(costs.wall, percent) / at(base.wall, percent) for percent in (50, 99)] if base else []
+    print(f"{name:32}{times}   {' / '.join(f'{ratio:.2f}' for ratio in ratios)}", flush=True)
+
+
+def at(ordered: Sequence[float], percent: int) -> float:
+    return ordered[len(ordered) * percent // 100]
 
 
 if __name__ == "__main__":

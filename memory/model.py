@@ -194,3 +194,5 @@ class Erased:
     evidence: int
     remaining: tuple[str, ...] = ()
     """Where something of the person's is left, in words; empty where nothing is."""
+    elsewhere: int = 0
+    """So many of the removed texts stand word for word in what other people said: that is theirs, and stays."""

@@ -1,87 +1,151 @@
-"""Looks up what answers a question: the first stage, on the person's part of the index alone."""
+"""Looks up what answers a question: the first stage, on the person's part of the index alone.
+
+Each query returns one row, whatever it finds: Python's lock is let go of for every row, and got back only when whatever
+else runs lets go of it in its turn.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
-from memory.recall import AROUND_WEIGHT, ASKED_WEIGHT, BODY_WEIGHT, CANDIDATES
-from memory.text.words import query_terms
+from memory.recall import CANDIDATES
+from memory.store_sqlite.indexing import number_of
+from memory.store_sqlite.weighing import Hit, best_places, spread, weigh
+from memory.text.words import Term, query_terms
 
 __all__ = ["find_words", "without_vector"]
 
 MOST_ROWS = 2000
-"""So many entries are scored for a question, by and large."""
+"""So many places where words of the question stand are looked at, by and large."""
 
-Term = tuple[str, ...]
+FEW_ROWS, FEW_TERMS = 250, 8
+"""Words that stand at fewer places are counted first; where there are so many of them, no other is looked up."""
 
-_WEIGHTS = f"bm25(0.0, {BODY_WEIGHT}, {ASKED_WEIGHT}, {AROUND_WEIGHT})"
+MOST_WEIGHED = 600
+"""So many entries, those next to such places among them, are weighed by their length, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A scope's part of the index."""
+
+    scope: int
+    key: bytes
+    entries: int
+    words: int
+    since: int = 0
+    """The first place that is looked at."""
 
 
 def find_words(connection: sqlite3.Connection, scopes: Sequence[int], question: str) -> dict[int, float]:
-    """Return the best entries of these scopes with their BM25, from 0 up; any word of the question will do."""
-    terms = query_terms(question)
-    if not terms or not scopes:
-        return {}
-    newest = _newest(connection, scopes)
-    rows = _few(connection, scopes, terms) if newest is None else _many(connection, scopes, terms, newest)
-    return {entry: -rank for entry, rank in rows}
+    """Return the best entries of these scopes with their BM25, from 0 up; any word of the question will do.
 
-
-def _newest(connection: sqlite3.Connection, scopes: Sequence[int]) -> int | None:
-    """Return where the newest `MOST_ROWS` entries of a scope begin; None where none of them has more than that."""
-    query = "SELECT id FROM entry WHERE scope = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    found = [connection.execute(query, (scope, MOST_ROWS)).fetchone() for scope in scopes]
-    return min((int(row[0]) for row in found if row is not None), default=None)
-
-
-def _few(connection: sqlite3.Connection, scopes: Sequence[int], terms: Sequence[Term]) -> sqlite3.Cursor:
-    """Look up all terms, in the scopes' part of the index."""
-    within = " OR ".join(f'"s{scope}"' for scope in scopes)
-    return connection.execute(
-        "SELECT rowid, rank FROM words WHERE words MATCH ? AND rank MATCH ? ORDER BY rank LIMIT ?",
-        (f"scope : ({within}) AND {_any(terms)}", _WEIGHTS, CANDIDATES),
-    )
-
-
-def _many(connection: sqlite3.Connection, scopes: Sequence[int], terms: Sequence[Term], newest: int) -> sqlite3.Cursor:
-    """Look up the rarest terms, in an index of which the scopes have a large part.
-
-    A common word finds thousands of entries that it does not tell apart, and each costs time. Where even the rarest
-    finds too many, the newest entries alone are looked at.
+    A common word finds thousands of entries that it does not tell apart, and each costs time: the rarest are looked up.
+    Where even the rarest finds too many, the newest entries alone are looked at.
     """
-    counted = sorted((_rows_with(connection, term), place) for place, term in enumerate(terms))
-    sums = accumulate(rows for rows, _ in counted)
-    kept = [terms[place] for (_, place), total in zip(counted, sums, strict=True) if total <= MOST_ROWS]
-    return connection.execute(
-        "SELECT words.rowid, words.rank FROM words CROSS JOIN entry ON entry.id = words.rowid"
-        " WHERE words MATCH ? AND rank MATCH ? AND words.rowid >= ? AND entry.scope IN (SELECT value FROM json_each(?))"
-        " ORDER BY words.rank LIMIT ?",
-        (
-            _any(kept or [terms[counted[0][1]]]),
-            _WEIGHTS,
-            0 if kept else newest,
-            json.dumps(list(scopes)),
-            CANDIDATES,
-        ),
+    terms, parts = query_terms(question), _parts(connection, scopes)
+    if not terms or not any(part.entries for part in parts):
+        return {}
+    rarest = _rarest(connection, parts, terms)
+    if not rarest:
+        parts = [_newest(connection, part) for part in parts]
+        rarest = _rarest(connection, parts, terms, least=1)
+    entries, words = sum(part.entries for part in parts), sum(part.words for part in parts)
+    found = [spread(hits) for hits in _hits(connection, parts, rarest)]
+    places = best_places(found, entries, MOST_WEIGHED)
+    there, numbers, lengths = _entries_at(connection, places)
+    known = dict(zip(there, lengths, strict=True))
+    scores = weigh(found, entries, words / entries, known, len(places) < MOST_WEIGHED)
+    scored = {number: scores[place] for place, number in zip(there, numbers, strict=True)}
+    best = sorted(sorted(scored), key=scored.__getitem__, reverse=True)[:CANDIDATES]
+    return {number: scored[number] for number in best}
+
+
+def _parts(connection: sqlite3.Connection, scopes: Sequence[int]) -> list[_Part]:
+    rows = connection.execute(
+        "SELECT id, key, entries, words FROM scope WHERE id IN (SELECT value FROM json_each(?)) AND entries > 0",
+        [json.dumps(list(scopes))],
     )
+    return [_Part(*row) for row in rows]
 
 
-def _any(terms: Sequence[Term]) -> str:
-    return f"{{body asked around}} : ({' OR '.join(map(_quoted, terms))})"
+def _newest(connection: sqlite3.Connection, part: _Part) -> _Part:
+    """Return the newest `MOST_ROWS` entries of a scope, by and large."""
+    row = connection.execute(
+        "SELECT place FROM placed WHERE scope = ? ORDER BY place DESC LIMIT 1 OFFSET ?", (part.scope, MOST_ROWS)
+    ).fetchone()
+    if row is None:
+        return part
+    return replace(part, since=row[0], entries=MOST_ROWS + 1, words=part.words * (MOST_ROWS + 1) // part.entries)
 
 
-def _rows_with(connection: sqlite3.Connection, term: Term) -> int:
-    """Return in how many entries of all people the rarest of its words stands."""
-    found = (connection.execute("SELECT doc FROM temp.vocabulary WHERE term = ?", [word]).fetchone() for word in term)
-    return min(row[0] if row else 0 for row in found)
+def _rarest(
+    connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term], least: int = 0
+) -> list[Term]:
+    """Return the rarest terms that find no more than `MOST_ROWS` together; `least` of them, however much they find."""
+    counts = _count(connection, parts, terms, FEW_ROWS)
+    rare = {term: count for term, count in counts.items() if count < FEW_ROWS}
+    if len(rare) < FEW_TERMS and sum(rare.values()) < MOST_ROWS - FEW_ROWS:
+        rare |= _count(connection, parts, [term for term in counts if term not in rare], MOST_ROWS + 1)
+    order = sorted(rare, key=rare.__getitem__)
+    totals = accumulate(rare[term] for term in order)
+    return [term for n, (term, total) in enumerate(zip(order, totals, strict=True)) if total <= MOST_ROWS or n < least]
 
 
-def _quoted(term: Sequence[str]) -> str:
-    """Return a word, or characters side by side, as FTS5 takes them literally."""
-    return '"' + " ".join(term).replace('"', '""') + '"'
+def _count(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term], most: int) -> dict[Term, int]:
+    """Return for each term that is there at how many places it is, counted up to `most` in each part."""
+    counted: list[int] = _one_row(
+        connection,
+        "SELECT json_group_array((SELECT count(*) FROM ("
+        " SELECT 1 FROM words WHERE term = json_extract(asked.value, '$[1]')"
+        " AND place >= json_extract(asked.value, '$[2]') LIMIT ?2))) FROM json_each(?1) AS asked",
+        _asked(parts, terms),
+        most,
+    )
+    sums = {term: sum(counted[n * len(parts) : (n + 1) * len(parts)]) for n, term in enumerate(terms)}
+    return {term: count for term, count in sums.items() if count}
+
+
+def _hits(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term]) -> list[list[Hit]]:
+    """Return where each term stands."""
+    columns: tuple[list[int], list[int], list[int]] = _one_row(
+        connection,
+        "SELECT json_array(json_group_array(json_extract(asked.value, '$[0]')), json_group_array(place),"
+        " json_group_array(told)) FROM json_each(?) AS asked"
+        " CROSS JOIN words ON term = json_extract(asked.value, '$[1]') AND place >= json_extract(asked.value, '$[2]')",
+        _asked(parts, terms),
+    )
+    hits: list[list[Hit]] = [[] for _ in terms]
+    for number, place, told in zip(*columns, strict=True):
+        hits[number].append((place, told))
+    return hits
+
+
+def _asked(parts: Sequence[_Part], terms: Sequence[Term]) -> list[tuple[int, int, int]]:
+    """Return each term's number in each part, with its place in the question and where to begin."""
+    return [(place, number_of(part.key, term), part.since) for place, term in enumerate(terms) for part in parts]
+
+
+def _entries_at(connection: sqlite3.Connection, places: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """Return the places at which entries stand, the entries, and their lengths with their neighbours'."""
+    columns: list[list[int]] = _one_row(
+        connection,
+        "SELECT json_array(json_group_array(place), json_group_array(entry), json_group_array(total)) FROM placed"
+        " WHERE place IN (SELECT value FROM json_each(?))",
+        places,
+    )
+    there, entries, lengths = columns
+    return there, entries, lengths
+
+
+def _one_row(connection: sqlite3.Connection, query: str, asked: object, *more: int) -> Any:
+    [found] = connection.execute(query, [json.dumps(asked), *more]).fetchone()
+    return json.loads(found)
 
 
 def without_vector(connection: sqlite3.Connection, model: str, most: int) -> tuple[tuple[int, str], ...]:

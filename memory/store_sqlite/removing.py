@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from memory.model import Erased, Memory, Who
-from memory.store_sqlite.indexing import drop_words, index_entry, neighbours_of, purge_words
+from memory.store_sqlite.indexing import drop_scopes, drop_words
+from memory.store_sqlite.leftovers import can_be_searched, find_texts, id_pattern
 from memory.store_sqlite.schema import transaction
-from memory.store_sqlite.visible import VISIBLE, Rows, memories, rows_of
+from memory.store_sqlite.visible import VISIBLE, Rows, memories, rows_of, scopes_of
 
 __all__ = ["erase", "forget"]
 
-SEARCHED_TEXTS = 100
-"""So many of the removed texts are searched for in the file's bytes afterwards."""
-
-_SHORTEST_SEARCHED = 12
-"""Shorter texts may stand there by chance."""
+_OURS = {"scope": "person", "entry": "author session text about", "evidence": "session quote", "learnt": "session"}
+"""The tables in which people's words stand, and the columns."""
 
 
-def forget(connection: sqlite3.Connection, rows: Rows, entry: int) -> bool:
-    """Remove an entry that is seen, and its words from its neighbours' index. Raises sqlite3.Error."""
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """What must not be found any more."""
+
+    senders: frozenset[str]
+    entries: int
+    evidence: int
+    sessions: frozenset[str]
+    """One that others write in, too, is theirs as well."""
+    texts: frozenset[str]
+
+
+def forget(connection: sqlite3.Connection, path: Path | None, rows: Rows, entry: int) -> bool:
+    """Remove an entry that is seen. Raises sqlite3.Error and OSError.
+
+    A page that was once full may keep a copy of what was moved to another; where the text is found, which is rare, the
+    file is written anew.
+    """
     with transaction(connection):
         found = connection.execute(
-            f"SELECT id FROM entry WHERE id = :entry AND {VISIBLE}",  # noqa: S608 - no value is put into it
+            f"SELECT text FROM entry WHERE id = :entry AND {VISIBLE}",  # noqa: S608 - no value is put into it
             rows.values(entry=entry),
         ).fetchone()
         if found is None:
             return False
-        _remove(connection, [entry])
-        purge_words(connection)
+        quotes = connection.execute("SELECT quote FROM evidence WHERE entry = ?", [entry]).fetchall()
+        drop_words(connection, [entry])
+        connection.execute("DELETE FROM entry WHERE id = ?", [entry])
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    left = {text for held in _in_bytes(path, {found[0], *(quote for (quote,) in quotes)}).values() for text in held}
+    if not all(_is_within(connection, text) for text in left):
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return True
 
 
@@ -40,63 +60,119 @@ def erase(connection: sqlite3.Connection, path: Path | None, senders: frozenset[
     """Remove a person, rewrite the file, and search in it for what is left. Raises sqlite3.Error and OSError."""
     rows = rows_of(Who(senders, direct=True))
     with transaction(connection):
-        gone = memories(connection, rows, "1 ORDER BY entry.id", {})
-        _remove(connection, [entry.id for entry in gone])
+        removed = _removed(connection, rows, senders)
         _remove_person(connection, rows)
-        purge_words(connection)
     connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    remaining = [*_rows_left(connection, rows), *_bytes_left(connection, path, _texts(senders, gone))]
-    return Erased(len(gone), sum(len(entry.evidence) for entry in gone), tuple(remaining))
+    elsewhere = _elsewhere(connection, removed.texts | removed.sessions | senders)
+    remaining = [
+        *_rows_left(connection, rows),
+        *_fields_left(connection, removed),
+        *_bytes_left(connection, path, removed, elsewhere),
+    ]
+    return Erased(removed.entries, removed.evidence, tuple(remaining), len(elsewhere & removed.texts))
 
 
-def _texts(senders: Iterable[str], gone: Iterable[Memory]) -> list[str]:
-    """Return what is searched for afterwards: the person's ids, and what was remembered with its quotes."""
-    quotes = [(entry.text, *(given.quote for given in entry.evidence)) for entry in gone]
-    return [*sorted(senders), *(text for texts in quotes for text in texts)]
+def _removed(connection: sqlite3.Connection, rows: Rows, senders: frozenset[str]) -> _Removed:
+    """Return what the database has of them: texts, quotes, names, slots, and sessions."""
+    gone = memories(connection, rows, "1 ORDER BY entry.id", {})
+    quoted = [given for entry in gone for given in entry.evidence]
+    marks = connection.execute(
+        "SELECT session FROM learnt WHERE person IN (SELECT value FROM json_each(:senders))", rows.values()
+    )
+    sessions = {*(entry.session for entry in gone), *(given.session for given in quoted), *(name for (name,) in marks)}
+    named = connection.execute(
+        f"SELECT author FROM entry WHERE {VISIBLE} UNION SELECT about FROM entry WHERE {VISIBLE}",  # noqa: S608 - as above
+        rows.values(),
+    )
+    return _Removed(
+        senders,
+        len(gone),
+        len(quoted),
+        frozenset(sessions),
+        frozenset({*_texts(gone), *(name for (name,) in named if name)}),
+    )
 
 
-def _remove(connection: sqlite3.Connection, entries: Sequence[int]) -> None:
-    """Remove entries with all that hangs on them; neighbours that stay are indexed anew, without them."""
-    gone = set(entries)
-    touched = {near for entry in entries for near in neighbours_of(connection, entry)} - gone
-    drop_words(connection, entries)
-    connection.execute("DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?))", [json.dumps(list(entries))])
-    for entry in sorted(touched):
-        index_entry(connection, entry)
+def _texts(gone: Sequence[Memory]) -> Iterator[str]:
+    for entry in gone:
+        yield entry.text
+        yield from (given.quote for given in entry.evidence)
 
 
 def _remove_person(connection: sqlite3.Connection, rows: Rows) -> None:
-    persons = "person IN (SELECT value FROM json_each(:senders))"
-    connection.execute(f"DELETE FROM learnt WHERE {persons}", rows.values())  # noqa: S608 - as above
-    connection.execute(f"DELETE FROM scope WHERE {persons}", rows.values())  # noqa: S608 - as above
+    scopes = scopes_of(connection, rows)
+    within = json.dumps(list(scopes))
+    drop_scopes(connection, scopes)
+    connection.execute("DELETE FROM entry WHERE scope IN (SELECT value FROM json_each(?))", [within])
+    for table in ("learnt", "scope"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608 - as above
+            rows.values(),
+        )
 
 
 def _rows_left(connection: sqlite3.Connection, rows: Rows) -> Iterable[str]:
     for table in ("scope", "learnt"):
         [count] = connection.execute(
-            f"SELECT count(*) FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608
+            f"SELECT count(*) FROM {table} WHERE person IN (SELECT value FROM json_each(:senders))",  # noqa: S608 - as above
             rows.values(),
         ).fetchone()
         if count:
             yield f"memory.db: {count} rows in {table}"
-    [orphans] = connection.execute("SELECT count(*) FROM words WHERE rowid NOT IN (SELECT id FROM entry)").fetchone()
+    [orphans] = connection.execute(
+        "SELECT count(*) FROM words WHERE place NOT IN (SELECT place FROM placed)"
+    ).fetchone()
     if orphans:
         yield f"memory.db: {orphans} rows in the index of words"
 
 
-def _bytes_left(connection: sqlite3.Connection, path: Path | None, texts: Sequence[str]) -> Iterable[str]:
-    """Search the files' bytes, free pages included; what other people's entries hold word for word is theirs."""
-    searched = [text for text in texts if len(text) >= _SHORTEST_SEARCHED][:SEARCHED_TEXTS]
-    searched = [text for text in searched if not _is_elsewhere(connection, text)]
-    for file in (path, path.with_name(f"{path.name}-wal")) if path else ():
-        content = file.read_bytes() if file.exists() else b""
-        found = sum(text.encode() in content for text in searched)
-        if found:
-            yield f"{file.name}: {found} texts in its bytes"
+def _fields_left(connection: sqlite3.Connection, removed: _Removed) -> Iterable[str]:
+    """Look through whatever else the database has for what is too short to be known by its bytes."""
+    short = {text for text in {*removed.texts, *removed.sessions, *removed.senders} if not can_be_searched(text)}
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    for (table,) in tables.fetchall():
+        if table in {*_OURS, "placed", "words", "vector"}:
+            continue
+        name = table.replace('"', '""')
+        count = sum(not short.isdisjoint(row) for row in connection.execute(f'SELECT * FROM "{name}"'))  # noqa: S608 - its own name
+        if count:
+            yield f"memory.db: {count} rows in {table}"
 
 
-def _is_elsewhere(connection: sqlite3.Connection, text: str) -> bool:
-    query = "SELECT EXISTS (SELECT 1 FROM entry WHERE instr(text, :text) OR instr(session, :text))"
-    [found] = connection.execute(query, {"text": text}).fetchone()
-    return bool(found)
+def _bytes_left(
+    connection: sqlite3.Connection, path: Path | None, removed: _Removed, elsewhere: frozenset[str]
+) -> Iterable[str]:
+    """Search the files' bytes, free pages included, for what no other person's entries hold."""
+    ids = (removed.senders | removed.sessions) - elsewhere
+    for name, found in _in_bytes(path, removed.texts - elsewhere, ids).items():
+        left = [text for text in found if not _is_within(connection, text, text in ids)]
+        if left:
+            yield f"{name}: {len(left)} texts in its bytes"
+
+
+def _in_bytes(path: Path | None, texts: Iterable[str], ids: Iterable[str] = ()) -> dict[str, set[str]]:
+    files = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm")] if path else []
+    return find_texts(files, texts, ids)
+
+
+def _elsewhere(connection: sqlite3.Connection, texts: Iterable[str]) -> frozenset[str]:
+    """Return those that stand word for word in what other people said."""
+    wanted, found = set(texts), set[str]()
+    for table, columns in _OURS.items():
+        listed = ", ".join(columns.split())
+        for row in connection.execute(f"SELECT {listed} FROM {table}") if wanted else ():  # noqa: S608 - as above
+            found.update(wanted.intersection(row))
+    return frozenset(found)
+
+
+def _is_within(connection: sqlite3.Connection, text: str, is_id: bool = False) -> bool:
+    """Tell whether it is a part of what another person said; an id, whether it stands there as a whole."""
+    mark = id_pattern(text)
+    for table, columns in _OURS.items():
+        for column in columns.split():
+            query = f"SELECT {column} FROM {table} WHERE instr({column}, ?)"  # noqa: S608 - as above
+            for (value,) in connection.execute(query, [text]):
+                if not is_id or mark.search(value.encode()):
+                    return True
+    return False

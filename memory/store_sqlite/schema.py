@@ -1,8 +1,8 @@
 """The form of `memory.db`, how it came about, and opening it.
 
 `scope` is a person's id and whether something was learnt in private: who may see an entry follows from its scope alone.
-`words` is what questions are looked up in; its first column names the scope, so that a question reads no more of the
-index than its person's part.
+`words` is what questions are looked up in, by a number for each word of each scope, so that a question reads no more of
+the index than its person's part. `placed` says where an entry stands in it, and which numbers are its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory.errors import MemoryTooNew, MemoryUnusable
+from memory.store_sqlite.indexing import index_missing
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "transaction"]
 
@@ -63,6 +64,21 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX learnt_person ON learnt (person);
     INSERT INTO learnt SELECT session, '', person, 0, seq FROM watermark;
     DROP TABLE watermark;
+    """,
+    """
+    DROP TABLE words;
+    ALTER TABLE scope ADD COLUMN key BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE scope ADD COLUMN entries INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE scope ADD COLUMN words INTEGER NOT NULL DEFAULT 0;
+    UPDATE scope SET key = randomblob(16);
+    CREATE TABLE placed (
+        entry INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE, scope INTEGER NOT NULL,
+        place INTEGER NOT NULL UNIQUE, told INTEGER NOT NULL, total INTEGER NOT NULL, numbers BLOB NOT NULL
+    );
+    CREATE INDEX placed_scope ON placed (scope, place);
+    CREATE TABLE words (
+        term INTEGER NOT NULL, place INTEGER NOT NULL, told INTEGER NOT NULL, PRIMARY KEY (term, place)
+    ) WITHOUT ROWID;
     """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
@@ -137,9 +153,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         with transaction(connection):
             for statement in filter(str.strip, MIGRATIONS[number].split(";")):
                 connection.execute(statement)
+            if number + 1 == len(MIGRATIONS):
+                index_missing(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number + 1}")
-    connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab(main, words, row)")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

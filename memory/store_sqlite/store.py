@@ -50,11 +50,16 @@ class SqliteMemory:
 
     async def recall(self, who: Who, question: str, reserve: Reserve) -> tuple[Recalled, ...]:
         """Return what answers the question, best first."""
-        return choose(await self._ranked(who, question, RECALL_SECONDS), reserve)
+        asked, now = await self._vector_of(question, RECALL_SECONDS), self._clock()
+        return await self._database.run(
+            lambda connection: choose(self._ranked(connection, who, question, asked, now), reserve)
+        )
 
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
-        return tuple(found.id for found in (await self._ranked(who, question, SEARCH_SECONDS))[:most])
+        asked, now = await self._vector_of(question, SEARCH_SECONDS), self._clock()
+        found = await self._database.run(lambda connection: self._ranked(connection, who, question, asked, now))
+        return tuple(candidate.id for candidate in found[:most])
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -75,7 +80,8 @@ class SqliteMemory:
 
     async def forget(self, who: Who, entry: int) -> bool:
         """Remove an entry, if this person may see it here."""
-        return await self._database.run(lambda connection: removing.forget(connection, rows_of(who), entry))
+        path = self._database.path
+        return await self._database.run(lambda connection: removing.forget(connection, path, rows_of(who), entry))
 
     async def export(self, senders: frozenset[str]) -> tuple[Memory, ...]:
         """Return all that is known about a person, oldest first."""
@@ -107,20 +113,20 @@ class SqliteMemory:
         if self._meaning is not None:
             self._meaning.additions += 1
 
-    async def _ranked(self, who: Who, question: str, wait_seconds: float) -> list[Candidate]:
-        asked = await self._meaning.vector_of(question, wait_seconds) if self._meaning else None
-        found = await self._database.run(lambda connection: self._find(connection, who, question, asked))
-        return rank(question, found, self._clock())
+    async def _vector_of(self, question: str, wait_seconds: float) -> bytes | None:
+        return await self._meaning.vector_of(question, wait_seconds) if self._meaning else None
 
-    def _find(self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None) -> list[Candidate]:
-        """Return what the first stage finds; runs on the database's thread."""
+    def _ranked(
+        self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None, now: datetime
+    ) -> list[Candidate]:
+        """Do both stages; runs on the database's thread, so that no other conversation waits for it."""
         rows = rows_of(who)
         scopes = scopes_of(connection, rows)
         scores = looking.find_words(connection, scopes, question)
-        if self._meaning is None or asked is None:
-            return candidates(connection, rows, fuse(scores))
-        near = likeness(connection, self._meaning, scopes, asked, scores)
-        return candidates(connection, rows, fuse(scores, near))
+        near = None
+        if self._meaning is not None and asked is not None:
+            near = likeness(connection, self._meaning, scopes, asked, scores)
+        return rank(question, candidates(connection, rows, fuse(scores, near)), now)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from datetime import datetime
 from memory.comparing import Known
 from memory.learning import MOST_EVIDENCE, Step, plan
 from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
-from memory.store_sqlite.indexing import drop_words, index_entry, neighbours_of
+from memory.store_sqlite.indexing import drop_words, index_entry
 from memory.store_sqlite.schema import transaction
 from memory.stored import stamp, storable, storable_exchange, storable_fact
 
@@ -66,16 +66,14 @@ def _is_done(connection: sqlite3.Connection, exchange: Exchange) -> bool:
 
 def _scope(connection: sqlite3.Connection, exchange: Exchange) -> int:
     given = (exchange.person, exchange.direct)
-    connection.execute("INSERT OR IGNORE INTO scope (person, direct) VALUES (?, ?)", given)
+    connection.execute("INSERT OR IGNORE INTO scope (person, direct, key) VALUES (?, ?, randomblob(16))", given)
     [number] = connection.execute("SELECT id FROM scope WHERE person = ? AND direct = ?", given).fetchone()
     return int(number)
 
 
 def _add_daily(connection: sqlite3.Connection, scope: int, exchange: Exchange, daily: Daily, now: datetime) -> None:
     row = (Kind.DAILY, storable(daily.text), "", daily.importance, stamp(now), stamp(daily.happened))
-    entry = _insert(connection, scope, exchange, row)
-    for neighbour in neighbours_of(connection, entry):
-        index_entry(connection, neighbour)
+    _insert(connection, scope, exchange, row)
 
 
 def _insert(

@@ -14,7 +14,10 @@ from itertools import pairwise
 from memory.text.lemmas import LEMMAS
 from memory.text.stemming import stem
 
-__all__ = ["STOP_WORDS", "count_subjects", "index_text", "indexed_terms", "query_terms", "stems"]
+__all__ = ["STOP_WORDS", "Term", "count_subjects", "index_terms", "index_text", "indexed_terms", "query_terms", "stems"]
+
+Term = tuple[str, ...]
+"""A word's stem, or characters of CJK that stand side by side."""
 
 MOST_TERMS = 64
 """So many words of a question are looked up; a pasted page asks for no more."""
@@ -49,7 +52,16 @@ def index_text(text: str) -> str:
     return " ".join(word for run in _runs(text) for word in (run if _IS_CJK.match(run) else _subjects(run)))
 
 
-def query_terms(text: str) -> list[tuple[str, ...]]:
+def index_terms(text: str) -> list[Term]:
+    """Return what a question may ask for, in order: stems without stop words, CJK one by one and in pairs."""
+    return [
+        term
+        for run in _runs(text)
+        for term in ((*((one,) for one in run), *pairwise(run)) if _IS_CJK.match(run) else _terms(run))
+    ]
+
+
+def query_terms(text: str) -> list[Term]:
     """Return what a question asks for, each once: a word's stem, or two characters of CJK that stand side by side."""
     terms = (term for run in _runs(text) for term in _terms(run))
     return list(dict.fromkeys(terms))[:MOST_TERMS]
@@ -66,11 +78,11 @@ def count_subjects(text: str) -> int:
     """Return how many words that carry a subject stand in its first 200 characters; quick, since it is done often."""
     start = text[:_COUNTED_CHARS]
     if start.isascii():
-        return sum(word not in STOP_WORDS for word in _ASCII_WORD.findall(start.lower()))
+        return len([word for word in _ASCII_WORD.findall(start.lower()) if word not in STOP_WORDS])
     return len(index_text(start).split())
 
 
-def _terms(run: str) -> Iterator[tuple[str, ...]]:
+def _terms(run: str) -> Iterator[Term]:
     if not _IS_CJK.match(run):
         yield from ((word,) for word in _subjects(run))
     elif len(run) == 1:

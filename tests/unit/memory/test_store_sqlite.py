@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 from memory.errors import MemoryTooNew, MemoryUnusable
-from memory.model import Daily, Learned, Reserve
+from memory.model import Daily, Deed, Learned, Reserve
+from memory.recall import Told, index
 from memory.store_sqlite import looking
+from memory.store_sqlite.indexing import index_entry
 from memory.store_sqlite.schema import APPLICATION_ID, MIGRATIONS, connect
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.contract.memory_stands import ANNA, BOB, NOW, daily, facts, in_sqlite, said, who
+
+FIRST_WITHOUT_WORDS = 4
+"""From this form on, the index holds numbers in place of words."""
 
 
 def forms(database: sqlite3.Connection) -> set[tuple[str, str]]:
@@ -32,12 +37,20 @@ def build(path: Path, version: int) -> None:
     if version:
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {version}")
-        database.execute("INSERT INTO scope VALUES (1, ?, 1)", [ANNA])
+        database.execute("INSERT INTO scope (id, person, direct) VALUES (1, ?, 1)", [ANNA])
         database.execute(
             "INSERT INTO entry VALUES (7, 1, 'daily', 'Anna', 's', 0, 0, 'an old lamp', '', 0.5, 0, 0, NULL, NULL)"
         )
-        database.execute("INSERT INTO words (rowid, scope, body) VALUES (7, 's1', 'old lamp')")
+        index_as(version, database)
     database.close()
+
+
+def index_as(version: int, database: sqlite3.Connection) -> None:
+    """Put the entry into the index as that version did."""
+    if version < FIRST_WITHOUT_WORDS:
+        database.execute("INSERT INTO words (rowid, scope, body) VALUES (7, 's1', 'old lamp')")
+    else:
+        index_entry(database, 7)
 
 
 @pytest.mark.parametrize("version", range(len(MIGRATIONS) + 1))
@@ -144,54 +157,52 @@ def modes_in(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
 
 
-def bytes_of(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
-
-
-async def test_what_was_erased_is_in_no_byte_of_the_files(tmp_path: Path) -> None:
+async def test_a_fact_lends_its_neighbours_nothing_and_is_not_found_once_superseded(tmp_path: Path) -> None:
     async with in_sqlite(tmp_path) as store:
-        for seq in range(40):
-            await store.learn(daily(said(seq, f"xylophone{seq} zeppelin lessons")))
-            await store.learn(daily(said(seq, f"Bob talks of tea {seq}", BOB)))
-        await store.learn(facts(said(50, "my quagmire"), "Has a quagmire"))
-        there = bytes_of(tmp_path)
+        await store.learn(daily(said(0, "we met for lunch", session="s")))
+        await store.learn(facts(said(1, "two zeppelins", session="s"), "Has two zeppelins"))
+        await store.learn(daily(said(2, "we went home", session="s")))
+        before = await store.search(who(ANNA), "zeppelins lunch", 10)
+        learnt = await store.learn(facts(said(3, "three zeppelins", session="s"), "Has three zeppelins"))
 
-        erased = await store.erase(frozenset({ANNA}))
-        left = bytes_of(tmp_path)
-        found = await store.search(who(BOB), "tea", 100)
+        found = await store.search(who(ANNA), "zeppelins two", 10)
 
-    assert all(word in there for word in (b"xylophone", b"zeppelin", b"quagmire", ANNA.encode()))
-    assert not any(word in left for word in (b"xylophone", b"zeppelin", b"quagmir", ANNA.encode()))
-    assert (erased.entries, erased.remaining) == (41, ())
-    assert len(found) == 40
+    assert set(before) == {1, 2, 3}
+    assert learnt.changes[0].deed is Deed.SUPERSEDED
+    assert found == (learnt.changes[0].entry,)
 
 
-async def test_what_was_forgotten_is_in_no_byte_of_the_files_nor_in_its_neighbours_index(tmp_path: Path) -> None:
+async def test_of_entries_that_say_the_same_the_important_and_the_new_one_stand_first(tmp_path: Path) -> None:
+    text = "the green lamp stood near the window of the old kitchen"
     async with in_sqlite(tmp_path) as store:
-        for seq, text in enumerate(["we met for lunch", "the zeppelin landed", "we went home"]):
+        for seq, (importance, days) in enumerate([(0.5, 400), (1.0, 401), (0.5, 2)]):
+            exchange = said(seq, text, session=f"s{seq}", days=days)
+            await store.learn(Learned(exchange, Daily(text, exchange.said[0].at, importance)))
+
+        assert await store.search(who(ANNA), "lamp kitchen", 10) == (2, 3, 1)
+
+
+async def test_words_weigh_as_much_as_in_fts5(tmp_path: Path) -> None:
+    words = ["lamp", "boat", "tea", "garden", "river", "bread", "snow", "cello", "train", "stamp"]
+    texts = [" ".join(words[place * step % 10] for place in range(1, 6)) for step in range(1, 8) for _ in range(4)]
+    told = [Told("Anna", text, NOW) for text in texts]
+    plain = sqlite3.connect(":memory:")
+    plain.execute("CREATE VIRTUAL TABLE words USING fts5(body, asked, around)")
+    for place, entry in enumerate(told):
+        indexed = index(entry, told[max(place - 2, 0) : place][::-1], told[place + 1 : place + 3])
+        columns = (indexed.body, indexed.asked, indexed.around)
+        plain.execute("INSERT INTO words (rowid, body, asked, around) VALUES (?, ?, ?, ?)", (place + 1, *columns))
+    async with in_sqlite(tmp_path) as store:
+        for seq, text in enumerate(texts):
             await store.learn(daily(said(seq, text)))
-        near = await store.search(who(ANNA), "zeppelin", 10)
-        await store.forget(who(ANNA), 2)
+    database = connect(tmp_path / "memory.db")
 
-        found = await store.search(who(ANNA), "zeppelin", 10)
-        left = bytes_of(tmp_path)
+    for word in words[1:7]:
+        scored = plain.execute("SELECT rowid, -bm25(words, 1, .9, .3) FROM words WHERE words MATCH ?", [word])
+        found = looking.find_words(database, [1], word)
 
-    assert near[0] == 2
-    assert set(near) == {1, 2, 3}
-    assert found == ()
-    assert b"zeppelin" not in left
-
-
-async def test_an_erasure_reports_what_somebody_put_where_it_does_not_belong(tmp_path: Path) -> None:
-    async with in_sqlite(tmp_path) as store:
-        await store.learn(daily(said(0, "the zeppelin landed at noon")))
-        other = sqlite3.connect(tmp_path / "memory.db")
-        other.execute("CREATE TABLE notes AS SELECT text FROM entry")
-        other.close()
-
-        erased = await store.erase(frozenset({ANNA}))
-
-    assert erased.remaining == ("memory.db: 1 texts in its bytes",)
+        assert found == pytest.approx(dict(scored.fetchall()))
+    database.close()
 
 
 async def test_neighbours_are_those_of_one_occasion(tmp_path: Path) -> None:
@@ -226,6 +237,27 @@ async def test_of_very_many_entries_the_rare_words_decide(tmp_path: Path, monkey
     assert both == (1,)
     assert len(common) == 11
     assert 1 not in common
+
+
+async def test_what_others_have_changes_no_weight(tmp_path: Path) -> None:
+    async with in_sqlite(tmp_path) as store:
+        for seq, text in enumerate(["a lamp and a boat", "a boat and bread", "bread and wine"]):
+            await store.learn(daily(said(seq, text)))
+        database = connect(tmp_path / "memory.db")
+        alone = looking.find_words(database, [1], "boat bread")
+        for seq in range(20):
+            await store.learn(daily(said(seq, "a boat of Bob's with bread", BOB)))
+
+        assert looking.find_words(database, [1], "boat bread") == alone
+        database.close()
+
+
+async def test_a_text_may_hold_any_character(tmp_path: Path) -> None:
+    text = 'a lamp \x00 with "quotes" \\ and \u2028 lines\n'
+    async with in_sqlite(tmp_path) as store:
+        await store.learn(daily(said(0, text)))
+
+        assert [entry.text for entry in await store.recall(who(ANNA), "lamp", Reserve())] == [text]
 
 
 async def test_what_is_cut_off_while_it_is_written_is_written_whole(tmp_path: Path) -> None:

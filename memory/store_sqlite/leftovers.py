@@ -1,0 +1,95 @@
+"""Searches the bytes of files for very many texts and some ids at once, in one pass and in bounded memory.
+
+A file's bytes are cut into words; three words in a row of each text are looked up among them, and where they stand the
+text itself is searched. The outer words of a text are not used: in a database the next column begins without a gap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["can_be_searched", "find_texts", "id_pattern"]
+
+_CHUNK = 1 << 20
+_PIECE = 120
+"""Texts are searched by pieces of so many bytes: a long one lies on several pages of a database."""
+
+_OVERLAP = 4 * _PIECE
+_WORD = re.compile(rb"[A-Za-z0-9]+|[\xc2-\xf4][\x80-\xbf]+")
+"""An ASCII word, or one character of any other script."""
+
+_SHORTEST = 12
+"""Bytes: what is shorter stands anywhere by chance."""
+
+_SHORTEST_ID = 6
+_ROW = 3
+_FEW = 10
+"""So many are searched one by one: a text costs a thirtieth of what the cutting of words does."""
+
+Words = tuple[bytes, ...]
+Sought = Mapping[Words, tuple[tuple[bytes, str], ...]]
+
+
+def can_be_searched(text: str) -> bool:
+    """Tell whether a text is long enough to be known by its bytes alone."""
+    return any(True for _ in _pieces(text))
+
+
+def find_texts(files: Iterable[Path], texts: Iterable[str], ids: Iterable[str] = ()) -> dict[str, set[str]]:
+    """Return the texts and ids that stand in each file, by its name. Raises OSError.
+
+    Only what can be searched is; an id is found as a whole, not as the beginning of a longer one.
+    """
+    sought, marks = _sought(set(texts)), {text: id_pattern(text) for text in ids if len(text) >= _SHORTEST_ID}
+    found: dict[str, set[str]] = {}
+    for path in files:
+        if path.exists() and (sought or marks):
+            with path.open("rb") as file:
+                found[path.name] = {text for chunk in _chunks(file) for text in _in_chunk(chunk, sought, marks)}
+    return {name: held for name, held in found.items() if held}
+
+
+def id_pattern(text: str) -> re.Pattern[bytes]:
+    """Return what finds an id as a whole."""
+    return re.compile(re.escape(text.encode("utf-8", "backslashreplace")) + rb"(?![0-9A-Za-z_])")
+
+
+def _sought(texts: Iterable[str]) -> Sought:
+    by_words: dict[Words, list[tuple[bytes, str]]] = defaultdict(list)
+    for text in texts:
+        for words, piece in _pieces(text):
+            by_words[words].append((piece, text))
+    return {words: tuple(pieces) for words, pieces in by_words.items()}
+
+
+def _pieces(text: str) -> Iterator[tuple[Words, bytes]]:
+    """Return a text's beginning, middle and end, each with words in it that stand side by side."""
+    content = text.encode("utf-8", "backslashreplace")
+    starts = {0, max(len(content) - _PIECE, 0) // 2, max(len(content) - _PIECE, 0)}
+    for start in sorted(starts):
+        piece = content[start : start + _PIECE]
+        words = _WORD.findall(piece)[1:-1]
+        if len(piece) >= _SHORTEST and len(words) >= _ROW:
+            yield tuple(words[:_ROW]), piece
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Return the file's bytes, each part with the end of the one before."""
+    tail = b""
+    while read := file.read(_CHUNK):
+        yield tail + read
+        tail = read[-_OVERLAP:]
+
+
+def _in_chunk(chunk: bytes, sought: Sought, marks: Mapping[str, re.Pattern[bytes]]) -> Iterator[str]:
+    yield from (text for text, mark in marks.items() if mark.search(chunk))
+    if len(sought) <= _FEW:
+        yield from (text for pieces in sought.values() for piece, text in pieces if piece in chunk)
+    else:
+        words = _WORD.findall(chunk)
+        for row in sought.keys() & zip(words, words[1:], words[2:], strict=False):
+            yield from (text for piece, text in sought[row] if piece in chunk)
