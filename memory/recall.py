@@ -50,6 +50,9 @@ CANDIDATES = 200
 WORDS_SHARE, MEANING_SHARE = 0.6, 0.4
 """What BM25 and cosine count, each brought to the range 0 to 1."""
 
+MEANING_FLOOR = 0.4
+"""So far from the least cosine to the best lies what has nothing to do with a question: it counts nothing."""
+
 NAMED_BONUS = 0.6
 """For an entry whose author the question names."""
 
@@ -128,11 +131,12 @@ def fuse(scores: Mapping[int, float], likeness: Likeness | None = None) -> dict[
     best = max(scores.values(), default=0.0) or 1.0
     if likeness is None or not likeness.cosines:
         return {entry: score / best for entry, score in scores.items()}
-    least = likeness.least
-    spread = (max(likeness.cosines.values()) - least) or 1.0
+    most = max(likeness.cosines.values())
+    floor = likeness.least + MEANING_FLOOR * (most - likeness.least)
+    spread = (most - floor) or 1.0
     return {
         entry: WORDS_SHARE * scores.get(entry, 0.0) / best
-        + MEANING_SHARE * (likeness.cosines.get(entry, least) - least) / spread
+        + MEANING_SHARE * max(likeness.cosines.get(entry, floor) - floor, 0.0) / spread
         for entry in {*scores, *likeness.cosines}
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.model import Kind, Reserve
-from memory.recall import NEIGHBOURS, Candidate, Likeness, Told, choose, fuse, index, rank
+from memory.recall import MEANING_SHARE, NEIGHBOURS, Candidate, Likeness, Told, choose, fuse, index, rank
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = "the green lamp stood near the window of the old kitchen beside bread, butter, cheese, apples and wine"
@@ -61,6 +62,7 @@ def test_words_count_more_than_meaning_and_both_more_than_one() -> None:
     fused = fuse({1: 4.0, 2: 2.0}, Likeness({2: 0.8, 3: 0.8, 1: 0.2}, least=0.2))
 
     assert fused[2] > fused[1] > fused[3] > 0
+    assert fuse({}, Likeness({1: 0.2, 2: 0.35, 3: 0.8}, least=0.1)) == pytest.approx({1: 0.0, 2: 0.0, 3: MEANING_SHARE})
     assert fuse({1: 4.0, 2: 2.0}) == {1: 1.0, 2: 0.5}
     assert fuse({}, Likeness({}, 0.0)) == {}
 
