@@ -81,6 +81,11 @@ class _Opened:
     learner: Learner
     tasks: asyncio.TaskGroup
 
+    def look(self, reported_tokens: int = 0) -> None:
+        """See beside the turns whether something is to be learnt, or summarised."""
+        self.learner.look()
+        self.compactor.look(reported_tokens)
+
 
 def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> _Opened:
     compactor = Compactor(wiring, session, intake, tasks)
@@ -181,8 +186,7 @@ class SessionActor:
             return
         async with asyncio.TaskGroup() as tasks:
             opened = _opened(session, self._wiring, self._intake, tasks)
-            opened.compactor.look()
-            opened.learner.look()
+            opened.look()
             while True:
                 self._bell.clear()
                 await self._step(opened)
@@ -299,8 +303,7 @@ class SessionActor:
             self._turn = None
             turn.ended.set()
             self._bell.set()
-        opened.learner.look()
-        opened.compactor.look(turn.reported_tokens)
+        opened.look(turn.reported_tokens)
 
     async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
         """Do nothing more for now: what is on disk stays pending.

@@ -193,10 +193,8 @@ class Turn:
 
     async def _stream(self, progress: _Progress) -> None:
         budget = self._compactor.extent.budget
-        async with self._patience.waiting():
-            self._recalled = await recall(
-                self._wiring.memory, self._session.key, self._question.messages, budget.tokens
-            )
+        messages = self._question.messages
+        self._recalled = await recall(self._wiring.memory, self._session.key, messages, budget.tokens)
         try:
             await self._stream_within(budget, progress)
         except ContextTooLong:

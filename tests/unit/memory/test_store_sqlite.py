@@ -252,8 +252,8 @@ async def test_what_others_have_changes_no_weight(tmp_path: Path) -> None:
         database.close()
 
 
-async def test_a_text_may_hold_any_character(tmp_path: Path) -> None:
-    text = 'a lamp \x00 with "quotes" \\ and \u2028 lines\n'
+async def test_a_text_may_hold_any_character_but_nul(tmp_path: Path) -> None:
+    text = 'a lamp \x01 with "quotes" \\ and \u2028 lines\n'
     async with in_sqlite(tmp_path) as store:
         await store.learn(daily(said(0, text)))
 
