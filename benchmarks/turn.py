@@ -157,6 +157,7 @@ async def open_rig(name: str, folder: Path) -> AsyncIterator[Rig]:
             f'[provider]\nkind = "openai"\nbase_url = "{model.base_url}"\nmodel = "test"\n'
             f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
             'allowed_users = ["*"]\n'
+            "[memory]\nenabled = false\n"  # the bare loop has none; what it costs is measured in consolidating.py
         )
         command = {
             "daemon": [str(AGENTD), "--config", str(config), "run"],

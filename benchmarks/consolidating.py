@@ -1,0 +1,284 @@
+"""What memory costs whoever waits for a reply: with consolidations that hang, with some that end at once, and off.
+
+Three daemons as processes, each with a Telegram and two models on this machine: one answers people at once, the other
+is asked what is to be kept, and is silent for a minute ("hanging") or answers at once. The daemons take turns, a few
+people at a time. Measured from an update handed over: until the model is asked, until something of the reply is sent,
+and until its last edit. Then the same for people of whom a thousand entries are known, which are looked up first.
+
+At most 1.1 times the wait with memory off where consolidations hang, and 1.5 ms more for what is looked up.
+
+    python benchmarks/consolidating.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from benchmarks.turn import AGENTD, BETWEEN_TURNS_SECONDS, PIECES
+from memory.model import Daily, Exchange, Learned, Words
+from memory.store_sqlite.store import open_sqlite_memory
+from tests.platforms.botapi.methods import MESSAGES
+from tests.platforms.clerk_server import ClerkServer
+from tests.platforms.openai_server import Asked, Behaviour, Call, OpenAIServer
+from tests.platforms.telegram_server import TOKEN, TelegramServer
+
+OFF, AT_ONCE, HANGING = "off", "at once", "hanging"
+HANG_SECONDS = 60.0
+CHATS = range(1_000, 1_050)
+KNOWN_CHATS = range(2_000, 2_010)
+"""Of these people `ENTRIES` are known."""
+ENTRIES = 1_000
+ROUNDS = 4
+BLOCK = 5
+ASKED = "How will the weather be on the coast near {town} next week? I write from boat {chat}, on day {day}."
+TOWNS = ("Lisbon", "Graz", "Porto", "Hamburg", "Lyon", "Turin", "Utrecht", "Madrid", "Oslo", "Jena")
+STEPS = ("asked", "shown", "ended")
+
+
+@dataclass(slots=True)
+class Turn:
+    """When what happened, by the clock that only goes on."""
+
+    handed: float = 0.0
+    asked: float = 0.0
+    shown: float = 0.0
+    ended: float = 0.0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Telegram(TelegramServer):
+    """Notes when a person's update is handed over, and when something is sent to them; results are not checked."""
+
+    def __init__(self, turns: Mapping[int, Turn]) -> None:
+        """Note it in the person's turn."""
+        super().__init__()
+        self._turns = turns
+
+    async def __aenter__(self) -> Telegram:
+        """Start to listen."""
+        await super().__aenter__()
+        return self
+
+    async def perform(self, method: str, params: Mapping[str, Any]) -> object:
+        """Let a call have its effect."""
+        arrived = time.monotonic()
+        result: Any = await self.methods.perform(method, params)
+        if method == "getUpdates":
+            for update in result:
+                turn = self._turns[update["message"]["chat"]["id"]]
+                turn.handed = turn.handed or time.monotonic()
+        if method in MESSAGES:
+            turn = self._turns[int(params["chat_id"])]
+            turn.shown = turn.shown or arrived
+            if PIECES[-1] in params["text"]:
+                turn.ended = arrived
+                turn.done.set()
+        return result
+
+
+class Model(OpenAIServer):
+    """Answers at once, and notes when it was asked."""
+
+    def __init__(self, turns: Mapping[int, Turn]) -> None:
+        """Note it in the person's turn."""
+        super().__init__()
+        self._turns = turns
+
+    async def __aenter__(self) -> Model:
+        """Start to listen."""
+        await super().__aenter__()
+        return self
+
+    def _default(self, asked: Asked) -> Behaviour:
+        chat = int(re.findall(r"boat (\d+)", asked.last_user_text)[-1])
+        self._turns[chat].asked = time.monotonic()
+        return _answer
+
+
+async def _answer(call: Call) -> web.StreamResponse:
+    await call.open()
+    for piece in PIECES:
+        await call.say(piece)
+    return await call.finish()
+
+
+class Clerk(ClerkServer):
+    """Says what is to be kept, after a while."""
+
+    def __init__(self, silent_seconds: float) -> None:
+        """Be silent for so long."""
+        super().__init__()
+        self._silent_seconds = silent_seconds
+
+    async def __aenter__(self) -> Clerk:
+        """Start to listen."""
+        await super().__aenter__()
+        return self
+
+    async def _tell(self, call: Call, said: str) -> web.StreamResponse:
+        await asyncio.sleep(self._silent_seconds)
+        return await super()._tell(call, said)
+
+
+class Rig:
+    """A daemon and what is around it."""
+
+    def __init__(self, name: str, turns: dict[int, Turn], telegram: Telegram, clerk: Clerk) -> None:
+        """Begin with nothing measured."""
+        self.name = name
+        self.telegram = telegram
+        self.clerk = clerk
+        self.waits: dict[str, list[float]] = defaultdict(list)
+        """From an update handed over to each step."""
+        self._turns = turns
+
+    async def block(self, chats: Sequence[int], day: int, *, together: bool) -> None:
+        """Let each of these people ask once: together, or one after the other."""
+        for chat in chats:
+            await self._ask(chat, day)
+            if not together:
+                await self._answered(chat)
+                await asyncio.sleep(BETWEEN_TURNS_SECONDS / 2)
+        if together:
+            for chat in chats:
+                await self._answered(chat)
+
+    async def _ask(self, chat: int, day: int) -> None:
+        self._turns[chat] = Turn()
+        text = ASKED.format(town=TOWNS[(chat + day) % len(TOWNS)], chat=chat, day=day)
+        self.telegram.post(text, chat=chat, sender=chat)
+
+    async def _answered(self, chat: int) -> None:
+        turn = self._turns[chat]
+        async with asyncio.timeout(30):
+            await turn.done.wait()
+        for step in STEPS:
+            self.waits[step].append(getattr(turn, step) - turn.handed)
+
+
+@asynccontextmanager
+async def open_rig(name: str, folder: Path, memory: Path) -> AsyncIterator[Rig]:
+    """Start a daemon that begins with this memory, and what is around it."""
+    turns: dict[int, Turn] = defaultdict(Turn)
+    os.makedirs(folder / "workspace", mode=0o700)
+    shutil.copy(memory, folder / "workspace/memory.db")
+    clerk = Clerk(HANG_SECONDS if name == HANGING else 0.0)
+    async with Telegram(turns) as telegram, Model(turns) as model, clerk:
+        config = folder / "config.toml"
+        config.write_text(
+            f'workspace = "{folder}/workspace"\n[memory]\nenabled = {"false" if name == OFF else "true"}\n'
+            f'[provider]\nkind = "openai"\nbase_url = "{model.base_url}"\nmodel = "test"\n'
+            f'[provider.background]\nkind = "openai"\nbase_url = "{clerk.base_url}"\nmodel = "clerk"\n'
+            f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
+            'allowed_users = ["*"]\n'
+        )
+        command = (str(AGENTD), "--config", str(config), "run")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("AGENTD_")}
+        with (folder / "log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=log, env=environment)
+            try:
+                yield Rig(name, turns, telegram, clerk)
+            finally:
+                process.terminate()
+                await process.wait()
+        _check(folder / "log")
+
+
+def _check(log: Path) -> None:
+    """Let nothing have gone wrong that would have cost somebody a reply."""
+    events = [json.loads(line)["event"] for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
+    wrong = {"turn_crashed", "provider_failed", "recall_failed", "learning_postponed", "task_dead", "task_failed"}
+    assert not wrong & {*events}, sorted(wrong & {*events})
+
+
+async def fill(path: Path) -> None:
+    """Write down what is known of some people: what they did on each of many days."""
+    said = "On day {day} they went to {town} by boat, saw {count} seals on the coast and had bad weather all week"
+    async with open_sqlite_memory(path, lambda: datetime.now(UTC)) as store:
+        for chat in KNOWN_CHATS:
+            for day in range(ENTRIES):
+                at = datetime.fromtimestamp(1_700_000_000 + 3_600 * day, UTC)
+                text = said.format(day=day, town=TOWNS[(day * 7 + chat) % len(TOWNS)], count=day % 97)
+                exchange = Exchange(
+                    f"telegram~old~{chat}", day, day, f"telegram:{chat}", "Ada", True, (Words(day, at, text),)
+                )  # fmt: skip
+                await store.learn(Learned(exchange, Daily(text, at)))
+
+
+class Comparison:
+    """The daemons, by turns."""
+
+    def __init__(self, rigs: Sequence[Rig]) -> None:
+        """Compare these."""
+        self._rigs = rigs
+        self._day = 0
+
+    async def show(self, what: str, chats: Sequence[int], rounds: int, *, block: int = BLOCK) -> None:
+        """Measure, and print medians, the 95th of a hundred, and the ratios to the first daemon."""
+        for rig in self._rigs:
+            rig.waits.clear()
+        for _ in range(rounds):
+            self._day += 1
+            for number, start in enumerate(range(0, len(chats), block)):
+                turn = (number + self._day) % len(self._rigs)
+                for rig in (*self._rigs[turn:], *self._rigs[:turn]):
+                    await rig.block(chats[start : start + block], self._day, together=block > BLOCK)
+        print(f"{what}: {len(chats) * rounds} turns each")
+        for step in STEPS:
+            first = _figures(self._rigs[0].waits[step])
+            for rig in self._rigs:
+                [middle, late] = _figures(rig.waits[step])
+                ratios = f"x {middle / first[0]:.2f}  x {late / first[1]:.2f}"
+                print(f"  {step:6} {rig.name:8} {middle:8.2f} ms  p95 {late:8.2f} ms  {ratios}", flush=True)
+
+
+def _figures(waits: Sequence[float]) -> tuple[float, float]:
+    return 1_000 * statistics.median(waits), 1_000 * statistics.quantiles(waits, n=20)[-1]
+
+
+async def measure(rounds: int = ROUNDS) -> None:
+    """Compare one person at a time, many at once, and people of whom much is known."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        await fill(folder / "memory.db")
+        async with (
+            open_rig(OFF, folder / "off", folder / "memory.db") as off,
+            open_rig(AT_ONCE, folder / "at-once", folder / "memory.db") as at_once,
+            open_rig(HANGING, folder / "hanging", folder / "memory.db") as hanging,
+        ):
+            compared = Comparison((off, at_once, hanging))
+            await compared.show("the first turns", range(900, 920), 1)
+            await compared.show("one at a time, each chat's first turn", CHATS, 1)
+            await compared.show("one at a time", CHATS, rounds - 1)
+            await compared.show("all at once", CHATS, rounds, block=len(CHATS))
+            await compared.show(f"{ENTRIES} entries known", KNOWN_CHATS, 5 * rounds)
+            print(f"asked what is to be kept: {len(at_once.clerk.asked_of)} (at once), {len(hanging.clerk.asked_of)}")
+
+
+def main() -> None:
+    """Measure."""
+    began = time.monotonic()
+    asyncio.run(measure(*map(int, sys.argv[1:])))
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
