@@ -26,12 +26,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from benchmarks.idle import cpu_seconds
+from benchmarks.recall import BEGAN, Language
 from benchmarks.turn import AGENTD, BETWEEN_TURNS_SECONDS, PIECES
 from memory.model import Daily, Exchange, Learned, Words
 from memory.store_sqlite.store import open_sqlite_memory
@@ -48,9 +50,11 @@ KNOWN_CHATS = range(2_000, 2_010)
 ENTRIES = 1_000
 ROUNDS = 4
 BLOCK = 5
-ASKED = "How will the weather be on the coast near {town} next week? I write from boat {chat}, on day {day}."
-TOWNS = ("Lisbon", "Graz", "Porto", "Hamburg", "Lyon", "Turin", "Utrecht", "Madrid", "Oslo", "Jena")
+ASKED = "{question} (chat {chat}, day {day})"
+PAUSE_SECONDS = 0.05
+"""Before the last piece of an answer, so that its beginning is seen before its end."""
 STEPS = ("asked", "shown", "ended")
+"""Of a turn; beside them stands the processor's time, of a block for each of its turns."""
 
 
 @dataclass(slots=True)
@@ -108,15 +112,17 @@ class Model(OpenAIServer):
         return self
 
     def _default(self, asked: Asked) -> Behaviour:
-        chat = int(re.findall(r"boat (\d+)", asked.last_user_text)[-1])
+        chat = int(re.findall(r"\(chat (\d+)", asked.last_user_text)[-1])
         self._turns[chat].asked = time.monotonic()
         return _answer
 
 
 async def _answer(call: Call) -> web.StreamResponse:
     await call.open()
-    for piece in PIECES:
+    for piece in PIECES[:-1]:
         await call.say(piece)
+    await asyncio.sleep(PAUSE_SECONDS)
+    await call.say(PIECES[-1])
     return await call.finish()
 
 
@@ -141,17 +147,22 @@ class Clerk(ClerkServer):
 class Rig:
     """A daemon and what is around it."""
 
-    def __init__(self, name: str, turns: dict[int, Turn], telegram: Telegram, clerk: Clerk) -> None:
+    def __init__(
+        self, name: str, turns: dict[int, Turn], telegram: Telegram, clerk: Clerk, questions: Sequence[str], pid: int
+    ) -> None:
         """Begin with nothing measured."""
         self.name = name
         self.telegram = telegram
         self.clerk = clerk
+        self._questions = questions
+        self._pid = pid
         self.waits: dict[str, list[float]] = defaultdict(list)
         """From an update handed over to each step."""
         self._turns = turns
 
     async def block(self, chats: Sequence[int], day: int, *, together: bool) -> None:
         """Let each of these people ask once: together, or one after the other."""
+        used = cpu_seconds(self._pid)
         for chat in chats:
             await self._ask(chat, day)
             if not together:
@@ -160,10 +171,11 @@ class Rig:
         if together:
             for chat in chats:
                 await self._answered(chat)
+        self.waits["cpu"].append((cpu_seconds(self._pid) - used) / len(chats))
 
     async def _ask(self, chat: int, day: int) -> None:
         self._turns[chat] = Turn()
-        text = ASKED.format(town=TOWNS[(chat + day) % len(TOWNS)], chat=chat, day=day)
+        text = ASKED.format(question=self._questions[(chat + 7 * day) % len(self._questions)], chat=chat, day=day)
         self.telegram.post(text, chat=chat, sender=chat)
 
     async def _answered(self, chat: int) -> None:
@@ -175,7 +187,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(name: str, folder: Path, memory: Path) -> AsyncIterator[Rig]:
+async def open_rig(name: str, folder: Path, memory: Path, questions: Sequence[str]) -> AsyncIterator[Rig]:
     """Start a daemon that begins with this memory, and what is around it."""
     turns: dict[int, Turn] = defaultdict(Turn)
     os.makedirs(folder / "workspace", mode=0o700)
@@ -195,7 +207,7 @@ async def open_rig(name: str, folder: Path, memory: Path) -> AsyncIterator[Rig]:
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=log, env=environment)
             try:
-                yield Rig(name, turns, telegram, clerk)
+                yield Rig(name, turns, telegram, clerk, questions, process.pid)
             finally:
                 process.terminate()
                 await process.wait()
@@ -209,18 +221,15 @@ def _check(log: Path) -> None:
     assert not wrong & {*events}, sorted(wrong & {*events})
 
 
-async def fill(path: Path) -> None:
-    """Write down what is known of some people: what they did on each of many days."""
-    said = "On day {day} they went to {town} by boat, saw {count} seals on the coast and had bad weather all week"
+async def fill(path: Path, language: Language) -> None:
+    """Write down what some people said, an hour apart."""
     async with open_sqlite_memory(path, lambda: datetime.now(UTC)) as store:
         for chat in KNOWN_CHATS:
-            for day in range(ENTRIES):
-                at = datetime.fromtimestamp(1_700_000_000 + 3_600 * day, UTC)
-                text = said.format(day=day, town=TOWNS[(day * 7 + chat) % len(TOWNS)], count=day % 97)
-                exchange = Exchange(
-                    f"telegram~old~{chat}", day, day, f"telegram:{chat}", "Ada", True, (Words(day, at, text),)
-                )  # fmt: skip
-                await store.learn(Learned(exchange, Daily(text, at)))
+            for number in range(ENTRIES):
+                text, at = language.text(number), BEGAN + timedelta(hours=number)
+                words = (Words(number, at, text),)
+                said = Exchange(f"telegram~{chat}", number, number, f"telegram:{chat}", "Ada", True, words)
+                await store.learn(Learned(said, Daily(text, at)))
 
 
 class Comparison:
@@ -242,7 +251,7 @@ class Comparison:
                 for rig in (*self._rigs[turn:], *self._rigs[:turn]):
                     await rig.block(chats[start : start + block], self._day, together=block > BLOCK)
         print(f"{what}: {len(chats) * rounds} turns each")
-        for step in STEPS:
+        for step in (*STEPS, "cpu"):
             first = _figures(self._rigs[0].waits[step])
             for rig in self._rigs:
                 [middle, late] = _figures(rig.waits[step])
@@ -258,11 +267,13 @@ async def measure(rounds: int = ROUNDS) -> None:
     """Compare one person at a time, many at once, and people of whom much is known."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        await fill(folder / "memory.db")
+        memory, language = folder / "memory.db", Language()
+        await fill(memory, language)
+        questions = language.questions()["as texts"]
         async with (
-            open_rig(OFF, folder / "off", folder / "memory.db") as off,
-            open_rig(AT_ONCE, folder / "at-once", folder / "memory.db") as at_once,
-            open_rig(HANGING, folder / "hanging", folder / "memory.db") as hanging,
+            open_rig(OFF, folder / "off", memory, questions) as off,
+            open_rig(AT_ONCE, folder / "at-once", memory, questions) as at_once,
+            open_rig(HANGING, folder / "hanging", memory, questions) as hanging,
         ):
             compared = Comparison((off, at_once, hanging))
             await compared.show("the first turns", range(900, 920), 1)

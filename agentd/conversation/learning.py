@@ -22,6 +22,7 @@ from agentd.transcript.records import AssistantMessage, UserMessage
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
 from memory.consolidation import is_worth_learning
+from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
 from memory.model import Exchange, Words
@@ -33,6 +34,9 @@ MOST_CHARACTERS = 4_000
 
 MOST_DUE = 1_000
 """So many are held while the queue cannot be had; what comes after them waits in the transcript."""
+
+ECHO_TURNS = 10
+"""What the assistant said in so many turns before, and is pasted back, is not learnt from."""
 
 REST_SECONDS = 2.0
 """How long what takes turns out of the conversation waits for them to be in the queue."""
@@ -111,19 +115,25 @@ async def _queue_one(memory: Remembrance, exchange: Exchange) -> None:
 
 def exchanges(session: Session, after: int, min_chars: int) -> Iterator[Exchange]:
     """Yield what is worth learning of the answered turns behind a message, the oldest first; each of one person."""
-    for turn in session.view.live_turns:
+    turns = session.view.live_turns
+    for place, turn in enumerate(turns):
         if not isinstance(turn.end, AssistantMessage):
             continue  # it may be answered yet, by /retry
         messages = [message for message in turn.messages if message.source is not None and message.seq > after]
-        for _, of_one in groupby(messages, lambda message: message.source and message.source.author.id):
-            exchange = _exchange(session, list(of_one), turn.end)
+        for _, of_one in groupby(messages, _author):
+            exchange = _exchange(session, list(of_one), turns[max(place - ECHO_TURNS, 0) : place], turn.end)
             if is_worth_learning(exchange, min_chars):
                 yield exchange
 
 
-def _exchange(session: Session, messages: Sequence[UserMessage], answer: AssistantMessage) -> Exchange:
+def _exchange(
+    session: Session, messages: Sequence[UserMessage], before: Sequence[Turn], answer: AssistantMessage
+) -> Exchange:
     source = messages[-1].source
     assert source is not None  # noqa: S101 - those without one were left out
+    answers = [turn.end.content for turn in before if isinstance(turn.end, AssistantMessage)]
+    same = _author(messages[-1])
+    own = [own_words(message.content) for turn in before for message in turn.messages if _author(message) == same]
     return Exchange(
         session=session.key.file_name,
         began=session.view.began,
@@ -132,15 +142,20 @@ def _exchange(session: Session, messages: Sequence[UserMessage], answer: Assista
         person=person_of(session.key, source),
         name=source.author.name,
         direct=source.direct is not False,  # where that is not on record it stays private
-        said=tuple(_words(message) for message in messages),
+        said=tuple(_words(message, answers, own) for message in messages),
         answered=answer.content[:MOST_CHARACTERS],
     )
 
 
-def _words(message: UserMessage) -> Words:
-    """Return what its author said: without what is quoted, and not the files that came with it."""
+def _author(message: UserMessage) -> str | None:
+    return message.source.author.id if message.source else None
+
+
+def _words(message: UserMessage, answers: Sequence[str], own: Sequence[str]) -> Words:
+    """Return what its author said: without what is quoted or pasted, and not the files that came with it."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
-    return Words(message.seq, sent_at or parse_time(message.ts) or _EPOCH, own_words(message.content)[:MOST_CHARACTERS])
+    text = without_echoes(own_words(message.content)[:MOST_CHARACTERS], answers, own)
+    return Words(message.seq, sent_at or parse_time(message.ts) or _EPOCH, text)
 
 
 def _newest(turns: Sequence[Turn]) -> int:
