@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
-from memory.guard import Doubt, Said, best_quote, ground, own_messages, read_said
+from memory.guard import Doubt, Said, best_quote, ground, read_said
 from memory.model import Daily, Exchange, Fact, Learned
+from memory.own import is_worth_learning
 from memory.ports import Complete
 from memory.prompts import SLOTS, Ask, build_ask
 from memory.quotes import find_quote
@@ -27,11 +28,6 @@ HISTORY_BESIDE_CHARS = 200
 """So much longer than the person's words a history entry may be: it tells what they wanted, not what was recalled."""
 
 ELLIPSIS = "…"
-
-
-def is_worth_learning(exchange: Exchange, min_chars: int) -> bool:
-    """Tell whether the person's own words are as long as that; what is shorter is not asked about."""
-    return sum(map(len, own_messages(exchange).values())) >= min_chars
 
 
 async def consolidate(exchange: Exchange, complete: Complete) -> Learned:

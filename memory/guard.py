@@ -24,22 +24,15 @@ from memory.carrying import (
 )
 from memory.claims import ALLERGY, CLAIMS, is_denied
 from memory.marks import own_words
-from memory.model import Evidence, Exchange, Fact
+from memory.model import MOST_FACT_CHARS, Evidence, Exchange, Fact
 from memory.others import is_about_another
+from memory.own import own_messages
 from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
 
 __all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "Said", "best_quote", "ground", "own_messages", "read_said"]
 
-MOST_FACT_CHARS = 800
-"""As much as one entry may be when it is recalled; a longer text is no fact."""
-
 LEAST_SHARE = 0.6
 """Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
-
-MOST_OWN_CHARS = 20_000
-"""Of one message, so much is looked at: its beginning and its end. A pasted book must not keep everybody waiting."""
-
-_END_CHARS = 5_000
 
 _CLAUSE = re.compile(
     r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because|so)\b|但", re.IGNORECASE
@@ -87,18 +80,6 @@ def read_said(exchange: Exchange) -> Said:
     told = take_apart_telling(own.values())
     clauses = (clause for clause in _CLAUSE.split(told.text) if clause and clause.strip())
     return Said(exchange, own, told, tuple((take_apart(clause), is_denied(clause)) for clause in clauses))
-
-
-def own_messages(exchange: Exchange) -> dict[int, str]:
-    """Return what of each message is the person's, by seq; messages without a word of theirs are left out."""
-    own: dict[int, str] = {}
-    for words in exchange.said:
-        text = own_words(words.text)
-        if len(text) > MOST_OWN_CHARS:
-            text = f"{text[: MOST_OWN_CHARS - _END_CHARS]}\n{text[-_END_CHARS:]}"
-        if text:
-            own[words.seq] = f"{own[words.seq]}\n{text}" if words.seq in own else text
-    return own
 
 
 def ground(said: Said, fact: Fact, *, takes_messages: bool) -> Fact | Doubt:

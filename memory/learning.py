@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memory.comparing import Known, compare
-from memory.guard import MOST_FACT_CHARS, Doubt, ground, read_said
-from memory.model import Deed, Exchange, Fact
+from memory.guard import Doubt, ground, read_said
+from memory.model import MOST_EVIDENCE, MOST_FACT_CHARS, Deed, Exchange, Fact
 from memory.quotes import MOST_QUOTE_CHARS
 
 __all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "plan"]
-
-MOST_EVIDENCE = 20
-"""So many places where a fact was said are kept; saying it daily makes it no truer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 __all__ = [
+    "MOST_EVIDENCE",
+    "MOST_FACT_CHARS",
     "Change",
     "Daily",
     "Deed",
@@ -23,6 +25,12 @@ __all__ = [
     "Who",
     "Words",
 ]
+
+MOST_FACT_CHARS = 800
+"""As much as one entry may be when it is recalled; a longer text is no fact."""
+
+MOST_EVIDENCE = 20
+"""So many places where a fact was said are kept; saying it daily makes it no truer."""
 
 
 class Kind(StrEnum):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
-from memory.prompts import Ask
+
+if TYPE_CHECKING:
+    from memory.prompts import Ask
 
 __all__ = ["Complete", "Embedder", "MemoryLooking", "MemoryRights", "MemoryStore", "MemoryVectors", "MemoryWriting"]
 

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from memory.guard import own_messages
 from memory.marks import own_words
 from memory.model import Exchange
+from memory.own import own_messages
 from memory.secrets import without_secrets
 
 __all__ = ["SCHEMA", "SLOTS", "TURN_CHARS", "Ask", "build_ask"]

@@ -17,7 +17,6 @@ from agentd.providers.precedence import Precedence
 from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
 from agentd.tasks.asking import Asker
-from agentd.tasks.consolidating import build_consolidation
 from agentd.tasks.embedding import EMBED, build_embedding_job
 from agentd.tasks.exchanges import CONSOLIDATE
 from agentd.tasks.late import has_tasks, open_late
@@ -75,6 +74,8 @@ async def open_remembering(settings: Settings, around: Background) -> AsyncItera
 def _build_jobs(
     store: MemoryStore, embedder: Embedder | None, around: Background, queue: TaskQueue
 ) -> Mapping[str, Job]:
+    from agentd.tasks.consolidating import build_consolidation  # with the engine: see load_engine
+
     asker = Asker(around.provider, around.slots, around.precedence, around.spend)
 
     async def learnt() -> None:

@@ -21,11 +21,11 @@ from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, UserMessage
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
-from memory.consolidation import is_worth_learning
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
 from memory.model import Exchange, Words
+from memory.own import is_worth_learning
 
 __all__ = ["Learner", "exchanges", "queue_gap"]
 

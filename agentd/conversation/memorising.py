@@ -36,8 +36,7 @@ from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 from channels.markup.rich import RichText, plain
 from memory.errors import MemoryFault
-from memory.learning import MOST_FACT_CHARS
-from memory.model import Deed, Evidence, Exchange, Fact, Learned, Memory, Reserve, Who, Words
+from memory.model import MOST_FACT_CHARS, Deed, Evidence, Exchange, Fact, Learned, Memory, Reserve, Who, Words
 from memory.ports import MemoryLooking
 
 __all__ = ["obey_memory"]

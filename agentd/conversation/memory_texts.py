@@ -13,8 +13,7 @@ from datetime import datetime
 from agentd.transcript.key import SessionKey, parse_file_name
 from channels.markup.characters import harmless, is_joined
 from channels.markup.rich import RichText, Span, plain
-from memory.learning import MOST_FACT_CHARS
-from memory.model import Deed, Kind, Memory, Recalled
+from memory.model import MOST_FACT_CHARS, Deed, Kind, Memory, Recalled
 
 __all__ = [
     "FORGET_USAGE",

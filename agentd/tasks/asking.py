@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agentd.providers.base import CompletionRequest, PromptMessage, Provider, Schema
 from agentd.providers.collecting import Answer, Endless, collect
 from agentd.providers.precedence import Precedence
-from memory.consolidation import Ask
 from memory.ports import Complete
+
+if TYPE_CHECKING:
+    from memory.consolidation import Ask
 
 __all__ = ["Asker"]
 

@@ -40,7 +40,11 @@ def locate(url: SecretStr, workspace: Path) -> Path | SecretStr:
 
 
 def load_engine() -> None:
-    """Import what the queue needs: a third of a second that an event loop need not wait for, on another thread."""
+    """Import what the queue and its jobs need: half a second that an event loop need not wait for, on another thread.
+
+    Until the first task a daemon has it not in its memory either.
+    """
+    import agentd.tasks.consolidating
     import agentd.tasks.working  # noqa: F401 - for its effect
 
 

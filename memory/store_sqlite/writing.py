@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from memory.comparing import Known
-from memory.learning import MOST_EVIDENCE, Step, plan
-from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import MOST_EVIDENCE, Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
 from memory.store_sqlite.indexing import drop_words, index_entry
 from memory.store_sqlite.schema import transaction
 from memory.stored import stamp, storable, storable_exchange, storable_fact
+
+if TYPE_CHECKING:
+    from memory.comparing import Known
+    from memory.learning import Step
 
 __all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
@@ -94,6 +97,10 @@ def _keep_facts(
     connection: sqlite3.Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
 ) -> tuple[Change, ...]:
     """Do what the comparison says, fact by fact; each is compared with those before it, too."""
+    # Loaded with the first fact: whoever only recalls does without what weighs them.
+    from memory.comparing import Known
+    from memory.learning import plan
+
     changes = []
     given = [storable_fact(fact) for fact in facts]
     known = _known(connection, scope) if given else []
@@ -112,6 +119,8 @@ def _known(connection: sqlite3.Connection, scope: int) -> list[Known]:
         "SELECT id, text, about FROM entry WHERE scope = ? AND kind = ? AND superseded_at IS NULL ORDER BY id",
         (scope, Kind.CORE),
     )
+    from memory.comparing import Known
+
     return [Known(*row) for row in rows]
 
 

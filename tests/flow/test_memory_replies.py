@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ class WitnessQueue(FakeQueue):
         self.seen.append((last, last in answered))
         return await super().defer(order)
 
+    def has_seen(self, count: int) -> bool:
+        """Tell whether it was given so many."""
+        return len(self.seen) == count
+
 
 async def test_ten_people_get_their_answers_while_as_many_consolidations_as_may_run_hang(tmp_path: Path) -> None:
     clerk = ClerkServer()
@@ -72,7 +77,7 @@ async def test_a_reply_is_on_disk_before_its_exchange_is_queued(tmp_path: Path) 
         queue.records = stage.records
         for number in range(1, 6):
             await stage.say(f"This is the message with the number {number}.")
-            await until(lambda count=number: len(queue.seen) == count)
+            await until(partial(queue.has_seen, number))
         asked_at = [record["seq"] for record in stage.records() if record.get("role") == "user"]
 
     assert queue.seen == [(seq, True) for seq in asked_at]

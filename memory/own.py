@@ -1,0 +1,30 @@
+"""Finds what of an exchange is the person's own: facts are learnt from that alone."""
+
+from __future__ import annotations
+
+from memory.marks import own_words
+from memory.model import Exchange
+
+__all__ = ["is_worth_learning", "own_messages"]
+
+MOST_OWN_CHARS = 20_000
+"""Of one message, so much is looked at: its beginning and its end. A pasted book must not keep everybody waiting."""
+
+_END_CHARS = 5_000
+
+
+def own_messages(exchange: Exchange) -> dict[int, str]:
+    """Return what of each message is the person's, by seq; messages without a word of theirs are left out."""
+    own: dict[int, str] = {}
+    for words in exchange.said:
+        text = own_words(words.text)
+        if len(text) > MOST_OWN_CHARS:
+            text = f"{text[: MOST_OWN_CHARS - _END_CHARS]}\n{text[-_END_CHARS:]}"
+        if text:
+            own[words.seq] = f"{own[words.seq]}\n{text}" if words.seq in own else text
+    return own
+
+
+def is_worth_learning(exchange: Exchange, min_chars: int) -> bool:
+    """Tell whether the person's own words are as long as that; what is shorter is not asked about."""
+    return sum(map(len, own_messages(exchange).values())) >= min_chars
