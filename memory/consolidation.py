@@ -38,9 +38,11 @@ async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
     answer = await _asked(build_ask(exchange), complete)
     if answer is None:
         return Learned(exchange, None)
-    weighed = (weigh(said, proposed) for proposed in answer.facts)
+    weighed = [weigh(said, proposed) for proposed in answer.facts]
     facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
-    return Learned(exchange, _daily(answer, sum(map(len, said.own.values())), _moment(exchange)), facts)
+    refused = tuple(doubt for doubt in weighed if isinstance(doubt, Doubt))
+    daily = _daily(answer, sum(map(len, said.own.values())), _moment(exchange))
+    return Learned(exchange, daily, facts, refused=refused)
 
 
 def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:

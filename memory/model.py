@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -120,6 +120,8 @@ class Learned:
     facts: tuple[Fact, ...] = ()
     is_range: bool = True
     """False where somebody asked for one thing to be kept: no turns are done with that."""
+    refused: tuple[str, ...] = field(default=(), compare=False)
+    """Why each proposal that was not taken up was not, in a word (`guard.Doubt`)."""
 
 
 class Deed(StrEnum):

@@ -16,7 +16,7 @@ from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Args, Job, TaskFault
 from memory.consolidation import consolidate
 from memory.errors import MemoryFault
-from memory.model import Exchange, Learnt
+from memory.model import Learned, Learnt
 from memory.ports import Complete, MemoryWriting
 
 __all__ = ["build_consolidation"]
@@ -38,7 +38,8 @@ def build_consolidation(
             if await store.knows(exchange):
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
                 return
-            outcome = await store.learn(await consolidate(exchange, complete(exchange.person)))
+            learned = await consolidate(exchange, complete(exchange.person))
+            outcome = await store.learn(learned)
         except ProviderError as fault:
             # Its text may quote what the model was asked.
             raise TaskFault(f"the model could not be asked ({type(fault).__name__})") from None
@@ -46,18 +47,21 @@ def build_consolidation(
             raise TaskFault("the model took too long") from None
         except MemoryFault as fault:
             raise TaskFault(str(fault)) from None
-        _log(exchange, outcome)
+        _log(learned, outcome)
         if outcome.done:
             await learnt()
 
     return work
 
 
-def _log(exchange: Exchange, outcome: Learnt) -> None:
+def _log(learned: Learned, outcome: Learnt) -> None:
+    exchange = learned.exchange
     log.info(
         "exchange_learnt" if outcome.done else "exchange_known",
         session=exchange.session,
         first=exchange.first,
         last=exchange.last,
+        history=learned.daily is not None,
         facts=dict(Counter(change.deed.value for change in outcome.changes)),
+        refused=dict(Counter(map(str, learned.refused))),
     )

@@ -1,0 +1,139 @@
+"""What becomes of 200 turns with the embedded model as the one that learns, through the whole daemon.
+
+People are answered by a model on this machine at once; what is to be kept is asked of the embedded one, which is small,
+and seldom keeps to the form. No task may die, every turn must be answered, and no fact be kept that nobody told. What
+was proposed and why it was refused is read from the daemon's log. It needs the extra `local`, and some minutes:
+
+    python benchmarks/embedded_memory.py [TURNS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.consolidation import exchange
+from benchmarks.turn import AGENTD
+from memory.model import Kind
+from memory.store_sqlite.store import open_sqlite_memory
+from tests.platforms.openai_server import OpenAIServer
+from tests.platforms.telegram_server import TOKEN, TelegramServer
+
+TURNS = 200
+CHATS = 5
+BETWEEN_TURNS_SECONDS = 0.5
+MOST_SECONDS_A_TURN = 6.0
+"""So long is waited for the consolidations, which come behind the turns."""
+
+ENDS = {"exchange_learnt", "exchange_known", "task_dead"}
+WRONG = ("task_dead", "task_failed", "turn_crashed", "provider_failed", "recall_failed", "learning_postponed")
+
+
+def events(log: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield what the daemon wrote down."""
+    for line in log.read_text("utf-8").splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            yield json.loads(line)
+
+
+def count(log: Path, names: set[str]) -> int:
+    """Return how often something of these happened."""
+    return sum(event["event"] in names for event in events(log))
+
+
+async def until(log: Path, names: set[str], wanted: int, seconds: float) -> None:
+    """Wait until so many of these happened, for so long at most."""
+    end = time.monotonic() + seconds
+    while count(log, names) < wanted and time.monotonic() < end:  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(1)
+
+
+async def talk(telegram: TelegramServer, log: Path, turns: int) -> None:
+    """Let some people write by turns, and wait until each message was learnt from, or given up."""
+    chance = random.Random(1)  # noqa: S311 - no secret
+    for number in range(turns):
+        chat = 1 + number % CHATS
+        telegram.post(exchange(number, chance).said[0].text, chat=chat, sender=chat)
+        await asyncio.sleep(BETWEEN_TURNS_SECONDS)
+    await until(log, {"turn_finished"}, turns, 60)
+    await until(log, ENDS, count(log, {"exchange_queued"}), MOST_SECONDS_A_TURN * turns)
+
+
+def report(log: Path) -> None:
+    """Print what happened."""
+    happened = list(events(log))
+    learnt = [event for event in happened if event["event"] == "exchange_learnt"]
+    tally: Counter[str] = Counter(f"event: {event['event']}" for event in happened if event["event"] in WRONG)
+    answered = sum(event["event"] == "turn_finished" and event["outcome"] == "complete" for event in happened)
+    tally["turns answered"] = answered
+    tally["exchanges queued"] = count(log, {"exchange_queued"})
+    tally["exchanges learnt"] = len(learnt)
+    tally["with a history entry"] = sum(event["history"] for event in learnt)
+    for event in learnt:
+        tally["facts proposed"] += sum(event["facts"].values()) + sum(event["refused"].values())
+        tally.update({f"refused: {why}": number for why, number in event["refused"].items()})
+        tally.update({f"stored: {deed}": number for deed, number in event["facts"].items()})
+    for name, number in sorted(tally.items()):
+        print(f"{name:36} {number:6}")
+
+
+async def kept(memory: Path) -> None:
+    """Print what is known in the end."""
+    async with open_sqlite_memory(memory, lambda: datetime.now(UTC)) as store:
+        entries = await store.export(frozenset(f"telegram:{1 + number}" for number in range(CHATS)))
+    for entry in entries:
+        if entry.kind is Kind.CORE:
+            print(f"  {entry.text!r} on {[given.quote for given in entry.evidence]}")
+    print(f"{'daily entries, core entries':36} {Counter(entry.kind.value for entry in entries)}")
+
+
+async def run(turns: int) -> None:
+    """Start the daemon, let people talk, and end it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / "log"
+        async with TelegramServer() as telegram, OpenAIServer() as model:
+            config = folder / "config.toml"
+            config.write_text(
+                f'workspace = "{folder}/workspace"\n'
+                f'[provider]\nkind = "openai"\nbase_url = "{model.base_url}"\nmodel = "test"\n'
+                '[provider.background]\nkind = "local"\n'
+                f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
+                'allowed_users = ["*"]\n'
+            )
+            command = (str(AGENTD), "--config", str(config), "run")
+            environment = {key: value for key, value in os.environ.items() if not key.startswith("AGENTD_")}
+            with log.open("wb") as errors:
+                process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stderr=errors, env=environment)
+                try:
+                    await talk(telegram, log, turns)
+                    assert process.returncode is None, "the daemon ended by itself"
+                finally:
+                    if process.returncode is None:
+                        process.terminate()
+                    await process.wait()
+        print(f"{'exit code':36} {process.returncode:6}")
+        report(log)
+        await kept(folder / "workspace/memory.db")
+
+
+def main() -> None:
+    """Measure."""
+    began = time.monotonic()
+    asyncio.run(run(int(sys.argv[1]) if sys.argv[1:] else TURNS))
+    print(f"{'seconds':36} {time.monotonic() - began:6.0f}")
+
+
+if __name__ == "__main__":
+    main()
