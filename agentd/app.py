@@ -30,6 +30,8 @@ from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
+from agentd.people.answering import PeopleAnswering
+from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.fallback import FallingBack
@@ -122,6 +124,7 @@ class Parts:
     store: SessionStore
     provider: Provider
     router: Router
+    spending: Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ async def _open_parts(
                 drain,
             ) as router,
         ):
-            yield Parts(state, front, store, models.main, router)
+            yield Parts(state, front, store, models.main, router, counted.spending)
 
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
@@ -240,7 +243,19 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
     watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
     tending = Tending(parts.store, clock, parts.router.wake)
     approving = Approving(parts.state.pairings, teller.tell)
-    return {"import": tending.take_in, "repair": tending.repair, "status": watch.tell, **approving.handlers}
+    stores = Stores(
+        parts.store.folder.parent,
+        OpenSessions(parts.router, parts.store),
+        parts.state,
+        forget_spending=parts.spending.forget,
+    )
+    return {
+        "import": tending.take_in,
+        "repair": tending.repair,
+        "status": watch.tell,
+        **approving.handlers,
+        **PeopleAnswering(stores, clock).handlers,
+    }
 
 
 @dataclass(frozen=True, slots=True)
