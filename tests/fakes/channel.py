@@ -39,6 +39,8 @@ class FakeChannel:
         self.dialect = Dialect(plain, most_units=most_units)
         self.health = Health(time.monotonic)
         self.aliases = FakeAliases()
+        self.scope = "sender"
+        """Whether a session is a sender's, or all of a chat's (`chat`)."""
         self.files: dict[str, bytes] = {}
         """What `fetch` gives, by `ref`."""
         self.sent: list[Sent] = []

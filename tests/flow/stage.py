@@ -137,7 +137,7 @@ async def daemon(
             new_id=lambda: f"t{next(ids)}",
             summary_times=provider.summary_times,
         )
-        async with open_router(wiring, "sender", Drain(drain_seconds, loop.create_future())) as router:
+        async with open_router(wiring, channel.scope, Drain(drain_seconds, loop.create_future())) as router:
             async with asyncio.timeout(10):
                 await router.recover()
             yield Stage(router, channel, provider, store)
