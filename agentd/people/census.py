@@ -38,6 +38,7 @@ class _Source(msgspec.Struct):
 
 
 class _Spoken(msgspec.Struct):
+    type: str = "message"
     source: _Source | None = None
 
 
@@ -91,11 +92,11 @@ def _owner(key: SessionKey) -> str | None:
 
 def _authors(path: Path) -> Iterator[str]:
     for line in read_lines(path):
-        if not line.content or b'"author"' not in line.content or b'"type":"edit"' in line.content:
+        if not line.content or b'"author"' not in line.content:
             continue
         try:
             spoken = _decoder.decode(line.content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        if spoken.source is not None:
+        if spoken.source is not None and spoken.type in ("message", "command"):
             yield spoken.source.author.id

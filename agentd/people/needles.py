@@ -32,6 +32,9 @@ LONG_ENOUGH = 2 * RUN_BYTES - 1
 PLAIN_ID_CHARACTERS = 6
 """A shorter id stands in many places by chance: it is looked for where records and keys write one."""
 
+LONG_ID_CHARACTERS = 8
+"""One that is not a number and so long is looked for within words too: a database writes its values side by side."""
+
 
 class Needles:
     """The ids of a person, and texts."""
@@ -107,6 +110,10 @@ def _pattern_of(senders: Iterable[str]) -> re.Pattern[bytes]:
             + rb"(?![0-9A-Za-z])",
             rb"~" + re.escape(encoded.encode()) + rb"(?=[~.\"\\]|$)",
         ]
-        if len(name) >= PLAIN_ID_CHARACTERS:
+        if name.isdigit() and len(name) >= PLAIN_ID_CHARACTERS:
+            ways.append(rb"(?<![0-9])" + quoted + rb"(?![0-9])")
+        elif len(name) >= LONG_ID_CHARACTERS:
+            ways.append(quoted)
+        elif len(name) >= PLAIN_ID_CHARACTERS:
             ways.append(rb"(?<![0-9A-Za-z])" + quoted + rb"(?![0-9A-Za-z])")
     return re.compile(b"|".join(ways) or rb"(?!)")

@@ -8,11 +8,16 @@ included, and databases row by row too, since a long text may be cut by the page
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agentd.people.needles import Needles
@@ -29,7 +34,9 @@ OVERLAP_BYTES = 4096
 
 SPAN_BYTES = 1 << 20
 
-_DATABASE = b"SQLite format 3\0"
+_DATABASE = re.compile(r"\.db(-wal|-shm|-journal)?$")
+
+_PRINT_FILE = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,11 @@ def _has_theirs(path: Path, ids: Ids) -> bool:
 
 def _look(path: Path, needles: Needles) -> list[str]:
     """Say what stands in a file."""
-    has_id, texts = _find(_spans(path), needles)
-    with suppress(FileNotFoundError):
-        if path.suffix == ".db" and b"".join(read_blocks(path, 0, len(_DATABASE))) == _DATABASE:
-            in_rows, more = _find(_rows(path), needles)
-            has_id, texts = has_id or in_rows, texts | more
+    is_database = _DATABASE.search(path.name) is not None
+    has_id, texts = _find(_spans_from_outside(path) if is_database else _spans(path), needles)
+    if path.suffix == ".db":
+        in_rows, more = _find(_rows(path), needles)
+        has_id, texts = has_id or in_rows, texts | more
     found = ["their id"] if has_id else []
     return [*found, f"{len(texts)} of their texts"] if texts else found
 
@@ -117,14 +124,30 @@ def _find(spans: Iterable[bytes], needles: Needles) -> tuple[bool, set[str]]:
 
 
 def _spans(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes, each span with the end of the one before."""
+    """Yield a file's bytes, each span with the end of the one before; none of one that was removed meanwhile."""
+    with suppress(FileNotFoundError):
+        yield from _overlapping(read_blocks(path, 0, path.lstat().st_size))
+
+
+def _spans_from_outside(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a database's file, read by another process.
+
+    Whoever closes such a file lets go of all locks that SQLite holds on it in the same process
+    (https://www.sqlite.org/howtocorrupt.html, 2.2), and the daemon has it open.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _PRINT_FILE, os.fspath(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - ours
+        if process.stdout is not None:
+            yield from _overlapping(iter(partial(process.stdout.read, SPAN_BYTES), b""))
+    if process.returncode and path.exists():
+        raise OSError(errno.EIO, "it could not be searched", os.fspath(path))
+
+
+def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
-    try:
-        for block in read_blocks(path, 0, path.lstat().st_size):
-            yield rest + block
-            rest = block[-OVERLAP_BYTES:]
-    except FileNotFoundError:
-        return  # a journal that was removed meanwhile
+    for block in blocks:
+        yield rest + block
+        rest = (rest + block)[-OVERLAP_BYTES:]
 
 
 def _rows(path: Path) -> Iterator[bytes]:
@@ -133,11 +156,11 @@ def _rows(path: Path) -> Iterator[bytes]:
     size = 0
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         connection.text_factory = bytes
-        tables = [
-            name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        ]
+        tables: list[bytes] = []
+        with suppress(sqlite3.Error):
+            tables += [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
-            quoted = table.replace('"', '""')
+            quoted = table.decode().replace('"', '""')
             with suppress(sqlite3.Error):
                 for row in connection.execute(f'SELECT * FROM "{quoted}"'):  # noqa: S608 - a name out of the database
                     values = [value for value in row if isinstance(value, bytes)]
