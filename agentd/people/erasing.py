@@ -159,7 +159,7 @@ async def _report(left: Left, remaining: tuple[str, ...], say: Say) -> int:
     for line in (*left.remaining, *remaining):
         await say(f"remains: {line}")
     if left.shared:
-        await say(f"{left.shared} of their texts stand in what others wrote or were told, and stay there")
+        await say(f"texts that others wrote or were told too, and that stay there: {left.shared}")
     if left.remaining or remaining:
         await say("Not everything is gone: see above, and run this again once that is removed.")
         return 1

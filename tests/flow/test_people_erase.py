@@ -209,7 +209,7 @@ async def test_words_that_another_used_too_stay_theirs(tmp_path: Path, server: O
         code, said = await erase(town)
 
     assert code == 0, said
-    assert "2 of their texts stand in what others wrote or were told" in said
+    assert "texts that others wrote or were told too, and that stay there: 2" in said
 
 
 async def test_without_a_terminal_nothing_is_erased_unless_yes_is_said(tmp_path: Path, server: OpenAIServer) -> None:
