@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +19,12 @@ from agentd.cli.sessions_files import alone_in, load, plain_faults
 from agentd.errors import AgentdError
 from agentd.service.control_client import ask_daemon
 from agentd.service.memory_answering import MemoryAnswering
+from agentd.service.state import open_kept
 from agentd.settings import Settings
 from agentd.transcript.clock import utc_now
 from memory.errors import MemoryFault
 from memory.model import Memory
+from memory.opening import open_memory
 
 __all__ = ["memory"]
 
@@ -109,18 +113,25 @@ def _ask(settings: Settings, request: Mapping[str, object], show: Show) -> None:
 
 
 async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show) -> None:
-    from memory.store_sqlite.store import open_sqlite_memory
-
-    if settings.storage.url.get_secret_value():
-        raise AgentdError("storage.url: this version keeps memory in the workspace alone")
-    path = _file_of(settings)
+    path, url = _file_of(settings), settings.storage.url
+    # Where nothing was ever kept, an empty memory answers, and leaves no file.
+    location = url if url.get_secret_value() else path if path.exists() else None
     try:
-        # Where nothing was ever kept, an empty memory answers, and leaves no file.
-        async with open_sqlite_memory(path if path.exists() else None, utc_now) as store:
-            async for line in MemoryAnswering(store, lambda person: frozenset({person})).answer(request):
+        async with open_memory(location, utc_now) as store, _linked(settings.workspace / "state.db") as senders_of:
+            async for line in MemoryAnswering(store, senders_of).answer(request):
                 show(line)
     except MemoryFault as fault:
         raise AgentdError(str(fault)) from fault
+
+
+@asynccontextmanager
+async def _linked(path: Path) -> AsyncIterator[Callable[[str], frozenset[str]]]:
+    """Yield what returns all ids of a person; where there is no database nobody is linked, and none is made."""
+    if not os.path.lexists(path):
+        yield lambda sender: frozenset({sender})
+        return
+    async with open_kept(path, utc_now) as state:
+        yield state.people.senders_of
 
 
 def _file_of(settings: Settings) -> Path:

@@ -67,7 +67,9 @@ def find_theirs(folder: Path, ids: Ids) -> Iterator[tuple[Path, SessionKey]]:
 
 def look_at(path: Path, key: SessionKey, ids: Ids, stamp: Stamp) -> Erasure | None:
     """Return what would go of a session, which is not changed. Raises OSError."""
-    return plan_erasure(key, read_lines(path), ids.get(key.channel, frozenset()), stamp)
+    theirs = ids.get(key.channel, frozenset())
+    is_named = any(holds_any(beside, _needles(theirs)) for beside in _beside(path))
+    return plan_erasure(key, read_lines(path), theirs, stamp, is_named=is_named)
 
 
 def erase_file(path: Path, ids: Ids, stamp: Stamp) -> ErasedFile:
