@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -103,21 +102,21 @@ def _ask(settings: Settings, request: Mapping[str, object], show: Show) -> None:
     """Have the daemon answer that has memory open; where none has, look at memory itself."""
     is_shared = bool(settings.storage.url.get_secret_value())
     if is_shared or not settings.memory.enabled or not _file_of(settings).exists():
-        asyncio.run(_on_memory(settings, request, show))
+        asyncio.run(_on_memory(settings, request, show, _state_of(settings)))
         return
     with plain_faults(), alone_in(settings.workspace) as busy:
         if busy is None:
-            asyncio.run(_on_memory(settings, request, show))
+            asyncio.run(_on_memory(settings, request, show, _state_of(settings)))
         elif ask_daemon(settings.workspace, request, show) is None:
             raise busy
 
 
-async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show) -> None:
+async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show, state: Path | None) -> None:
     path, url = _file_of(settings), settings.storage.url
     # Where nothing was ever kept, an empty memory answers, and leaves no file.
     location = url if url.get_secret_value() else path if path.exists() else None
     try:
-        async with open_memory(location, utc_now) as store, _linked(settings.workspace / "state.db") as senders_of:
+        async with open_memory(location, utc_now) as store, _linked(state) as senders_of:
             async for line in MemoryAnswering(store, senders_of).answer(request):
                 show(line)
     except MemoryFault as fault:
@@ -125,13 +124,18 @@ async def _on_memory(settings: Settings, request: Mapping[str, object], show: Sh
 
 
 @asynccontextmanager
-async def _linked(path: Path) -> AsyncIterator[Callable[[str], frozenset[str]]]:
+async def _linked(path: Path | None) -> AsyncIterator[Callable[[str], frozenset[str]]]:
     """Yield what returns all ids of a person; where there is no database nobody is linked, and none is made."""
-    if not os.path.lexists(path):
+    if path is None:
         yield lambda sender: frozenset({sender})
         return
     async with open_kept(path, utc_now) as state:
         yield state.people.senders_of
+
+
+def _state_of(settings: Settings) -> Path | None:
+    path = settings.workspace / "state.db"
+    return path if path.exists() else None
 
 
 def _file_of(settings: Settings) -> Path:
