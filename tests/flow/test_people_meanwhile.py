@@ -21,6 +21,7 @@ from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
+from tests.fakes.scribe import Scribe
 from tests.flow.stage import START, Stage, daemon, until
 
 ADA = "fake:ada"
@@ -155,6 +156,28 @@ async def test_a_consolidation_under_way_writes_nothing_after_the_erasure(tmp_pa
 async def learn(memory: MemoryStore) -> None:
     exchange = Exchange(HERS, 1, 1, ADA, "Ada", True, (Words(1, START, "I live in a lighthouse"),))
     await memory.learn(Learned(exchange, Daily("She lives in a lighthouse", START)))
+
+
+async def test_a_summary_under_way_that_holds_their_words_is_not_written(tmp_path: Path) -> None:
+    channel, provider, scribe = FakeChannel(), FakeProvider(), Scribe()
+    channel.scope, provider.background, scribe.gate = "chat", scribe, asyncio.Event()
+    async with daemon(tmp_path, provider=provider, channel=channel) as stage, opened(stage, tmp_path) as stores:
+        for number in range(12):
+            sender = ("ada", "bob")[number % 2]
+            await stage.say(
+                f"{'hers' if sender == 'ada' else 'his'} {number} " + "long " * 200, sender=sender, chat=GROUP
+            )
+        asked = await stage.post("/compact", sender="bob", chat=GROUP)
+        await scribe.asked.wait()
+        code = await erase(stores)
+        scribe.gate.set()
+        await asked.settled()
+        await stage.say("his last", sender="bob", chat=GROUP)
+
+        assert code == 0
+        assert holding(tmp_path, "hers", '"ada"') == []
+        assert damage(stage) == []
+        assert "hers" not in str(stage.prompt())
 
 
 async def test_a_session_that_left_memory_is_erased_and_leaves_it_again(tmp_path: Path) -> None:
