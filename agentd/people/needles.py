@@ -5,7 +5,8 @@ database cuts it into pages. One that is shorter than `SHORTEST_BYTES` says noth
 
 All texts are looked for in one pass: wherever a piece of 15 bytes or more stands, one of its first eight runs of eight
 bytes begins at a multiple of eight. So the file's runs at such places are compared with these, as numbers, and only
-where one is alike is the piece itself looked for.
+where one is alike is the piece itself looked for. Shorter pieces, if there are many, are found by their first run, at
+each of eight places. What that costs does not grow with the number of texts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ PIECE_BYTES = 256
 
 RUN_BYTES = 8
 
+FEW = 64
+"""So many short pieces are looked for one by one."""
+
 LONG_ENOUGH = 2 * RUN_BYTES - 1
 
 PLAIN_ID_CHARACTERS = 6
@@ -42,16 +46,19 @@ class Needles:
     def __init__(self, senders: Iterable[str], texts: Iterable[str]) -> None:
         """Look for these senders (CHANNEL:SENDER) and texts."""
         self._ids = _pattern_of(sorted(senders))
-        self._short: dict[bytes, set[str]] = {}
-        self._long: dict[bytes, set[str]] = {}
-        self._runs: dict[int, set[bytes]] = {}
+        self._texts: dict[bytes, set[str]] = {}
         for text in texts:
             for piece in _pieces(text):
-                if len(piece) < LONG_ENOUGH:
-                    self._short.setdefault(piece, set()).add(text)
-                else:
-                    self._add_long(piece, text)
-        self._known = frozenset(self._runs)
+                self._texts.setdefault(piece, set()).add(text)
+        self._few = [piece for piece in self._texts if len(piece) < LONG_ENOUGH]
+        self._short, self._long = _Runs(), _Runs()
+        if len(self._few) > FEW:
+            for piece in self._few:
+                self._short.add(piece, places=1)
+            self._few = []
+        for piece in self._texts:
+            if len(piece) >= LONG_ENOUGH:
+                self._long.add(piece, places=RUN_BYTES)
 
     def has_id(self, span: bytes) -> bool:
         """Tell whether an id stands there."""
@@ -59,18 +66,34 @@ class Needles:
 
     def find_texts(self, span: bytes) -> set[str]:
         """Return the texts of which something stands there."""
-        found = [text for piece, texts in self._short.items() if piece in span for text in texts]
-        if self._known:
-            numbers = array("Q", span[: len(span) // RUN_BYTES * RUN_BYTES])
-            suspects = {piece for run in self._known.intersection(numbers) for piece in self._runs[run]}
-            found += [text for piece in suspects if piece in span for text in self._long[piece]]
-        return set(found)
+        found = {piece for piece in self._few if piece in span}
+        found.update(self._long.find(span, shifts=1), self._short.find(span, shifts=RUN_BYTES))
+        return {text for piece in found for text in self._texts[piece]}
 
-    def _add_long(self, piece: bytes, text: str) -> None:
-        self._long.setdefault(piece, set()).add(text)
-        for start in range(RUN_BYTES):
+
+class _Runs:
+    """Pieces by runs of eight bytes in them, as numbers."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, list[tuple[bytes, int]]] = {}
+
+    def add(self, piece: bytes, *, places: int) -> None:
+        """Let a piece be found by its runs at the first so many places."""
+        for start in range(places):
             [number] = array("Q", piece[start : start + RUN_BYTES])
-            self._runs.setdefault(number, set()).add(piece)
+            self._pieces.setdefault(number, []).append((piece, start))
+
+    def find(self, span: bytes, *, shifts: int) -> Iterator[bytes]:
+        """Yield the pieces that stand in the span with a run at a multiple of eight, or so many bytes after one."""
+        known = self._pieces
+        for shift in range(shifts if known else 0):
+            numbers = array("Q", span[shift : shift + (len(span) - shift) // RUN_BYTES * RUN_BYTES])
+            hits = [(place, number) for place, number in enumerate(numbers) if number in known]
+            for place, number in hits:
+                for piece, start in known[number]:
+                    begin = shift + place * RUN_BYTES - start
+                    if begin >= 0 and span.startswith(piece, begin):
+                        yield piece
 
 
 def _pieces(text: str) -> Iterator[bytes]:

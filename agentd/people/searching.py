@@ -23,7 +23,7 @@ from pathlib import Path
 from agentd.people.needles import Needles
 from agentd.people.stores import Ids, ids_of
 from agentd.transcript.erasing import Stamp
-from agentd.transcript.erasure import key_of, look_at
+from agentd.transcript.erasure import find_theirs, key_of, look_at
 from agentd.transcript.lines import read_blocks
 from agentd.transcript.mending import examine
 
@@ -32,7 +32,7 @@ __all__ = ["Left", "Sought", "search"]
 OVERLAP_BYTES = 4096
 """More than any piece that is looked for is long."""
 
-SPAN_BYTES = 1 << 20
+SPAN_BYTES = 128 << 10
 
 _DATABASE = re.compile(r"\.db(-wal|-shm|-journal)?$")
 
@@ -68,7 +68,8 @@ def search(workspace: Path, sought: Sought) -> Left:
     files = sorted(_files(workspace))
     sound = {path for path in files if path.parent.name == "sessions" and _is_sound(path)}
     everything = Needles(sought.senders, sought.texts | sought.learnt)
-    remaining = [f"{_name(path, workspace)}: records of theirs" for path in sound if _has_theirs(path, ids)]
+    suspects = sound.intersection(path for path, _ in find_theirs(workspace / "sessions", ids))
+    remaining = [f"{_name(path, workspace)}: records of theirs" for path in suspects if _has_theirs(path, ids)]
     shared = {text for path in sound for span in _spans(path) for text in everything.find_texts(span)}
     needles = Needles(sought.senders, (sought.texts | sought.learnt) - shared)
     in_memory = Needles(sought.senders, sought.texts - shared)
@@ -144,10 +145,13 @@ def _spans_from_outside(path: Path) -> Iterator[bytes]:
 
 
 def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes in spans, each with the end of the one before; short ones: the daemon goes on meanwhile."""
     rest = b""
     for block in blocks:
-        yield rest + block
-        rest = (rest + block)[-OVERLAP_BYTES:]
+        for start in range(0, len(block), SPAN_BYTES):
+            span = rest + block[start : start + SPAN_BYTES]
+            yield span
+            rest = span[-OVERLAP_BYTES:]
 
 
 def _rows(path: Path) -> Iterator[bytes]:

@@ -53,8 +53,8 @@ async def add_tasks_and_memory(town: Town) -> None:
     """Put in what the daemon does not join yet: facts of both, and tasks that carry words."""
     names = {"telegram~bot~700001~~700001": 0, "telegram~bot~800002~~800002": 1}
     async with open_sqlite_memory(town.workspace / "memory.db", utc_now) as memory:
-        await learn(memory, next(iter(names)), "telegram:700001", "a scarlet fact", "I have a violet umbrella")
-        await learn(memory, list(names)[1], "telegram:800002", "a golden fact", "I have a yellow bicycle")
+        await learn(memory, next(iter(names)), "telegram:700001", "Has a scarlet fact", "I have a scarlet fact and a violet umbrella")
+        await learn(memory, list(names)[1], "telegram:800002", "Has a golden fact", "I have a golden fact and a yellow bicycle")
     async with open_queue(town.workspace / "tasks.db", utc_now) as queue:
         for session, words in zip(names, ("the violet umbrella é", "the yellow bicycle é"), strict=True):
             await queue.defer(Order("consolidate", {"said": [words]}, session=session))
@@ -151,7 +151,7 @@ async def test_without_a_daemon_tasks_and_memory_go_too_and_the_next_one_goes_on
     assert "tasks: 1 erased" in said
     assert "memory: 2 entries erased" in said
     assert tasks == ["telegram~bot~800002~~800002"]
-    assert sorted(await remembered(town)) == ["a golden fact", "a golden fact was told"]
+    assert sorted(await remembered(town)) == ["Has a golden fact", "Has a golden fact was told"]
     assert verified[0] == 0, verified
 
 

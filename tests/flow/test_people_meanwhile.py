@@ -20,6 +20,7 @@ from memory.model import Daily, Exchange, Learned, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.provider import FakeProvider
+from tests.fakes.scribe import Scribe
 from tests.flow.stage import START, Run, Stage, daemon, rehearsed, until
 
 ADA = "fake:ada"
@@ -154,6 +155,29 @@ async def test_a_consolidation_under_way_writes_nothing_after_the_erasure(tmp_pa
 async def learn(memory: MemoryStore) -> None:
     exchange = Exchange(HERS, 1, 1, ADA, "Ada", True, (Words(1, START, "I live in a lighthouse"),))
     await memory.learn(Learned(exchange, Daily("She lives in a lighthouse", START)))
+
+
+async def test_a_summary_under_way_that_holds_their_words_is_not_written(tmp_path: Path) -> None:
+    provider, scribe = FakeProvider(), Scribe()
+    provider.background, scribe.gate = scribe, asyncio.Event()
+    run = Run(tmp_path, provider=provider, scope="chat")
+    async with rehearsed(run) as stage, opened(stage, tmp_path) as stores:
+        for number in range(12):
+            sender = ("ada", "bob")[number % 2]
+            await stage.say(
+                f"{'hers' if sender == 'ada' else 'his'} {number} " + "long " * 200, sender=sender, chat=GROUP
+            )
+        asked = await stage.post("/compact", sender="bob", chat=GROUP)
+        await scribe.asked.wait()
+        code = await erase(stores)
+        scribe.gate.set()
+        await asked.settled()
+        await stage.say("his last", sender="bob", chat=GROUP)
+
+        assert code == 0
+        assert holding(tmp_path, "hers", '"ada"') == []
+        assert damage(stage) == []
+        assert "hers" not in str(stage.prompt())
 
 
 async def test_a_session_that_left_memory_is_erased_and_leaves_it_again(tmp_path: Path) -> None:

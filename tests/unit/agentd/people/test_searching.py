@@ -42,6 +42,14 @@ def test_a_text_is_found_wherever_it_stands_and_however_it_is_written(text, way,
 
 
 @CALM
+@given(texts, ways, st.binary(max_size=40))
+def test_a_text_among_many_short_ones_is_found_too(text, way, before) -> None:  # type: ignore[no-untyped-def]
+    needles = Needles((), [text, *(f"word {number:05}" for number in range(200))])
+
+    assert needles.find_texts(before + way(text).encode() + b" word 00123") == {text, "word 00123"}
+
+
+@CALM
 @given(st.lists(texts, max_size=5), st.binary(max_size=300))
 def test_what_is_not_there_is_not_found(wanted: list[str], content: bytes) -> None:
     found = Needles((), wanted).find_texts(content)
