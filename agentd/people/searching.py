@@ -145,7 +145,7 @@ def _spans_from_outside(path: Path) -> Iterator[bytes]:
 
 
 def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes in spans, each with the end of the one before; short ones, so that the daemon goes on meanwhile."""
+    """Yield short spans, each with the end of the one before: so that the daemon goes on meanwhile."""
     rest = b""
     for block in blocks:
         for start in range(0, len(block), SPAN_BYTES):
