@@ -1,4 +1,4 @@
-"""Who there is: everybody who wrote, was let in, asked to be, was linked, or has a task."""
+"""Who there is: everybody who wrote, was let in, asked to be, was linked, is remembered, or has a task."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ async def count_people(stores: Stores) -> list[Person]:
         keys = [parse_file_name(entry.session or "") for entry in await stores.queue.entries()]
         known |= {sender for key in keys if key is not None and (sender := _owner(key))}
     known |= {sender for group in stores.state.people.linked for sender in group}
+    known |= set(await stores.memory.people()) if stores.memory else set()
     groups = {stores.state.people.senders_of(sender) for sender in known}
     return [
         Person(

@@ -8,16 +8,12 @@ included, and databases row by row too, since a long text may be cut by the page
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from agentd.people.needles import Needles
@@ -26,6 +22,7 @@ from agentd.transcript.erasing import Stamp
 from agentd.transcript.erasure import find_theirs, key_of, look_at
 from agentd.transcript.lines import read_blocks
 from agentd.transcript.mending import examine
+from memory.outside import read_from_outside
 
 __all__ = ["Left", "Sought", "search"]
 
@@ -35,8 +32,6 @@ OVERLAP_BYTES = 4096
 SPAN_BYTES = 128 << 10
 
 _DATABASE = re.compile(r"\.db(-wal|-shm|-journal)?$")
-
-_PRINT_FILE = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +103,7 @@ def _has_theirs(path: Path, ids: Ids) -> bool:
 def _look(path: Path, needles: Needles) -> list[str]:
     """Say what stands in a file."""
     is_database = _DATABASE.search(path.name) is not None
-    has_id, texts = _find(_spans_from_outside(path) if is_database else _spans(path), needles)
+    has_id, texts = _find(_overlapping(read_from_outside(path, SPAN_BYTES)) if is_database else _spans(path), needles)
     if path.suffix == ".db":
         in_rows, more = _find(_rows(path), needles)
         has_id, texts = has_id or in_rows, texts | more
@@ -130,22 +125,8 @@ def _spans(path: Path) -> Iterator[bytes]:
         yield from _overlapping(read_blocks(path, 0, path.lstat().st_size))
 
 
-def _spans_from_outside(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a database's file, read by another process.
-
-    Whoever closes such a file lets go of all locks that SQLite holds on it in the same process
-    (https://www.sqlite.org/howtocorrupt.html, 2.2), and the daemon has it open.
-    """
-    command = [sys.executable, "-I", "-S", "-c", _PRINT_FILE, os.fspath(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - ours
-        if process.stdout is not None:
-            yield from _overlapping(iter(partial(process.stdout.read, SPAN_BYTES), b""))
-    if process.returncode and path.exists():
-        raise OSError(errno.EIO, "it could not be searched", os.fspath(path))
-
-
 def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes in spans, each with the end of the one before; short ones: the daemon goes on meanwhile."""
+    """Yield short spans, each with the end of the one before: so that the daemon goes on meanwhile."""
     rest = b""
     for block in blocks:
         for start in range(0, len(block), SPAN_BYTES):

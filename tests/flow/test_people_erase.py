@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import pty
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +20,7 @@ from channels.base import Author
 from memory.model import Daily, Evidence, Exchange, Fact, Learned, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
+from tests.flow.process import AGENTD, environment
 from tests.flow.town import ADA, BOB, GROUP, Market, Town
 from tests.platforms.openai_server import OpenAIServer
 
@@ -53,8 +58,16 @@ async def add_tasks_and_memory(town: Town) -> None:
     """Put in what the daemon does not join yet: facts of both, and tasks that carry words."""
     names = {"telegram~bot~700001~~700001": 0, "telegram~bot~800002~~800002": 1}
     async with open_sqlite_memory(town.workspace / "memory.db", utc_now) as memory:
-        await learn(memory, next(iter(names)), "telegram:700001", "Has a scarlet fact", "I have a scarlet fact and a violet umbrella")
-        await learn(memory, list(names)[1], "telegram:800002", "Has a golden fact", "I have a golden fact and a yellow bicycle")
+        await learn(
+            memory,
+            next(iter(names)),
+            "telegram:700001",
+            "Has a scarlet fact",
+            "I have a scarlet fact and a violet umbrella",
+        )
+        await learn(
+            memory, list(names)[1], "telegram:800002", "Has a golden fact", "I have a golden fact and a yellow bicycle"
+        )
     async with open_queue(town.workspace / "tasks.db", utc_now) as queue:
         for session, words in zip(names, ("the violet umbrella é", "the yellow bicycle é"), strict=True):
             await queue.defer(Order("consolidate", {"said": [words]}, session=session))
@@ -273,3 +286,32 @@ async def commands(town: Town) -> list[str]:
     ]
     assert [code for code, _, _ in done] == [0, 0, 0], done
     return [output for _, output, _ in done]
+
+
+@pytest.mark.parametrize(("key", "code"), [("n", 1), ("y", 0)])
+async def test_on_a_terminal_it_is_asked_for_and_done_only_with_a_yes(
+    tmp_path: Path, server: OpenAIServer, key: str, code: int
+) -> None:
+    town = Town(tmp_path, server)
+    async with town.open() as (telegram, _):
+        await telegram.say(ADA, "I have a violet umbrella")
+    ours, theirs = pty.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            AGENTD,
+            *("--config", str(town.config), "people", "erase", "telegram:700001"),
+            stdin=theirs,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=environment(),
+        )
+        os.write(ours, f"{key}\n".encode())
+        async with asyncio.timeout(20):
+            output, _ = await process.communicate()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert process.returncode == code
+    assert b"Erase everything that is kept of telegram:700001" in output
+    assert (town.holding("violet umbrella") == {}) is (key == "y")
