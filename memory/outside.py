@@ -1,7 +1,8 @@
 """Reads the files of a database that this process has open, from outside of it.
 
 Whoever closes such a file lets go of all locks that SQLite holds on it in the same process
-(https://www.sqlite.org/howtocorrupt.html, 2.2): another program that then closes the database takes itself for the last.
+(https://www.sqlite.org/howtocorrupt.html, 2.2): another program that closes the
+database then takes itself for the last one.
 """
 
 from __future__ import annotations
