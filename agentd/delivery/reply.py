@@ -27,7 +27,7 @@ from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
 from channels.markup.characters import is_blank
 from channels.markup.cutting import cut_piece
-from channels.markup.rich import RichText, plain
+from channels.markup.rich import Dialect, RichText, plain
 
 __all__ = ["COPY_NOTE", "Destination", "Journal", "Known", "Outcome", "Reply"]
 
@@ -230,8 +230,6 @@ class Reply:
     async def finish(self, text: str | RichText) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
 
-        It is Markdown, unless it has its marks already.
-
         Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
         self.grow_no_more()
@@ -252,7 +250,8 @@ class Reply:
 
     async def _show(self, text: str | RichText, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
-        number, rest = 0, self._rendered(text)
+        prepared, rest = self._prepared
+        number, rest = 0, rest if text == prepared else _rendered(text, self._screen.dialect)
         while number == 0 or not is_blank(rest.text):
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
@@ -264,12 +263,6 @@ class Reply:
                 continue
             number, rest = number + 1, left
         return number
-
-    def _rendered(self, text: str | RichText) -> RichText:
-        if isinstance(text, RichText):
-            return text
-        prepared, rich = self._prepared
-        return rich if text == prepared else self._screen.dialect.render(text)
 
     async def _must(self) -> None:
         """Wait for room."""
@@ -359,3 +352,8 @@ class Reply:
 
     def _message_ids(self) -> tuple[str, ...]:
         return tuple(part.message_id for _, part in sorted(self._parts.items()) if part.message_id is not None)
+
+
+def _rendered(text: str | RichText, dialect: Dialect) -> RichText:
+    """Return what is shown of Markdown; what has its marks already is shown as it is."""
+    return text if isinstance(text, RichText) else dialect.render(text)
