@@ -32,6 +32,8 @@ from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
+from agentd.people.answering import PeopleAnswering
+from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import Provider
 from agentd.providers.fallback import FallingBack
 from agentd.providers.precedence import Precedence
@@ -140,6 +142,7 @@ class Parts:
     provider: Provider
     remembering: Remembering
     router: Router
+    spending: Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ async def _open_parts(
                 open_remembering(settings, around) as remembering,
                 open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
             ):
-                yield Parts(state, front, store, models.main, remembering, router)
+                yield Parts(state, front, store, models.main, remembering, router, counted.spending)
 
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
@@ -272,6 +275,14 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
     approving = Approving(parts.state.pairings, teller.tell)
     answering = Answering(parts.remembering.queue)
     memory = parts.remembering.memory
+    stores = Stores(
+        parts.store.folder.parent,
+        OpenSessions(parts.router, parts.store),
+        parts.state,
+        parts.remembering.queue,
+        memory.store if memory else None,
+        forget_spending=parts.spending.forget,
+    )
     return {
         "import": tending.take_in,
         "repair": tending.repair,
@@ -279,6 +290,7 @@ def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Han
         **approving.handlers,
         **answering.handlers,
         **(MemoryAnswering(memory.store, memory.senders_of).handlers if memory else {}),
+        **PeopleAnswering(stores, clock).handlers,
     }
 
 

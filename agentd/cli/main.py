@@ -44,6 +44,7 @@ def _build_app() -> typer.Typer:
 
     from agentd.cli.memory import memory
     from agentd.cli.pair import pair
+    from agentd.cli.people import people
     from agentd.cli.run import chat, keep_config, run
     from agentd.cli.sessions import sessions
     from agentd.cli.status import status
@@ -65,6 +66,7 @@ def _build_app() -> typer.Typer:
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")
+    app.add_typer(people, name="people")
     app.add_typer(tasks, name="tasks")
     app.add_typer(memory, name="memory")
     return app

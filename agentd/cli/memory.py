@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,12 @@ from agentd.cli.sessions_files import alone_in, load, plain_faults
 from agentd.errors import AgentdError
 from agentd.service.control_client import ask_daemon
 from agentd.service.memory_answering import MemoryAnswering
+from agentd.service.state import open_kept
 from agentd.settings import Settings
 from agentd.transcript.clock import utc_now
 from memory.errors import MemoryFault
 from memory.model import Memory
+from memory.opening import open_memory
 
 __all__ = ["memory"]
 
@@ -99,28 +102,40 @@ def _ask(settings: Settings, request: Mapping[str, object], show: Show) -> None:
     """Have the daemon answer that has memory open; where none has, look at memory itself."""
     is_shared = bool(settings.storage.url.get_secret_value())
     if is_shared or not settings.memory.enabled or not _file_of(settings).exists():
-        asyncio.run(_on_memory(settings, request, show))
+        asyncio.run(_on_memory(settings, request, show, _state_of(settings)))
         return
     with plain_faults(), alone_in(settings.workspace) as busy:
         if busy is None:
-            asyncio.run(_on_memory(settings, request, show))
+            asyncio.run(_on_memory(settings, request, show, _state_of(settings)))
         elif ask_daemon(settings.workspace, request, show) is None:
             raise busy
 
 
-async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show) -> None:
-    from memory.store_sqlite.store import open_sqlite_memory
-
-    if settings.storage.url.get_secret_value():
-        raise AgentdError("storage.url: this version keeps memory in the workspace alone")
-    path = _file_of(settings)
+async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show, state: Path | None) -> None:
+    path, url = _file_of(settings), settings.storage.url
+    # Where nothing was ever kept, an empty memory answers, and leaves no file.
+    location = url if url.get_secret_value() else path if path.exists() else None
     try:
-        # Where nothing was ever kept, an empty memory answers, and leaves no file.
-        async with open_sqlite_memory(path if path.exists() else None, utc_now) as store:
-            async for line in MemoryAnswering(store, lambda person: frozenset({person})).answer(request):
+        async with open_memory(location, utc_now) as store, _linked(state) as senders_of:
+            async for line in MemoryAnswering(store, senders_of).answer(request):
                 show(line)
     except MemoryFault as fault:
         raise AgentdError(str(fault)) from fault
+
+
+@asynccontextmanager
+async def _linked(path: Path | None) -> AsyncIterator[Callable[[str], frozenset[str]]]:
+    """Yield what returns all ids of a person; where there is no database nobody is linked, and none is made."""
+    if path is None:
+        yield lambda sender: frozenset({sender})
+        return
+    async with open_kept(path, utc_now) as state:
+        yield state.people.senders_of
+
+
+def _state_of(settings: Settings) -> Path | None:
+    path = settings.workspace / "state.db"
+    return path if path.exists() else None
 
 
 def _file_of(settings: Settings) -> Path:

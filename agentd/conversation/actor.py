@@ -43,7 +43,7 @@ from agentd.transcript.store import Session, SessionStore
 from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
-__all__ = ["SessionActor"]
+__all__ = ["SessionActor", "held"]
 
 log = structlog.get_logger()
 
@@ -151,23 +151,6 @@ class SessionActor:
         for seq in session.view.unsettled:
             await self.settled(seq)
         return True
-
-    @asynccontextmanager
-    async def held(self, ids: Collection[str]) -> AsyncIterator[None]:
-        """Take nothing in until the end of the block, and begin it once no turn of others runs, or has for too long.
-
-        A turn of the people with these ids is not waited for: it is about to be cut. Raises NotAccepted where what is
-        being taken in does not end.
-        """
-        self._arriving += 1  # so that it is not forgotten meanwhile
-        try:
-            async with _intake_of(self._intake):
-                if self._turn is not None and self._turn.author not in ids:
-                    await _outwait(self._turn)
-                yield
-        finally:
-            self._arriving -= 1
-            self._bell.set()
 
     @property
     def waiting(self) -> int:
@@ -356,15 +339,33 @@ async def _append_change(
     log.info("change_accepted", session=session.path.stem, of=of, change=type(record).__name__.lower())
 
 
-async def _outwait(turn: Turn) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(REST_PATIENCE_SECONDS):
-            await turn.ended.wait()
-
-
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:
     for seq in [seq for seq in waiting if all_of_them or session.view.is_settled(seq)]:
         waiting.pop(seq).set()
+
+
+@asynccontextmanager
+async def held(actor: SessionActor, ids: Collection[str]) -> AsyncIterator[None]:
+    """Let an actor take nothing in until the end of the block, which begins once no turn of others runs, or has for
+    too long.
+
+    A turn of the people with these ids is not waited for: it is about to be cut. Raises NotAccepted where what is
+    being taken in does not end.
+    """
+    actor._arriving += 1  # so that it is not forgotten meanwhile
+    try:
+        async with _intake_of(actor._intake):
+            turn, waiting = actor._turn, actor._session.view.pending if actor._session else {}
+            asked = next(iter(waiting.values()), None)  # by the turn that runs, if one does
+            is_theirs = asked is not None and asked.source is not None and asked.source.author.id in ids
+            if turn is not None and not is_theirs:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REST_PATIENCE_SECONDS):
+                        await turn.ended.wait()
+            yield
+    finally:
+        actor._arriving -= 1
+        actor._bell.set()
 
 
 @asynccontextmanager

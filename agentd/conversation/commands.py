@@ -35,6 +35,7 @@ COMMANDS = {
 
 ARGUMENTS = {
     "compact": Argument("undo: bring back what the last summary stands for"),
+    "link": Argument("the code that your other account was given, or: off"),
     "memory": Argument("a page's number, or: why NUMBER, or: search WORDS"),
     "remember": Argument("what I shall remember", is_needed=True),
     "forget": Argument("the numbers of entries, as /memory shows them", is_needed=True),

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from agentd.admission.spending import person_of
-from agentd.conversation.actor import SessionActor
+from agentd.conversation.actor import SessionActor, held
 from agentd.conversation.intake import session_key
 from agentd.conversation.learning import queue_gap
 from agentd.conversation.wiring import Wiring
@@ -164,7 +164,7 @@ class Router:
             yield
             return
         actor = self._actors.get(key) or self._new_actor(key)
-        async with actor.held(ids):
+        async with held(actor, ids):
             self._resting.add(key)
             try:
                 task = self._keeping.get(key)

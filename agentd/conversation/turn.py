@@ -97,11 +97,6 @@ class Turn:
         self.ended = asyncio.Event()
 
     @property
-    def author(self) -> str:
-        """Return who asked, by the platform's id."""
-        return self._question.author
-
-    @property
     def trace(self) -> str:
         """Return the id under which the log tells this turn's way."""
         return self._question.trace

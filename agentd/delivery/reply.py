@@ -230,8 +230,6 @@ class Reply:
     async def finish(self, text: str | RichText) -> Outcome:
         """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
 
-        It is Markdown, unless it has its marks already.
-
         Raises Unreachable, and then the reply is still to be delivered: finish it again.
         """
         self.grow_no_more()
@@ -252,7 +250,8 @@ class Reply:
 
     async def _show(self, text: str | RichText, room: Room) -> int:
         """Bring every part up to its piece of the text; return how many parts that took."""
-        number, rest = 0, _rendered(text, self._prepared, self._screen.dialect)
+        prepared, rest = self._prepared
+        number, rest = 0, rest if text == prepared else _rendered(text, self._screen.dialect)
         while number == 0 or not is_blank(rest.text):
             part = self._parts.setdefault(number, _Part())
             if part.in_doubt and not self._is_recognised(part):
@@ -355,8 +354,6 @@ class Reply:
         return tuple(part.message_id for _, part in sorted(self._parts.items()) if part.message_id is not None)
 
 
-def _rendered(text: str | RichText, prepared: tuple[str, RichText], dialect: Dialect) -> RichText:
-    """Return the text with its marks; what was prepared is not rendered again."""
-    if isinstance(text, RichText):
-        return text
-    return prepared[1] if text == prepared[0] else dialect.render(text)
+def _rendered(text: str | RichText, dialect: Dialect) -> RichText:
+    """Return what is shown of Markdown; what has its marks already is shown as it is."""
+    return text if isinstance(text, RichText) else dialect.render(text)

@@ -11,13 +11,16 @@ its place. A `/new` or an undone summary keeps its effect, and loses who asked f
 An `erased` record has the time of the person's last message before it: from there on a platform is asked what was
 missed (`hearing`), and not for what was erased just now.
 
+Of a record that was lost nobody knows whose it was: what answers one goes too, if the person spoke in the session, or
+is named in what was set aside of it.
+
 Done twice it has the effect of once: of what is left nothing is the person's.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -89,15 +92,17 @@ def anonymous(key: SessionKey, token: str, *, in_group: bool) -> SessionKey:
     return SessionKey(key.channel, key.account, key.chat if in_group else name, None, name if key.sender else None)
 
 
-def plan_erasure(key: SessionKey, lines: Iterable[Line], ids: Collection[str], stamp: Stamp) -> Erasure | None:
+def plan_erasure(
+    key: SessionKey, lines: Iterable[Line], ids: Collection[str], stamp: Stamp, *, is_named: bool = False
+) -> Erasure | None:
     """Return what goes of a session; None where nothing of the person's is there.
 
-    `ids` are the person's on this session's channel.
+    `ids` are the person's on this session's channel; `is_named` says that a record that is lost was theirs.
     """
     survey = _Survey(key, frozenset(ids), stamp)
     for record, content in _records(lines, stamp.now):
         survey.see(record, content)
-    return survey.plan()
+    return survey.plan(is_named=is_named)
 
 
 def erase_lines(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
@@ -168,6 +173,8 @@ class _Survey:
         self._drafts: list[tuple[int, tuple[int, ...]]] = []
         self._deliveries: list[tuple[int, int]] = []
         self._summaries: list[Compaction] = []
+        self._lost: set[int] = set()
+        self._doubtful: list[AssistantMessage | Failure] = []
 
     def see(self, record: Record | Unknown, content: bytes) -> None:
         """Take in the next record."""
@@ -182,19 +189,25 @@ class _Survey:
                 self._deliveries.append((record.seq, record.of))
             case Compaction():
                 self._summaries.append(record)
+            case Erased():
+                self._lost.add(record.seq)
             case Unknown() if any(needle in content for needle in self._needles):
                 self._heard.append((record.seq, record.ts))
                 self._erase(record.seq)
             case _:
                 pass
 
-    def plan(self) -> Erasure | None:
+    def plan(self, *, is_named: bool) -> Erasure | None:
         """Draw the consequences, once all is seen."""
         now = self._stamp.now
         if self._is_whole():
-            key = anonymous(self._key, self._stamp.token, in_group=self._was_open)
+            in_group = self._was_open and self._key.chat not in self._ids
+            key = anonymous(self._key, self._stamp.token, in_group=in_group)
             self._texts |= {summary.summary for summary in self._summaries}
             return Erasure(True, key, heard=tuple(self._heard), now=now, texts=frozenset(filter(None, self._texts)))
+        if is_named or self._changed:
+            for ending in self._doubtful:
+                self._take_away(ending, self._lost | self._changed.keys())
         named = self._changed.keys() | self._tainted
         for seq, answers in self._drafts:
             if not named.isdisjoint(answers):
@@ -260,13 +273,18 @@ class _Survey:
         repeats = not messages and bool(answers) and isinstance(record, AssistantMessage)
         if messages:
             self._last_turn = messages
-        hit = [seq for seq in answers if seq in self._changed]
-        if not hit and not (repeats and any(seq in self._changed for seq in self._last_turn)):
-            if self._key.sender in self._ids and isinstance(record, AssistantMessage):
-                self._texts.add(record.content)
-            return
+        about = {*answers, *(self._last_turn if repeats else ())}
+        if not about.isdisjoint(self._changed):
+            self._take_away(record, self._changed.keys())
+        elif not about.isdisjoint(self._lost):
+            self._doubtful.append(record)
+        elif self._key.sender in self._ids and isinstance(record, AssistantMessage):
+            self._texts.add(record.content)
+
+    def _take_away(self, record: AssistantMessage | Failure, gone: Set[int]) -> None:
+        """Let an ending go; where it is that of messages too that are not gone, something else ends them."""
         self._texts.add(record.content if isinstance(record, AssistantMessage) else record.notice)
-        rest = tuple(seq for seq in answers if seq not in self._changed)
+        rest = tuple(seq for seq in record.answers if seq not in gone)
         self._tainted |= {record.seq, *rest}
         if not rest:
             self._erase(record.seq)

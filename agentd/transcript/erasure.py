@@ -56,10 +56,16 @@ def find_theirs(folder: Path, ids: Ids) -> Iterator[tuple[Path, SessionKey]]:
 
     Raises OSError.
     """
+    beside: dict[str, list[Path]] = {}
+    for other in folder.iterdir() if folder.is_dir() else ():
+        beside.setdefault(other.name.partition(".jsonl.")[0], []).append(other)
     for path in session_files(folder):
         try:
             key = key_of(path)
-            if key is not None and (_is_half_done(path, key) or _may_be_theirs(path, key, ids)):
+            if key is None:
+                continue
+            others = [other for other in beside.get(path.stem, ()) if other.name.startswith(f"{path.name}.")]
+            if _is_half_done(path, key) or _may_be_theirs(path, key, ids, others):
                 yield path, key
         except FileNotFoundError:
             continue  # it got another name meanwhile
@@ -67,7 +73,9 @@ def find_theirs(folder: Path, ids: Ids) -> Iterator[tuple[Path, SessionKey]]:
 
 def look_at(path: Path, key: SessionKey, ids: Ids, stamp: Stamp) -> Erasure | None:
     """Return what would go of a session, which is not changed. Raises OSError."""
-    return plan_erasure(key, read_lines(path), ids.get(key.channel, frozenset()), stamp)
+    theirs = ids.get(key.channel, frozenset())
+    is_named = any(holds_any(beside, _needles(theirs)) for beside in _beside(path))
+    return plan_erasure(key, read_lines(path), theirs, stamp, is_named=is_named)
 
 
 def erase_file(path: Path, ids: Ids, stamp: Stamp) -> ErasedFile:
@@ -137,14 +145,14 @@ def holds_any(path: Path, needles: Collection[bytes]) -> bool:
     return False
 
 
-def _may_be_theirs(path: Path, key: SessionKey, ids: Ids) -> bool:
+def _may_be_theirs(path: Path, key: SessionKey, ids: Ids, beside: Iterable[Path]) -> bool:
     theirs = ids.get(key.channel)
     if theirs is None:
         return False
     if key.sender in theirs or (key.sender is None and key.chat in theirs):
         return True
     needles = _needles(theirs)
-    return holds_any(path, needles) or any(holds_any(beside, needles) for beside in _beside(path))
+    return holds_any(path, needles) or any(holds_any(other, needles) for other in beside)
 
 
 def _is_half_done(path: Path, key: SessionKey) -> bool:

@@ -76,13 +76,18 @@ def index_entry(connection: sqlite3.Connection, entry: int) -> None:
         Counter(index_terms(date_words(moment(happened)))), Counter(index_terms(f"{author}: {text}")), is_question(text)
     )
     place = _place(connection, entry, (session, scope, kind), happened)
-    rows, told = words.rows(key), words.told.total()
+    rows, told, total = words.rows(key), _length(words.told), _length(words.told) + _length(words.dated)
     connection.execute(
         "INSERT INTO placed (entry, scope, place, told, total, numbers) VALUES (?, ?, ?, ?, ?, ?)",
-        (entry, scope, place, told, told + words.dated.total(), array("q", rows).tobytes()),
+        (entry, scope, place, told, total, array("q", rows).tobytes()),
     )
     connection.executemany("INSERT INTO words VALUES (?, ?, ?)", ((number, place, has) for number, has in rows.items()))
-    _count(connection, scope, 1, told + words.dated.total() + _meet(connection, entry, place, told))
+    _count(connection, scope, 1, total + _meet(connection, entry, place, told))
+
+
+def _length(terms: Counter[Term]) -> int:
+    """Return how many words that is; two characters side by side are none beside each of them."""
+    return sum(often for term, often in terms.items() if len(term) == 1)
 
 
 def index_missing(connection: sqlite3.Connection) -> None:

@@ -10,7 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+
+from memory.outside import read_from_outside
 
 __all__ = ["can_be_searched", "find_texts", "id_pattern"]
 
@@ -47,9 +48,9 @@ def find_texts(files: Iterable[Path], texts: Iterable[str], ids: Iterable[str] =
     sought, marks = _sought(set(texts)), {text: id_pattern(text) for text in ids if len(text) >= _SHORTEST_ID}
     found: dict[str, set[str]] = {}
     for path in files:
-        if path.exists() and (sought or marks):
-            with path.open("rb") as file:
-                found[path.name] = {text for chunk in _chunks(file) for text in _in_chunk(chunk, sought, marks)}
+        if sought or marks:
+            chunks = _overlapping(read_from_outside(path, _CHUNK))
+            found[path.name] = {text for chunk in chunks for text in _in_chunk(chunk, sought, marks)}
     return {name: held for name, held in found.items() if held}
 
 
@@ -77,12 +78,12 @@ def _pieces(text: str) -> Iterator[tuple[Words, bytes]]:
             yield tuple(words[:_ROW]), piece
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Return the file's bytes, each part with the end of the one before."""
+def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a file's bytes, each part with the end of the one before."""
     tail = b""
-    while read := file.read(_CHUNK):
-        yield tail + read
-        tail = read[-_OVERLAP:]
+    for block in blocks:
+        yield tail + block
+        tail = (tail + block)[-_OVERLAP:]
 
 
 def _in_chunk(chunk: bytes, sought: Sought, marks: Mapping[str, re.Pattern[bytes]]) -> Iterator[str]:

@@ -54,6 +54,20 @@ async def test_a_command_is_taken_as_if_it_were_written_and_answered_with_what_w
     assert not rig.server.interactions[number].is_ephemeral
 
 
+async def test_what_may_stand_behind_a_command_is_asked_for_and_taken_as_if_it_were_written(rig: Rig) -> None:
+    async with rig.running():
+        await listed(rig)
+        number = rig.server.interact("help", {"text": "4 7"})
+        await rig.takes(1)
+        await rig.until(lambda: rig.server.interactions[number].text)
+
+    options = {command["name"]: command.get("options", []) for command in rig.server.commands.all}
+    assert options["new"] == []
+    assert options["help"] == [{"name": "text", "type": 3, "description": "what to be helped with", "required": False}]
+    assert rig.texts == ["/help 4 7"]
+    assert rig.server.interactions[number].text == "/help 4 7"
+
+
 async def test_a_command_is_answered_only_after_it_is_on_disk(rig: Rig) -> None:
     rig.gates[str(ADA_DM)] = asyncio.Event()
     async with rig.running():

@@ -203,7 +203,18 @@ async def test_stop_ends_the_running_reply_and_new_begins_anew(bot: DiscordBot) 
     assert [reply["outcome"] for reply in bot.records("assistant")] == ["interrupted", "complete"]
     assert [answer.text for answer in answers] == ["/stop", "/new"]
     assert len(bot.model.requests[-1].body.messages) == 2
-    assert bot.discord.commands.names == ["new", "stop", "retry", "compact", "status", "link", "help"]
+    assert bot.discord.commands.names == [
+        "new", "stop", "retry", "compact", "memory", "remember", "forget", "status", "link", "help",
+    ]  # fmt: skip
+    asked_for = {command["name"]: command.get("options") or [] for command in bot.discord.commands.all}
+    assert [name for name, options in asked_for.items() if options] == [
+        "compact",
+        "memory",
+        "remember",
+        "forget",
+        "link",
+    ]
+    assert {option["required"] for name in ("remember", "forget") for option in asked_for[name]} == {True}
 
 
 async def test_a_command_while_discord_wants_no_call_is_kept_and_obeyed_and_its_answer_follows(bot: DiscordBot) -> None:

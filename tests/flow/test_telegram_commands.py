@@ -37,7 +37,9 @@ async def test_telegrams_clients_are_told_which_commands_there_are(bot: Bot) -> 
 
     [listed] = bot.telegram.methods.commands.values()
     assert {command["command"]: command["description"] for command in listed} == COMMANDS
-    assert set(COMMANDS) == {"new", "stop", "retry", "compact", "status", "link", "help"}
+    assert set(COMMANDS) == {
+        "new", "stop", "retry", "compact", "memory", "remember", "forget", "status", "link", "help",
+    }  # fmt: skip
 
 
 async def test_start_greets_and_help_lists(bot: Bot) -> None:

@@ -19,7 +19,7 @@ from channels.discord.attention import Attention
 from channels.discord.waits import WAITS, Growing, Waits
 from channels.errors import NotAccepted
 from channels.settings import DiscordSettings
-from channels.tools import Tools
+from channels.tools import Argument, Tools
 from tests.platforms.discord_server import ADA_DM, BOT, TOKEN, DiscordServer, seconds_of
 
 SOON = Growing(0.02, 0.02)
@@ -29,6 +29,7 @@ QUICK = replace(
 """The waits of a test."""
 
 COMMANDS = {"new": "start a new conversation", "help": "show this list"}
+ARGUMENTS = {"help": Argument("what to be helped with")}
 HERE = Address("discord", str(BOT), str(ADA_DM))
 
 
@@ -161,5 +162,5 @@ def build_channel(
     settings = DiscordSettings(
         token=SecretStr(token), api_base_url=server.base_url, gateway_url=server.gateway_url, guilds=guilds
     )
-    tools = Tools(lambda: str(next(ids)), time.monotonic, COMMANDS)
+    tools = Tools(lambda: str(next(ids)), time.monotonic, COMMANDS, ARGUMENTS)
     return DiscordChannel(settings, tools, waits)

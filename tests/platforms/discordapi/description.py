@@ -39,7 +39,8 @@ BESIDES: Final[Mapping[str, Mapping[str, Any]]] = {
     "ApplicationCommandInteraction": {
         "user": described("user.User"),
         "member": described("member.MemberWithUser"),
-    }
+    },
+    "_StringApplicationCommandOption": {"required": bool},
 }
 """Fields that the types leave out, and that discord.py reads all the same."""
 

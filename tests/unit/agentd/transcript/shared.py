@@ -103,7 +103,8 @@ class Shared(History):
         covered = self.view.turns[: max(len(self.view.turns) - keep, 0)]
         if not covered or self.view.pending:
             return
-        start = self.view.summary.covers[0] if self.view.summary else min(m.seq for t in covered for m in t.messages)
+        first = min(message.seq for turn in self.view.turns for message in turn.messages)
+        start = self.view.summary.covers[0] if self.view.summary else first
         to = max(message.seq for turn in covered for message in turn.messages)
         if to <= (self.view.summary.covers[1] if self.view.summary else -1):
             return

@@ -1,0 +1,83 @@
+"""`agentd people`: the commands over open stores, for a daemon that is asked and for the command line alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import msgspec
+import structlog
+
+from agentd.errors import AgentdError
+from agentd.people.census import count_people
+from agentd.people.erasing import erase_person
+from agentd.people.exporting import export_person
+from agentd.people.stores import Stores, parse_person
+from agentd.service.control import Caller, Handler
+from agentd.transcript.clock import Clock
+from channels.errors import NotAccepted
+from memory.errors import MemoryFault
+
+__all__ = ["PeopleAnswering", "answer_people"]
+
+log = structlog.get_logger()
+
+Say = Callable[[str], Awaitable[None]]
+
+
+class _Request(msgspec.Struct):
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleAnswering:
+    """Answers the command line."""
+
+    stores: Stores
+    clock: Clock
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """Return the commands by their names on the control socket."""
+        return {f"people {name}": self._answer for name in ("list", "link", "export", "erase")}
+
+    async def _answer(self, request: Mapping[str, object], caller: Caller) -> int:
+        async def say(line: str) -> None:
+            await caller.say(line)
+
+        return await answer_people(request, self.stores, self.clock, say)
+
+
+async def answer_people(request: Mapping[str, object], stores: Stores, clock: Clock, say: Say) -> int:
+    """Do a command, say what comes of it, and return the exit code. Raises AgentdError and OSError."""
+    people = tuple(map(parse_person, msgspec.convert(request, _Request).people))
+    try:
+        match request.get("command"), people:
+            case "people list", ():
+                for person in await count_people(stores):
+                    await say(json.dumps(asdict(person)))
+            case "people link", (a, b):
+                senders = await stores.state.people.link(a, b)
+                log.info("people_linked", senders=len(senders))
+                await say(say_linked(senders))
+            case "people export", (person,):
+                async for item in export_person(person, stores):
+                    await say(json.dumps(item))
+            case "people erase", (person,):
+                return await erase_person(person, stores, clock, say)
+            case _:
+                raise AgentdError("this is no request")
+    except (MemoryFault, NotAccepted) as fault:
+        raise AgentdError(str(fault)) from fault
+    return 0
+
+
+def say_linked(senders: frozenset[str]) -> str:
+    """Say to the operator who is one person now, and what that opens."""
+    if len(senders) == 1:
+        return f"{min(senders)} is one person already."
+    return (
+        f"{', '.join(sorted(senders))} are one person now: what is remembered from private talk with one is known in "
+        "private talk with the others."
+    )

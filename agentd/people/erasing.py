@@ -1,0 +1,167 @@
+"""Erases a person from every store, in an order in which nothing comes back.
+
+1. What the person writes waits outside. One session after the other rests: its turn is cut, nothing comes in, and
+   nothing is given to the queue. While it does, its tasks go, which carry words and would write into memory, then its
+   records, then its tasks once more, should something beside the session have given one.
+2. Memory goes after all tasks: no consolidation is left that could write into it.
+3. `state.db` goes after memory, and the links last: until then they tell who the person is, so that an erasure that was
+   cut is finished by doing it again.
+4. Everything is searched for what is left, before the person is heard again.
+
+Each step is whole on disk or not done. Doing all of it twice has the effect of once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from agentd.errors import AgentdError
+from agentd.people.searching import Left, Sought, search
+from agentd.people.stores import Ids, Stores, ids_of
+from agentd.service.forgetting import Traces, forget
+from agentd.transcript.clock import Clock, format_time
+from agentd.transcript.erasing import Stamp
+from agentd.transcript.erasure import ErasedFile, erase_file, erase_orphans, find_theirs
+from agentd.transcript.key import SessionKey, parse_file_name
+from agentd.transcript.repair import right_path
+
+__all__ = ["erase_person"]
+
+TOKEN_BYTES = 8
+
+Say = Callable[[str], Awaitable[None]]
+"""Takes a line for who asked."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Erasing:
+    """One erasure: who, where, and what was found so far, by which the rest is found."""
+
+    senders: frozenset[str]
+    ids: Ids
+    stores: Stores
+    clock: Clock
+    say: Say
+    texts: set[str] = field(default_factory=set)
+    learnt: set[str] = field(default_factory=set)
+    chats: set[tuple[str, str, str]] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    tasks: int = 0
+
+
+async def erase_person(person: str, stores: Stores, clock: Clock, say: Say) -> int:
+    """Erase a person, known by any of their ids, saying what is done; return 1 where something is left.
+
+    Raises AgentdError, OSError, NotAccepted and MemoryFault; then doing it again does the rest.
+    """
+    senders = stores.state.people.senders_of(person)
+    work = _Erasing(senders, ids_of(senders), stores, clock, say)
+    log.info("erasure_begun", senders=len(senders))
+    async with stores.sessions.unheard(senders):
+        for path, key in await asyncio.to_thread(lambda: list(find_theirs(stores.folder, work.ids))):
+            await _erase_session(path, key, work)
+        for name in await stores.sessions.exclusive((), partial(erase_orphans, stores.folder, work.ids)):
+            await say(f"{name}: removed as a whole")
+        await _erase_lost_tasks(work)
+        remaining = await _erase_memory(work)
+        await _erase_state(work)
+        sought = Sought(senders, frozenset(work.texts), frozenset(work.learnt))
+        left = await asyncio.to_thread(search, stores.workspace, sought)
+    log.info("erasure_ended", remaining=len(left.remaining) + len(remaining))
+    return await _report(left, remaining, say)
+
+
+async def _erase_session(path: Path, key: SessionKey, work: _Erasing) -> None:
+    stamp = Stamp(secrets.token_hex(TOKEN_BYTES), format_time(work.clock()))
+    names = {path.stem, key.file_name}
+    sessions, theirs = work.stores.sessions, work.ids.get(key.channel, frozenset())
+    async with sessions.resting(parse_file_name(path.stem) or key, theirs):
+        await _erase_tasks(names, work)
+        try:
+            right = await asyncio.to_thread(right_path, path)
+            erased = await sessions.exclusive({path, right}, partial(erase_file, path, work.ids, stamp))
+        except FileNotFoundError:
+            return  # it got another name since it was found
+        await _erase_tasks(names, work)
+    work.texts |= erased.texts
+    if erased.is_whole:
+        work.files |= {path.name, f"{key.file_name}.jsonl"}
+        now = parse_file_name(erased.path.stem)
+        if now is not None and now.chat != key.chat:
+            work.chats.add((key.channel, key.account, key.chat))
+    await _say_erased(path, erased, work.say)
+
+
+async def _say_erased(path: Path, erased: ErasedFile, say: Say) -> None:
+    if erased.records:
+        what = "all of the person's alone; it has another name now" if erased.is_whole else "others' stay as they are"
+        await say(f"{path.stem}: {erased.records} records erased, {what}")
+    for name in erased.removed:
+        await say(f"{name}: removed as a whole")
+
+
+async def _erase_lost_tasks(work: _Erasing) -> None:
+    """Remove what is left under names of theirs, of sessions that have no file."""
+    queue = work.stores.queue
+    keys = [parse_file_name(entry.session or "") for entry in await queue.entries()] if queue else []
+    await _erase_tasks({key.file_name for key in keys if key is not None and _is_theirs(key, work.ids)}, work)
+
+
+def _is_theirs(key: SessionKey, ids: Ids) -> bool:
+    theirs = ids.get(key.channel, frozenset())
+    return key.sender in theirs or (key.sender is None and key.chat in theirs)
+
+
+async def _erase_tasks(sessions: Collection[str], work: _Erasing) -> None:
+    """Remove the tasks of these sessions. Raises AgentdError where one does not end."""
+    queue = work.stores.queue
+    if queue is None:
+        return
+    counts = Counter(entry.session for entry in await queue.entries())
+    for session in sessions:
+        if counts[session] and await queue.erase(session):
+            raise AgentdError("a background task of theirs does not end: memory is not erased yet; run this again")
+        work.tasks += counts[session]
+
+
+async def _erase_memory(work: _Erasing) -> tuple[str, ...]:
+    if work.stores.queue is not None:
+        await work.say(f"tasks: {work.tasks} erased")
+    memory = work.stores.memory
+    if memory is None:
+        return ()
+    for entry in await memory.export(work.senders):
+        work.learnt |= {entry.text, *(given.quote for given in entry.evidence)}
+    erased = await memory.erase(work.senders)
+    await work.say(f"memory: {erased.entries} entries erased, and {erased.evidence} pieces of evidence")
+    return erased.remaining
+
+
+async def _erase_state(work: _Erasing) -> None:
+    stores = work.stores
+    stores.forget_spending(work.senders)
+    stores.sessions.forget_found(work.files)
+    rows = await forget(stores.state, Traces(work.senders, frozenset(work.chats), frozenset(work.files)))
+    await work.say(f"state.db: {rows} rows removed (approval, codes, usage, links)")
+
+
+async def _report(left: Left, remaining: tuple[str, ...], say: Say) -> int:
+    for line in (*left.remaining, *remaining):
+        await say(f"remains: {line}")
+    if left.shared:
+        await say(f"texts that others wrote or were told too, and that stay there: {left.shared}")
+    if left.remaining or remaining:
+        await say("Not everything is gone: see above, and run this again once that is removed.")
+        return 1
+    await say(f"Nothing of the person is left: {left.files} files searched.")
+    return 0
