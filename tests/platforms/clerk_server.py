@@ -29,9 +29,9 @@ _CALLED = re.compile(r"\bmy ([a-z]+(?: \d+)?) is called (\w+)", re.IGNORECASE)
 class ClerkServer(OpenAIServer):
     """The server; `asked_of` are the words that it was asked about, in the order of asking."""
 
-    def __init__(self) -> None:
-        """Begin willing."""
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        """Begin willing; the options are those of any model server."""
+        super().__init__(**options)
         self.asked_of: list[str] = []
         self.gate: asyncio.Event | None = None
         """What each answer waits for."""

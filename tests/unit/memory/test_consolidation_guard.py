@@ -153,15 +153,17 @@ def test_words_around_a_quoted_line_are_kept_without_it() -> None:
     ],
 )
 def test_hostile_text_takes_time_in_proportion(piece: str) -> None:
-    took = []
-    for length in (5_000, 20_000):
+    def judging_takes(length: int) -> float:
         began = time.process_time()
         given = exchange(piece * (length // len(piece)))
         judged(given, f"Lives in Lisbon {piece * 20}")
         build_ask(given)
-        took.append(time.process_time() - began)
+        return time.process_time() - began
 
-    assert took[1] < 10 * max(took[0], 0.05)  # sixteen times as long if it grew with the square
+    # The least of some: on a busy machine one of them may take many times as long as the others.
+    short, long = (min(judging_takes(length) for _ in range(4)) for length in (5_000, 20_000))
+
+    assert long < 10 * max(short, 0.05)  # sixteen times as long if it grew with the square
 
 
 @given(text=st.text(max_size=200), fact=st.text(max_size=100), quote=st.text(max_size=60))
