@@ -15,8 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from importlib import import_module
+from inspect import iscoroutinefunction
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,13 +28,15 @@ from agentd.app import Edges, serve
 from agentd.errors import AgentdError
 from agentd.log import configure_log
 from agentd.settings import Settings, load_settings
+from agentd.tasks.pace import Pace
 from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
+from channels.backoff import Growing
 from channels.base import Channel
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 from tests.crash.faults import Fault, with_faults
-from tests.crash.steps import SteppingChannel, Steps, with_steps
+from tests.crash.steps import SteppingChannel, Steps, kill, with_steps
 
 QUICK = (0.05, 0.5)
 """Nobody else uses this platform: what a real one needs to be spared of only makes the tests wait."""
@@ -41,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     config: str
     kill_at: str | None = None
+    kill_call: str | None = None
+    """A call before or after which it ends: `MODULE:QUALNAME:before|after:N`."""
     most_units: int | None = None
     clock_shift_seconds: float = 0
     faults: tuple[Fault, ...] = ()
@@ -50,6 +58,8 @@ def run(plan: Plan, announce: Callable[[str], None]) -> int:
     """Serve until the end, and return the exit code."""
     settings = load_settings(Path(plan.config), os.environ)
     configure_log(settings.log, sys.stderr)
+    if plan.kill_call:
+        plant(plan.kill_call)
     code = 0
     try:
         asyncio.run(
@@ -82,7 +92,34 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     def clock() -> datetime:
         return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
 
-    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock)
+    pace = Pace(sweep_seconds=0.2, stale_seconds=1.5, restart=Growing(0.05, 0.2), pause_seconds=lambda failures: 0.1)
+    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=pace)
+
+
+def plant(call: str) -> None:
+    """Let the process end before or after the so-manieth call of a function, wherever that is asked for by its name."""
+    module, name, when, number = call.split(":")
+    *above, last = name.split(".")
+    owner = reduce(getattr, above, import_module(module))
+    original, calls = getattr(owner, last), count(1)
+
+    def pass_by(moment: str) -> None:
+        if moment == when and next(calls) == int(number):
+            kill()
+
+    async def called(*given: Any, **named: Any) -> Any:
+        pass_by("before")
+        outcome = await original(*given, **named)
+        pass_by("after")
+        return outcome
+
+    def called_at_once(*given: Any, **named: Any) -> Any:
+        pass_by("before")
+        outcome = original(*given, **named)
+        pass_by("after")
+        return outcome
+
+    setattr(owner, last, called if iscoroutinefunction(original) else called_at_once)
 
 
 def load(name: str) -> None:

@@ -38,7 +38,7 @@ class ClerkServer(OpenAIServer):
         self.answer: str | None = None
         """What it says instead."""
         self.failures = 0
-        """So many requests are refused before it is willing again."""
+        """So many requests are refused, for good as it says, before it is willing again."""
         self.changed = asyncio.Event()
         """Set at each request."""
 
@@ -52,7 +52,7 @@ class ClerkServer(OpenAIServer):
     async def _tell(self, call: Call, said: str) -> web.StreamResponse:
         if self.failures:
             self.failures -= 1
-            return failure(503, "The server is overloaded.")
+            return failure(401, "Incorrect API key provided.")
         try:
             await call.open()
             text = _learnt(said) if self.answer is None else self.answer
