@@ -115,7 +115,7 @@ async def run(turns: int) -> None:
             config.write_text(
                 f'workspace = "{folder}/workspace"\n'
                 f'[provider]\nkind = "openai"\nbase_url = "{model.base_url}"\nmodel = "test"\n'
-                '[provider.background]\nkind = "local"\n'
+                '[provider.background]\nkind = "local"\n[gate]\nmessages_per_minute = 1000\n'
                 f'[channels_config.telegram]\ntoken = "{TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
                 'allowed_users = ["*"]\n'
             )
