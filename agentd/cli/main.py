@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     import typer
 
@@ -30,6 +32,7 @@ def main() -> None:
 
 
 def _run_command() -> None:
+    _load_plainly("structlog")
     from agentd.errors import AgentdError
     from agentd.log import open_log_stream
 
@@ -40,6 +43,17 @@ def _run_command() -> None:
     except AgentdError as fault:
         sys.stderr.write(f"agentd: {fault}\n")
         sys.exit(fault.exit_code)
+
+
+def _load_plainly(module: str) -> None:
+    """Import what takes rich for its tracebacks wherever that is installed: megabytes that our log has no use for."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = cast("ModuleType", None)
+    try:
+        import_module(module)
+    finally:
+        del sys.modules["rich"]
 
 
 def _build_app(words: Sequence[str]) -> typer.Typer:
