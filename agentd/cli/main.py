@@ -46,7 +46,7 @@ def _run_command() -> None:
 
 
 def _load_plainly(*modules: str) -> None:
-    """Import what takes rich wherever that is installed, for tracebacks and a command line that nobody here sees: 4 MB."""
+    """Import what takes rich where that is installed, for tracebacks and a command line that nobody here sees."""
     if "rich" in sys.modules:
         return
     sys.modules["rich"] = cast("ModuleType", None)
