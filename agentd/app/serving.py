@@ -317,7 +317,8 @@ async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextM
             tasks.create_task(_receive(channel, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
         await parts.router.learn_missed()
-        await parts.store.keep_marks()
+        if not parts.remembering.is_lacking:
+            await parts.store.keep_marks()
 
 
 async def _receive(channel: Channel, accept: Accept, places: Places) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 import structlog
 
@@ -62,15 +63,15 @@ class Learner:
         """Whether what memory has learnt already is not looked up yet."""
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a look is under way."""
+        return self._looking is not None
+
     def look(self) -> None:
         """Take in what was answered, and put it into the queue beside everything else."""
-        if self._memory is None:
-            return
-        found = list(exchanges(self._session, self._gathered, self._memory.settings.min_message_chars))
-        if len(self._due) + len(found) <= MOST_DUE:
-            self._due.extend(found)
-            self._gathered = max(self._gathered, _newest(self._session.view.live_turns))
-        if self._due and self._looking is None:
+        is_something = bool(self._due) or _newest(self._session.view.live_turns) > self._gathered
+        if self._memory is not None and is_something and not self.is_busy:
             queueing = self._queue(self._memory)
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
@@ -84,16 +85,26 @@ class Learner:
         try:
             if self._is_new:
                 known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
-                while self._due and known is not None and self._due[0].last <= known:
+                self._gathered, self._is_new = _NOTHING if known is None else known, False
+            while self._gather(memory.settings.min_message_chars):
+                while self._due:
+                    await _queue_one(memory, self._due[0])
                     self._due.popleft()
-                self._is_new = False
-            while self._due:
-                await _queue_one(memory, self._due[0])
-                self._due.popleft()
         except (StorageError, MemoryFault) as fault:
             log.warning("learning_postponed", session=self._session.path.stem, fault=str(fault))
+        except Exception:
+            log.exception("learning_crashed", session=self._session.path.stem)
         finally:
             self._looking = None
+            self._session.changed.set()  # the actor may rest now
+
+    def _gather(self, min_chars: int) -> bool:
+        """Take in what was answered since, as far as there is room; return whether something is due."""
+        room, newest = MOST_DUE - len(self._due), _newest(self._session.view.live_turns)
+        found = list(islice(exchanges(self._session, self._gathered, min_chars), room))
+        self._due.extend(found)
+        self._gathered = max(self._gathered, found[-1].last if len(found) == room and found else newest)
+        return bool(self._due)
 
 
 async def queue_gap(memory: Remembrance, session: Session) -> int:
@@ -142,13 +153,22 @@ def _exchange(
         person=person_of(session.key, source),
         name=source.author.name,
         direct=source.direct is not False,  # where that is not on record it stays private
-        said=tuple(_words(message, answers, own) for message in messages),
+        said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
     )
 
 
 def _author(message: UserMessage) -> str | None:
     return message.source.author.id if message.source else None
+
+
+def _said(messages: Sequence[UserMessage], answers: Sequence[str], own: Sequence[str]) -> Iterator[Words]:
+    """Yield what a turn's messages say, no more than the model is shown of all of them."""
+    left = MOST_CHARACTERS
+    for message in messages:
+        words = _words(message, answers, own)
+        yield replace(words, text=words.text[:left])
+        left = max(left - len(words.text), 0)
 
 
 def _words(message: UserMessage, answers: Sequence[str], own: Sequence[str]) -> Words:

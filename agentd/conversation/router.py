@@ -132,6 +132,10 @@ class Router:
                 missed = await queue_gap(memory, await self._wiring.store.open(key))
             except (StorageError, MemoryFault) as fault:
                 log.warning("learning_postponed", session=key.file_name, fault=str(fault))
+                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})  # the next start looks again
+            except Exception:
+                log.exception("learning_crashed", session=key.file_name)
+                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})
             else:
                 if missed:
                     log.info("exchanges_missed", session=key.file_name, count=missed)
