@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,6 +28,9 @@ from memory.errors import EmbeddingsMissing, MemoryTooNew, MemoryUnusable
 from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
+
 __all__ = ["Background", "Remembering", "open_remembering"]
 
 log = structlog.get_logger()
@@ -44,6 +48,8 @@ class Background:
     clock: Clock
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
+    pace: Pace | None = None
+    """The usual one where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Remembering:
 async def open_remembering(settings: Settings, around: Background) -> AsyncIterator[Remembering]:
     """Open memory and the queue. Raises ConfigError and StorageError."""
     location = locate(settings.storage.url, settings.workspace)
-    surroundings = Surroundings(around.clock, around.leaving, around.gauges)
+    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.pace)
     async with _open_embedder(settings) as embedder, _open_store(settings, around.clock, embedder) as store:
 
         def open_queue(queue: TaskQueue) -> AbstractAsyncContextManager[TaskQueue]:

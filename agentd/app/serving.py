@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -60,6 +61,9 @@ from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
+
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
 
 __all__ = ["Edges", "serve"]
 
@@ -109,6 +113,8 @@ class Edges:
     build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
     clock: Clock = utc_now
+    pace: Pace | None = None
+    """Of the background tasks; the usual one where there is none."""
 
 
 REAL = Edges()
@@ -206,6 +212,7 @@ async def _open_parts(
                 clock=edges.clock,
                 leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
                 senders_of=state.people.senders_of,
+                pace=edges.pace,
             )
             wiring = replace(wiring, slots=precedence, people=state.people)
             async with (
