@@ -131,6 +131,7 @@ class MemoryWorld:
     on_killed: Callable[[int], None] = lambda kills: None
     _has_failed: bool = False
     _workers: list[Child] = field(default_factory=list)
+    _polled_before: int = 0
 
     @property
     def config(self) -> Path:
@@ -141,6 +142,10 @@ class MemoryWorld:
     def is_through(self) -> bool:
         """Tell whether every kill has come."""
         return self.kills == len(self.runs)
+
+    @property
+    def _polls(self) -> int:
+        return sum(method == "getUpdates" for method, _ in self.telegram.calls)
 
     def write_config(self) -> None:
         """Write the configuration that every run reads."""
@@ -201,6 +206,7 @@ class MemoryWorld:
 
         await self.until(lambda: self.is_through)
         await self.until(rests)
+        await self.until(lambda: self._polls > self._polled_before)  # by then it takes signals
 
     async def keep_running(self) -> None:
         """Start the daemon, and again whenever it was killed, until it ends by itself."""
@@ -250,6 +256,7 @@ class MemoryWorld:
 
     async def _run_once(self, run: Run) -> int:
         self.clerk.half_said.clear()
+        self._polled_before = self._polls
         asked = len(self.clerk.asked_of)
         plan = Plan(config=str(self.config), kill_at=run.step, kill_call=run.call, hurries=True)
         child = self.nursery.start(plan, self.folder / "log", self.telegram.changed.set)
