@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -21,13 +22,14 @@ from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, UserMessage
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
+from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
 from memory.model import Exchange, Words
 from memory.own import is_worth_learning
 
-__all__ = ["Learner", "exchanges", "queue_gap"]
+__all__ = ["Learner", "exchanges", "queue_missed"]
 
 MOST_CHARACTERS = 4_000
 """Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
@@ -40,6 +42,9 @@ ECHO_TURNS = 10
 
 REST_SECONDS = 2.0
 """How long what takes turns out of the conversation waits for them to be in the queue."""
+
+PAUSE = Growing(1.0, 60.0)
+"""How long a queue, or a memory, that cannot be had is left alone; who says something new has it tried at once."""
 
 _NOTHING = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +66,8 @@ class Learner:
         self._is_new = True
         """Whether what memory has learnt already is not looked up yet."""
         self._looking: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
+        self._is_stopped = False
 
     def look(self) -> None:
         """Take in what was answered, and put it into the queue beside everything else."""
@@ -70,7 +77,8 @@ class Learner:
         if len(self._due) + len(found) <= MOST_DUE:
             self._due.extend(found)
             self._gathered = max(self._gathered, _newest(self._session.view.live_turns))
-        if self._due and self._looking is None:
+        self._again.set()
+        if self._due and self._looking is None and not self._is_stopped:
             queueing = self._queue(self._memory)
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
@@ -80,27 +88,67 @@ class Learner:
         if self._looking is not None:
             await asyncio.wait([self._looking], timeout=REST_SECONDS)
 
+    def stop(self) -> None:
+        """Wait for no queue any more: what is not in it is found by the session's next look, or the next run's."""
+        self._is_stopped = True
+        self._again.set()
+
     async def _queue(self, memory: Remembrance) -> None:
+        tries = 0
         try:
-            if self._is_new:
-                known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
-                while self._due and known is not None and self._due[0].last <= known:
-                    self._due.popleft()
-                self._is_new = False
-            while self._due:
-                await _queue_one(memory, self._due[0])
-                self._due.popleft()
-        except (StorageError, MemoryFault) as fault:
-            log.warning("learning_postponed", session=self._session.path.stem, fault=str(fault))
+            while True:
+                self._again.clear()
+                try:
+                    await self._queue_due(memory)
+                except (StorageError, MemoryFault) as fault:
+                    await self._pause(fault, tries)
+                    tries += 1
+                if self._is_stopped or not self._due:
+                    return
         finally:
             self._looking = None
 
+    async def _queue_due(self, memory: Remembrance) -> None:
+        if self._is_new:
+            known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
+            while self._due and known is not None and self._due[0].last <= known:
+                self._due.popleft()
+            self._is_new = False
+        while self._due:
+            await _queue_one(memory, self._due[0])
+            self._due.popleft()
 
-async def queue_gap(memory: Remembrance, session: Session) -> int:
+    async def _pause(self, fault: Exception, tries: int) -> None:
+        """Let the queue rest for a while, or until there is something new for it."""
+        if self._is_stopped:
+            return
+        _log_postponed(self._session, fault, tries)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE.after(tries)):
+                await self._again.wait()
+
+
+async def queue_missed(memory: Remembrance, session: Session) -> int:
     """Put into the queue what was answered since memory learnt last; return how many exchanges that are.
 
-    Raises StorageError and MemoryFault.
+    A queue, or a memory, that cannot be had is waited for, for as long as it takes.
     """
+    tries = 0
+    while True:
+        try:
+            return await _queue_gap(memory, session)
+        except (StorageError, MemoryFault) as fault:
+            _log_postponed(session, fault, tries)
+            await asyncio.sleep(PAUSE.after(tries))
+            tries += 1
+
+
+def _log_postponed(session: Session, fault: Exception, tries: int) -> None:
+    again = PAUSE.after(tries)
+    log.warning("learning_postponed", session=session.path.stem, fault=str(fault), again_after_seconds=again)
+
+
+async def _queue_gap(memory: Remembrance, session: Session) -> int:
     known = await memory.store.watermark(session.key.file_name, session.view.began)
     due = list(exchanges(session, _NOTHING if known is None else known, memory.settings.min_message_chars))
     for exchange in due:

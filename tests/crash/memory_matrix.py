@@ -129,7 +129,7 @@ def _again() -> Iterator[Row]:
     """Yield rows of several kills."""
     unqueued = Run(step="after delivery (4)")
     missing = "agentd.conversation.router:Router.learn_missed"
-    gap = "agentd.conversation.router:queue_gap"
+    gap = "agentd.conversation.router:queue_missed"
     yield Row("the reply on disk; before what was missed is looked for", (unqueued, Run(f"{missing}:before")))
     yield Row("the reply on disk; before a session is looked at", (unqueued, Run(f"{gap}:before")), is_brief=True)
     yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before")))
