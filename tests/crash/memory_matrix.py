@@ -35,6 +35,9 @@ FEW = "[tasks]\nmax_attempts = 2\n"
 TRIES = 4
 """So often the provider's own retry asks in one attempt of a task."""
 
+SESSIONS = 2
+"""They are learnt from side by side: with so many times as many refusals, one attempt fails at least."""
+
 RUBBISH = "I am sorry, but as a model I would rather talk about the weather."
 SLOW_SECONDS = 0.004
 
@@ -211,7 +214,7 @@ def _set_mood(world: MemoryWorld, row: Row) -> None:
     elif row.mood == SLOW:
         clerk.piece_characters, clerk.piece_delay_seconds = 8, SLOW_SECONDS
     elif row.mood == FAILING:
-        clerk.failures = TRIES
+        clerk.failures = SESSIONS * TRIES
     elif row.mood == RUBBISHY:
         clerk.answer = RUBBISH
     elif row.mood == DYING:
