@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,11 @@ QUICK = Pace(sweep_seconds=0.1, poll_seconds=0.05, pause_seconds=lambda failures
 
 class Filling(SqliteConnector):
     """The queue's file, on a disk that can be full: SQLite itself says so."""
+
+    async def open_async(self, pool: object = None) -> None:
+        """Open the file; there is no room from the beginning."""
+        await super().open_async(pool)
+        await self.let_grow(grows=False)
 
     async def let_grow(self, *, grows: bool) -> None:
         """Let the file have more pages, or none beyond those that it has."""
@@ -66,11 +71,10 @@ async def test_where_the_queues_disk_is_full_people_are_answered_and_what_they_s
         await bot.settled()
         await learnt(bot, 2)
         [disk] = filling
-        await disk.let_grow(grows=False)
         with capture_logs() as logs:
             bot.telegram.post(LONG)
             await bot.settled(2)
-            await bot.until(lambda: any(said["event"] == "learning_postponed" for said in logs))
+            await bot.until(lambda: was_postponed(logs))
         while_full = await known(bot)
         await disk.let_grow(grows=True)
         entries = await learnt(bot, 4)
@@ -82,6 +86,34 @@ async def test_where_the_queues_disk_is_full_people_are_answered_and_what_they_s
         "Has a cat called Tom",
         "Has a dog called Rex",
     ]
+
+
+async def test_what_a_full_disk_kept_from_the_queue_is_found_by_the_next_run_and_queued_when_there_is_room(
+    bot: Bot, clerk: ClerkServer, filling: list[Filling]
+) -> None:
+    async with bot.run(config(clerk)):
+        bot.telegram.post(LONG)
+        await bot.settled()
+        with capture_logs() as before:
+            bot.telegram.post(LONG.replace("Rex", "Bob"))
+            await bot.settled(2)
+            await bot.until(lambda: was_postponed(before))
+    with capture_logs() as logs:
+        async with bot.run(config(clerk)):
+            await bot.until(lambda: was_postponed(logs))
+            asked = list(clerk.asked_of)
+            await filling[-1].let_grow(grows=True)
+            entries = await learnt(bot, 4)
+
+    assert asked == []
+    assert [entry.first for entry in entries if entry.kind is Kind.DAILY] == [
+        record["seq"] for record in bot.records("user")
+    ]
+
+
+def was_postponed(logs: Sequence[Mapping[str, object]]) -> bool:
+    """Tell whether something could not be queued."""
+    return any(said["event"] == "learning_postponed" for said in logs)
 
 
 @asynccontextmanager
