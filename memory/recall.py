@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 
 from memory.model import Kind, Recalled, Reserve
 from memory.text.dates import asks_when, date_words, is_question, speaks_of_time
@@ -141,19 +142,30 @@ def fuse(scores: Mapping[int, float], likeness: Likeness | None = None) -> dict[
     }
 
 
-def rank(question: str, candidates: Sequence[Candidate], now: datetime) -> list[Candidate]:
-    """Return the candidates in their final order; of equals, the one that was written first stands first."""
+def rank(question: str, candidates: Sequence[Candidate], now: datetime) -> Iterator[Candidate]:
+    """Yield the candidates in their final order; of equals, the one that was written first stands first.
+
+    What a text says of time, and how much it says, is looked at where it could decide: of 200 that are few.
+    """
     best = max((found.score for found in candidates), default=0.0) or 1.0
     scores = {found.id: found.score / best for found in candidates}
     occasions = _occasions(candidates, scores)
     asked, when = set(stems(question)), asks_when(question)
     named = {author for author in {found.author for found in candidates} if asked.intersection(stems(author))}
-    final = {
-        found.id: (scores[found.id] + OCCASION_BONUS * occasions[_occasion(found)])
-        * _factor(found, found.author in named, when, now)
-        for found in candidates
-    }
-    return sorted(candidates, key=lambda found: (-final[found.id], found.id))
+    waiting = []
+    for place, found in enumerate(candidates):
+        base = scores[found.id] + OCCASION_BONUS * occasions[_occasion(found)]
+        most = base * _factor(found, found.author in named, when, now, looks=False)
+        waiting.append((-most, found.id, place, base, False))
+    heapify(waiting)
+    while waiting:
+        _, number, place, base, is_final = heappop(waiting)
+        found = candidates[place]
+        if is_final:
+            yield found
+        else:
+            final = base * _factor(found, found.author in named, when, now, looks=True)
+            heappush(waiting, (-final, number, place, base, True))
 
 
 def _occasion(found: Candidate) -> tuple[str, int]:
@@ -170,20 +182,20 @@ def _occasions(candidates: Sequence[Candidate], scores: Mapping[int, float]) -> 
     return {occasion: total / most for occasion, total in sums.items()}
 
 
-def _factor(found: Candidate, named: bool, when: bool, now: datetime) -> float:
-    factor = 1.0
-    if named:
-        factor *= 1 + NAMED_BONUS
-    if when and speaks_of_time(found.text):
+def _factor(found: Candidate, named: bool, when: bool, now: datetime, *, looks: bool) -> float:
+    """Return what an entry's score is multiplied by; without a look at its text, what that is at most."""
+    factor = 1 + NAMED_BONUS if named else 1.0
+    if when and (not looks or speaks_of_time(found.text)):
         factor *= 1 + TIME_BONUS
-    if is_question(found.text):
+    if looks and is_question(found.text):
         factor *= 1 - QUESTION_LOSS
-    factor *= math.pow(min(1.0, count_subjects(found.text) / FEW_WORDS), FEW_WORDS_POWER)
+    if looks:
+        factor *= math.pow(min(1.0, count_subjects(found.text) / FEW_WORDS), FEW_WORDS_POWER)
     days = max((now - found.happened).total_seconds() / 86400, 0.0)
     return factor * (1 + IMPORTANCE_BONUS * found.importance) * (1 + RECENT_BONUS * math.exp2(-days / RECENT_DAYS))
 
 
-def choose(ranked: Sequence[Candidate], reserve: Reserve) -> tuple[Recalled, ...]:
+def choose(ranked: Iterable[Candidate], reserve: Reserve) -> tuple[Recalled, ...]:
     """Return as many as there is room for, each cut to its length; the same words stand there once."""
     chosen: list[Recalled] = []
     seen: set[tuple[str, ...]] = set()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from memory.comparing import Known
 from memory.learning import MOST_EVIDENCE, Step, plan
@@ -82,7 +83,7 @@ class InMemoryMemory:
 
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
-        return tuple(found.id for found in self._ranked(who, question)[:most])
+        return tuple(found.id for found in islice(self._ranked(who, question), most))
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -135,7 +136,7 @@ class InMemoryMemory:
             if entry.memory.person in who.senders and (who.direct or not entry.memory.direct):
                 yield entry
 
-    def _ranked(self, who: Who, question: str) -> list[Candidate]:
+    def _ranked(self, who: Who, question: str) -> Iterator[Candidate]:
         seen = [entry for entry in self._seen(who) if entry.memory.superseded_at is None]
         texts = [f" {index(_told(entry), [], []).body} " for entry in seen]
         terms = [f" {' '.join(term)} " for term in query_terms(question)]

@@ -32,11 +32,19 @@ ROOT = Path(__file__).parents[1]
 LARGEST_LINE = 1 << 16
 
 LATE = (
-    *(f"agentd.cli.{command}" for command in ("pair", "run", "sessions", "status", "version")),
+    *(f"agentd.cli.{command}" for command in ("pair", "run", "sessions", "status", "tasks", "version", "worker")),
+    *(f"agentd.conversation.{commands}" for commands in ("linking", "memorising")),
+    "agentd.people.answering",
+    "agentd.providers.anthropic",
+    "agentd.providers.openai",
+    *(f"agentd.tasks.{part}" for part in ("consolidating", "working")),
+    "agentd.transcript.tending",
+    "channels.markup.parsing",
+    "memory.consolidation",
     *(f"anyio.{part}" for part in ("abc", "lowlevel", "streams.tls", "to_thread")),
     "httpcore",
 )
-"""What the command line and the clients import only when they need it."""
+"""What the daemon, the command line and the clients import only when they need it."""
 
 
 class Order(msgspec.Struct, kw_only=True):

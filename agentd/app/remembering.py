@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ class Background:
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
     pace: Pace | None = None
-    """The usual one where there is none."""
+    """How often the queue looks, and how long it waits; the usual one where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Remembering:
 
     memory: Remembrance | None
     queue: TaskQueue
+    is_lacking: bool = False
+    """Whether there should be a memory, and is none: what was answered meanwhile is to be looked at again."""
 
 
 @asynccontextmanager
@@ -74,7 +76,7 @@ async def open_remembering(settings: Settings, around: Background) -> AsyncItera
         has_work = not isinstance(location, Path) or has_tasks(location)
         async with open_late(open_queue, at_once=store is not None and has_work) as queue:
             memory = Remembrance(store, queue, around.senders_of, settings.memory) if store else None
-            yield Remembering(memory, queue)
+            yield Remembering(memory, queue, is_lacking=settings.memory.enabled and store is None)
 
 
 def _build_jobs(
@@ -86,7 +88,8 @@ def _build_jobs(
 
     async def learnt() -> None:
         if embedder is not None:
-            await queue.defer(Order(EMBED, once=EMBED))
+            with suppress(StorageError):  # what was learnt is learnt; the next one asks again
+                await queue.defer(Order(EMBED, once=EMBED))
 
     jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, learnt)}
     return jobs if embedder is None else {**jobs, EMBED: build_embedding_job(store, embedder)}

@@ -23,6 +23,7 @@ import structlog
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
 from agentd.admission.spending import Spending
+from agentd.app.controls import Controls, build_handlers
 from agentd.app.models import Models, open_models, say_progress
 from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.context.calibration import Calibration, Learnt
@@ -33,21 +34,14 @@ from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
-from agentd.people.answering import PeopleAnswering
-from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import Provider
-from agentd.providers.fallback import FallingBack
 from agentd.providers.precedence import Precedence
-from agentd.service.approving import Approving
-from agentd.service.control import Handler, open_control
+from agentd.service.control import open_control
 from agentd.service.figures import Figures, open_figures
-from agentd.service.memory_answering import MemoryAnswering
 from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
-from agentd.service.status import ModelStatus, Watch
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings
-from agentd.tasks.answering import Answering
 from agentd.tasks.queue import Gauges as TaskGauges
 from agentd.tasks.queue import Leaving
 from agentd.transcript.clock import Clock, utc_now
@@ -55,7 +49,6 @@ from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
-from agentd.transcript.tending import Tending
 from channels.base import Accept, Channel, Closing, Places
 from channels.errors import ChannelUnavailable
 from channels.registry import build_channels
@@ -114,7 +107,7 @@ class Edges:
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
     clock: Clock = utc_now
     pace: Pace | None = None
-    """Of the background tasks; the usual one where there is none."""
+    """How often the queue looks, and how long it waits."""
 
 
 REAL = Edges()
@@ -167,7 +160,7 @@ async def _live(
     async with _open_parts(settings, channels, edges, stop, figures) as parts:
         teller = Teller(parts.front, _new_id)
         gate = _build_gate(settings, parts, teller, figures)
-        control = open_control(settings.workspace, _build_handlers(parts, teller, edges.clock))
+        control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock)))
         try:
             await _converse(parts, gate.accept, control)
         finally:
@@ -247,6 +240,20 @@ async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
                 await channel.close()
 
 
+def _controls(parts: Parts, teller: Teller, clock: Clock) -> Controls:
+    return Controls(
+        state=parts.state,
+        front=parts.front,
+        store=parts.store,
+        provider=parts.provider,
+        remembering=parts.remembering,
+        router=parts.router,
+        spending=parts.spending,
+        tell=teller.tell,
+        clock=clock,
+    )
+
+
 def _build_gate(settings: Settings, parts: Parts, teller: Teller, figures: Figures) -> Gate:
     return Gate(
         GateWiring(
@@ -272,42 +279,6 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
         **{name: parse_allowed(users) for name, users in lists.items()},
         **dict.fromkeys(CONSOLE, AllowList(everyone=True)),
     }
-
-
-def _build_handlers(parts: Parts, teller: Teller, clock: Clock) -> dict[str, Handler]:
-    """Return what the command line may ask of this daemon."""
-    models = partial(_look_at_models, parts.provider)
-    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
-    tending = Tending(parts.store, clock, parts.router.wake)
-    approving = Approving(parts.state.pairings, teller.tell)
-    answering = Answering(parts.remembering.queue)
-    memory = parts.remembering.memory
-    stores = Stores(
-        parts.store.folder.parent,
-        OpenSessions(parts.router, parts.store),
-        parts.state,
-        parts.remembering.queue,
-        memory.store if memory else None,
-        forget_spending=parts.spending.forget,
-    )
-    return {
-        "import": tending.take_in,
-        "repair": tending.repair,
-        "status": watch.tell,
-        **approving.handlers,
-        **answering.handlers,
-        **(MemoryAnswering(memory.store, memory.senders_of).handlers if memory else {}),
-        **PeopleAnswering(stores, clock).handlers,
-    }
-
-
-def _look_at_models(provider: Provider) -> list[ModelStatus]:
-    if not isinstance(provider, FallingBack):
-        return []
-    return [
-        ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
-        for state in provider.look()
-    ]
 
 
 def _wire(
@@ -346,7 +317,8 @@ async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextM
             tasks.create_task(_receive(channel, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
         await parts.router.learn_missed()
-        await parts.store.keep_marks()
+        if not parts.remembering.is_lacking:
+            await parts.store.keep_marks()
 
 
 async def _receive(channel: Channel, accept: Accept, places: Places) -> None:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
     import typer
 
 __all__ = ["main"]
@@ -28,29 +32,36 @@ def main() -> None:
 
 
 def _run_command() -> None:
+    _load_plainly("structlog", "httpx")
     from agentd.errors import AgentdError
     from agentd.log import open_log_stream
 
     sys.stderr = open_log_stream(sys.stderr)
     try:
-        _build_app()()
+        words = sys.argv[1:]
+        _build_app(words)(words)
     except AgentdError as fault:
         sys.stderr.write(f"agentd: {fault}\n")
         sys.exit(fault.exit_code)
 
 
-def _build_app() -> typer.Typer:
+def _load_plainly(*modules: str) -> None:
+    """Import what takes rich where that is installed, for tracebacks and a command line that nobody here sees."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = cast("ModuleType", None)
+    try:
+        for module in modules:
+            import_module(module)
+    finally:
+        del sys.modules["rich"]
+
+
+def _build_app(words: Sequence[str]) -> typer.Typer:
+    """Return what obeys these words; the daemon keeps in its memory what it was started with, so it takes no more."""
     import typer
 
-    from agentd.cli.memory import memory
-    from agentd.cli.pair import pair
-    from agentd.cli.people import people
     from agentd.cli.run import chat, keep_config, run
-    from agentd.cli.sessions import sessions
-    from agentd.cli.status import status
-    from agentd.cli.tasks import tasks
-    from agentd.cli.version import print_version
-    from agentd.cli.worker import worker
 
     app = typer.Typer(
         help="Talk to a language model from your messengers, for years.",
@@ -61,6 +72,27 @@ def _build_app() -> typer.Typer:
     app.callback()(keep_config)
     app.command()(run)
     app.command()(chat)
+    if not _is_for_daemon(words):
+        _add_others(app)
+    return app
+
+
+def _is_for_daemon(words: Sequence[str]) -> bool:
+    """Tell whether the first word that is no option is `run`."""
+    given = words[2:] if words[:1] == ["--config"] else words
+    return given[:1] == ["run"]
+
+
+def _add_others(app: typer.Typer) -> None:
+    from agentd.cli.memory import memory
+    from agentd.cli.pair import pair
+    from agentd.cli.people import people
+    from agentd.cli.sessions import sessions
+    from agentd.cli.status import status
+    from agentd.cli.tasks import tasks
+    from agentd.cli.version import print_version
+    from agentd.cli.worker import worker
+
     app.command()(worker)
     app.command()(status)
     app.command("version")(print_version)
@@ -69,7 +101,6 @@ def _build_app() -> typer.Typer:
     app.add_typer(people, name="people")
     app.add_typer(tasks, name="tasks")
     app.add_typer(memory, name="memory")
-    return app
 
 
 def _open_missing_streams() -> None:

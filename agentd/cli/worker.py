@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from agentd.app import open_work
+from agentd.app.working import open_work
 from agentd.cli.sessions_files import load
 from agentd.errors import ConfigError
 from agentd.log import configure_log

@@ -325,7 +325,7 @@ class SessionActor:
 
     def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy
+        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy or opened.learner.is_busy
         return not busy and (opened.session.view.is_idle or self._stalled)
 
 

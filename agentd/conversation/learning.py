@@ -10,8 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 import structlog
 
@@ -69,16 +70,16 @@ class Learner:
         self._again = asyncio.Event()
         self._is_stopped = False
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a look is under way."""
+        return self._looking is not None
+
     def look(self) -> None:
         """Take in what was answered, and put it into the queue beside everything else."""
-        if self._memory is None:
-            return
-        found = list(exchanges(self._session, self._gathered, self._memory.settings.min_message_chars))
-        if len(self._due) + len(found) <= MOST_DUE:
-            self._due.extend(found)
-            self._gathered = max(self._gathered, _newest(self._session.view.live_turns))
         self._again.set()
-        if self._due and self._looking is None and not self._is_stopped:
+        is_something = bool(self._due) or _newest(self._session.view.live_turns) > self._gathered
+        if self._memory is not None and is_something and not self.is_busy and not self._is_stopped:
             queueing = self._queue(self._memory)
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
@@ -96,36 +97,53 @@ class Learner:
     async def _queue(self, memory: Remembrance) -> None:
         tries = 0
         try:
-            while True:
-                self._again.clear()
-                try:
-                    await self._queue_due(memory)
-                except (StorageError, MemoryFault) as fault:
-                    await self._pause(fault, tries)
-                    tries += 1
-                if self._is_stopped or not self._due:
-                    return
+            while not await self._queued(memory, tries):
+                tries += 1
+        except Exception:
+            log.exception("learning_crashed", session=self._session.path.stem)
         finally:
             self._looking = None
+            self._session.changed.set()  # the actor may rest now
 
-    async def _queue_due(self, memory: Remembrance) -> None:
-        if self._is_new:
-            known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
-            while self._due and known is not None and self._due[0].last <= known:
-                self._due.popleft()
-            self._is_new = False
-        while self._due:
-            await _queue_one(memory, self._due[0])
+    async def _queued(self, memory: Remembrance, tries: int) -> bool:
+        """Queue all that is due, and return True; else False, after a pause or when there is something new."""
+        self._again.clear()
+        try:
+            if self._is_new:
+                await self._skip_known(memory)
+            while self._gather(memory.settings.min_message_chars):
+                while self._due:
+                    await _queue_one(memory, self._due[0])
+                    self._due.popleft()
+        except (StorageError, MemoryFault) as fault:
+            if self._is_stopped:
+                return True
+            _log_postponed(self._session, fault, tries)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE.after(tries)):
+                    await self._again.wait()
+            return self._is_stopped
+        return True
+
+    async def _skip_known(self, memory: Remembrance) -> None:
+        """Leave out what memory has already; where that cannot be told, it is due until it can."""
+        try:
+            found = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
+        except MemoryFault:
+            self._gather(memory.settings.min_message_chars)  # which may leave the conversation meanwhile
+            raise
+        known = _NOTHING if found is None else found
+        while self._due and self._due[0].last <= known:
             self._due.popleft()
+        self._gathered, self._is_new = max(self._gathered, known), False
 
-    async def _pause(self, fault: Exception, tries: int) -> None:
-        """Let the queue rest for a while, or until there is something new for it."""
-        if self._is_stopped:
-            return
-        _log_postponed(self._session, fault, tries)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PAUSE.after(tries)):
-                await self._again.wait()
+    def _gather(self, min_chars: int) -> bool:
+        """Take in what was answered since, as far as there is room; return whether something is due."""
+        room, newest = MOST_DUE - len(self._due), _newest(self._session.view.live_turns)
+        found = list(islice(exchanges(self._session, self._gathered, min_chars), room))
+        self._due.extend(found)
+        self._gathered = max(self._gathered, found[-1].last if len(found) == room and found else newest)
+        return bool(self._due)
 
 
 async def queue_missed(memory: Remembrance, session: Session) -> int:
@@ -190,13 +208,22 @@ def _exchange(
         person=person_of(session.key, source),
         name=source.author.name,
         direct=source.direct is not False,  # where that is not on record it stays private
-        said=tuple(_words(message, answers, own) for message in messages),
+        said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
     )
 
 
 def _author(message: UserMessage) -> str | None:
     return message.source.author.id if message.source else None
+
+
+def _said(messages: Sequence[UserMessage], answers: Sequence[str], own: Sequence[str]) -> Iterator[Words]:
+    """Yield what a turn's messages say, no more than the model is shown of all of them."""
+    left = MOST_CHARACTERS
+    for message in messages:
+        words = _words(message, answers, own)
+        yield replace(words, text=words.text[:left])
+        left = max(left - len(words.text), 0)
 
 
 def _words(message: UserMessage, answers: Sequence[str], own: Sequence[str]) -> Words:

@@ -15,8 +15,6 @@ from agentd.conversation.commands import Room, help_text, start_text, status_tex
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
 from agentd.conversation.learning import Learner
-from agentd.conversation.linking import answer_link
-from agentd.conversation.memorising import obey_memory
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn
@@ -72,10 +70,14 @@ async def _answer(command: Command, scene: Scene) -> str | RichText | None:
         case "compact":
             return await _compact(command, scene)
         case "memory" | "remember" | "forget":
+            from agentd.conversation.memorising import obey_memory  # these two are given seldom
+
             return await obey_memory(command, scene.wiring, scene.session)
         case "status":
             return _status(scene)
         case "link":
+            from agentd.conversation.linking import answer_link
+
             return await answer_link(command, scene.session.key, scene.wiring)
         case _:
             return _explain(command.name)

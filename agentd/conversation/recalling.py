@@ -53,6 +53,9 @@ async def _look(
     except MemoryFault as fault:
         log.warning("recall_failed", fault=str(fault))
         return ()
+    except Exception:
+        log.exception("recall_crashed")
+        return ()
     seconds = round(asyncio.get_running_loop().time() - began, 4)
     log.info("recalled", entries=[entry.id for entry in found], seconds=seconds)
     return found

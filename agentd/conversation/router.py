@@ -128,12 +128,16 @@ class Router:
             return
         async for key in self._wiring.store.found_settled():
             try:
-                session = await self._wiring.store.open(key)
+                missed = await queue_missed(memory, await self._wiring.store.open(key))
             except StorageError as fault:
                 log.warning("learning_postponed", session=key.file_name, fault=str(fault))
-                continue
-            if missed := await queue_missed(memory, session):
-                log.info("exchanges_missed", session=key.file_name, count=missed)
+                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})  # the next start looks again
+            except Exception:
+                log.exception("learning_crashed", session=key.file_name)
+                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})
+            else:
+                if missed:
+                    log.info("exchanges_missed", session=key.file_name, count=missed)
 
     def wake(self, key: SessionKey) -> None:
         """Let a session look at its file: something other than a message may have left it work to do."""

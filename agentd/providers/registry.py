@@ -8,20 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from agentd.providers.anthropic import ANTHROPIC
 from agentd.providers.base import Provider
 from agentd.providers.breaker import Breaker
-from agentd.providers.embedding import open_remote_embedder
 from agentd.providers.errors import ProviderRefused
 from agentd.providers.fallback import FallingBack, Member
-from agentd.providers.local import local_model_missing, open_local
 from agentd.providers.observing import NO_GAUGES, Gauges, Observed
-from agentd.providers.openai import OPENAI
-from agentd.providers.remote import open_remote
+from agentd.providers.remote import Dialect, open_remote
 from agentd.providers.retry import BRIEF, PATIENT, Retrying
 from agentd.providers.sampling import Sampled
 from agentd.providers.settings import ModelSettings, ProviderSettings
-from memory.embeddings.threaded import load_minilm
 from memory.errors import EmbeddingsMissing
 from memory.ports import Embedder
 from memory.settings import MemorySettings
@@ -48,7 +43,16 @@ NO_SERVER = (
     'set provider.kind = "openai", or memory.embeddings to "minilm" or "none"'
 )
 
-_DIALECTS = {"openai": OPENAI, "anthropic": ANTHROPIC}
+
+def _dialect(kind: str) -> Dialect:
+    """Return a server's protocol; what is not asked for is not loaded."""
+    if kind == "anthropic":
+        from agentd.providers.anthropic import ANTHROPIC
+
+        return ANTHROPIC
+    from agentd.providers.openai import OPENAI
+
+    return OPENAI
 
 
 @asynccontextmanager
@@ -111,11 +115,15 @@ async def open_embedder(memory: MemorySettings, provider: ProviderSettings) -> A
     if find_spec("numpy") is None:
         raise EmbeddingsMissing(NO_NUMPY.format(kind=memory.embeddings))
     if memory.embeddings == "minilm":
+        from memory.embeddings.threaded import load_minilm
+
         async with load_minilm() as local:
             yield local
         return
     if provider.kind != "openai":
         raise EmbeddingsMissing(NO_SERVER.format(kind=provider.kind))
+    from agentd.providers.embedding import open_remote_embedder
+
     async with open_remote_embedder(provider, memory.embeddings_model) as remote:
         yield remote
 
@@ -132,13 +140,15 @@ class _Maker:
     async def open(self, settings: ModelSettings, section: str, *, is_last: bool) -> AsyncIterator[Provider]:
         """Open it; unless it is the last in its row, nobody is kept waiting for it for long."""
         if settings.kind == "local":
+            from agentd.providers.local import local_model_missing, open_local
+
             missing = local_model_missing(settings.model)
             if missing and section == MAIN:
                 raise ProviderRefused(THREE_WAYS.format(missing=missing))
             async with open_local(settings, progress=self.progress, section=section) as embedded:
                 yield Observed(embedded, self.gauges, self.monotonic)
         else:
-            async with open_remote(settings, _DIALECTS[settings.kind], section) as remote:
+            async with open_remote(settings, _dialect(settings.kind), section) as remote:
                 observed = Observed(remote, self.gauges, self.monotonic)
                 yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
 

@@ -5,7 +5,6 @@ No line shows a value, a number for a key that is no secret excepted: a token ma
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -69,7 +68,7 @@ def describe_unknown(name: str, source: Source) -> str:
     if depth == len(key):
         example = source.spell(next(iter(inside.values())))
         return _line(name, key, f"is a section; set its keys one by one, for example {example}")
-    near = difflib.get_close_matches(_words(key[depth:]), inside, n=1)
+    near = _near(_words(key[depth:]), inside)
     hint = f"did you mean {source.spell(inside[near[0]])}?" if near else _known(table_at(Settings, key[:depth]))
     return _line(name, key, f"unknown key; {hint}")
 
@@ -99,7 +98,7 @@ def _holds(values: Any, key: Key) -> bool:
 
 def _unknown_in_table(source: Source, key: Key) -> str:
     table = table_at(Settings, key[:-1])
-    near = difflib.get_close_matches(str(key[-1]), table.model_fields if table else (), n=1)
+    near = _near(str(key[-1]), table.model_fields if table else ())
     hint = f"did you mean {source.spell((*key[:-1], near[0]))}?" if near else _known(table)
     return f"unknown key; {hint}"
 
@@ -116,3 +115,10 @@ def _instead(key: Key, details: ErrorDetails) -> str:
     given = str(details["input"])
     is_bound = details["type"].startswith(("greater_", "less_"))
     return f", not {given}" if is_bound and not is_secret(Settings, key) and NUMBER.fullmatch(given) else ""
+
+
+def _near(word: str, known: Iterable[str]) -> list[str]:
+    """Return the one that looks most like it, if one does."""
+    from difflib import get_close_matches  # a daemon whose configuration is right has no use for it
+
+    return get_close_matches(word, list(known), n=1)

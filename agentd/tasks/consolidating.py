@@ -37,6 +37,7 @@ def build_consolidation(
         try:
             if await store.knows(exchange):
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
+                await learnt()  # a run that was cut may not have come to say so
                 return
             learned = await consolidate(exchange, complete(exchange.person))
             outcome = await store.learn(learned)

@@ -109,12 +109,13 @@ class _Late:
                 async with self._open(self) as queue:
                     asked.set_result(queue)
                     await self._left.wait()
-            except AgentdError as fault:
+            except Exception as fault:
                 if asked.done():
                     raise
                 log.warning("tasks_not_opened", fault=str(fault))
                 self._queue = None
-                asked.set_exception(fault)
+                known = isinstance(fault, AgentdError)
+                asked.set_exception(fault if known else StorageError(f"the queue of tasks cannot be opened ({fault})"))
                 asked.exception()  # looked at, even where nobody waits any more
             else:
                 return

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-from markdown_it.token import Token
+from typing import TYPE_CHECKING
 
 from channels.markup.addresses import is_web_address
 from channels.markup.characters import harmless, is_blank
 from channels.markup.page import Page
-from channels.markup.parsing import parse_markdown
 from channels.markup.rich import Kind, RichText, plain
 from channels.markup.tables import Table, put_table
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 __all__ = ["render_markdown"]
 
@@ -73,6 +74,8 @@ class _Renderer:
     lines: list[str] = field(default_factory=list)
 
     def render(self) -> RichText:
+        from channels.markup.parsing import parse_markdown  # with the first reply: the parser takes a megabyte
+
         self.lines = self.source.split("\n")
         tokens = parse_markdown(self.source)
         number = 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import islice
 
 from pydantic import SecretStr
 
@@ -53,7 +54,7 @@ class PostgresMemory:
 
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
-        return tuple(found.id for found in (await self._ranked(who, question, SEARCH_SECONDS))[:most])
+        return tuple(found.id for found in islice(await self._ranked(who, question, SEARCH_SECONDS), most))
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -106,7 +107,7 @@ class PostgresMemory:
         async with self._server.connection() as connection:
             await writing.keep_vectors(connection, model, vectors)
 
-    async def _ranked(self, who: Who, question: str, wait_seconds: float) -> list[Candidate]:
+    async def _ranked(self, who: Who, question: str, wait_seconds: float) -> Iterator[Candidate]:
         asked = await self._meaning.vector_of(question, wait_seconds) if self._meaning else None
         values = values_of(who)
         async with self._server.connection() as connection:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
@@ -58,8 +59,11 @@ class SqliteMemory:
     async def search(self, who: Who, question: str, most: int) -> tuple[int, ...]:
         """Return the ids of what answers the question, best first."""
         asked, now = await self._vector_of(question, SEARCH_SECONDS), self._clock()
-        found = await self._database.run(lambda connection: self._ranked(connection, who, question, asked, now))
-        return tuple(candidate.id for candidate in found[:most])
+        return await self._database.run(
+            lambda connection: tuple(
+                found.id for found in islice(self._ranked(connection, who, question, asked, now), most)
+            )
+        )
 
     async def listed(self, who: Who, before: int | None, most: int) -> tuple[Memory, ...]:
         """Return a page, newest first."""
@@ -118,7 +122,7 @@ class SqliteMemory:
 
     def _ranked(
         self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None, now: datetime
-    ) -> list[Candidate]:
+    ) -> Iterator[Candidate]:
         """Do both stages; runs on the database's thread, so that no other conversation waits for it."""
         rows = rows_of(who)
         scopes = scopes_of(connection, rows)

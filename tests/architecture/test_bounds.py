@@ -20,8 +20,13 @@ BROAD_EXCEPTS = {
     ("agentd/delivery/reply.py", "catch_up"),
     ("agentd/conversation/compacting.py", "_run"),
     ("agentd/tasks/working.py", "_do"),
+    ("agentd/tasks/late.py", "keep"),
+    ("agentd/conversation/learning.py", "_queue"),
+    ("agentd/conversation/recalling.py", "_look"),
+    ("agentd/conversation/router.py", "learn_missed"),
 }
-"""The boundaries that a bug may not cross: a turn, its drafts beside it, and a job (of a summary, of the queue)."""
+"""The boundaries that a bug may not cross: a turn, its drafts beside it, a job (a summary, the queue), and memory,
+of which none may take a reply with it."""
 
 
 def name_of(path: Path) -> str:

@@ -72,7 +72,9 @@ async def test_no_more_are_done_at_once_than_allowed(stand: Stand) -> None:
 async def test_a_task_that_fails_is_tried_until_it_is_dead_and_again_when_somebody_says_so(stand: Stand) -> None:
     log = Log()
     log.faults = [ValueError(WORDS), ValueError(WORDS), TaskFault("the provider is gone")]
-    async with stand.work(log, replace(QUICK, pause_seconds=log.pause), max_attempts=3) as queue:
+    # On a slow machine what has just failed would be taken for forgotten by sweeps that come every 50 ms.
+    pace = replace(QUICK, pause_seconds=log.pause, sweep_seconds=5)
+    async with stand.work(log, pace, max_attempts=3) as queue:
         with capture_logs() as logs:
             await queue.defer(order("fail", WORDS, "one"))
             dead = await until_dead(queue)

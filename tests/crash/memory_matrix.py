@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.crash.memory_looks import Location
-from tests.crash.memory_world import KIND, SAID, DaemonFailed, MemoryWorld, Run, open_memory_world
+from tests.crash.memory_world import SAID, DaemonFailed, MemoryWorld, Run, open_memory_world
 from tests.crash.nursery import Nursery, open_nursery
 from tests.platforms.postgres_server import MISSING, find_programs, running_server
 
@@ -133,10 +133,10 @@ def _again() -> Iterator[Row]:
     unqueued = Run(step="after delivery (4)")
     missing = "agentd.conversation.router:Router.learn_missed"
     gap = "agentd.conversation.router:queue_missed"
-    yield Row("the reply on disk; before what was missed is looked for", (unqueued, Run(f"{missing}:before")))
-    yield Row("the reply on disk; before a session is looked at", (unqueued, Run(f"{gap}:before")), is_brief=True)
-    yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before")))
-    yield Row("the reply on disk; after what was missed was queued", (unqueued, Run(f"{LATE}:after")))
+    yield Row("the reply on disk; before what was missed is looked for", (unqueued, Run(f"{missing}:before:1")))
+    yield Row("the reply on disk; before a session is looked at", (unqueued, Run(f"{gap}:before:1")), is_brief=True)
+    yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before:1")))
+    yield Row("the reply on disk; after what was missed was queued", (unqueued, Run(f"{LATE}:after:1")))
     yield Row("before the commit, three times", (Run("WRITING:Learnt:before:1"),) * 3, is_brief=True)
     yield Row("written down but not done, three times", (Run(f"{FINISHING}:before:1"),) * 3)
 
@@ -170,7 +170,7 @@ async def run_rows(rows: Sequence[Row], back_end: str, new_place: Callable[[], L
     """Run rows side by side."""
     results: list[Result] = []
     waiting = iter(list(enumerate(rows)))
-    async with open_nursery(KIND) as nursery:
+    async with open_nursery() as nursery:
 
         async def work() -> None:
             for index, row in waiting:
@@ -214,17 +214,17 @@ def _set_mood(world: MemoryWorld, row: Row) -> None:
     elif row.mood == SLOW:
         clerk.piece_characters, clerk.piece_delay_seconds = 8, SLOW_SECONDS
     elif row.mood == FAILING:
-        clerk.failures = SESSIONS * TRIES
+        clerk.overloads = SESSIONS * TRIES
     elif row.mood == RUBBISHY:
         clerk.answer = RUBBISH
     elif row.mood == DYING:
-        clerk.failures = sys.maxsize
+        clerk.overloads = sys.maxsize
 
 
 async def _die_and_revive(world: MemoryWorld) -> None:
     """Let every task die, once for each range; then, with a model that is willing again, revive them by hand."""
     await world.at_rest(dead=len(SAID))
-    world.clerk.failures = 0
+    world.clerk.overloads = 0
     for number in await _dead_by_command(world):
         code = await world.nursery.run(
             world.folder / "retry-log", "--config", str(world.config), "tasks", "retry", str(number)

@@ -30,10 +30,7 @@ from tests.platforms.clerk_server import ClerkServer
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
-__all__ = ["FACTS", "KIND", "SAID", "MemoryWorld", "Outcome", "Run", "open_memory_world"]
-
-KIND = "telegram+memory"
-"""Of the processes to be forked from."""
+__all__ = ["FACTS", "SAID", "MemoryWorld", "Outcome", "Run", "open_memory_world"]
 
 ADA, BOB = 7, 8
 
@@ -225,7 +222,7 @@ class MemoryWorld:
 
     def start_worker(self, call: str | None = None) -> Child:
         """Start a worker beside the daemon."""
-        plan = Plan(config=str(self.config), kill_call=call, hurries=True, alone=True)
+        plan = Plan(config=str(self.config), kill_call=call, alone=True)
         child = self.nursery.start(plan, self.folder / "worker-log", self.telegram.changed.set)
         self._workers.append(child)
         return child
@@ -258,7 +255,7 @@ class MemoryWorld:
         self.clerk.half_said.clear()
         self._polled_before = self._polls
         asked = len(self.clerk.asked_of)
-        plan = Plan(config=str(self.config), kill_at=run.step, kill_call=run.call, hurries=True)
+        plan = Plan(config=str(self.config), kill_at=run.step, kill_call=run.call)
         child = self.nursery.start(plan, self.folder / "log", self.telegram.changed.set)
         self.children.append(child)
         if not run.outside:

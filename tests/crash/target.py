@@ -1,9 +1,8 @@
 """The daemon as it is, between a platform, a disk and a clock of the test's choice: what the test kills.
 
-    python -m tests.crash.target --config CONFIG [--kill-at STEP] [--kill-call POINT] [--most-units UNITS]
+    python -m tests.crash.target --config CONFIG [--kill-at STEP] [--most-units UNITS]
 
-runs until SIGTERM, or until it kills itself at a step (`steps.py`) or beside a call (`points.py`); the steps go to
-stderr, among the log.
+runs until SIGTERM, or until it kills itself at a step (`steps.py`); the steps go to stderr, among the log.
 """
 
 from __future__ import annotations
@@ -16,43 +15,43 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from importlib import import_module
+from inspect import iscoroutinefunction
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
-from agentd.app import Edges, open_work, serve
+from agentd.app import Edges, serve
+from agentd.app.working import open_work
 from agentd.errors import AgentdError
 from agentd.log import configure_log
 from agentd.service.figures import open_figures
 from agentd.settings import Settings, load_settings
 from agentd.tasks.alone import work_alone
+from agentd.tasks.pace import Pace
 from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
+from channels.backoff import Growing
 from channels.base import Channel
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 from tests.crash.faults import Fault, with_faults
-from tests.crash.points import arm
-from tests.crash.steps import SteppingChannel, Steps, with_steps
-
-if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+from tests.crash.steps import SteppingChannel, Steps, kill, with_steps
 
 QUICK = (0.05, 0.5)
 """Nobody else uses this platform: what a real one needs to be spared of only makes the tests wait."""
 
-
-SWEEP_SECONDS = 0.1
-STALE_SECONDS = 1.0
-"""How long a worker is silent until its tasks are taken over: ten of its sweeps."""
-
-LEARNING = (
-    *("agentd.tasks.ledger", "agentd.tasks.places", "agentd.tasks.working", "agentd.tasks.consolidating"),
-    *("memory.learning", "memory.store_postgres.store", "memory.store_sqlite.store"),
+HURRIED = Pace(
+    sweep_seconds=0.2,
+    poll_seconds=0.1,
+    stale_seconds=1.5,
+    restart=Growing(0.05, 0.2),
+    pause_seconds=lambda failures: 0.1,
 )
-"""What is imported late, where something is to be learnt."""
+"""Background tasks are looked for, and tried again, within moments."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,13 +59,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     config: str
     kill_at: str | None = None
+    kill_call: str | None = None
+    """A call before or after which it ends: `MODULE:QUALNAME:before|after:N`."""
     most_units: int | None = None
     clock_shift_seconds: float = 0
     faults: tuple[Fault, ...] = ()
-    kill_call: str | None = None
-    """A point as `points.py` has them."""
-    hurries: bool = False
-    """Whether background tasks are looked for, and tried again, within moments."""
     alone: bool = False
     """Whether it is a worker, beside a daemon."""
 
@@ -75,11 +72,11 @@ def run(plan: Plan, announce: Callable[[str], None]) -> int:
     """Serve until the end, and return the exit code."""
     settings = load_settings(Path(plan.config), os.environ)
     configure_log(settings.log, sys.stderr)
+    if plan.kill_call:
+        plant(plan.kill_call)
     code = 0
-    if plan.kill_call is not None:
-        arm(plan.kill_call)
     try:
-        asyncio.run(_work(plan, settings) if plan.alone else _serve(plan, settings, announce))
+        asyncio.run(_work(settings) if plan.alone else _serve(plan, settings, announce))
     except* AgentdError as faults:
         for fault in faults.exceptions:
             sys.stderr.write(f"agentd: {fault}\n")
@@ -92,26 +89,9 @@ async def _serve(plan: Plan, settings: Settings, announce: Callable[[str], None]
     await serve(settings, settings.channels_config.enabled, edges)
 
 
-async def _work(plan: Plan, settings: Settings) -> None:
-    pace = _pace(plan)
+async def _work(settings: Settings) -> None:
     with open_figures(settings.service.metrics_listen) as figures:
-        await work_alone(lambda leaving: open_work(settings, figures, leaving, pace), settings.service.drain_seconds)
-
-
-def _pace(plan: Plan) -> Pace | None:
-    """Return a pace that a test can bear, and not the engine where it is not needed."""
-    if not plan.hurries:
-        return None
-    from agentd.tasks.pace import Pace
-    from channels.backoff import Growing
-
-    return Pace(
-        sweep_seconds=SWEEP_SECONDS,
-        poll_seconds=SWEEP_SECONDS / 2,
-        stale_seconds=STALE_SECONDS,
-        restart=Growing(*QUICK),
-        pause_seconds=lambda failures: QUICK[0],
-    )
+        await work_alone(lambda leaving: open_work(settings, figures, leaving, HURRIED), settings.service.drain_seconds)
 
 
 def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
@@ -132,15 +112,38 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     def clock() -> datetime:
         return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
 
-    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=_pace(plan))
+    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=HURRIED)
+
+
+def plant(call: str) -> None:
+    """Let the process end before or after the so-manieth call of a function, wherever that is asked for by its name."""
+    module, name, when, number = call.split(":")
+    *above, last = name.split(".")
+    owner = reduce(getattr, above, import_module(module))
+    original, calls = getattr(owner, last), count(1)
+
+    def pass_by(moment: str) -> None:
+        if moment == when and next(calls) == int(number):
+            kill()
+
+    async def called(*given: Any, **named: Any) -> Any:
+        pass_by("before")
+        outcome = await original(*given, **named)
+        pass_by("after")
+        return outcome
+
+    def called_at_once(*given: Any, **named: Any) -> Any:
+        pass_by("before")
+        outcome = original(*given, **named)
+        pass_by("after")
+        return outcome
+
+    setattr(owner, last, called if iscoroutinefunction(original) else called_at_once)
 
 
 def load(name: str) -> None:
-    """Import what a channel needs, before it is built; with "+memory" what learning needs, too."""
-    channel, _, more = name.partition("+")
-    import_module(f"channels.{channel}.channel")
-    for module in LEARNING if more else ():
-        import_module(module)
+    """Import what a channel needs, before it is built."""
+    import_module(f"channels.{name}.channel")
 
 
 def _build_telegram(section: ChannelsSettings, tools: Tools) -> Channel:
@@ -182,15 +185,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The daemon, killed where you like.")
     parser.add_argument("--config", required=True)
     parser.add_argument("--kill-at", metavar="STEP")
-    parser.add_argument("--kill-call", metavar="POINT")
     parser.add_argument("--most-units", type=int)
     options = parser.parse_args()
-    plan = Plan(
-        config=options.config,
-        kill_at=options.kill_at,
-        kill_call=options.kill_call,
-        most_units=options.most_units,
-    )
+    plan = Plan(config=options.config, kill_at=options.kill_at, most_units=options.most_units)
     sys.exit(run(plan, lambda step: print(f"step: {step}", file=sys.stderr, flush=True)))  # noqa: T201 - its output
 
 

@@ -16,19 +16,17 @@ from memory.errors import MemoryUnusable
 from memory.learning import MOST_FACT_CHARS
 from memory.model import Learned, Learnt, Memory, Who
 from memory.store_memory import InMemoryMemory
-from tests.contract.memory_stands import NOW, Opening, opening, postgres
+from tests.contract.memory_stands import NOW, in_memory, in_sqlite
 from tests.fakes.channel import FakeChannel
 from tests.flow.remembering import GROUP, SESSION, House, exchange, learn_day, learn_fact, open_house
 from tests.flow.stage import daemon
 
-__all__ = ["opening", "postgres"]
-
 OF_YOU = "Of you there is nothing here under #"
 
 
-@pytest.fixture
-async def house(opening: Opening, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, opening) as opened:
+@pytest.fixture(params=[in_sqlite, in_memory])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, request.param) as opened:
         yield opened
 
 

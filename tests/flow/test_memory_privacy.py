@@ -20,7 +20,7 @@ from channels.base import Address
 from memory.model import Reserve, Who
 from memory.ports import MemoryStore
 from memory.store_memory import InMemoryMemory
-from tests.contract.memory_stands import NOW, Opening, opening, postgres
+from tests.contract.memory_stands import NOW, in_memory, in_sqlite
 from tests.flow.remembering import (
     DM,
     GROUP,
@@ -33,8 +33,6 @@ from tests.flow.remembering import (
     learn_fact,
     open_house,
 )
-
-__all__ = ["opening", "postgres"]
 
 SECRET = "I keep the spare key under the flowerpot"
 DAY = "We talked about the flowerpot and the key"
@@ -51,9 +49,9 @@ STRANGERS = (
 """None of them is `ada`."""
 
 
-@pytest.fixture
-async def house(opening: Opening, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, opening) as opened:
+@pytest.fixture(params=[in_sqlite, in_memory])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path, request.param) as opened:
         await learn_fact(opened.store, exchange(SECRET))
         await learn_day(opened.store, exchange(DAY, seq=1))
         await learn_fact(opened.store, exchange(PUBLIC, place=GROUP))

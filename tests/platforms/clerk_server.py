@@ -42,7 +42,9 @@ class ClerkServer(OpenAIServer):
         self.answer: str | None = None
         """What it says instead."""
         self.failures = 0
-        """So many requests are refused before it is willing again; whoever asks need not wait in between."""
+        """So many requests are refused, for good as it says, before it is willing again."""
+        self.overloads = 0
+        """So many are refused because of its load; whoever asks need not wait in between."""
         self.changed = asyncio.Event()
         """Set at each request, and when half of an answer was said."""
 
@@ -56,6 +58,9 @@ class ClerkServer(OpenAIServer):
     async def _tell(self, call: Call, said: str) -> web.StreamResponse:
         if self.failures:
             self.failures -= 1
+            return failure(401, "Incorrect API key provided.")
+        if self.overloads:
+            self.overloads -= 1
             return failure(503, "The server is overloaded.", headers={"Retry-After": "0"})
         try:
             await call.open()

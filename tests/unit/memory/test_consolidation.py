@@ -110,6 +110,16 @@ async def test_facts_without_a_history_entry_are_kept_after_a_second_try() -> No
     assert [fact.text for fact in learned.facts] == ["Lives in Lisbon"]
 
 
+async def test_why_a_proposal_was_not_taken_up_is_told() -> None:
+    invented = {**HOME, "fact": "Lives in Paris", "quote": "I moved to Paris"}
+    answer = json.dumps({"history_entry": "They told of home.", "facts": [HOME, invented, {"fact": "Hello!"}]})
+
+    learned = await consolidate(LISBON, Scripted(answer))
+
+    assert len(learned.facts) == 1
+    assert learned.refused == ("quote", "empty")
+
+
 async def test_what_the_model_raises_is_raised() -> None:
     async def broken(ask: Ask, /) -> str:
         raise TimeoutError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.store_sqlite import leftovers
@@ -59,6 +59,7 @@ def test_an_id_is_found_as_a_whole(tmp_path: Path) -> None:
     assert found_in(tmp_path, b"dailytelegram:1\0", ids=("telegram:1",)) == {"telegram:1"}
 
 
+@settings(deadline=None, max_examples=40)  # each example reads the file by another process
 @given(texts=st.lists(st.text(min_size=1, max_size=60), max_size=30), there=st.sets(st.integers(0, 29)))
 def test_what_can_be_searched_is_found_where_it_is(
     texts: list[str], there: set[int], tmp_path_factory: pytest.TempPathFactory

@@ -1,0 +1,110 @@
+"""What the command line may ask of a running daemon; what is asked for seldom is loaded when it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+
+from agentd.admission.spending import Spending
+from agentd.app.remembering import Remembering
+from agentd.conversation.router import Router
+from agentd.delivery.front import Front
+from agentd.providers.base import Provider
+from agentd.providers.fallback import FallingBack
+from agentd.service.approving import Approving
+from agentd.service.control import Caller, Handler
+from agentd.service.state import State
+from agentd.service.status import ModelStatus, Watch
+from agentd.tasks.answering import Answering
+from agentd.transcript.clock import Clock
+from agentd.transcript.store import SessionStore
+from channels.base import Address
+
+__all__ = ["Controls", "build_handlers"]
+
+TENDING = ("import", "repair")
+MEMORY = ("memory list", "memory search", "memory why", "memory forget")
+PEOPLE = ("people list", "people link", "people export", "people erase")
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The parts of the daemon that commands concern."""
+
+    state: State
+    front: Front
+    store: SessionStore
+    provider: Provider
+    remembering: Remembering
+    router: Router
+    spending: Spending
+    tell: Callable[[Address, str], Awaitable[bool]]
+    clock: Clock
+
+
+def build_handlers(parts: Controls) -> dict[str, Handler]:
+    """Return the commands by their names on the control socket."""
+    models = partial(_look_at_models, parts.provider)
+    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
+    memory = MEMORY if parts.remembering.memory else ()
+    return {
+        "status": watch.tell,
+        **Approving(parts.state.pairings, parts.tell).handlers,
+        **Answering(parts.remembering.queue).handlers,
+        **_late(TENDING, partial(_tending, parts)),
+        **_late(memory, partial(_memory, parts)),
+        **_late(PEOPLE, partial(_people, parts)),
+    }
+
+
+def _late(names: Iterable[str], build: Callable[[], Mapping[str, Handler]]) -> dict[str, Handler]:
+    """Return what builds the handlers when one is asked for the first time."""
+    built: dict[str, Handler] = {}
+
+    async def answer(request: Mapping[str, object], caller: Caller) -> int:
+        if not built:
+            built.update(build())
+        return await built[str(request["command"])](request, caller)
+
+    return dict.fromkeys(names, answer)
+
+
+def _tending(parts: Controls) -> Mapping[str, Handler]:
+    from agentd.transcript.tending import Tending
+
+    tending = Tending(parts.store, parts.clock, parts.router.wake)
+    return {"import": tending.take_in, "repair": tending.repair}
+
+
+def _memory(parts: Controls) -> Mapping[str, Handler]:
+    from agentd.service.memory_answering import MemoryAnswering
+
+    memory = parts.remembering.memory
+    return MemoryAnswering(memory.store, memory.senders_of).handlers if memory else {}
+
+
+def _people(parts: Controls) -> Mapping[str, Handler]:
+    from agentd.people.answering import PeopleAnswering
+    from agentd.people.stores import OpenSessions, Stores
+
+    stores = Stores(
+        parts.store.folder.parent,
+        OpenSessions(parts.router, parts.store),
+        parts.state,
+        parts.remembering.queue,
+        parts.remembering.memory.store if parts.remembering.memory else None,
+        forget_spending=parts.spending.forget,
+    )
+    return PeopleAnswering(stores, parts.clock).handlers
+
+
+def _look_at_models(provider: Provider) -> list[ModelStatus]:
+    if not isinstance(provider, FallingBack):
+        return []
+    return [
+        ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
+        for state in provider.look()
+    ]
