@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from agentd.app.models import open_models
 from agentd.app.remembering import Background, open_remembering
@@ -14,11 +15,16 @@ from agentd.settings import Settings
 from agentd.tasks.queue import Gauges, Leaving
 from agentd.transcript.clock import utc_now
 
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
+
 __all__ = ["open_work"]
 
 
 @asynccontextmanager
-async def open_work(settings: Settings, figures: Figures, leaving: Leaving) -> AsyncIterator[None]:
+async def open_work(
+    settings: Settings, figures: Figures, leaving: Leaving, pace: Pace | None = None
+) -> AsyncIterator[None]:
     """Do background tasks until the end of the block. Raises ConfigError and StorageError.
 
     What they cost is counted where the daemon is, which this is not: no day's budget holds for it.
@@ -33,6 +39,7 @@ async def open_work(settings: Settings, figures: Figures, leaving: Leaving) -> A
             clock=utc_now,
             leaving=leaving,
             senders_of=lambda sender: frozenset({sender}),
+            pace=pace,
         )
         async with open_remembering(settings, around):
             yield

@@ -176,8 +176,10 @@ class SessionActor:
                 _release(self._waiting, session, all_of_them=self._stalled)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
+                    opened.learner.stop()
                     return
                 if await self._slept(opened):
+                    opened.learner.stop()
                     return
 
     async def _begin(self) -> Session | None:

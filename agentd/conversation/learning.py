@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby, islice
@@ -22,13 +23,14 @@ from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, UserMessage
 from agentd.transcript.store import Session
 from agentd.transcript.view import Turn
+from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
 from memory.model import Exchange, Words
 from memory.own import is_worth_learning
 
-__all__ = ["Learner", "exchanges", "queue_gap"]
+__all__ = ["Learner", "exchanges", "queue_missed"]
 
 MOST_CHARACTERS = 4_000
 """Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
@@ -41,6 +43,9 @@ ECHO_TURNS = 10
 
 REST_SECONDS = 2.0
 """How long what takes turns out of the conversation waits for them to be in the queue."""
+
+PAUSE = Growing(1.0, 60.0)
+"""How long a queue, or a memory, that cannot be had is left alone; who says something new has it tried at once."""
 
 _NOTHING = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,6 +67,8 @@ class Learner:
         self._is_new = True
         """Whether what memory has learnt already is not looked up yet."""
         self._looking: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
+        self._is_stopped = False
 
     @property
     def is_busy(self) -> bool:
@@ -70,8 +77,9 @@ class Learner:
 
     def look(self) -> None:
         """Take in what was answered, and put it into the queue beside everything else."""
+        self._again.set()
         is_something = bool(self._due) or _newest(self._session.view.live_turns) > self._gathered
-        if self._memory is not None and is_something and not self.is_busy:
+        if self._memory is not None and is_something and not self.is_busy and not self._is_stopped:
             queueing = self._queue(self._memory)
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
@@ -81,22 +89,53 @@ class Learner:
         if self._looking is not None:
             await asyncio.wait([self._looking], timeout=REST_SECONDS)
 
+    def stop(self) -> None:
+        """Wait for no queue any more: what is not in it is found by the session's next look, or the next run's."""
+        self._is_stopped = True
+        self._again.set()
+
     async def _queue(self, memory: Remembrance) -> None:
+        tries = 0
         try:
-            if self._is_new:
-                known = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
-                self._gathered, self._is_new = _NOTHING if known is None else known, False
-            while self._gather(memory.settings.min_message_chars):
-                while self._due:
-                    await _queue_one(memory, self._due[0])
-                    self._due.popleft()
-        except (StorageError, MemoryFault) as fault:
-            log.warning("learning_postponed", session=self._session.path.stem, fault=str(fault))
+            while not await self._queued(memory, tries):
+                tries += 1
         except Exception:
             log.exception("learning_crashed", session=self._session.path.stem)
         finally:
             self._looking = None
             self._session.changed.set()  # the actor may rest now
+
+    async def _queued(self, memory: Remembrance, tries: int) -> bool:
+        """Queue all that is due, and return True; else False, after a pause or when there is something new."""
+        self._again.clear()
+        try:
+            if self._is_new:
+                await self._skip_known(memory)
+            while self._gather(memory.settings.min_message_chars):
+                while self._due:
+                    await _queue_one(memory, self._due[0])
+                    self._due.popleft()
+        except (StorageError, MemoryFault) as fault:
+            if self._is_stopped:
+                return True
+            _log_postponed(self._session, fault, tries)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE.after(tries)):
+                    await self._again.wait()
+            return self._is_stopped
+        return True
+
+    async def _skip_known(self, memory: Remembrance) -> None:
+        """Leave out what memory has already; where that cannot be told, it is due until it can."""
+        try:
+            found = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
+        except MemoryFault:
+            self._gather(memory.settings.min_message_chars)  # which may leave the conversation meanwhile
+            raise
+        known = _NOTHING if found is None else found
+        while self._due and self._due[0].last <= known:
+            self._due.popleft()
+        self._gathered, self._is_new = max(self._gathered, known), False
 
     def _gather(self, min_chars: int) -> bool:
         """Take in what was answered since, as far as there is room; return whether something is due."""
@@ -107,11 +146,27 @@ class Learner:
         return bool(self._due)
 
 
-async def queue_gap(memory: Remembrance, session: Session) -> int:
+async def queue_missed(memory: Remembrance, session: Session) -> int:
     """Put into the queue what was answered since memory learnt last; return how many exchanges that are.
 
-    Raises StorageError and MemoryFault.
+    A queue, or a memory, that cannot be had is waited for, for as long as it takes.
     """
+    tries = 0
+    while True:
+        try:
+            return await _queue_gap(memory, session)
+        except (StorageError, MemoryFault) as fault:
+            _log_postponed(session, fault, tries)
+            await asyncio.sleep(PAUSE.after(tries))
+            tries += 1
+
+
+def _log_postponed(session: Session, fault: Exception, tries: int) -> None:
+    again = PAUSE.after(tries)
+    log.warning("learning_postponed", session=session.path.stem, fault=str(fault), again_after_seconds=again)
+
+
+async def _queue_gap(memory: Remembrance, session: Session) -> int:
     known = await memory.store.watermark(session.key.file_name, session.view.began)
     due = list(exchanges(session, _NOTHING if known is None else known, memory.settings.min_message_chars))
     for exchange in due:

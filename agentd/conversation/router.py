@@ -15,13 +15,12 @@ import structlog
 from agentd.admission.spending import person_of
 from agentd.conversation.actor import SessionActor, held
 from agentd.conversation.intake import session_key
-from agentd.conversation.learning import queue_gap
+from agentd.conversation.learning import queue_missed
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from channels.base import Address, Inbound, InboundMove, KnownPlace, Receipt
 from channels.errors import NotAccepted
-from memory.errors import MemoryFault
 
 __all__ = ["Drain", "Router", "open_router"]
 
@@ -129,8 +128,8 @@ class Router:
             return
         async for key in self._wiring.store.found_settled():
             try:
-                missed = await queue_gap(memory, await self._wiring.store.open(key))
-            except (StorageError, MemoryFault) as fault:
+                missed = await queue_missed(memory, await self._wiring.store.open(key))
+            except StorageError as fault:
                 log.warning("learning_postponed", session=key.file_name, fault=str(fault))
                 self._wiring.store.forget_found({f"{key.file_name}.jsonl"})  # the next start looks again
             except Exception:

@@ -41,7 +41,7 @@ class Ledger:
         self._now = now
 
     async def defer(self, order: Order) -> bool:
-        """Keep a task, durably; False where one with the same `once` waits already, or its like is dead."""
+        """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
         if not _NAME.fullmatch(order.task):
             raise ValueError(f"{order.task} is no name for a task")
         due = self._now() + timedelta(seconds=order.delay_seconds) if order.delay_seconds > 0 else None
@@ -53,16 +53,16 @@ class Ledger:
         )  # PostgreSQL's JSON has no NUL and no lone surrogate, and people's words may
         try:
             async with _translated():
-                if order.once is not None and await self._is_dead(order, words):
+                if order.once is not None and await self._is_known(order, words):
                     return False
                 await deferrer.defer_async(words=words)
         except AlreadyEnqueued:
             return False
         return True
 
-    async def _is_dead(self, order: Order, words: str) -> bool:
+    async def _is_known(self, order: Order, words: str) -> bool:
         row = await self._place.connector.execute_query_one_async(
-            own_queries.IS_DEAD, task_name=order.task, lock=order.session, words=words
+            own_queries.IS_KNOWN, task_name=order.task, lock=order.session, words=words
         )
         return bool(row["found"])
 

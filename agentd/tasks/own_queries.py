@@ -11,7 +11,7 @@ from typing import Final, LiteralString
 __all__ = [
     "ERASE",
     "FREE_QUEUEING_LOCK",
-    "IS_DEAD",
+    "IS_KNOWN",
     "KEEP_FAILURE",
     "LIST_ENTRIES",
     "REQUEUE",
@@ -32,13 +32,17 @@ UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
 """
 """A job was begun. Its queueing lock may be taken by another now, and a retry that wants it back would be refused."""
 
-IS_DEAD: Final[LiteralString] = """
+IS_KNOWN: Final[LiteralString] = """
 SELECT EXISTS (
     SELECT 1 FROM procrastinate_jobs
-     WHERE status = 'failed' AND task_name = %(task_name)s AND lock IS NOT DISTINCT FROM %(lock)s
+     WHERE (status = 'failed' OR (status IN ('todo', 'doing') AND lock IS NOT NULL))
+       AND task_name = %(task_name)s AND lock IS NOT DISTINCT FROM %(lock)s
        AND args->>'words' = %(words)s) AS found
 """
-"""Was the same tried before, and given up?"""
+"""Was the same tried before and given up, or does a session's wait, or is it under way? Its like would come to nothing.
+
+A queueing lock does not tell: it is given up when a job begins.
+"""
 
 LIST_ENTRIES: Final[LiteralString] = """
 SELECT job.id, task_name, lock, status::text AS status, attempts, error

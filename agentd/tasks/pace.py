@@ -21,6 +21,8 @@ class Pace:
     """How often is looked, and how long is waited."""
 
     sweep_seconds: float = 10
+    poll_seconds: float | None = None
+    """How often is looked for tasks that nobody told of; as the place wants it where there is none."""
     stale_seconds: float = 45
     """How long a worker may be silent until its jobs are taken over; on a shared place only."""
     job_seconds: float = 900

@@ -39,7 +39,8 @@ class Order:
     session: str | None = None
     """Whose it is: at most one task of a session is under way, and none overtakes another."""
     once: str | None = None
-    """While a task with this text waits for its first attempt, or one with the same words is dead, none is taken."""
+    """While a task with this text waits for its first attempt, or one with the same words is dead, none is taken; nor,
+    for a session's task, while one with the same words waits for another attempt or is under way."""
     delay_seconds: float = 0
 
 
@@ -62,7 +63,7 @@ class TaskQueue(Protocol):
     """Keeps tasks until they are done. Everything here raises StorageError where that cannot be had."""
 
     async def defer(self, order: Order) -> bool:
-        """Keep a task, durably; False where one with the same `once` waits already, or its like is dead."""
+        """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
         ...
 
     async def entries(self, *, dead: bool = False) -> list[Entry]:

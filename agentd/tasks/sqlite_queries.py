@@ -183,9 +183,10 @@ def _erase(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
 _OWN: Final[Mapping[str, Query]] = {
     own_queries.KEEP_FAILURE: _selecting(_FAILED),
     own_queries.FREE_QUEUEING_LOCK: _selecting("UPDATE job SET queueing_lock = NULL WHERE id = :job_id"),
-    own_queries.IS_DEAD: _selecting(
-        "SELECT EXISTS (SELECT 1 FROM job WHERE status = 'failed' AND task_name = :task_name AND lock IS :lock"
-        " AND json_extract(args, '$.words') = :words) AS found"
+    own_queries.IS_KNOWN: _selecting(
+        "SELECT EXISTS (SELECT 1 FROM job WHERE"
+        " (status = 'failed' OR (status IN ('todo', 'doing') AND lock IS NOT NULL))"
+        " AND task_name = :task_name AND lock IS :lock AND json_extract(args, '$.words') = :words) AS found"
     ),
     own_queries.LIST_ENTRIES: _selecting(
         "SELECT job.id, task_name, lock, status, attempts, error FROM job LEFT JOIN failure ON job_id = job.id"

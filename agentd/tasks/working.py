@@ -120,7 +120,7 @@ class Workshop:
             app=self._app,
             queues=self._queues,
             concurrency=self._concurrency,
-            fetch_job_polling_interval=self._place.poll_seconds,
+            fetch_job_polling_interval=self._pace.poll_seconds or self._place.poll_seconds,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
             update_heartbeat_interval=86_400,  # its own ends with the first fault, unnoticed

@@ -165,9 +165,11 @@ class _Remembering(InMemoryConnector):
     async def free_queueing_lock_run(self, job_id: int) -> None:
         self.jobs[job_id]["queueing_lock"] = None
 
-    async def is_dead_one(self, task_name: str, lock: str | None, words: str) -> dict[str, Any]:
-        like = {"status": "failed", "task_name": task_name, "lock": lock, "args": {"words": words}}
-        return {"found": any(like.items() <= job.items() for job in self.jobs.values())}
+    async def is_known_one(self, task_name: str, lock: str | None, words: str) -> dict[str, Any]:
+        like = {"task_name": task_name, "lock": lock, "args": {"words": words}}
+        states = ("failed",) if lock is None else ("failed", "todo", "doing")
+        found = (job for job in self.jobs.values() if like.items() <= job.items())
+        return {"found": any(job["status"] in states for job in found)}
 
     async def list_entries_all(self, status: str | None) -> list[dict[str, Any]]:
         return [

@@ -125,6 +125,38 @@ async def test_a_task_that_fails_while_its_like_waits_is_tried_again(stand: Stan
     assert [said["event"] for said in logs] == ["task_failed"]
 
 
+async def test_a_sessions_task_that_is_under_way_is_not_taken_once_more_and_one_of_nobodys_is(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log, concurrency=2) as queue:
+        await queue.defer(order("wait", 1, "one", once="a session's"))
+        await queue.defer(order("wait", 2, once="nobody's"))
+        await until(lambda: len(log.begun) == 2)
+        like = await queue.defer(order("wait", 1, "one", once="a session's"))
+        other = await queue.defer(order("wait", 3, "one", once="the session's other"))
+        unlike = await queue.defer(order("wait", 2, once="nobody's"))
+        log.gate.set()
+        await until_empty(queue)
+
+    assert (like, other, unlike) == (False, True, True)
+    assert sorted(log.done) == [1, 2, 2, 3]
+
+
+async def test_a_sessions_task_that_is_to_be_tried_again_is_not_taken_once_more(stand: Stand) -> None:
+    log = Log(faults=[ValueError()])
+    pace = replace(QUICK, pause_seconds=lambda failures: 3600.0)
+    async with stand.work(log, pace) as queue:
+        await queue.defer(order("fail", 1, "one", once="the same"))
+        await until(lambda: log.begun == [1])
+        async with asyncio.timeout(20):
+            while [entry.state for entry in await queue.entries()] != ["todo"]:  # noqa: ASYNC110 - a queue has no event
+                await asyncio.sleep(0.005)
+        again = await queue.defer(order("fail", 1, "one", once="the same"))
+        entries = await queue.entries()
+
+    assert not again
+    assert len(entries) == 1
+
+
 async def test_what_is_dead_is_not_taken_once_more_by_itself(stand: Stand) -> None:
     log = Log(faults=[ValueError(), ValueError()])
     async with stand.work(log, max_attempts=1) as queue:

@@ -25,9 +25,12 @@ from typing import Any
 import msgspec
 
 from agentd.app import Edges, serve
+from agentd.app.working import open_work
 from agentd.errors import AgentdError
 from agentd.log import configure_log
+from agentd.service.figures import open_figures
 from agentd.settings import Settings, load_settings
+from agentd.tasks.alone import work_alone
 from agentd.tasks.pace import Pace
 from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
@@ -41,6 +44,15 @@ from tests.crash.steps import SteppingChannel, Steps, kill, with_steps
 QUICK = (0.05, 0.5)
 """Nobody else uses this platform: what a real one needs to be spared of only makes the tests wait."""
 
+HURRIED = Pace(
+    sweep_seconds=0.2,
+    poll_seconds=0.1,
+    stale_seconds=1.5,
+    restart=Growing(0.05, 0.2),
+    pause_seconds=lambda failures: 0.1,
+)
+"""Background tasks are looked for, and tried again, within moments."""
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What is different from an ordinary run."""
@@ -52,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     most_units: int | None = None
     clock_shift_seconds: float = 0
     faults: tuple[Fault, ...] = ()
+    alone: bool = False
+    """Whether it is a worker, beside a daemon."""
 
 
 def run(plan: Plan, announce: Callable[[str], None]) -> int:
@@ -62,16 +76,22 @@ def run(plan: Plan, announce: Callable[[str], None]) -> int:
         plant(plan.kill_call)
     code = 0
     try:
-        asyncio.run(
-            serve(
-                settings, settings.channels_config.enabled, build_edges(plan, settings, Steps(announce, plan.kill_at))
-            )
-        )
+        asyncio.run(_work(settings) if plan.alone else _serve(plan, settings, announce))
     except* AgentdError as faults:
         for fault in faults.exceptions:
             sys.stderr.write(f"agentd: {fault}\n")
             code = fault.exit_code if isinstance(fault, AgentdError) else 1
     return code
+
+
+async def _serve(plan: Plan, settings: Settings, announce: Callable[[str], None]) -> None:
+    edges = build_edges(plan, settings, Steps(announce, plan.kill_at))
+    await serve(settings, settings.channels_config.enabled, edges)
+
+
+async def _work(settings: Settings) -> None:
+    with open_figures(settings.service.metrics_listen) as figures:
+        await work_alone(lambda leaving: open_work(settings, figures, leaving, HURRIED), settings.service.drain_seconds)
 
 
 def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
@@ -92,8 +112,7 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     def clock() -> datetime:
         return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
 
-    pace = Pace(sweep_seconds=0.2, stale_seconds=1.5, restart=Growing(0.05, 0.2), pause_seconds=lambda failures: 0.1)
-    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=pace)
+    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=HURRIED)
 
 
 def plant(call: str) -> None:

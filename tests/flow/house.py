@@ -14,6 +14,7 @@ from aiohttp import web
 
 from agentd.app import Edges, serve
 from agentd.settings import load_settings
+from agentd.tasks.pace import Pace
 from channels.base import Channel
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
@@ -34,6 +35,8 @@ class House(ABC):
         self.folder = folder
         self.model = model
         self._changed = changed
+        self.pace: Pace | None = None
+        """Of the background tasks; the usual one where there is none."""
 
     @abstractmethod
     def section(self) -> str:
@@ -71,7 +74,7 @@ class House(ABC):
         settings = load_settings(config, {})
         try:
             async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
-                edges = Edges(build_channels=self._build)
+                edges = Edges(build_channels=self._build, pace=self.pace)
                 daemon = tasks.create_task(serve(settings, (self.name,), edges), name="daemon")
                 try:
                     yield

@@ -34,13 +34,19 @@ class ClerkServer(OpenAIServer):
         super().__init__(**options)
         self.asked_of: list[str] = []
         self.gate: asyncio.Event | None = None
-        """What each answer waits for."""
+        """What each answer waits for, when half of it was said."""
+        self.half_said = asyncio.Event()
+        """Set when that was."""
+        self.piece_characters: int | None = None
+        """How much it says at once, with `piece_delay_seconds` between; without, two halves."""
         self.answer: str | None = None
         """What it says instead."""
         self.failures = 0
         """So many requests are refused, for good as it says, before it is willing again."""
+        self.overloads = 0
+        """So many are refused because of its load; whoever asks need not wait in between."""
         self.changed = asyncio.Event()
-        """Set at each request."""
+        """Set at each request, and when half of an answer was said."""
 
     def _default(self, asked: Asked) -> Behaviour:
         found = _SAID.search(asked.last_user_text)
@@ -53,16 +59,28 @@ class ClerkServer(OpenAIServer):
         if self.failures:
             self.failures -= 1
             return failure(401, "Incorrect API key provided.")
+        if self.overloads:
+            self.overloads -= 1
+            return failure(503, "The server is overloaded.", headers={"Retry-After": "0"})
         try:
             await call.open()
             text = _learnt(said) if self.answer is None else self.answer
-            await call.say(text[:1])
+            half = max(len(text) // 2, 1)
+            await self._say(call, text[:half])
+            self.half_said.set()
+            self.changed.set()
             if self.gate is not None:
                 await self.gate.wait()
-            await call.say(text[1:] or " ")
+            await self._say(call, text[half:] or " ")
             return await call.finish()
         except ConnectionError:
             return call.response
+
+    async def _say(self, call: Call, text: str) -> None:
+        size = self.piece_characters or len(text)
+        for start in range(0, len(text), size):
+            await asyncio.sleep(self.piece_delay_seconds if start else 0)
+            await call.say(text[start : start + size])
 
 
 def _learnt(said: str) -> str:

@@ -1,0 +1,64 @@
+"""Looks from outside at what memory and its queue have on disk, while the daemon runs or after it was killed."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import psycopg
+from pydantic import SecretStr
+
+__all__ = ["Location", "Look", "look_at"]
+
+Location: TypeAlias = SecretStr | None
+"""Of both: behind this URL, or without one in the workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen."""
+
+    learnt: tuple[tuple[str, int, int], ...] = ()
+    """The ranges that are done: session, first and last message."""
+    waiting: int = 0
+    dead: int = 0
+
+
+def look_at(location: Location, workspace: Path) -> Look:
+    """Look; what is not there yet, or cannot be reached, is empty."""
+    return _look_at_server(location) if location is not None else _look_at_files(workspace)
+
+
+def _look_at_files(workspace: Path) -> Look:
+    learnt = _rows(workspace / "memory.db", "SELECT session, first, last FROM learnt")
+    states = _rows(workspace / "tasks.db", "SELECT status, count(*) FROM job GROUP BY status")
+    return _look(learnt, states)
+
+
+def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:  # it is being made
+        return []
+
+
+def _look_at_server(url: SecretStr) -> Look:
+    try:
+        with psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
+            learnt = connection.execute("SELECT session, first, last FROM agentd_memory_learnt").fetchall()
+            states = connection.execute("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+        return Look()
+    return _look(learnt, states)
+
+
+def _look(learnt: list[tuple[object, ...]], states: list[tuple[object, ...]]) -> Look:
+    ranges = tuple((str(session), int(str(first)), int(str(last))) for session, first, last in learnt)
+    counts = {str(state): int(str(count)) for state, count in states}
+    return Look(ranges, counts.get("todo", 0) + counts.get("doing", 0), counts.get("failed", 0))
