@@ -13,17 +13,21 @@ from agentd.settings.checks import find_contradictions
 from agentd.settings.faults import describe_invalid, describe_unknown, describe_wrong, report
 from agentd.settings.model import Settings
 from agentd.settings.sources import (
+    STORED,
     Source,
     find_file,
+    find_store,
     load_credentials,
     load_file,
     read_environment,
     state_directory,
 )
 
-__all__ = ["SEARCH", "load_settings"]
+__all__ = ["OF_SYSTEM", "SEARCH", "load_settings"]
 
-SEARCH = ("config.toml", "~/.config/agentd/config.toml", "/etc/agentd/config.toml")
+OF_SYSTEM = "/etc/agentd/config.toml"
+
+SEARCH = ("config.toml", "~/.config/agentd/config.toml", OF_SYSTEM)
 """Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
 
 
@@ -32,9 +36,10 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
 
     `path` is `--config`. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
-    sources = tuple(_open(path, environ, search))
+    file = find_file(path, environ, search)
+    sources = tuple(_open(file, environ))
     lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
-    merged: dict[str, Any] = state_directory(environ)
+    merged: dict[str, Any] = state_directory(environ, of_system=file == Path(OF_SYSTEM))
     for source in reversed(sources):
         merged = _merge(merged, source.values)
     outcome = _validate(merged, sources)
@@ -49,11 +54,13 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
     return outcome
 
 
-def _open(path: Path | None, environ: Mapping[str, str], search: Sequence[str]) -> Iterator[Source]:
+def _open(file: Path | None, environ: Mapping[str, str]) -> Iterator[Source]:
     yield read_environment(environ)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
-    if file := find_file(path, environ, search):
+    elif store := find_store(file):
+        yield load_credentials(store, STORED)
+    if file:
         yield load_file(file)
 
 
