@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["is_about_another"]
+__all__ = ["is_about_another", "named_relations"]
 
 _RELATIONS = (
     r"(?:(?:best |older |younger |little |big |ex[- ]?|step[- ]?|grand-?|great-?)*(?:brother|sister|mother"
@@ -32,6 +33,11 @@ _FIRST = re.compile(
     r"\b(?:i|we|us|me|ich|wir|uns|yo|je|nous|moi|io|noi|eu|nós|ik|wij|я|мы|мне)\b|\bj['’]|我|私|僕|나|저", re.IGNORECASE
 )
 _RELATION = re.compile(rf"(?<![^\W_]){_RELATIONS}", re.IGNORECASE)
+_PROFESSION = re.compile(
+    r"(?:boss|colleague|coworker|neighbou?r|teacher|doctor|partner|friend|family|chef(?:in)?|kolleg(?:e|in)|mann|frau|jefe|mujer"
+    r"|femme)s?",
+    re.IGNORECASE,
+)
 _SPOUSE = re.compile(
     r"wife|husband|partner|frau|mann|espos|mujer|marido|mari\b|femme|moglie|marito|муж|жена|丈夫|妻|老公|老婆|太太|夫|남편|아내",
     re.I,
@@ -49,6 +55,17 @@ def is_about_another(clause: str, fact: str) -> bool:
     if _MARRIED.search(fact) and _SPOUSE.search(found.group()):
         return False
     return not _is_named(fact, clause)
+
+
+def named_relations(fact: str) -> Iterator[str]:
+    """Yield who of the person's own people a fact names, each as one word: "brother", "boss".
+
+    What is a profession too is nobody else's where it does not stand at the beginning ("is a doctor").
+    """
+    for found in _RELATION.finditer(fact):
+        word = re.split(r"[\s-]", found.group())[-1]
+        if not _PROFESSION.fullmatch(word) or not re.search(r"\w", fact[: found.start()]):
+            yield word
 
 
 def _is_named(fact: str, clause: str) -> bool:
