@@ -169,18 +169,21 @@ class Router:
             async with self._learning:
                 yield
             return
-        actor = self._actors.get(key) or self._new_actor(key)
-        async with self._learning, held(actor, ids):
-            self._resting.add(key)
+        async with self._learning:
+            # Not before: an actor that is waited with may be forgotten, and another take its place.
+            actor = self._actors.get(key) or self._new_actor(key)
             try:
-                task = self._keeping.get(key)
-                if task is not None:
-                    task.cancel()
-                    await asyncio.wait([task])
-                yield
+                async with held(actor, ids):
+                    self._resting.add(key)
+                    task = self._keeping.get(key)
+                    if task is not None:
+                        task.cancel()
+                        await asyncio.wait([task])
+                    yield
             finally:
                 self._resting.discard(key)
-                self._start(actor, key)
+                if key not in self._keeping or self._keeping[key].done():
+                    self._start(actor, key)
 
     async def drain(self, drain: Drain) -> None:
         """Let running turns end, for a time; what is cut then stays pending on disk."""
