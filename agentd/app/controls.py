@@ -98,7 +98,7 @@ def _people(parts: Controls) -> Mapping[str, Handler]:
         parts.remembering.memory.store if parts.remembering.memory else None,
         forget_spending=parts.spending.forget,
     )
-    return PeopleAnswering(stores, parts.clock).handlers
+    return PeopleAnswering(stores, parts.clock, parts.remembering.open_kept).handlers
 
 
 def _look_at_models(provider: Provider) -> list[ModelStatus]:
