@@ -90,11 +90,13 @@ def _add_others(app: typer.Typer) -> None:
     from agentd.cli.sessions import sessions
     from agentd.cli.status import status
     from agentd.cli.tasks import tasks
+    from agentd.cli.trace import trace
     from agentd.cli.version import print_version
     from agentd.cli.worker import worker
 
     app.command()(worker)
     app.command()(status)
+    app.command()(trace)
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")

@@ -103,6 +103,12 @@ class Question:
         """Return who wrote it, by the platform's id; "" where that is not on record."""
         return _author(self.messages[-1]) or ""
 
+    @property
+    def figures(self) -> dict[str, object]:
+        """Return what the log says of it; `joined` are the traces of messages whose way goes on under the newest's."""
+        joined = [message.trace for message in self.messages if message.trace != self.trace and not self.retries]
+        return {"messages": len(self.messages), "retries": self.retries, "joined": joined}
+
     def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
         """Return those of the settled turns that the prompt holds before it."""
         asked = self.messages[0].seq

@@ -176,7 +176,13 @@ async def _queue_gap(memory: Remembrance, session: Session) -> int:
 
 async def _queue_one(memory: Remembrance, exchange: Exchange) -> None:
     if await memory.queue.defer(order_for(exchange)):
-        log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
+        log.info(
+            "exchange_queued",
+            session=exchange.session,
+            first=exchange.first,
+            last=exchange.last,
+            trace=exchange.trace,
+        )
 
 
 def exchanges(session: Session, after: int, min_chars: int) -> Iterator[Exchange]:
@@ -210,6 +216,7 @@ def _exchange(
         direct=source.direct is not False,  # where that is not on record it stays private
         said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
+        trace=messages[-1].trace,
     )
 
 

@@ -73,8 +73,9 @@ class Ledger:
                 own_queries.LIST_ENTRIES, status=DEAD if dead else None
             )
         return [
-            Entry(row["id"], row["task_name"], row["lock"], row["status"], row["attempts"], row["error"])
+            Entry(row["id"], row["task_name"], row["lock"], row["status"], row["attempts"], row["error"], first, last)
             for row in rows
+            for first, last in [_messages(row["words"])]
         ]
 
     async def retry(self, number: int) -> None:
@@ -104,6 +105,19 @@ class Ledger:
                 await jobs.cancel_job_by_id_async(job.id, abort=True)
         await self._place.connector.execute_query_async(own_queries.ERASE, lock=session)
         return len(running)
+
+
+def _messages(words: str | None) -> tuple[int | None, int | None]:
+    """Return which of a session's messages a task's words are about; nothing else of them."""
+    try:
+        told: object = json.loads(words or "null")
+    except ValueError:
+        return None, None
+    match told:
+        case {"first": int(first), "last": int(last)}:
+            return first, last
+        case _:
+            return None, None
 
 
 @asynccontextmanager

@@ -57,6 +57,9 @@ class Entry:
     """How often it was begun and ended, or was cut."""
     error: str | None
     """Why the last attempt failed."""
+    first: int | None = None
+    last: int | None = None
+    """Which of the session's messages it is about, both included, where its words say so."""
 
 
 class TaskQueue(Protocol):
