@@ -163,10 +163,8 @@ class SessionActor:
     @property
     def doing(self) -> str:
         """Return in a word what it is at: `answering`, `stalled` until it tries again, `expecting` more, or `idle`."""
-        if self._turn is not None:
-            return "answering"
-        if self._stalled:
-            return "stalled"
+        if self._turn is not None or self._stalled:
+            return "answering" if self._turn is not None else "stalled"
         return "expecting" if self._quiet.left_seconds > 0 else "idle"
 
     def close(self) -> None:
@@ -217,6 +215,7 @@ class SessionActor:
             return self._session
 
     async def _append_inbound(self, session: Session, inbound: InboundMessage, trace: str) -> int:
+        log.info("message_received", message=inbound.message_id)
         channel = self._wiring.front.channels[self._key.channel]
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
@@ -227,7 +226,7 @@ class SessionActor:
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
-        log.info("message_accepted", seq=record.seq, message=inbound.message_id)
+        log.info("message_accepted", seq=record.seq)
         self._stalled = False
         if isinstance(record, UserMessage):
             if not announced:

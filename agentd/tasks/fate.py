@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from agentd.tasks.exchanges import CONSOLIDATE
-from agentd.tasks.queue import TaskQueue
+from agentd.tasks.queue import TaskLooking
 from memory.model import Exchange, Words
 from memory.ports import MemoryWriting
 
@@ -44,17 +44,13 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     """What the session is at, where a daemon runs that knows."""
 
 
-async def fate_of(asked: Asked, store: MemoryWriting | None, queue: TaskQueue | None, doing: str = "") -> Fate:
+async def fate_of(asked: Asked, store: MemoryWriting | None, queue: TaskLooking | None, doing: str = "") -> Fate:
     """Look it up. Raises MemoryUnusable and StorageError."""
-    entries = await queue.entries() if queue is not None else []
+    entries = await queue.about(asked.session, asked.seq) if queue is not None else []
     tasks = [
         Waiting(id=entry.id, state=entry.state, attempts=entry.attempts, error=entry.error)
         for entry in entries
         if entry.task == CONSOLIDATE
-        and entry.session == asked.session
-        and entry.first is not None
-        and entry.last is not None
-        and entry.first <= asked.seq <= entry.last
     ]
     learnt = None if store is None else await store.knows(_exchange(asked))
     return Fate(learnt=learnt, tasks=tasks, doing=doing)

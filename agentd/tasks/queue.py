@@ -11,7 +11,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-__all__ = ["DEAD", "Args", "Entry", "Gauges", "Job", "Json", "Leaving", "Order", "TaskFault", "TaskQueue"]
+__all__ = [
+    "DEAD",
+    "Args",
+    "Entry",
+    "Gauges",
+    "Job",
+    "Json",
+    "Leaving",
+    "Order",
+    "TaskFault",
+    "TaskLooking",
+    "TaskQueue",
+]
 
 DEAD = "failed"
 """The state of a task that is not tried any more."""
@@ -57,20 +69,25 @@ class Entry:
     """How often it was begun and ended, or was cut."""
     error: str | None
     """Why the last attempt failed."""
-    first: int | None = None
-    last: int | None = None
-    """Which of the session's messages it is about, both included, where its words say so."""
 
 
-class TaskQueue(Protocol):
+class TaskLooking(Protocol):
+    """Tells of tasks. Everything here raises StorageError where that cannot be had."""
+
+    async def entries(self, *, dead: bool = False) -> list[Entry]:
+        """Return the tasks, or the dead ones, the oldest first."""
+        ...
+
+    async def about(self, session: str, seq: int) -> list[Entry]:
+        """Return those of a session's tasks whose words say that they are about this message."""
+        ...
+
+
+class TaskQueue(TaskLooking, Protocol):
     """Keeps tasks until they are done. Everything here raises StorageError where that cannot be had."""
 
     async def defer(self, order: Order) -> bool:
         """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
-        ...
-
-    async def entries(self, *, dead: bool = False) -> list[Entry]:
-        """Return the tasks, or the dead ones, the oldest first."""
         ...
 
     async def retry(self, number: int) -> None:
