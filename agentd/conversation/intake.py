@@ -40,6 +40,9 @@ __all__ = [
 
 RETRY = "retry"
 
+MOST_NAME_CHARACTERS = 200
+"""Of a person's name on record, which is for people to read: platforms allow 64 to 129."""
+
 BARRIERS = frozenset({"new", "stop"})
 """Commands that end what came before them, and nothing that came after."""
 
@@ -83,7 +86,7 @@ def _source(inbound: FromPerson, when: datetime) -> Source:
         chat=inbound.address.chat,
         message_id=inbound.message_id,
         sent_at=format_time(when),
-        author=Author(id=inbound.author.id, name=inbound.author.name),
+        author=Author(id=inbound.author.id, name=inbound.author.name[:MOST_NAME_CHARACTERS]),
         direct=inbound.is_direct,
     )
 
