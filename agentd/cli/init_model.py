@@ -87,26 +87,37 @@ def _parse_address(talk: Talk, answer: str, model: ModelSettings) -> str:
 
 
 def _ask_server(talk: Talk, model: ModelSettings) -> ModelSettings:
-    """Ask for key and name, each of which the server sees at once."""
-    names: tuple[str, ...] = ()
-    is_own = model.kind == "openai" and bool(model.base_url)
+    """Ask for key and name, each of which the server sees at once; not every server looks at the key for its list."""
+    while True:
+        keyed, names = _ask_key(talk, model)
+        name = _ask_name(talk, keyed, names)
+        if name is not None:
+            return keyed.model_copy(update={"model": name})
+        if model.api_key:
+            raise ConfigError("provider.api_key: the model's server refuses the one that is given: set another")
+
+
+def _ask_key(talk: Talk, model: ModelSettings) -> tuple[ModelSettings, tuple[str, ...]]:
+    """Return the model with its key, and the names that the server lists for it."""
     if model.api_key:
         talk.say("  The key is given by $AGENTD_PROVIDER__API_KEY or a credential file: it is not written down.")
-        names = _list(talk, model)
-    else:
-        title = "Its key, if it wants one" if is_own else f"The key ({_KEYS[model.kind]})"
-        key, names = talk.ask_secret(title, lambda answer: _enter_key(talk, model, answer, is_needed=not is_own))
-        model = model.model_copy(update={"api_key": SecretStr(key)})
+        return model, _list_given(talk, model)
+    is_own = model.kind == "openai" and bool(model.base_url)
+    title = "Its key, if it wants one" if is_own else f"The key ({_KEYS[model.kind]})"
+    key, names = talk.ask_secret(title, lambda answer: _enter_key(talk, model, answer, is_needed=not is_own))
+    return model.model_copy(update={"api_key": SecretStr(key)}), names
+
+
+def _ask_name(talk: Talk, model: ModelSettings, names: tuple[str, ...]) -> str | None:
+    """Return the model's name, once it has answered; None where its server refuses the key."""
     if model.model:
-        _try_model(talk, model, model.model)
-        return model
+        return _try_model(talk, model, model.model)
     if names:
         more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         talk.say(f"  It has: {', '.join(names[:MOST_NAMES])}{more}")
     first = names[0] if len(names) == 1 else ""
     question = f"The model's name [{first}]" if first else "The model's name"
-    name = talk.ask(question, lambda answer: _try_model(talk, model, answer or first))
-    return model.model_copy(update={"model": name})
+    return talk.ask(question, lambda answer: _try_model(talk, model, answer or first))
 
 
 def _enter_key(talk: Talk, model: ModelSettings, key: str, *, is_needed: bool) -> tuple[str, tuple[str, ...]]:
@@ -125,7 +136,15 @@ def _list(talk: Talk, model: ModelSettings) -> tuple[str, ...]:
         raise NotThat(str(fault)) from None
 
 
-def _try_model(talk: Talk, model: ModelSettings, name: str) -> str:
+def _list_given(talk: Talk, model: ModelSettings) -> tuple[str, ...]:
+    try:
+        return _list(talk, model)
+    except NotThat as fault:
+        raise ConfigError(str(fault)) from None
+
+
+def _try_model(talk: Talk, model: ModelSettings, name: str) -> str | None:
+    """Let a model answer, and return its name; None where its server refuses the key. Raises NotThat."""
     if not name:
         raise NotThat("write the name that the server knows it by")
     talk.say("  Asking it ...")
@@ -134,7 +153,10 @@ def _try_model(talk: Talk, model: ModelSettings, name: str) -> str:
     except ProviderRetryable as fault:
         _keep_or_again(talk, fault)
     except ProviderError as fault:
-        raise NotThat(str(fault)) from None
+        if f"{_SECTION}.api_key" not in str(fault):
+            raise NotThat(str(fault)) from None
+        talk.say(f"  {fault}")
+        return None
     else:
         talk.say(f"  {answered} answers.")
     return name
