@@ -5,10 +5,11 @@ A platform's library is imported with the first channel that needs it: it costs 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from channels.base import Channel
-from channels.errors import ChannelUnavailable
+from channels.errors import ChannelUnavailable, Unreachable
 from channels.introduction import Introduction
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
@@ -28,6 +29,14 @@ def build_channels(names: Sequence[str], settings: ChannelsSettings, tools: Tool
 
 async def introduce(name: str, settings: ChannelsSettings, seconds: float) -> Introduction:
     """Ask a platform whom its tokens belong to, within so many seconds. Raises the classes of `channels.errors`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _introduce(name, settings, seconds)
+    except TimeoutError:
+        raise Unreachable(f"no answer within {seconds:g} s") from None
+
+
+async def _introduce(name: str, settings: ChannelsSettings, seconds: float) -> Introduction:
     match name:
         case "telegram":
             from channels.telegram.introducing import introduce_telegram

@@ -51,7 +51,9 @@ def init(context: typer.Context, output: Output = None) -> None:
 
 def _ask_and_write(talk: Talk, path: Path) -> tuple[Path, Sequence[Enrolled]]:
     given = load_given(os.environ)
-    talk.say(f"A few questions, and {path} is written. Enter alone takes what stands in [brackets]; Ctrl-C leaves.", "")
+    talk.say(
+        f"A few questions; then {path} is written. Enter alone takes what stands in [brackets]; Ctrl-C leaves.", ""
+    )
     channels = ask_channels(talk, given.channels_config)
     is_kind_given = "provider.kind" in given.given
     model, name = ask_model(talk, given.provider, is_kind_given=is_kind_given)

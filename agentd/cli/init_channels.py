@@ -169,12 +169,13 @@ def _enter(talk: Talk, before: _Entered, name: str, key: str, token: str) -> _En
 
 
 def _introduce(talk: Talk, channels: ChannelsSettings, name: str) -> Introduction:
+    talk.say(f"  Asking {name.title()} whose it is ...")
     try:
         found = asyncio.run(introduce(name, channels, SECONDS))
     except ChannelUnavailable as fault:
         raise NotThat(re.sub(r"^channels_config\.\w+\.\w+: ", "", str(fault))) from None
     except ChannelError as fault:
-        talk.say(f"  {name.title()} cannot be asked whose it is: {fault}")
+        talk.say(f"  It cannot be asked: {fault}")
         if talk.agrees("  Keep it all the same?"):
             return Introduction(NOT_ASKED)
         raise NotThat("then enter it again") from None

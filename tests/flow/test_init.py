@@ -13,6 +13,7 @@ from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 ADA = 7
+README = Path(__file__).parents[2] / "README.md"
 QUESTIONS = ("Numbers, several with commas", "The bot's token", "Who may talk", "A number [1]")
 """What a newcomer with Telegram and the embedded model is asked."""
 
@@ -96,8 +97,14 @@ async def test_a_pipe_gives_one_answer_a_line(tmp_path: Path) -> None:
     ):
         output, errors = await process.communicate(f"1\n{TOKEN}\n\n1\n".encode())
 
+    # Each question and each answer to it stands in the README as it is, but for what is typed.
+    shown = README.read_text("utf-8").partition("$ make init\n")[2].partition("\nconfig.toml is written")[0]
+    lines = [line.replace("ada_helper_bot", "agentd_bot").removesuffix(" 1").rstrip() for line in shown.splitlines()]
+    said = [line.rstrip() for line in output.decode().splitlines()]
+
     assert process.returncode == 0
     assert errors == b""
+    assert said[1 : len(lines)] == lines[1:]
     assert TOKEN.encode() not in output
     assert f"--config {config} run".encode() in output
     assert f"--config {config} pair approve CODE".encode() in output

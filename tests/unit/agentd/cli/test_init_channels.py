@@ -80,7 +80,7 @@ async def test_a_platform_that_cannot_be_reached_can_be_kept_unasked(capsys: pyt
 
     assert channel.introduction.who == NOT_ASKED
     assert channel.values["token"] == telegram_server.TOKEN
-    assert "Telegram cannot be asked whose it is: " in said
+    assert "It cannot be asked: " in said
     assert "write y or n" in said
 
 
