@@ -26,7 +26,7 @@ _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
 
 def look_at_disk(workspace: Path) -> Finding:
     """Tell whether the workspace can be written, and has room."""
-    place = next((folder for folder in (workspace, *workspace.parents) if folder.exists()), Path("/"))
+    place = next(folder for folder in (workspace, *workspace.absolute().parents) if os.path.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"agentd")
@@ -80,7 +80,7 @@ def look_at_lock(workspace: Path) -> Finding:
 
 def _open_to_others(workspace: Path) -> Iterator[Path]:
     """Yield what is the daemon's in the workspace; a folder of other things is not looked through."""
-    if not workspace.is_dir():
+    if not os.path.isdir(workspace):
         return
     if _is_open(workspace):
         yield workspace

@@ -34,8 +34,8 @@ def check_place(path: Path) -> None:
             f"{path} exists already, and is left as it is: agentd check looks at it; "
             f"to write another use agentd init --output OTHER.toml, to begin anew move it away: mv {path} {path}.old"
         )
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
         raise AgentdError(f"{folder} cannot be written: use agentd init --output PATH with a path in a folder of yours")
 
 
