@@ -18,6 +18,7 @@ from agentd.cli.init_file import Section, check_place, render, write_new
 from agentd.cli.init_model import ask_model
 from agentd.cli.sessions_files import plain_faults
 from agentd.errors import AgentdError
+from agentd.log import LogSettings, configure_log
 from agentd.settings import SEARCH, find_file, load_given
 
 __all__ = ["init"]
@@ -35,6 +36,7 @@ def init(context: typer.Context, output: Output = None) -> None:
         check_place(path)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
+    configure_log(LogSettings(level="warning"), sys.stderr)
     talk = Talk(sys.stdin)
     try:
         written, channels = _ask_and_write(talk, path)

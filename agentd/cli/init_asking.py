@@ -33,8 +33,6 @@ class Talk:
         """Read answers from here, and write to stdout."""
         self._source = source
         self._is_terminal = source.isatty()
-        self.asked = 0
-        """How many questions were asked, those that were asked again among them."""
 
     def say(self, *lines: str) -> None:
         """Show lines."""
@@ -69,7 +67,6 @@ class Talk:
 
     def _until(self, read: Callable[[], str], parse: Callable[[str], T]) -> T:
         while True:
-            self.asked += 1
             answer = read()
             try:
                 return parse(_seen(answer))

@@ -10,6 +10,7 @@ from tests.flow.commands import run_command
 from tests.flow.process import started
 from tests.flow.terminal import CTRL_C, ENTER, Terminal, terminal
 from tests.platforms.openai_server import OpenAIServer
+from tests.platforms.telegram_behaviours import hang
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 ADA = 7
@@ -63,7 +64,7 @@ async def test_a_newcomer_is_asked_four_questions_and_is_then_answered_on_telegr
     assert "workspace" not in config.read_text()
 
 
-async def test_ctrl_c_leaves_nothing_behind_and_the_next_run_begins_anew(tmp_path: Path) -> None:
+async def test_ctrl_c_leaves_nothing_behind_at_a_question_or_while_telegram_is_asked(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     async with TelegramServer() as telegram:
         around = surroundings(tmp_path, telegram)
@@ -74,11 +75,21 @@ async def test_ctrl_c_leaves_nothing_behind_and_the_next_run_begins_anew(tmp_pat
             await screen.press(CTRL_C)
             await screen.shows("Nothing was written. agentd init begins anew.")
             code = await screen.ended()
+        telegram.enqueue("getMe", hang())
+        async with terminal(config, "init", extra=around) as again:
+            await answer(again, (QUESTIONS[0], "1"), (QUESTIONS[1], TOKEN))
+            while not telegram.calls:
+                telegram.changed.clear()
+                await telegram.changed.wait()
+            await again.press(CTRL_C)
+            await again.shows("Nothing was written. agentd init begins anew.")
+            code_again = await again.ended()
 
-    assert code == 130
+    assert code == code_again == 130
     assert not echoes
     assert os.listdir(tmp_path) == []
-    assert "Traceback" not in screen.screen
+    assert "Traceback" not in screen.screen + again.screen
+    assert TOKEN not in again.screen
 
 
 def test_an_input_that_ends_says_what_to_do(tmp_path: Path) -> None:
