@@ -21,6 +21,9 @@ MODEL_SECONDS: Final = 60.0
 
 MOST_NAMES: Final = 20
 
+OLLAMA: Final = "http://127.0.0.1:11434/v1"
+"""Where it listens unless told otherwise (https://docs.ollama.com/openai)."""
+
 _OPTIONS: Final = (
     "the embedded one: no key, no network, and small talk at most",
     "Anthropic's, with a key",
@@ -65,8 +68,8 @@ def _choose(talk: Talk, given: ProviderSettings) -> ModelSettings:
     if chosen == 2 or given.base_url:
         return hosted
     address = talk.ask(
-        "Its address, up to and with /v1, for Ollama http://127.0.0.1:11434/v1",
-        lambda answer: _parse_address(talk, answer, hosted),
+        f"Its address, up to and with /v1 [{OLLAMA}, Ollama's on this machine]",
+        lambda answer: _parse_address(talk, answer or OLLAMA, hosted),
     )
     return hosted.model_copy(update={"base_url": address})
 
