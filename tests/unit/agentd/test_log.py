@@ -94,12 +94,12 @@ def test_what_is_printable_is_left_as_it_is_in_every_script() -> None:
 
 def test_libraries_are_heard_from_warnings_on_and_no_louder_than_the_log() -> None:
     stream = opened("json", "debug")
-    logging.getLogger("httpx").info("GET https://host/bot1:secret/getMe")
-    logging.getLogger("httpx").debug("a request")
+    logging.getLogger("library.of.ours").info("GET https://host/bot1:secret/getMe")
+    logging.getLogger("library.of.ours").debug("a request")
     assert written(stream) == ""
 
     stream = opened("json", "error")
-    logging.getLogger("httpx").warning("a warning")
-    logging.getLogger("httpx").error("an error")
+    logging.getLogger("library.of.ours").warning("a warning")
+    logging.getLogger("library.of.ours").error("an error")
 
     assert [json.loads(line)["said"] for line in written(stream).splitlines()] == ["an error"]
