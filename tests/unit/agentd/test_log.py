@@ -47,7 +47,9 @@ def fail(text: str) -> None:
 def log_everything() -> None:
     """Put hostile text wherever a value can stand: 5 events."""
     log = structlog.get_logger()
-    log.info("one", fault=HOSTILE, names=[HOSTILE], tree={"a": (HOSTILE,)}, path=ValueError(HOSTILE))
+    log.info(
+        "one", fault=HOSTILE, names=[HOSTILE], tree={"a": (HOSTILE,)}, path=ValueError(HOSTILE), short="\x1b[2J\x9b"
+    )
     with structlog.contextvars.bound_contextvars(session=HOSTILE):
         log.warning("two")
     try:
