@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import math
 import sys
 import tempfile
@@ -31,6 +32,14 @@ def main() -> None:
     parser.add_argument("--kill-every", type=float, default=usual.kill_seconds, metavar="SECONDS")
     parser.add_argument("--no-kill", action="store_true", help="let one process live through all of it")
     parser.add_argument("--pause", type=float, default=usual.pause_seconds, metavar="SECONDS")
+    parser.add_argument(
+        "--again",
+        type=float,
+        nargs="*",
+        default=usual.again_seconds,
+        metavar="SECONDS",
+        help="how long after each failure Slack tells of an event again",
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the workspace and the log there")
     options = parser.parse_args()
     plan = Plan(
@@ -39,7 +48,9 @@ def main() -> None:
         seed=options.seed,
         kill_seconds=math.inf if options.no_kill else options.kill_every,
         pause_seconds=options.pause,
+        again_seconds=options.again,
     )
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # who is killed hangs up on the servers
     folder = options.keep or Path(tempfile.mkdtemp(prefix="agentd-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
     report = asyncio.run(run(plan, folder))
