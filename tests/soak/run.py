@@ -56,7 +56,7 @@ class Plan:
     """How long a person waits for an answer before writing again."""
     fault_share: float = 0.03
     """Of all calls, those that go wrong."""
-    storm_seconds: float = 25
+    storm_seconds: float = 60
     """Between two storms on a platform, or outages of the models, on average; each lasts some seconds."""
     slow_share: float = 0.02
     """Of all commits, those that take up to `slow_seconds` longer."""
