@@ -6,6 +6,7 @@ does so again. Where the answers cannot be used nothing is kept in their place: 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -31,18 +32,23 @@ ELLIPSIS = "…"
 
 
 async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
-    """Return what is to be kept of an exchange. Raises what `complete` raises."""
-    said = read_said(exchange)
+    """Return what is to be kept of an exchange. Raises what `complete` raises.
+
+    Words are weighed on a thread: a long message, or an answer without sense, takes a tenth of a second.
+    """
+    said = await asyncio.to_thread(read_said, exchange)
     if not said.own:
         return Learned(exchange, None)
     answer = await _asked(build_ask(exchange), complete)
-    if answer is None:
-        return Learned(exchange, None)
+    return Learned(exchange, None) if answer is None else await asyncio.to_thread(_learned, said, answer)
+
+
+def _learned(said: Said, answer: Answer) -> Learned:
     weighed = [weigh(said, proposed) for proposed in answer.facts]
     facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
     refused = tuple(doubt for doubt in weighed if isinstance(doubt, Doubt))
-    daily = _daily(answer, sum(map(len, said.own.values())), _moment(exchange))
-    return Learned(exchange, daily, facts, refused=refused)
+    daily = _daily(answer, sum(map(len, said.own.values())), _moment(said.exchange))
+    return Learned(said.exchange, daily, facts, refused=refused)
 
 
 def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:
@@ -63,7 +69,7 @@ async def _asked(ask: Ask, complete: Complete) -> Answer | None:
     """Return the first answer that has a history entry, else the last that could be read."""
     best: Answer | None = None
     for _ in range(TRIES):
-        answer = parse_answer(await complete(ask))
+        answer = await asyncio.to_thread(parse_answer, await complete(ask))
         best = answer or best
         if answer is not None and answer.history:
             break

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 
 from memory.comparing import Known
-from memory.learning import MOST_EVIDENCE, Step, plan
+from memory.learning import MOST_EVIDENCE, Step, decide, read_said
 from memory.model import (
     Change,
     Deed,
@@ -59,9 +59,8 @@ class InMemoryMemory:
         if learned.daily is not None:
             daily = learned.daily
             self._add(exchange, Kind.DAILY, daily.text, daily.happened, daily.importance)
-        changes = []
-        for fact in learned.facts:
-            changes += [self._do(exchange, step) for step in plan(exchange, [fact], list(self._known(exchange)))]
+        said = read_said(exchange)
+        changes = [self._do(exchange, decide(said, fact, list(self._known(exchange)))) for fact in learned.facts]
         if learned.is_range:
             self._learnt.add((exchange.session, exchange.began, exchange.person, exchange.first, exchange.last))
         return Learnt(True, tuple(changes))

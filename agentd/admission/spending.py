@@ -6,6 +6,7 @@ What is spent counts at once, in memory; `take_changed` hands out what is to be 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -42,18 +43,28 @@ class Spending:
     def refusal(self, person: Person, needed_tokens: int) -> str:
         """Say why a call that may cost so much is not made, and when it can be; nothing where it can be made."""
         now = self._clock()
-        day = _day(now)
+        over = self._over(person, needed_tokens, _day(now))
+        if over is None:
+            return ""
+        limit, whose = over
+        return too_large_text(needed_tokens, limit) if needed_tokens > limit else used_up_text(whose, now)
+
+    def wait_seconds(self, person: Person, needed_tokens: int) -> float:
+        """Return how long a call that may cost so much has to wait: 0 is not at all, infinity for a larger budget."""
+        now = self._clock()
+        over = self._over(person, needed_tokens, _day(now))
+        if over is None:
+            return 0.0
+        return math.inf if needed_tokens > over[0] else (_next_day(now) - now).total_seconds()
+
+    def _over(self, person: Person, needed_tokens: int, day: Day) -> tuple[int, str] | None:
+        """Return the limit that it would exceed, and whose that is."""
         limits = (
             (self._person_limit, self._spent.get((day, person), 0), "Your"),
             (self._limit, self._totals.get(day, 0), "Everybody's"),
         )
-        for limit, spent, whose in limits:
-            if not limit or spent + needed_tokens <= limit:
-                continue
-            if needed_tokens > limit:
-                return too_large_text(needed_tokens, limit)
-            return used_up_text(whose, now)
-        return ""
+        over = ((limit, whose) for limit, spent, whose in limits if limit and spent + needed_tokens > limit)
+        return next(over, None)
 
     def spend(self, person: Person, tokens: int) -> None:
         """Count what a call cost, in whole: prompt and answer."""
@@ -97,8 +108,7 @@ class Spending:
 
 def used_up_text(whose: str, now: datetime) -> str:
     """Say that a day's budget is used up, and when the next begins."""
-    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    hours, minutes = divmod(-((now - tomorrow) // timedelta(minutes=1)), 60)
+    hours, minutes = divmod(-((now - _next_day(now)) // timedelta(minutes=1)), 60)
     wait = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     return (
         f"{whose} budget of tokens for today does not cover another answer: please write again in {wait}, "
@@ -112,6 +122,10 @@ def too_large_text(needed_tokens: int, limit: int) -> str:
         f"An answer here may take {needed_tokens} tokens, and a whole day allows {limit}: "
         "please begin a new conversation with /new, or ask whoever runs me for a larger budget."
     )
+
+
+def _next_day(now: datetime) -> datetime:
+    return (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _day(now: datetime) -> Day:

@@ -6,25 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agentd.conversation.remembrance import Remembrance
-from agentd.errors import ConfigError, StorageError
+from agentd.errors import AgentdError, ConfigError, StorageError
 from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
-from agentd.tasks.asking import Asker
+from agentd.tasks.asking import Account, Asker
 from agentd.tasks.embedding import EMBED, build_embedding_job
 from agentd.tasks.exchanges import CONSOLIDATE
 from agentd.tasks.late import has_tasks, open_late
 from agentd.tasks.opening import Surroundings, locate, open_tasks
 from agentd.tasks.queue import Gauges, Job, Leaving, Order, TaskQueue
 from agentd.transcript.clock import Clock
-from memory.errors import EmbeddingsMissing, MemoryTooNew, MemoryUnusable
+from memory.errors import EmbeddingsMissing, MemoryFault, MemoryTooNew, MemoryUnusable
 from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
@@ -43,13 +44,15 @@ class Background:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    spend: Callable[[str, int], None]
+    account: Account
     gauges: Gauges
     clock: Clock
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
     pace: Pace | None = None
     """How often the queue looks, and how long it waits; the usual one where there is none."""
+    since: str = ""
+    """When memory was switched on, as records write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,29 @@ async def open_remembering(settings: Settings, around: Background) -> AsyncItera
 
         has_work = not isinstance(location, Path) or has_tasks(location)
         async with open_late(open_queue, at_once=store is not None and has_work) as queue:
-            memory = Remembrance(store, queue, around.senders_of, settings.memory) if store else None
+            memory = None
+            if store is not None:
+                embed = partial(_ask_for_vectors, store, embedder, queue)
+                await _revive(EMBED, queue if embedder else None)
+                await embed()  # for what was learnt while there were none
+                memory = Remembrance(store, queue, around.senders_of, settings.memory, around.since, embed)
             yield Remembering(memory, queue, is_lacking=settings.memory.enabled and store is None)
+
+
+async def _revive(task: str, queue: TaskQueue | None) -> None:
+    """Let dead tasks of a kind be tried anew: whoever starts the daemon may have mended what they failed at."""
+    with suppress(AgentdError):
+        for entry in await queue.entries(dead=True) if queue else ():
+            if entry.task == task and queue is not None:
+                await queue.retry(entry.id)
+
+
+async def _ask_for_vectors(store: MemoryStore, embedder: Embedder | None, queue: TaskQueue) -> None:
+    """Have vectors made, if they are wanted and some are missing; where that cannot be asked for, the next one does."""
+    if embedder is not None:
+        with suppress(StorageError, MemoryFault):
+            if await store.without_vector(embedder.name, 1):
+                await queue.defer(Order(EMBED, once=EMBED))
 
 
 def _build_jobs(
@@ -84,14 +108,10 @@ def _build_jobs(
 ) -> Mapping[str, Job]:
     from agentd.tasks.consolidating import build_consolidation  # with the engine: see load_engine
 
-    asker = Asker(around.provider, around.slots, around.precedence, around.spend)
+    asker = Asker(around.provider, around.slots, around.precedence, around.account)
 
-    async def learnt() -> None:
-        if embedder is not None:
-            with suppress(StorageError):  # what was learnt is learnt; the next one asks again
-                await queue.defer(Order(EMBED, once=EMBED))
-
-    jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, learnt)}
+    embed = partial(_ask_for_vectors, store, embedder, queue)
+    jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, embed)}
     return jobs if embedder is None else {**jobs, EMBED: build_embedding_job(store, embedder)}
 
 

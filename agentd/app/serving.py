@@ -42,6 +42,7 @@ from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings
+from agentd.tasks.asking import Account
 from agentd.tasks.queue import Gauges as TaskGauges
 from agentd.tasks.queue import Leaving
 from agentd.transcript.clock import Clock, utc_now
@@ -200,12 +201,13 @@ async def _open_parts(
                 provider=models.background,
                 slots=wiring.background_slots,
                 precedence=precedence,
-                spend=counted.spending.spend,
+                account=Account(counted.spending.wait_seconds, counted.spending.spend),
                 gauges=TaskGauges(figures.observe_task, figures.set_tasks),
                 clock=edges.clock,
                 leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
                 senders_of=state.people.senders_of,
                 pace=edges.pace,
+                since=await state.onset.note(is_on=settings.memory.enabled),
             )
             wiring = replace(wiring, slots=precedence, people=state.people)
             async with (

@@ -12,6 +12,7 @@ from agentd.app.remembering import Background, open_remembering
 from agentd.providers.precedence import Precedence
 from agentd.service.figures import Figures
 from agentd.settings import Settings
+from agentd.tasks.asking import FREE
 from agentd.tasks.queue import Gauges, Leaving
 from agentd.transcript.clock import utc_now
 
@@ -34,7 +35,7 @@ async def open_work(
             provider=models.background,
             slots=asyncio.Semaphore(settings.tasks.concurrency),
             precedence=Precedence(1, cuts=False),
-            spend=lambda person, tokens: None,
+            account=FREE,
             gauges=Gauges(figures.observe_task, figures.set_tasks),
             clock=utc_now,
             leaving=leaving,

@@ -29,7 +29,7 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
-from agentd.conversation.learning import Learner
+from agentd.conversation.learning import Learning
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
@@ -78,18 +78,18 @@ class _Opened:
     session: Session
     outbox: Outbox
     compactor: Compactor
-    learner: Learner
+    learning: Learning
     tasks: asyncio.TaskGroup
 
     def look(self, reported_tokens: int = 0) -> None:
         """See beside the turns whether something is to be learnt, or summarised."""
-        self.learner.look()
+        self.learning.look()
         self.compactor.look(reported_tokens)
 
 
 def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> _Opened:
     compactor = Compactor(wiring, session, intake, tasks)
-    return _Opened(session, Outbox(wiring, session), compactor, Learner(wiring.memory, session, tasks), tasks)
+    return _Opened(session, Outbox(wiring, session), compactor, Learning(wiring, session, tasks), tasks)
 
 
 class SessionActor:
@@ -176,10 +176,10 @@ class SessionActor:
                 _release(self._waiting, session, all_of_them=self._stalled)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
-                    opened.learner.stop()
+                    opened.learning.stop()
                     return
                 if await self._slept(opened):
-                    opened.learner.stop()
+                    opened.learning.stop()
                     return
 
     async def _begin(self) -> Session | None:
@@ -242,7 +242,7 @@ class SessionActor:
                 command = next((one for one in waiting if not compactor.is_at_work_for(one)), None)
                 if command is None:
                     break
-                await obey(command, Scene(self._wiring, session, outbox, compactor, opened.learner, self._turn))
+                await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
@@ -325,7 +325,7 @@ class SessionActor:
 
     def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy or opened.learner.is_busy
+        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy or opened.learning.is_busy
         return not busy and (opened.session.view.is_idle or self._stalled)
 
 

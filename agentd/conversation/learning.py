@@ -1,28 +1,30 @@
 """What a conversation gives memory to learn from: each answered turn once, in a task that nobody waits for.
 
 What is to be learnt is told by the transcript alone: the answered turns behind the newest that memory has. So nothing
-has to be on disk between an answer and its task, and a crash there costs nothing: the next look finds the turn.
+has to be on disk between an answer and its task, and a crash there costs nothing: the next look finds the turn, also
+where `/new` or a summary has taken it out of the prompt meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby, islice
+from itertools import groupby
 
 import structlog
 
 from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.tasks.exchanges import order_for
 from agentd.transcript.clock import parse_time
+from agentd.transcript.past import TURNS_BEFORE
 from agentd.transcript.records import AssistantMessage, UserMessage
-from agentd.transcript.store import Session
-from agentd.transcript.view import Turn
+from agentd.transcript.store import Session, SessionStore
+from agentd.transcript.view import DELETED_TEXT, Turn, live_from
 from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
@@ -30,19 +32,13 @@ from memory.marks import own_words
 from memory.model import Exchange, Words
 from memory.own import is_worth_learning
 
-__all__ = ["Learner", "exchanges", "queue_missed"]
+__all__ = ["Learner", "Learning", "exchanges"]
 
 MOST_CHARACTERS = 4_000
 """Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
 
-MOST_DUE = 1_000
-"""So many are held while the queue cannot be had; what comes after them waits in the transcript."""
-
-ECHO_TURNS = 10
+ECHO_TURNS = TURNS_BEFORE
 """What the assistant said in so many turns before, and is pasted back, is not learnt from."""
-
-REST_SECONDS = 2.0
-"""How long what takes turns out of the conversation waits for them to be in the queue."""
 
 PAUSE = Growing(1.0, 60.0)
 """How long a queue, or a memory, that cannot be had is left alone; who says something new has it tried at once."""
@@ -54,21 +50,91 @@ log = structlog.get_logger()
 
 
 class Learner:
-    """Brings one session's turns into the queue, one look at a time."""
+    """Brings one session's turns into the queue: those behind the newest that memory has, from the file if need be."""
 
-    def __init__(self, memory: Remembrance | None, session: Session, tasks: asyncio.TaskGroup) -> None:
-        """Run looks on `tasks`; without a memory none."""
+    def __init__(
+        self, memory: Remembrance, store: SessionStore, session: Session, turn: asyncio.Lock | None = None
+    ) -> None:
+        """Begin without looking; `turn` is held while what was said is on its way from the file to the queue."""
         self._memory = memory
+        self._turn = turn or asyncio.Lock()
+        self._store = store
         self._session = session
-        self._tasks = tasks
-        self._due: deque[Exchange] = deque(maxlen=MOST_DUE)
-        self._gathered = _NOTHING
-        """Up to which message all is due, or was."""
-        self._is_new = True
-        """Whether what memory has learnt already is not looked up yet."""
-        self._looking: asyncio.Task[None] | None = None
+        self._queued: int | None = None
+        """Up to which message all is in the queue, or was; None: memory was not asked yet."""
         self._again = asyncio.Event()
         self._is_stopped = False
+
+    @property
+    def is_due(self) -> bool:
+        """Tell whether there may be something that is not in the queue."""
+        view, queued = self._session.view, self._queued
+        return queued is None or queued < max(_newest(view.live_turns), live_from(view) - 1)
+
+    def hurry(self) -> None:
+        """Try at once what is being waited for."""
+        self._again.set()
+
+    def stop(self) -> None:
+        """Wait for no queue any more: what is not in it is found by the session's next look, or the next run's."""
+        self._is_stopped = True
+        self._again.set()
+
+    async def queue_all(self) -> int:
+        """Queue all that is due, for as long as that takes; return how many exchanges that were."""
+        tries = count = 0
+        while not self._is_stopped:
+            self._again.clear()
+            try:
+                async with self._turn:
+                    count += await self._queue_due()
+            except (StorageError, MemoryFault) as fault:
+                await self._pause(fault, tries)
+                tries += 1
+            else:
+                if not self.is_due:
+                    break
+        return count
+
+    async def _queue_due(self) -> int:
+        """Queue what is due now; return how many exchanges that were. Raises StorageError and MemoryFault."""
+        session, memory = self._session, self._memory
+        if self._queued is None:
+            known = await memory.store.watermark(session.key.file_name, session.view.began)
+            self._queued = _NOTHING if known is None else known
+        view, after, count = session.view, self._queued, 0
+        newest = max(_newest(view.live_turns), live_from(view) - 1)
+        turns: Sequence[Turn] = tuple(view.live_turns)  # a reset clears the view's own
+        if after < live_from(view) - 1:
+            turns = await self._store.past(session, after, memory.since)
+        for exchange in exchanges(session, turns, after, memory):
+            if await memory.queue.defer(order_for(exchange)):
+                log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
+            self._queued, count = max(self._queued, exchange.last), count + 1
+        self._queued = max(self._queued, newest)
+        return count
+
+    async def _pause(self, fault: Exception, tries: int) -> None:
+        if self._is_stopped:
+            return
+        seconds = PAUSE.after(tries)
+        log.warning(
+            "learning_postponed", session=self._session.path.stem, fault=str(fault), again_after_seconds=seconds
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._again.wait()
+
+
+class Learning:
+    """One session's learner beside its turns; without a memory it does nothing."""
+
+    def __init__(self, wiring: Wiring, session: Session, tasks: asyncio.TaskGroup) -> None:
+        """Run looks on `tasks`."""
+        self._learner = Learner(wiring.memory, wiring.store, session) if wiring.memory else None
+        self._session = session
+        self._tasks = tasks
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -76,120 +142,44 @@ class Learner:
         return self._looking is not None
 
     def look(self) -> None:
-        """Take in what was answered, and put it into the queue beside everything else."""
-        self._again.set()
-        is_something = bool(self._due) or _newest(self._session.view.live_turns) > self._gathered
-        if self._memory is not None and is_something and not self.is_busy and not self._is_stopped:
-            queueing = self._queue(self._memory)
+        """Put what was answered into the queue, beside everything else."""
+        if self._learner is None:
+            return
+        self._learner.hurry()
+        if not self.is_busy and self._learner.is_due:
+            queueing = self._queue(self._learner)
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
-    async def rest(self) -> None:
-        """Wait until the turns so far are in the queue, for a limited time: before they leave the conversation."""
-        self.look()
-        if self._looking is not None:
-            await asyncio.wait([self._looking], timeout=REST_SECONDS)
-
     def stop(self) -> None:
-        """Wait for no queue any more: what is not in it is found by the session's next look, or the next run's."""
-        self._is_stopped = True
-        self._again.set()
+        """Let a look that waits end."""
+        if self._learner is not None:
+            self._learner.stop()
 
-    async def _queue(self, memory: Remembrance) -> None:
-        tries = 0
+    async def _queue(self, learner: Learner) -> None:
         try:
-            while not await self._queued(memory, tries):
-                tries += 1
+            await learner.queue_all()
         except Exception:
             log.exception("learning_crashed", session=self._session.path.stem)
         finally:
             self._looking = None
             self._session.changed.set()  # the actor may rest now
 
-    async def _queued(self, memory: Remembrance, tries: int) -> bool:
-        """Queue all that is due, and return True; else False, after a pause or when there is something new."""
-        self._again.clear()
-        try:
-            if self._is_new:
-                await self._skip_known(memory)
-            while self._gather(memory.settings.min_message_chars):
-                while self._due:
-                    await _queue_one(memory, self._due[0])
-                    self._due.popleft()
-        except (StorageError, MemoryFault) as fault:
-            if self._is_stopped:
-                return True
-            _log_postponed(self._session, fault, tries)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE.after(tries)):
-                    await self._again.wait()
-            return self._is_stopped
-        return True
 
-    async def _skip_known(self, memory: Remembrance) -> None:
-        """Leave out what memory has already; where that cannot be told, it is due until it can."""
-        try:
-            found = await memory.store.watermark(self._session.key.file_name, self._session.view.began)
-        except MemoryFault:
-            self._gather(memory.settings.min_message_chars)  # which may leave the conversation meanwhile
-            raise
-        known = _NOTHING if found is None else found
-        while self._due and self._due[0].last <= known:
-            self._due.popleft()
-        self._gathered, self._is_new = max(self._gathered, known), False
-
-    def _gather(self, min_chars: int) -> bool:
-        """Take in what was answered since, as far as there is room; return whether something is due."""
-        room, newest = MOST_DUE - len(self._due), _newest(self._session.view.live_turns)
-        found = list(islice(exchanges(self._session, self._gathered, min_chars), room))
-        self._due.extend(found)
-        self._gathered = max(self._gathered, found[-1].last if len(found) == room and found else newest)
-        return bool(self._due)
-
-
-async def queue_missed(memory: Remembrance, session: Session) -> int:
-    """Put into the queue what was answered since memory learnt last; return how many exchanges that are.
-
-    A queue, or a memory, that cannot be had is waited for, for as long as it takes.
-    """
-    tries = 0
-    while True:
-        try:
-            return await _queue_gap(memory, session)
-        except (StorageError, MemoryFault) as fault:
-            _log_postponed(session, fault, tries)
-            await asyncio.sleep(PAUSE.after(tries))
-            tries += 1
-
-
-def _log_postponed(session: Session, fault: Exception, tries: int) -> None:
-    again = PAUSE.after(tries)
-    log.warning("learning_postponed", session=session.path.stem, fault=str(fault), again_after_seconds=again)
-
-
-async def _queue_gap(memory: Remembrance, session: Session) -> int:
-    known = await memory.store.watermark(session.key.file_name, session.view.began)
-    due = list(exchanges(session, _NOTHING if known is None else known, memory.settings.min_message_chars))
-    for exchange in due:
-        await _queue_one(memory, exchange)
-    return len(due)
-
-
-async def _queue_one(memory: Remembrance, exchange: Exchange) -> None:
-    if await memory.queue.defer(order_for(exchange)):
-        log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
-
-
-def exchanges(session: Session, after: int, min_chars: int) -> Iterator[Exchange]:
+def exchanges(session: Session, turns: Sequence[Turn], after: int, memory: Remembrance) -> Iterator[Exchange]:
     """Yield what is worth learning of the answered turns behind a message, the oldest first; each of one person."""
-    turns = session.view.live_turns
     for place, turn in enumerate(turns):
         if not isinstance(turn.end, AssistantMessage):
             continue  # it may be answered yet, by /retry
-        messages = [message for message in turn.messages if message.source is not None and message.seq > after]
+        messages = [message for message in turn.messages if message.seq > after and _is_said(message, memory.since)]
         for _, of_one in groupby(messages, _author):
             exchange = _exchange(session, list(of_one), turns[max(place - ECHO_TURNS, 0) : place], turn.end)
-            if is_worth_learning(exchange, min_chars):
+            if is_worth_learning(exchange, memory.settings.min_message_chars):
                 yield exchange
+
+
+def _is_said(message: UserMessage, since: str) -> bool:
+    """Tell whether it has an author who meant it to be said, while memory was on."""
+    return message.source is not None and message.content != DELETED_TEXT and message.ts >= since
 
 
 def _exchange(

@@ -143,6 +143,7 @@ async def _remember(asked: _Asked, wiring: Wiring, session: Session) -> RichText
     learnt = await asked.memory.store.learn(_learned(asked, wiring, session, text))
     [change] = learnt.changes
     log.info("fact_kept", session=asked.key.file_name, deed=change.deed, entry=change.entry)
+    await asked.memory.embed()
     entry = None if change.entry is None else await asked.memory.store.why(_keeper(asked), change.entry)
     if entry is None:  # forgotten within this moment
         return plain(REMEMBER_USAGE if change.deed is Deed.UNFOUNDED else absent_text([change.entry or 0]))

@@ -14,7 +14,6 @@ from agentd.context.prompt import estimate_past
 from agentd.conversation.commands import Room, help_text, start_text, status_text, unknown_text
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.intake import waiting_before
-from agentd.conversation.learning import Learner
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.turn import Turn
@@ -43,7 +42,6 @@ class Scene:
     session: Session
     outbox: Outbox
     compactor: Compactor
-    learner: Learner
     turn: Turn | None
 
 
@@ -120,7 +118,6 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
         await _settle_stopped(waiting, command, scene)  # what an earlier run showed of it does not go on
     elif waiting:
         records.insert(0, Failure(answers=waiting, reason="superseded", told=False, trace=command.trace))
-    await scene.learner.rest()
     await scene.wiring.store.append(scene.session, *records)
     return CUT_TEXT if waiting or scene.turn is not None else NEW_TEXT
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from agentd.tasks.queue import TaskQueue
@@ -15,6 +15,10 @@ from memory.settings import MemorySettings
 __all__ = ["Remembrance", "person_of"]
 
 
+async def _nothing() -> None:
+    """Do nothing: vectors are not wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remembrance:
     """What remembers, and the queue of what is still to be learnt."""
@@ -24,6 +28,10 @@ class Remembrance:
     senders_of: Callable[[str], frozenset[str]]
     """Takes a person's id, CHANNEL:SENDER, and returns all ids of that person, this one among them."""
     settings: MemorySettings
+    since: str = ""
+    """When memory was switched on, as records write it: what was said before is not learnt."""
+    embed: Callable[[], Awaitable[None]] = _nothing
+    """Tells that there is something new without a vector."""
 
     def who(self, key: SessionKey, source: Source) -> Who:
         """Return who asks, and whether in private: where that is not on record, others may read along."""

@@ -15,7 +15,7 @@ import structlog
 from agentd.admission.spending import person_of
 from agentd.conversation.actor import SessionActor, held
 from agentd.conversation.intake import session_key
-from agentd.conversation.learning import queue_missed
+from agentd.conversation.learning import Learner
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
@@ -56,6 +56,8 @@ class Router:
         self._resting: set[SessionKey] = set()
         self._unheard: dict[str, asyncio.Event] = {}
         """Senders who wait until what was said before is gone."""
+        self._learning = asyncio.Lock()
+        """Held while a session that nobody talks in is learnt from, and while one rests: what it said may go."""
 
     @property
     def sessions_in_memory(self) -> int:
@@ -128,13 +130,13 @@ class Router:
             return
         async for key in self._wiring.store.found_settled():
             try:
-                missed = await queue_missed(memory, await self._wiring.store.open(key))
-            except StorageError as fault:
-                log.warning("learning_postponed", session=key.file_name, fault=str(fault))
-                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})  # the next start looks again
+                session = await self._wiring.store.open(key)
+                if session.set_aside is not None:
+                    await self._actor(key).finished(is_heard=False)  # the person is told
+                missed = await Learner(memory, self._wiring.store, session, self._learning).queue_all()
             except Exception:
                 log.exception("learning_crashed", session=key.file_name)
-                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})
+                self._wiring.store.forget_found({f"{key.file_name}.jsonl"})  # the next start looks again
             else:
                 if missed:
                     log.info("exchanges_missed", session=key.file_name, count=missed)
@@ -164,10 +166,11 @@ class Router:
         from the file, as after a crash. Raises channels.errors.NotAccepted where the session does not come to rest.
         """
         if key.channel not in self._wiring.front.channels:
-            yield
+            async with self._learning:
+                yield
             return
         actor = self._actors.get(key) or self._new_actor(key)
-        async with held(actor, ids):
+        async with self._learning, held(actor, ids):
             self._resting.add(key)
             try:
                 task = self._keeping.get(key)

@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from agentd.errors import AgentdError
 from agentd.people.searching import Left, Sought, search
 from agentd.people.stores import Ids, Stores, ids_of
 from agentd.service.forgetting import Traces, forget
+from agentd.tasks.exchanges import CONSOLIDATE, order_for, parse_exchange
+from agentd.tasks.queue import Args, Spare, spare_none
 from agentd.transcript.clock import Clock, format_time
 from agentd.transcript.erasing import Stamp
 from agentd.transcript.erasure import ErasedFile, erase_file, erase_orphans, find_theirs
@@ -85,14 +87,15 @@ async def _erase_session(path: Path, key: SessionKey, work: _Erasing) -> None:
     stamp = Stamp(secrets.token_hex(TOKEN_BYTES), format_time(work.clock()))
     names = {path.stem, key.file_name}
     sessions, theirs = work.stores.sessions, work.ids.get(key.channel, frozenset())
+    others = partial(_others, work.senders)
     async with sessions.resting(parse_file_name(path.stem) or key, theirs):
-        await _erase_tasks(names, work)
+        await _erase_tasks(names, work, others)
         try:
             right = await asyncio.to_thread(right_path, path)
             erased = await sessions.exclusive({path, right}, partial(erase_file, path, work.ids, stamp))
         except FileNotFoundError:
             return  # it got another name since it was found
-        await _erase_tasks(names, work)
+        await _erase_tasks(names, work, others)
     work.texts |= erased.texts
     if erased.is_whole:
         work.files |= {path.name, f"{key.file_name}.jsonl"}
@@ -122,16 +125,28 @@ def _is_theirs(key: SessionKey, ids: Ids) -> bool:
     return key.sender in theirs or (key.sender is None and key.chat in theirs)
 
 
-async def _erase_tasks(sessions: Collection[str], work: _Erasing) -> None:
+async def _erase_tasks(sessions: Collection[str], work: _Erasing, spare: Spare = spare_none) -> None:
     """Remove the tasks of these sessions. Raises AgentdError where one does not end."""
     queue = work.stores.queue
     if queue is None:
         return
-    counts = Counter(entry.session for entry in await queue.entries())
-    for session in sessions:
-        if counts[session] and await queue.erase(session):
+    known = {entry.session for entry in await queue.entries()}
+    for session in [session for session in sessions if session in known]:
+        cleared = await queue.erase(session, spare)
+        if cleared.left:
             raise AgentdError("a background task of theirs does not end: memory is not erased yet; run this again")
-        work.tasks += counts[session]
+        work.tasks += cleared.removed
+
+
+def _others(senders: frozenset[str], task: str, args: Args) -> Args | None:
+    """Return what another person's task needs: their own words, without an answer that may have been for both."""
+    try:
+        exchange = parse_exchange(args) if task == CONSOLIDATE else None
+    except msgspec.ValidationError:
+        return None
+    if exchange is None or exchange.person in senders:
+        return None
+    return order_for(replace(exchange, answered="")).args if exchange.answered else args
 
 
 async def _erase_memory(work: _Erasing) -> tuple[str, ...]:

@@ -80,6 +80,9 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE failed_link (number INTEGER PRIMARY KEY, sender TEXT NOT NULL, at TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE remembering (since TEXT NOT NULL);
+    """,
 )
 """Each takes a database to the next `user_version`; they are added to, never changed."""
 

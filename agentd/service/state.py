@@ -1,7 +1,8 @@
 """`state.db`: what the daemon keeps that is no conversation, in SQLite, on a thread of its own.
 
 Two kinds of things are kept. What can be done without costs little where it is lost: speed (`settled.py`, and when the
-last runs began, and had recovered), or what is learnt again (`token_factors.py`). What cannot is on disk when it is
+last runs began, and had recovered), or what is learnt again (`token_factors.py`), or who is not learnt from for a
+while longer (`onset.py`). What cannot is on disk when it is
 said to be, and a fault is raised: who may talk (`pairings.py`), which senders are one person (`people.py`), which chats
 changed their id (`aliases.py`), and who spent how much (`usage.py`).
 """
@@ -21,6 +22,7 @@ import structlog
 
 from agentd.service.aliases import Aliases, ChatAliases, read_aliases
 from agentd.service.database import Database, NotOurs, connect, format_moment, open_memory, renew, transaction, unusable
+from agentd.service.onset import Onset
 from agentd.service.pairings import Paired, Pairings, make_code, read_paired
 from agentd.service.people import Groups, People, read_groups
 from agentd.service.settled import SettledMarks
@@ -44,6 +46,7 @@ class State:
     factors: TokenFactors
     usage: Usage
     people: People
+    onset: Onset
     kept: Database
     fault: str | None
     """Why what has to be on disk is not; None where it is."""
@@ -127,6 +130,7 @@ def _build_state(opened: _Opened, thread: Executor, clock: Callable[[], datetime
         TokenFactors(marked, opened.read.factors),
         Usage(kept, opened.read.usage),
         People(kept, opened.read.groups, clock, make_code),
+        Onset(marked, clock),
         kept,
         opened.fault,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 from agentd.providers.base import CompletionRequest, PromptMessage, Provider, Schema
 from agentd.providers.collecting import Answer, Endless, collect
 from agentd.providers.precedence import Precedence
+from agentd.tasks.queue import TaskFault, TaskPostponed
 from memory.ports import Complete
 
 if TYPE_CHECKING:
     from memory.consolidation import Ask
 
-__all__ = ["Asker"]
+__all__ = ["FREE", "Account", "Asker"]
 
 CALL_SECONDS = 120.0
 """How long one answer may take; the next attempt has its own time."""
@@ -27,6 +29,24 @@ CHARACTERS_PER_TOKEN = 8
 """No answer is listened to beyond so many for each token that it may have."""
 
 
+BUDGET_SECONDS = 3600.0
+"""A call for which there is no budget is looked at again that soon: the budget may be made larger before midnight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a person's answers may cost, and have."""
+
+    wait_seconds: Callable[[str, int], float]
+    """Takes who it is for and how many tokens it may cost; returns how long it has to wait, as `Spending` has it."""
+    spend: Callable[[str, int], None]
+    """Takes who it was for, and what it cost in tokens."""
+
+
+FREE = Account(lambda person, tokens: 0.0, lambda person, tokens: None)
+"""Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """What is needed to ask."""
@@ -34,16 +54,27 @@ class Asker:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    spend: Callable[[str, int], None] = lambda person, tokens: None
-    """Takes who an answer was for, and what it cost in tokens."""
+    account: Account = FREE
 
     def on_behalf_of(self, person: str) -> Complete:
-        """Return what asks for this person. It raises what providers raise, and TimeoutError."""
+        """Return what asks for this person.
+
+        It raises what providers raise, TimeoutError, and where there is no budget TaskPostponed or TaskFault.
+        """
 
         async def complete(ask: Ask) -> str:
+            self._check_budget(ask, person)
             return await self.precedence.behind(lambda: self._ask(ask, person))
 
         return complete
+
+    def _check_budget(self, ask: Ask, person: str) -> None:
+        needed = _estimate(ask.system, ask.user) + ask.max_output_tokens
+        seconds = self.account.wait_seconds(person, needed)
+        if math.isinf(seconds):
+            raise TaskFault(f"it may take {needed} tokens, and a whole day allows less: raise [limits]")
+        if seconds > 0:
+            raise TaskPostponed(min(seconds, BUDGET_SECONDS))
 
     async def _ask(self, ask: Ask, person: str) -> str:
         messages = (PromptMessage("system", ask.system), PromptMessage("user", ask.user))
@@ -59,6 +90,10 @@ class Asker:
         finally:
             if answer.done:
                 usage = answer.done.usage
-                estimate = (len(ask.system) + len(ask.user) + len(answer.text)) // CHARACTERS_BY_ESTIMATE
-                self.spend(person, usage.input_tokens + usage.output_tokens or estimate)
+                estimate = _estimate(ask.system, ask.user, answer.text)
+                self.account.spend(person, usage.input_tokens + usage.output_tokens or estimate)
         return answer.text
+
+
+def _estimate(*texts: str) -> int:
+    return sum(map(len, texts)) // CHARACTERS_BY_ESTIMATE

@@ -15,7 +15,7 @@ import structlog
 
 from agentd.errors import AgentdError, ConfigError, StorageError
 from agentd.tasks.opening import load_engine
-from agentd.tasks.queue import Entry, Order, TaskQueue
+from agentd.tasks.queue import Cleared, Entry, Order, Spare, TaskQueue, spare_none
 
 __all__ = ["has_tasks", "open_late"]
 
@@ -73,8 +73,8 @@ class _Late:
     async def retry(self, number: int) -> None:
         await (await self._get()).retry(number)
 
-    async def erase(self, session: str) -> int:
-        return await (await self._get()).erase(session)
+    async def erase(self, session: str, spare: Spare = spare_none) -> Cleared:
+        return await (await self._get()).erase(session, spare)
 
     async def opened(self) -> TaskQueue:
         """Return the open queue. Raises what opening it does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from agentd.errors import AgentdError
 from agentd.tasks import own_queries
 from agentd.tasks.faults import unusable
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Entry, Order
+from agentd.tasks.queue import DEAD, Cleared, Entry, Order, Spare, spare_none
 
 __all__ = ["MOST_SECONDS", "Ledger"]
 
@@ -84,25 +84,40 @@ class Ledger:
         if not rows:
             raise AgentdError(f"there is no dead task {number}: agentd tasks dead shows them")
 
-    async def erase(self, session: str) -> int:
-        """Remove a session's tasks and their words; return how many are still under way, and go when they end."""
+    async def erase(self, session: str, spare: Spare = spare_none) -> Cleared:
+        """Remove a session's tasks and their words; what is to be spared is queued anew before it goes."""
         until = asyncio.get_running_loop().time() + ERASE_SECONDS
         async with _translated():
-            while left := await self._erase(session):
+            doomed = await self._doomed(session, spare)
+            while left := await self._remove(session, doomed):
                 if asyncio.get_running_loop().time() > until:
                     break
                 await asyncio.sleep(ERASE_STEP_SECONDS)
             await self._place.scrub()
-        return left
+        return Cleared(len(doomed), left)
 
-    async def _erase(self, session: str) -> int:
-        """Remove what is not under way, and cut what is; return how many that were."""
+    async def _doomed(self, session: str, spare: Spare) -> list[int]:
+        """Return the tasks that are to go. What stays of one with other words than it had is in a new one by then."""
+        doomed = []
+        for job in await self._app.job_manager.list_jobs_async(lock=session):
+            args = json.loads(str(job.task_kwargs["words"]))
+            stays = spare(job.task_name, args)
+            if stays == args or job.id is None:
+                continue
+            doomed.append(job.id)
+            if stays is not None:
+                await self.defer(Order(job.task_name, stays, session))
+        return doomed
+
+    async def _remove(self, session: str, doomed: Collection[int]) -> int:
+        """Remove those that are not under way, and cut those that are; return how many that were."""
         jobs = self._app.job_manager
-        running = list(await jobs.list_jobs_async(lock=session, status="doing"))
+        running = [job for job in await jobs.list_jobs_async(lock=session, status="doing") if job.id in doomed]
         for job in running:
             if job.id is not None and not job.abort_requested:
                 await jobs.cancel_job_by_id_async(job.id, abort=True)
-        await self._place.connector.execute_query_async(own_queries.ERASE, lock=session)
+        for number in doomed:
+            await self._place.connector.execute_query_async(own_queries.ERASE, job_id=number, lock=session)
         return len(running)
 
 

@@ -90,7 +90,7 @@ RETURNING id
 """A job that this worker has, and is not at: how it ended could not be written down."""
 
 ERASE: Final[LiteralString] = """
-DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status <> 'doing'
+DELETE FROM procrastinate_jobs WHERE id = %(job_id)s AND lock = %(lock)s AND status <> 'doing'
 """
 
 SWEEP_AWAY: Final[LiteralString] = """

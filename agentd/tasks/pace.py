@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from agentd.tasks.queue import TaskPostponed
 from agentd.tasks.retrying import pause_seconds
 from channels.backoff import Growing
 
@@ -54,6 +55,8 @@ class Patience(BaseRetryStrategy):
         """Return when it is tried again; None for never. What a shutdown cut is no failure."""
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision(retry_at=datetime.now(UTC))
+        if isinstance(exception, TaskPostponed):
+            return RetryDecision(retry_in={"milliseconds": round(1000 * exception.seconds)})
         failures = exception.failures if isinstance(exception, JobFailed) else job.attempts + 1
         if failures >= self._max_attempts:
             return None

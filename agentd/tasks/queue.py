@@ -11,7 +11,22 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-__all__ = ["DEAD", "Args", "Entry", "Gauges", "Job", "Json", "Leaving", "Order", "TaskFault", "TaskQueue"]
+__all__ = [
+    "DEAD",
+    "Args",
+    "Cleared",
+    "Entry",
+    "Gauges",
+    "Job",
+    "Json",
+    "Leaving",
+    "Order",
+    "Spare",
+    "TaskFault",
+    "TaskPostponed",
+    "TaskQueue",
+    "spare_none",
+]
 
 DEAD = "failed"
 """The state of a task that is not tried any more."""
@@ -22,11 +37,31 @@ Args = Mapping[str, Json]
 """The words that a task carries: gone with the task when it is done, kept when it is dead, never logged."""
 
 Job = Callable[[Args], Awaitable[None]]
-"""Does a task. What it raises is a failed attempt: of a `TaskFault` or AgentdError the text is kept, else the kind."""
+"""Does a task. What it raises is a failed attempt: of a `TaskFault` or AgentdError the text is kept, else the kind.
+
+A `TaskPostponed` is none: the task is tried again when that says.
+"""
+
+
+Spare = Callable[[str, Args], Args | None]
+"""Takes a task's name and words; returns the words that are to stay, the same or others, or None for none."""
+
+
+def spare_none(task: str, args: Args) -> None:
+    """Let nothing stay."""
 
 
 class TaskFault(Exception):
     """Why a task could not be done, in words that hold nothing of what a person wrote."""
+
+
+class TaskPostponed(Exception):
+    """A task that cannot be done yet, through no fault of its own: that counts as no failure, however often."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say for how long."""
+        super().__init__(f"to be tried again in {seconds:.0f} s")
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +94,15 @@ class Entry:
     """Why the last attempt failed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of tasks that were to go."""
+
+    removed: int
+    left: int
+    """Those still under way: they go when they end."""
+
+
 class TaskQueue(Protocol):
     """Keeps tasks until they are done. Everything here raises StorageError where that cannot be had."""
 
@@ -74,8 +118,8 @@ class TaskQueue(Protocol):
         """Let a dead task be tried anew, from its first attempt on. Raises AgentdError where there is none."""
         ...
 
-    async def erase(self, session: str) -> int:
-        """Remove a session's tasks and their words; return how many are still under way, and go when they end."""
+    async def erase(self, session: str, spare: Spare = spare_none) -> Cleared:
+        """Remove a session's tasks and their words, but for what is to be spared of them: that is queued anew."""
         ...
 
 

@@ -176,7 +176,7 @@ def _revive(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
 
 
 def _erase(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
-    connection.execute("DELETE FROM job WHERE lock = :lock AND status <> 'doing'", arguments)
+    connection.execute("DELETE FROM job WHERE id = :job_id AND lock = :lock AND status <> 'doing'", arguments)
     return Outcome([], once_free(connection, arguments["lock"]))
 
 

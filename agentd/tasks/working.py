@@ -23,7 +23,7 @@ from procrastinate.worker import Worker
 from agentd.tasks import own_queries
 from agentd.tasks.pace import JobFailed, Pace, Patience
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Gauges, Job
+from agentd.tasks.queue import DEAD, Gauges, Job, TaskPostponed
 from agentd.tasks.retrying import describe
 
 __all__ = ["Workshop"]
@@ -148,6 +148,9 @@ class Workshop:
             if context.abort_reason() is AbortReason.USER_REQUEST:
                 raise JobAborted from None
             log.info("task_parked", task=job.task_name, id=number)
+            raise
+        except TaskPostponed as pause:
+            log.info("task_postponed", task=job.task_name, id=number, again_after_seconds=round(pause.seconds))
             raise
         except Exception as fault:  # noqa: BLE001 - the boundary of a job
             raise JobFailed(await self._note(job, describe(fault))) from None

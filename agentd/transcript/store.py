@@ -24,11 +24,12 @@ from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.lines import cut_lines
 from agentd.transcript.marks import NO_MARKS, Marks
 from agentd.transcript.memory_disk import MemoryDisk
+from agentd.transcript.past import load_past
 from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids, parse_header
 from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
 from agentd.transcript.searching import Searched, read_key, search
 from agentd.transcript.threads import on
-from agentd.transcript.view import Transcript
+from agentd.transcript.view import Transcript, Turn
 from agentd.transcript.writing import Observe, Session, Writer
 
 __all__ = ["Recall", "Session", "SessionStore", "open_store", "open_store_on"]
@@ -83,6 +84,7 @@ class SessionStore:
         self._key = on(threads.readers, self._key_now)
         self._heard = on(threads.readers, self._heard_now)
         self._cover = on(threads.readers, self._cover_now)
+        self._past = on(threads.readers, self._past_now)
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._searched = Searched()
@@ -131,6 +133,18 @@ class SessionStore:
             if session.older is older:
                 session.view.remember_older(found)
                 session.older = None
+
+    async def past(self, session: Session, after: int, since: str) -> list[Turn]:
+        """Return the turns with messages behind a seq and since a time, whatever was reset or summarised meanwhile.
+
+        Some from before them stand at the beginning. Raises StorageError where the file cannot be read.
+        """
+        try:
+            return await self._past(session.path, session.length, after, since)
+        except FileNotFoundError:
+            return []  # nothing was written yet
+        except OSError as fault:
+            raise StorageError(fault_sentence(fault)) from fault
 
     async def unfinished(self) -> list[SessionKey]:
         """Return the key of every session with something pending or undelivered, from the end of each file.
@@ -292,6 +306,9 @@ class SessionStore:
 
     def _cover_now(self, path: Path, cover: Cover, length: int, to: int) -> str:
         return cover.extend(cut_lines(self._disk.blocks(path, cover.offset, length)), to)
+
+    def _past_now(self, path: Path, length: int, after: int, since: str) -> list[Turn]:
+        return load_past(self._disk, path, length, after, since)
 
     def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
         return search(self._disk, self.folder, known)

@@ -36,14 +36,23 @@ from agentd.transcript.records import (
     UserMessage,
 )
 
-__all__ = ["AFTER_EVERY_TIME", "SEEN_HOURS", "SEEN_MESSAGES", "DraftPart", "Transcript", "Turn", "fold"]
+__all__ = [
+    "AFTER_EVERY_TIME",
+    "DELETED_TEXT",
+    "SEEN_HOURS",
+    "SEEN_MESSAGES",
+    "DraftPart",
+    "Transcript",
+    "Turn",
+    "fold",
+    "live_from",
+]
 
 SEEN_MESSAGES = 2_000
 """Redeliveries are recognised among at least so many of the newest messages ..."""
 
 SEEN_HOURS = 24
 """... and at least so far back: Telegram keeps unconfirmed updates for that long."""
-
 
 DELETED_TEXT = "[This message was deleted by its author.]"
 
@@ -317,6 +326,15 @@ class Transcript:
             self._add_unended(message)
         else:
             self.pending[message.seq] = message
+
+
+def live_from(view: Transcript) -> int:
+    """Return from which seq on `live_turns` has all that was answered; what stands before it, the file has."""
+    if view.summary is not None:
+        return view.summary.covers[1] + 1
+    if view.is_cut and view.turns:
+        return view.turns[0].messages[0].seq
+    return max(view._begins_at, 0)
 
 
 def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from memory.errors import MemoryUnusable
 from memory.store_postgres.schema import bring_up_to_date
 
-__all__ = ["Connection", "Server", "open_server"]
+__all__ = ["Connection", "Server", "open_server", "reach_server"]
 
 START_SECONDS = 30
 """How long a server that does not answer yet is waited for at the start."""
@@ -116,6 +116,22 @@ async def open_server(url: SecretStr) -> AsyncIterator[Server]:
     try:
         await _prepare(server)
         yield server
+    finally:
+        await server.close()
+
+
+async def reach_server(url: SecretStr, seconds: float) -> None:
+    """See that the server lets us in, and let us make tables where there are none. Raises MemoryUnusable."""
+    _check(url.get_secret_value())
+    server = Server(url.get_secret_value())
+    try:
+        async with server.connection(seconds) as connection:
+            found = await connection.execute(
+                "SELECT to_regclass('agentd_memory_scope') IS NOT NULL"
+                " OR has_schema_privilege(current_schema(), 'CREATE')"
+            )
+            if await found.fetchone() not in ((True,), None):
+                raise MemoryUnusable("storage.url: its user may not make tables: GRANT CREATE ON SCHEMA public TO it")
     finally:
         await server.close()
 

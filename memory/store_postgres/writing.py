@@ -9,7 +9,7 @@ from typing import TypeAlias
 from zlib import crc32
 
 from memory.comparing import Known
-from memory.learning import MOST_EVIDENCE, Step, plan
+from memory.learning import MOST_EVIDENCE, Step, decide, read_said
 from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
 from memory.store_postgres.indexing import drop_words, index_entry, neighbours_of
 from memory.store_postgres.server import Connection
@@ -124,21 +124,18 @@ async def _keep_facts(
 
     With many facts a comparison takes its time: on a thread, so that nobody else waits for it.
     """
+    if not facts:
+        return ()
     changes = []
-    given = [storable_fact(fact) for fact in facts]
-    known = await _known(connection, scope) if given else []
-    for fact in given:
-        for step in await asyncio.to_thread(_planned, exchange, fact, known):
-            entry = await _do(connection, scope, exchange, step, now)
-            changes.append(Change(step.deed, entry))
-            known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
-            if entry is not None and step.deed is not Deed.KNOWN:
-                known.append(Known(entry, step.fact.text, step.fact.about))
+    said, known = await asyncio.to_thread(read_said, exchange), await _known(connection, scope)
+    for fact in map(storable_fact, facts):
+        step = await asyncio.to_thread(decide, said, fact, known)
+        entry = await _do(connection, scope, exchange, step, now)
+        changes.append(Change(step.deed, entry))
+        known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
+        if entry is not None and step.deed is not Deed.KNOWN:
+            known.append(Known(entry, step.fact.text, step.fact.about))
     return tuple(changes)
-
-
-def _planned(exchange: Exchange, fact: Fact, known: Sequence[Known]) -> list[Step]:
-    return list(plan(exchange, [fact], known))
 
 
 async def _known(connection: Connection, scope: int) -> list[Known]:

@@ -99,18 +99,19 @@ def _keep_facts(
     """Do what the comparison says, fact by fact; each is compared with those before it, too."""
     # Loaded with the first fact: whoever only recalls does without what weighs them.
     from memory.comparing import Known
-    from memory.learning import plan
+    from memory.learning import decide, read_said
 
+    if not facts:
+        return ()
     changes = []
-    given = [storable_fact(fact) for fact in facts]
-    known = _known(connection, scope) if given else []
-    for fact in given:
-        for step in plan(exchange, [fact], known):
-            entry = _do(connection, scope, exchange, step, now)
-            changes.append(Change(step.deed, entry))
-            known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
-            if entry is not None and step.deed is not Deed.KNOWN:
-                known.append(Known(entry, step.fact.text, step.fact.about))
+    said, known = read_said(exchange), _known(connection, scope)
+    for fact in map(storable_fact, facts):
+        step = decide(said, fact, known)
+        entry = _do(connection, scope, exchange, step, now)
+        changes.append(Change(step.deed, entry))
+        known = [old for old in known if step.deed is Deed.KNOWN or old.id != step.entry]
+        if entry is not None and step.deed is not Deed.KNOWN:
+            known.append(Known(entry, step.fact.text, step.fact.about))
     return tuple(changes)
 
 

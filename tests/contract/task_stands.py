@@ -196,8 +196,8 @@ class _Remembering(InMemoryConnector):
     async def requeue_all(self, job_id: int, worker_id: int) -> list[dict[str, Any]]:
         raise ConnectorException(f"job {job_id} of worker {worker_id} has ended: nothing fails in memory")
 
-    async def erase_run(self, lock: str) -> None:
-        await self._drop(lambda job: job["lock"] == lock and job["status"] != "doing")
+    async def erase_run(self, job_id: int, lock: str) -> None:
+        await self._drop(lambda job: (job["id"], job["lock"]) == (job_id, lock) and job["status"] != "doing")
 
     async def sweep_away_run(self) -> None:
         await self._drop(lambda job: job["status"] in ("aborted", "cancelled"))

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from agentd.errors import AgentdError
 from agentd.tasks.pace import Pace
-from agentd.tasks.queue import Gauges, Leaving, Order, TaskFault
+from agentd.tasks.queue import Args, Cleared, Gauges, Leaving, Order, TaskFault, TaskPostponed
 from tests.contract.task_stands import (
     QUICK,
     WORDS,
@@ -235,13 +235,54 @@ async def test_erasing_a_session_takes_its_tasks_whatever_state_they_are_in(stan
         for n, session in ((2, "one"), (3, "one"), (4, "two")):
             await queue.defer(order("wait", n, session))
         await until(lambda: sorted(log.begun) == [1, 2, 4])
-        left = await queue.erase("one")
+        cleared = await queue.erase("one")
         entries = await queue.entries()
         log.gate.set()
         await until(lambda: log.done == [4])
 
-    assert left == 0
+    assert cleared == Cleared(3, 0)
     assert [(entry.session, entry.state) for entry in entries] == [("two", "doing")]
+
+
+async def test_what_is_to_be_spared_of_a_session_is_queued_anew_or_left_as_it_is(stand: Stand) -> None:
+    """Of seven tasks, dead, under way and waiting, three go, three are changed, and one stays as it was."""
+    log, pace, seen = Log(), Pace(sweep_seconds=0.05), list[str]()
+    log.faults = [ValueError(), ValueError()]
+
+    def spare(task: str, args: Args) -> Args | None:
+        seen.append(task)
+        n = int(str(args["n"]))
+        return None if n % 2 else {"n": n if n > 5 else n + 10}
+
+    async with stand.work(log, pace, max_attempts=1) as queue:
+        for n in (0, 1):
+            await queue.defer(order("fail", n, "one"))
+        while len(await queue.entries(dead=True)) < 2:  # noqa: ASYNC110 - a queue has no event for it
+            await asyncio.sleep(0.005)
+        for n in (2, 3, 4, 5, 6):
+            await queue.defer(order("wait", n, "one"))
+        await queue.defer(order("wait", 7, "two"))
+        await until(lambda: sorted(log.begun) == [0, 1, 2, 7])
+        cleared = await queue.erase("one", spare)
+        log.gate.set()
+        await until(lambda: len(log.done) == 5)
+        await until_empty(queue)
+
+    assert cleared == Cleared(6, 0)
+    assert sorted(seen) == ["fail"] * 2 + ["wait"] * 5
+    assert sorted(log.done) == [6, 7, 10, 12, 14]
+
+
+async def test_a_task_that_is_postponed_has_not_failed_however_often(stand: Stand) -> None:
+    log = Log()
+    log.faults = [TaskPostponed(0.01) for _ in range(5)]
+    with capture_logs() as logs:
+        async with stand.work(log, max_attempts=2) as queue:
+            await queue.defer(order("fail", 1, "one"))
+            await until_empty(queue)
+
+    assert log.done == [1]
+    assert [said["event"] for said in logs if said["event"].startswith("task_")] == ["task_postponed"] * 5
 
 
 async def test_a_task_that_this_version_does_not_know_waits(stand: Stand) -> None:

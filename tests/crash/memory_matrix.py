@@ -125,14 +125,14 @@ def _rows() -> Iterator[Row]:
         yield from _in_mood(mood)
 
 
-LOOKING = "agentd.conversation.learning:Learner.look"
+LOOKING = "agentd.conversation.learning:Learning.look"
 
 
 def _again() -> Iterator[Row]:
     """Yield rows of several kills."""
     unqueued = Run(step="after delivery (4)")
     missing = "agentd.conversation.router:Router.learn_missed"
-    gap = "agentd.conversation.router:queue_missed"
+    gap = "agentd.conversation.learning:Learner.queue_all"
     yield Row("the reply on disk; before what was missed is looked for", (unqueued, Run(f"{missing}:before:1")))
     yield Row("the reply on disk; before a session is looked at", (unqueued, Run(f"{gap}:before:1")), is_brief=True)
     yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before:1")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agentd.tasks.queue import Entry, Order
+from dataclasses import replace
+
+from agentd.tasks.queue import Cleared, Entry, Order, Spare, spare_none
 
 __all__ = ["FakeQueue"]
 
@@ -27,7 +29,12 @@ class FakeQueue:
     async def retry(self, number: int) -> None:
         """Do nothing: none is dead."""
 
-    async def erase(self, session: str) -> int:
-        """Remove a session's tasks."""
-        self.orders = [order for order in self.orders if order.session != session]
-        return 0
+    async def erase(self, session: str, spare: Spare = spare_none) -> Cleared:
+        """Remove a session's tasks, but for what is to be spared."""
+        kept = [order for order in self.orders if order.session != session]
+        for order in self.orders:
+            args = spare(order.task, order.args) if order.session == session else None
+            if args is not None:
+                kept.append(replace(order, args=args))
+        removed, self.orders = len(self.orders) - len(kept), kept
+        return Cleared(removed, 0)

@@ -11,8 +11,9 @@ from agentd.people.answering import answer_people
 from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import TextDelta
 from agentd.service.state import open_kept
+from agentd.tasks.exchanges import order_for, parse_exchange
 from agentd.tasks.opening import Surroundings, open_tasks
-from agentd.tasks.queue import Args, Leaving, Order, TaskQueue
+from agentd.tasks.queue import Args, Leaving, Order, TaskFault, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from agentd.transcript.lines import read_lines
 from agentd.transcript.verify import verify
@@ -150,6 +151,44 @@ async def test_a_consolidation_under_way_writes_nothing_after_the_erasure(tmp_pa
     assert remembered == ()
     assert left == []
     assert "memory: 1 entries erased, and 0 pieces of evidence" in lines
+
+
+async def test_what_others_in_a_shared_session_said_is_still_to_be_learnt_without_an_answer_to_both(
+    tmp_path: Path,
+) -> None:
+    done: list[Exchange] = []
+
+    async def consolidate(args: Args) -> None:
+        exchange = parse_exchange(args)
+        if exchange.answered:
+            raise TaskFault("the model is away")
+        done.append(exchange)
+
+    run, around = Run(tmp_path, scope="chat"), Surroundings(lambda: START, Leaving(lambda: 5.0))
+    async with (
+        rehearsed(run) as stage,
+        open_tasks(tmp_path / "tasks.db", TasksSettings(max_attempts=1), {"consolidate": consolidate}, around) as queue,
+        opened(stage, tmp_path, queue) as stores,
+    ):
+        await stage.say("hers before", chat=GROUP)
+        await stage.say("his before", sender="bob", chat=GROUP)
+        for sender in ("ada", "bob"):
+            said = (Words(1, START, f"the words of {sender}"),)
+            told = Exchange("fake~bot~-4~~", 1, 1, f"fake:{sender}", sender, False, said, answered="an answer to both")
+            await queue.defer(order_for(told))
+        await until_count(queue, 2, dead=True)
+        code = await erase(stores)
+        await until_count(queue, 0)
+
+    assert code == 0
+    assert [(exchange.person, exchange.said[0].text) for exchange in done] == [("fake:bob", "the words of bob")]
+    assert holding(tmp_path, "the words of ada", "an answer to both") == []
+
+
+async def until_count(queue: TaskQueue, count: int, *, dead: bool = False) -> None:
+    async with asyncio.timeout(10):
+        while len(await queue.entries(dead=dead)) != count:  # noqa: ASYNC110 - a queue has no event for it
+            await asyncio.sleep(0.005)
 
 
 async def learn(memory: MemoryStore) -> None:

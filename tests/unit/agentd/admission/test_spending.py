@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -180,3 +181,13 @@ def test_whoever_asks_before_each_call_never_exceeds_a_limit(calls: list[tuple[s
 
     assert all(total <= limit for total in totals.values())
     assert sum(totals.values()) <= limit + limit // 2
+
+
+def test_a_call_waits_for_the_next_day_where_this_one_has_no_budget_left_and_for_ever_where_no_day_has() -> None:
+    limited = spending(person=1_000, everybody=5_000)
+    limited.spend(ADA, 600)
+
+    assert limited.wait_seconds(ADA, 400) == 0
+    assert limited.wait_seconds(ADA, 401) == 12 * 3600
+    assert limited.wait_seconds(ADA, 1_001) == math.inf
+    assert limited.wait_seconds(BOB, 1_000) == 0
