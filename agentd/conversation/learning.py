@@ -116,7 +116,13 @@ class Learner:
         for exchange in exchanges(session, turns, after, memory):
             if await memory.queue.defer(order_for(exchange)):
                 fresh = True
-                log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
+                log.info(
+                    "exchange_queued",
+                    session=exchange.session,
+                    first=exchange.first,
+                    last=exchange.last,
+                    trace=exchange.trace,
+                )
             queued.append(exchange)
             self._queued = max(self._queued, exchange.last)
         if turns_are_past and not fresh:
@@ -243,6 +249,7 @@ def _exchange(
         direct=source.direct is not False,  # where that is not on record it stays private
         said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
+        trace=messages[-1].trace,
     )
 
 
