@@ -58,11 +58,13 @@ _OVER = re.compile(
     r"|back then)\b"
     r"|\bi lived\b|\b(?:lived|worked|studied|was|had|owned)\b.{0,99}\buntil\b|\bi worked\b.{0,99}\b(?:years|before"
     r"|retired)\b"
-    r"|\bfrüher\b|\bantes (?:viv|trabaj|ten)\w+|\bj['’]habitais\b|\bje (?:travaillais|vivais)\b|\bраньше\b|以前|예전에",
+    r"|\bfrüher\b|\bantes (?:viv|trabaj|ten)\w+|\bj['’]habitais\b|\bje (?:travaillais|vivais)\b|\bраньше\b|以前|예전에"
+    r"|\b(?:died|passed away|sold (?:my|our|the)|lost (?:my|our) job|broke up with|divorced|moved away from"
+    r"|gestorben|verstorben|verkauft|job\b.{0,40}\bverloren)\b",
     re.IGNORECASE,
 )
 _TOLD_AS_OVER = re.compile(
-    r"\b(?:lived|worked|studied|was|were|had|owned|grew|former|ex|retired|moved|left|stopped|quit|wohnte|lebte"
+    r"\b(?:died|dead|late|deceased|passed|sold|lost|broke|divorced|gestorben|verstorben|tot|verkauft|verloren|lived|worked|studied|was|were|had|owned|grew|former|ex|retired|moved|left|stopped|quit|wohnte|lebte"
     r"|arbeitete"
     r"|vivía|vivió|trabajaba|habitait|жил[аи]?|работал[аи]?)\b|曾|でした|ました|ていた|었|았",
     re.IGNORECASE,

@@ -34,9 +34,9 @@ _ANOTHER = re.compile(
     rf"^\W*(?:(?:and|but|so|also|und|y|et|e|и|а|well|oh)\s+)?(?:{_MINE}\s*{_RELATIONS}"
     rf"|(?:an?|one|some|ein|eine|un|una|um|uma|een|один|одна)\s+(?:of\s+)?(?:\w+\s+){{0,2}}?{_RELATIONS}"
     r"|(?:友達|友人|朋友|친구|同事|同僚)(?:は|が|는|은|이|가)?"
-    r"|(?:(?:someone|somebody) i (?:know|met)|someone|somebody|everyone|everybody|people|jemand|alguien|quelqu['’]un"
-    r"|кто-то)\b"
-    r"|(?:you|he|she|they|er|él|ella|elle|lui|lei|ele|ela|hij|zij|он|она|они)\b|他们?|她们?|彼女?(?:は|が))",
+    r"|(?:(?:someone|somebody) i (?:know|met)|someone|somebody|everyone|everybody|people|you|jemand|alguien"
+    r"|quelqu['’]un|кто-то)\b(?!.{0,300}\b(?:my|our|mine|mein\w*|mis?|mon|ma|mes|мой|моя|мою)\b)"
+    r"|(?:he|she|they|er|él|ella|elle|lui|lei|ele|ela|hij|zij|он|она|они)\b|他们?|她们?|彼女?(?:は|が))",
     re.IGNORECASE,
 )
 _FIRST = re.compile(

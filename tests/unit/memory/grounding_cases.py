@@ -223,6 +223,11 @@ REFUSED_LATER = [
 ]  # fmt: skip
 
 KEPT_SINCE = [
+    ("You should know that my horse is called Ida", "Has a horse called Ida"),
+    ("People tell me that my cat Tom is fat", "Has a cat named Tom"),
+    ("My dog Rex died yesterday", "Dog Rex died"),
+    ("I sold my car last week", "Sold the car"),
+    ("I lost my job at Acme", "Lost the job at Acme"),
     ("I used to live in Paris, now I live in Rome", "Lives in Rome"),
     ("I used to live in Paris", "Used to live in Paris"),
     ("I lived in Rome until 2019", "Lived in Rome until 2019"),
@@ -247,6 +252,14 @@ KEPT_SINCE = [
     ("Some friends and I play chess", "Plays chess"),
 ]  # fmt: skip
 REFUSED_SINCE = [
+    ("My dog Rex died yesterday", "Has a dog named Rex"),
+    ("Our cat passed away", "Has a cat"),
+    ("I sold my car last week", "Owns a car"),
+    ("I lost my job at Acme", "Works at Acme"),
+    ("I broke up with my girlfriend Lea", "Has a girlfriend named Lea"),
+    ("I moved away from Berlin", "Lives in Berlin"),
+    ("Mein Hund Rex ist gestorben", "Hat einen Hund namens Rex"),
+    ("Ich habe meinen Job bei Acme verloren", "Arbeitet bei Acme"),
     ("I'm not allergic to peanuts", 'Allergic to peanuts'),
     ("I don't think I'm allergic to nuts", 'Allergic to nuts'),
     ("No allergy to peanuts here", "Allergic to peanuts"),
