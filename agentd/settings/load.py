@@ -23,7 +23,7 @@ from agentd.settings.sources import (
     state_directory,
 )
 
-__all__ = ["OF_SYSTEM", "SEARCH", "load_settings"]
+__all__ = ["OF_SYSTEM", "SEARCH", "load_given", "load_settings"]
 
 OF_SYSTEM = "/etc/agentd/config.toml"
 
@@ -38,20 +38,36 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
     """
     file = find_file(path, environ, search)
     sources = tuple(_open(file, environ))
-    lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
-    merged: dict[str, Any] = state_directory(environ, of_system=file == Path(OF_SYSTEM))
-    for source in reversed(sources):
-        merged = _merge(merged, source.values)
-    outcome = _validate(merged, sources)
-    # Raised here and not while handling pydantic's error, which holds every value as it was given.
-    if not isinstance(outcome, Settings):
-        raise ConfigError(report([*lines, *outcome]))
+    outcome, lines = _assemble(sources, state_directory(environ, of_system=file == Path(OF_SYSTEM)))
     lines += [describe_wrong(wrong.keys, wrong.sentence, sources) for wrong in find_contradictions(outcome)]
     if lines:
         raise ConfigError(report(lines))
     if not any("workspace" in source.values for source in sources):
         outcome.model_fields_set.discard("workspace")  # systemd's, not the operator's
     return outcome
+
+
+def load_given(environ: Mapping[str, str]) -> Settings:
+    """Load what the environment and the credential files say, for who writes the file that is still missing.
+
+    What is not enough without that file is no fault yet. Raises `ConfigError` for keys and values that cannot be.
+    """
+    outcome, lines = _assemble(tuple(_open(None, environ)), state_directory(environ))
+    if lines:
+        raise ConfigError(report(lines))
+    return outcome
+
+
+def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """Merge the sources, the first over the others, and validate each key; return what keys are unknown, too."""
+    lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
+    for source in reversed(sources):
+        merged = _merge(merged, source.values)
+    outcome = _validate(merged, sources)
+    # Raised here and not while handling pydantic's error, which holds every value as it was given.
+    if not isinstance(outcome, Settings):
+        raise ConfigError(report([*lines, *outcome]))
+    return outcome, lines
 
 
 def _open(file: Path | None, environ: Mapping[str, str]) -> Iterator[Source]:

@@ -137,7 +137,8 @@ class SessionStore:
     async def past(self, session: Session, after: int, since: str) -> list[Turn]:
         """Return the turns with messages behind a seq and since a time, whatever was reset or summarised meanwhile.
 
-        Some from before them stand at the beginning. Raises StorageError where the file cannot be read.
+        Some from before them stand at the beginning. Where a part of this file alone cannot be read, what stands
+        behind it is returned. Raises StorageError where the fault is of more than this file.
         """
         try:
             return await self._past(session.path, session.length, after, since)

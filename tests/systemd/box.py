@@ -23,28 +23,30 @@ __all__ = ["Box", "Done", "find_obstacle", "open_box"]
 
 PATIENCE_SECONDS = 60
 
-LEADER = "X_NSPAWN_LEADER_PID"
-"""Under what systemd-nspawn tells the number of the container's first process (systemd-nspawn(1), --notify-ready)."""
-
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
 
+BOUND = (
+    *("setpriv", "--pdeathsig=KILL", "--"),
+    *("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+)
+"""What is mounted and what runs goes with the test, however that ends."""
+
 BOOT = """\
 mount --bind / "$1" || exit 125
 shift
 exec systemd-nspawn --quiet --register=no --keep-unit --notify-ready=yes --volatile=overlay --boot "$@"
 """
-"""Within a mount namespace of its own: what is mounted goes with the process, however that ends."""
 
 
 def find_obstacle() -> str | None:
     """Say why no container can be booted here; None where one can."""
     if os.geteuid() != 0:
         return "only root can boot a systemd"
-    missing = [name for name in ("systemd-nspawn", "unshare", "nsenter") if shutil.which(name) is None]
+    missing = [name for name in ("systemd-nspawn", "setpriv", "unshare", "nsenter") if shutil.which(name) is None]
     return f"{missing[0]} is not on this machine: apt install systemd-container" if missing else None
 
 
@@ -122,7 +124,7 @@ async def open_box(folder: Path, shared: Sequence[Path]) -> AsyncIterator[Box]:
     async with open_notify_socket(folder) as told:
         with console.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                *("unshare", "--mount", "--propagation=private", "--", "sh", "-c", BOOT, "boot", *words),
+                *(*BOUND, "sh", "-c", BOOT, "boot", *words),
                 stdin=DEVNULL,
                 stdout=out,
                 stderr=STDOUT,
@@ -130,13 +132,19 @@ async def open_box(folder: Path, shared: Sequence[Path]) -> AsyncIterator[Box]:
             )
         try:
             if await _is_booted(process, told):
-                yield Box(next(int(message[LEADER]) for message in told.told if LEADER in message))
+                yield Box(_child(_child(process.pid)))
             else:
                 pytest.skip(f"no container boots here: {console.read_text('utf-8', 'replace').strip()[-300:]}")
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+def _child(parent: int) -> int:
+    """Return the one child: of `unshare` that is systemd-nspawn, and of that the container's first process."""
+    [child] = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
+    return int(child)
 
 
 async def _is_booted(process: Process, told: NotifySocket) -> bool:

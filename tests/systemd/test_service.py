@@ -62,7 +62,7 @@ async def test_its_secrets_show_nowhere_and_a_reload_takes_in_what_it_can(tmp_pa
     assert "CREDENTIALS_DIRECTORY" in started_with
     assert [secret for secret in (SECRET, TOKEN) if secret in told] == []
     assert re.search(r"^[UG]id:\s+0\s", ids, re.MULTILINE) is None
-    assert re.search(r"NoNewPrivs:\s+1\s+CapBnd:\s+0+\s", ids)
+    assert re.search(r"CapBnd:\s+0+\nNoNewPrivs:\s+1\n", ids)
     assert as_root["sessions"] == 1
     assert reloaded == {"ActiveState": "active", "MainPID": number}
     assert '"changed": ["log.level"]' in told
