@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 LOGS = ("log", "_log", "logger")
 
-PASSED_ON = {"report": 0, "Form": 3}
+PASSED_ON = {"report": 0, "Form": 3, "_log_dropped": 0}
 """What takes the name of an event for another's log, and at which place."""
 
 
@@ -37,11 +37,16 @@ def find_events(source: str) -> Iterator[str]:
     """Yield the names that events of a module's log may have."""
     tree = ast.parse(source)
     assigned: dict[str, list[str]] = {}
+    given: set[str] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name in PASSED_ON:
+            given.update(argument.arg for argument in node.args.args)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             assigned.setdefault(node.targets[0].id, []).extend(strings(node.value))
     for node in ast.walk(tree):
         event = event_of(node) if isinstance(node, ast.Call) else None
+        if isinstance(event, ast.Name) and event.id in given:
+            continue
         if isinstance(event, ast.Name):
             yield from assigned[event.id]
         elif event is not None:
