@@ -8,106 +8,43 @@ files close.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
-from agentd.admission.spending import Spending
 from agentd.app.controls import Controls, build_handlers
-from agentd.app.models import Models, open_models, say_progress
-from agentd.app.remembering import Background, Remembering, open_remembering
-from agentd.context.calibration import Calibration, Learnt
-from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
+from agentd.app.models import say_progress
+from agentd.app.parts import CONSOLE, Edges, Parts, new_id, open_parts
+from agentd.app.stopping import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
-from agentd.conversation.router import Drain, Router, open_router
-from agentd.conversation.wiring import Wiring
-from agentd.delivery.front import Front, build_front
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
-from agentd.providers.base import Provider
-from agentd.providers.precedence import Precedence
 from agentd.service.control import open_control
 from agentd.service.figures import Figures, open_figures
-from agentd.service.saving import Save, save, save_regularly
-from agentd.service.state import State, open_state
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings
-from agentd.tasks.queue import Gauges as TaskGauges
-from agentd.tasks.queue import Leaving
-from agentd.transcript.clock import Clock, utc_now
-from agentd.transcript.disk import Disk
-from agentd.transcript.enclosures import Enclosures
-from agentd.transcript.marks import NO_MARKS
-from agentd.transcript.store import Recall, SessionStore, open_store
-from channels.base import Accept, Channel, Closing, Places
+from agentd.transcript.clock import Clock
+from channels.base import Accept, Channel, Places
 from channels.errors import ChannelUnavailable
-from channels.registry import build_channels
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    pass
 
 __all__ = ["Edges", "serve"]
-
-CONSOLE = frozenset({"console"})
-"""Whoever holds the daemon's own streams may say what they like, as fast as they like."""
 
 RECOVERY_SECONDS = 10
 """How long new messages wait for what an earlier run left: a model that hangs must not keep everybody waiting."""
 
-GRACE_SECONDS = 5.0
-"""How long background tasks that run may take at the end: what is cut is kept, and costs one more call of the model."""
-
 log = structlog.get_logger()
-
-
-class Stop:
-    """What the signals ask for: to end, and then to end at once."""
-
-    def __init__(self) -> None:
-        """Begin unasked."""
-        self.requested = asyncio.Event()
-        self.insisted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked_at = 0.0
-
-    def ask(self) -> None:
-        """Take one signal."""
-        if self.requested.is_set() and not self.insisted.done():
-            self.insisted.set_result(None)
-        if not self.requested.is_set():
-            self._asked_at = time.monotonic()
-        self.requested.set()
-
-    async def insistence(self) -> None:
-        """Return once nothing is to be waited for any more."""
-        await asyncio.wait([self.insisted])
-
-    def rest_seconds(self, drain_seconds: float) -> float:
-        """Return how long background tasks may still take."""
-        spent = time.monotonic() - self._asked_at if self.requested.is_set() else 0.0
-        return min(max(drain_seconds - spent, 0.0), GRACE_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """Where the daemon meets the world; a test of the whole process puts its own there."""
-
-    build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
-    wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
-    clock: Clock = utc_now
-    pace: Pace | None = None
-    """How often the queue looks, and how long it waits."""
 
 
 REAL = Edges()
@@ -131,113 +68,18 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     log.info("daemon_stopped")
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What lives as long as the daemon does."""
-
-    state: State
-    front: Front
-    store: SessionStore
-    provider: Provider
-    remembering: Remembering
-    router: Router
-    spending: Spending
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What is learnt and counted beside the replies."""
-
-    calibration: Calibration
-    spending: Spending
-    figures: Figures
-
-
 async def _live(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
 ) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with _open_parts(settings, channels, edges, stop, figures) as parts:
-        teller = Teller(parts.front, _new_id)
+    async with open_parts(settings, channels, edges, stop, figures) as parts:
+        teller = Teller(parts.front, new_id)
         gate = _build_gate(settings, parts, teller, figures)
         control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock)))
         try:
             await _converse(parts, gate.accept, control)
         finally:
             log.info("daemon_stopping")
-
-
-@asynccontextmanager
-async def _open_parts(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
-) -> AsyncIterator[Parts]:
-    kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
-    async with _closing(channels), open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
-        if channels.keys() - CONSOLE:
-            state.require()
-        front = build_front(channels, state.aliases, time.monotonic)
-        counted = Counted(
-            _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
-        )
-        async with (
-            open_store(
-                settings.workspace / "sessions",
-                edges.clock,
-                wrap_disk=edges.wrap_disk,
-                persistent=kept.session_persistence,
-                recall=Recall(
-                    settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
-                    state.marks if kept.session_persistence else NO_MARKS,
-                ),
-                observe=figures.observe_append,
-            ) as store,
-            open_models(settings.provider, figures) as models,
-            save_regularly(_saves(state, counted)),
-        ):
-            wiring = _wire(settings, store, models, front, edges.clock, counted)
-            precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
-            around = Background(
-                provider=models.background,
-                slots=wiring.background_slots,
-                precedence=precedence,
-                spend=counted.spending.spend,
-                gauges=TaskGauges(figures.observe_task, figures.set_tasks),
-                clock=edges.clock,
-                leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
-                senders_of=state.people.senders_of,
-                pace=edges.pace,
-            )
-            wiring = replace(wiring, slots=precedence, people=state.people)
-            async with (
-                open_remembering(settings, around) as remembering,
-                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
-            ):
-                yield Parts(state, front, store, models.main, remembering, router, counted.spending)
-
-
-def _calibrate(state: State, figures: Figures) -> Calibration:
-    return Calibration(
-        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
-        figures.show_token_ratio,
-    )
-
-
-def _saves(state: State, counted: Counted) -> Sequence[Save]:
-    return (
-        partial(save, counted.calibration, state.factors.keep),
-        partial(save, counted.spending, state.usage.keep),
-    )
-
-
-@asynccontextmanager
-async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
-    """Close the channels' connections last: the turns that end at a shutdown still say something."""
-    try:
-        yield
-    finally:
-        for channel in channels.values():
-            if isinstance(channel, Closing):
-                await channel.close()
 
 
 def _controls(parts: Parts, teller: Teller, clock: Clock) -> Controls:
@@ -281,31 +123,6 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
     }
 
 
-def _wire(
-    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, counted: Counted
-) -> Wiring:
-    return Wiring(
-        settings=settings.agent,
-        store=store,
-        enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
-        provider=models.main,
-        background=models.background,
-        front=front,
-        max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
-        temperature=settings.provider.temperature,
-        streams=settings.channels_config.stream == "edit",
-        stale_after_minutes=settings.channels_config.stale_after_minutes,
-        slots=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
-        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
-        calibration=counted.calibration,
-        spending=counted.spending,
-        count_compaction=counted.figures.count_compaction,
-        clock=clock,
-        monotonic=time.monotonic,
-        new_id=_new_id,
-    )
-
-
 async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None]) -> None:
     """Finish what an earlier run left, for a time alone; then let every channel be heard."""
     async with control, asyncio.TaskGroup() as tasks:
@@ -345,13 +162,9 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
 
 def _build_channels(names: Sequence[str], settings: ChannelsSettings, edges: Edges) -> Mapping[str, Channel]:
     try:
-        return edges.build_channels(names, settings, Tools(_new_id, time.monotonic, COMMANDS, ARGUMENTS))
+        return edges.build_channels(names, settings, Tools(new_id, time.monotonic, COMMANDS, ARGUMENTS))
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)
 
 
 def _refuse_reload() -> None:

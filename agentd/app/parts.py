@@ -1,0 +1,183 @@
+"""Builds the parts of the daemon, each inside the lifetimes of those that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from agentd.admission.spending import Spending
+from agentd.app.models import Models, open_models
+from agentd.app.remembering import Background, Remembering, open_remembering
+from agentd.app.stopping import Stop
+from agentd.context.calibration import Calibration, Learnt
+from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
+from agentd.conversation.router import Drain, Router, open_router
+from agentd.conversation.wiring import Wiring
+from agentd.delivery.front import Front, build_front
+from agentd.providers.base import Provider
+from agentd.providers.precedence import Precedence
+from agentd.service.figures import Figures
+from agentd.service.saving import Save, save, save_regularly
+from agentd.service.state import State, open_state
+from agentd.settings import Settings
+from agentd.tasks.queue import Gauges as TaskGauges
+from agentd.tasks.queue import Leaving
+from agentd.transcript.clock import Clock, utc_now
+from agentd.transcript.disk import Disk
+from agentd.transcript.enclosures import Enclosures
+from agentd.transcript.marks import NO_MARKS
+from agentd.transcript.store import Recall, SessionStore, open_store
+from channels.base import Channel, Closing
+from channels.registry import build_channels
+from channels.settings import ChannelsSettings
+from channels.tools import Tools
+
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
+
+__all__ = ["CONSOLE", "Edges", "Parts", "new_id", "open_parts"]
+
+CONSOLE = frozenset({"console"})
+"""Whoever holds the daemon's own streams may say what they like, as fast as they like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where the daemon meets the world; a test of the whole process puts its own there."""
+
+    build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
+    wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
+    clock: Clock = utc_now
+    pace: Pace | None = None
+    """How often the queue looks, and how long it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the daemon does."""
+
+    state: State
+    front: Front
+    store: SessionStore
+    provider: Provider
+    remembering: Remembering
+    router: Router
+    spending: Spending
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is learnt and counted beside the replies."""
+
+    calibration: Calibration
+    spending: Spending
+    figures: Figures
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
+) -> AsyncIterator[Parts]:
+    kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
+    async with _closing(channels), open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
+        if channels.keys() - CONSOLE:
+            state.require()
+        front = build_front(channels, state.aliases, time.monotonic)
+        counted = Counted(
+            _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
+        )
+        async with (
+            open_store(
+                settings.workspace / "sessions",
+                edges.clock,
+                wrap_disk=edges.wrap_disk,
+                persistent=kept.session_persistence,
+                recall=Recall(
+                    settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
+                    state.marks if kept.session_persistence else NO_MARKS,
+                ),
+                observe=figures.observe_append,
+            ) as store,
+            open_models(settings.provider, figures) as models,
+            save_regularly(_saves(state, counted)),
+        ):
+            wiring = _wire(settings, store, models, front, edges.clock, counted)
+            precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
+            around = Background(
+                provider=models.background,
+                slots=wiring.background_slots,
+                precedence=precedence,
+                spend=counted.spending.spend,
+                gauges=TaskGauges(figures.observe_task, figures.set_tasks),
+                clock=edges.clock,
+                leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
+                senders_of=state.people.senders_of,
+                pace=edges.pace,
+            )
+            wiring = replace(wiring, slots=precedence, people=state.people)
+            async with (
+                open_remembering(settings, around) as remembering,
+                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
+            ):
+                yield Parts(state, front, store, models.main, remembering, router, counted.spending)
+
+
+def _calibrate(state: State, figures: Figures) -> Calibration:
+    return Calibration(
+        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        figures.show_token_ratio,
+    )
+
+
+def _saves(state: State, counted: Counted) -> Sequence[Save]:
+    return (
+        partial(save, counted.calibration, state.factors.keep),
+        partial(save, counted.spending, state.usage.keep),
+    )
+
+
+@asynccontextmanager
+async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
+    """Close the channels' connections last: the turns that end at a shutdown still say something."""
+    try:
+        yield
+    finally:
+        for channel in channels.values():
+            if isinstance(channel, Closing):
+                await channel.close()
+
+
+def _wire(
+    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, counted: Counted
+) -> Wiring:
+    return Wiring(
+        settings=settings.agent,
+        store=store,
+        enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
+        provider=models.main,
+        background=models.background,
+        front=front,
+        max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
+        temperature=settings.provider.temperature,
+        streams=settings.channels_config.stream == "edit",
+        stale_after_minutes=settings.channels_config.stale_after_minutes,
+        slots=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
+        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
+        calibration=counted.calibration,
+        spending=counted.spending,
+        count_compaction=counted.figures.count_compaction,
+        clock=clock,
+        monotonic=time.monotonic,
+        new_id=new_id,
+    )
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)
