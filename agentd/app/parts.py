@@ -24,6 +24,8 @@ from agentd.delivery.front import Front, build_front
 from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.service.figures import Figures
+from agentd.service.notifying import SILENT, Notifier
+from agentd.service.reporting import CONTACT_SECONDS
 from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
 from agentd.settings import Settings
@@ -42,10 +44,19 @@ from channels.tools import Tools
 if TYPE_CHECKING:
     from agentd.tasks.pace import Pace
 
-__all__ = ["CONSOLE", "Edges", "Parts", "new_id", "open_parts"]
+__all__ = ["CONSOLE", "Edges", "Paces", "Parts", "new_id", "open_parts"]
 
 CONSOLE = frozenset({"console"})
 """Whoever holds the daemon's own streams may say what they like, as fast as they like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """How often the daemon looks at itself, and how long it waits for others."""
+
+    beat_seconds: float = 1.0
+    contact_seconds: float = CONTACT_SECONDS
+    """Until it is ready without the channels that have not reached their platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,9 @@ class Edges:
     clock: Clock = utc_now
     pace: Pace | None = None
     """How often the queue looks, and how long it waits."""
+    notifier: Notifier = SILENT
+    """Who supervises the daemon."""
+    paces: Paces = Paces()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
 from agentd.app.controls import Controls, build_handlers
 from agentd.app.models import say_progress
+from agentd.app.overseeing import Oversight
 from agentd.app.parts import CONSOLE, Edges, Parts, new_id, open_parts
 from agentd.app.stopping import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
@@ -31,7 +33,7 @@ from agentd.service.figures import Figures, open_figures
 from agentd.service.workspace import hold_workspace
 from agentd.settings import Settings
 from agentd.transcript.clock import Clock
-from channels.base import Accept, Channel, Places
+from channels.base import Accept, Channel
 from channels.errors import ChannelUnavailable
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
@@ -64,20 +66,29 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     channels = _build_channels(channel_names, settings.channels_config, edges)
     with hold_workspace(settings.workspace), open_figures(settings.service.metrics_listen) as figures:
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
-        await _until(stop.requested, _live(settings, channels, edges, stop, figures))
+        oversight = Oversight(channels, edges, stop, settings.service.drain_seconds)
+        await oversight.until_stopped(_live(settings, channels, edges, Around(stop, figures, oversight)))
     log.info("daemon_stopped")
 
 
-async def _live(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the parts."""
+
+    stop: Stop
+    figures: Figures
+    oversight: Oversight
+
+
+async def _live(settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with open_parts(settings, channels, edges, stop, figures) as parts:
+    async with open_parts(settings, channels, edges, around.stop, around.figures) as parts:
+        around.oversight.meet(parts)
         teller = Teller(parts.front, new_id)
-        gate = _build_gate(settings, parts, teller, figures)
+        gate = _build_gate(settings, parts, teller, around.figures)
         control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock)))
         try:
-            await _converse(parts, gate.accept, control)
+            await _converse(parts, gate.accept, control, around.oversight)
         finally:
             log.info("daemon_stopping")
 
@@ -123,41 +134,22 @@ def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
     }
 
 
-async def _converse(parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None]) -> None:
+async def _converse(
+    parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None], oversight: Oversight
+) -> None:
     """Finish what an earlier run left, for a time alone; then let every channel be heard."""
     async with control, asyncio.TaskGroup() as tasks:
         recovering = tasks.create_task(parts.router.recover(say_progress), name="recovery")
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)
         log.info("channels_receiving", channels=list(parts.front.channels), recovered=recovering.done())
+        oversight.reporter.receive()
         for channel in parts.front.channels.values():
             places = partial(parts.router.places, channel.name)
-            tasks.create_task(_receive(channel, accept, places), name=f"channel {channel.name}")
+            tasks.create_task(oversight.supervisor.keep(channel, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
         await parts.router.learn_missed()
         if not parts.remembering.is_lacking:
             await parts.store.keep_marks()
-
-
-async def _receive(channel: Channel, accept: Accept, places: Places) -> None:
-    try:
-        await channel.run(accept, places)
-    except ChannelUnavailable as fault:
-        raise ConfigError(str(fault)) from fault
-
-
-async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Await `work`, or cancel it once `stop` is set."""
-    async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(work, name="channels")
-        watching = tasks.create_task(_cancel_when(stop, working), name="signals")
-        await asyncio.wait([working])
-        watching.cancel()
-
-
-async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
-    await stop.wait()
-    log.info("stop_requested")
-    task.cancel()
 
 
 def _build_channels(names: Sequence[str], settings: ChannelsSettings, edges: Edges) -> Mapping[str, Channel]:

@@ -14,9 +14,10 @@ from typing import Annotated, TypeVar, cast
 
 import typer
 
-from agentd.app import serve
+from agentd.app import Edges, serve
 from agentd.errors import AgentdError
 from agentd.log import LogSettings, configure_log
+from agentd.service.notifying import Notifier, build_notifier
 from agentd.settings import Settings, load_settings
 from channels.errors import ChannelFailed
 
@@ -54,7 +55,7 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
     configure_log(_log_settings(settings, names), sys.stderr)
     ended_by: AgentdError | None = None
     try:
-        _serve(settings, names)
+        _serve(settings, names, build_notifier(environ))
     except* AgentdError as faults:
         ended_by = _first(faults)
     except* ChannelFailed as faults:
@@ -64,12 +65,12 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
         raise ended_by
 
 
-def _serve(settings: Settings, names: tuple[str, ...]) -> None:
+def _serve(settings: Settings, names: tuple[str, ...], notifier: Notifier) -> None:
     _note_missing("sniffio")
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
-            runner.run(serve(settings, names))
+            runner.run(serve(settings, names, Edges(notifier=notifier)))
         finally:
             # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -70,7 +70,7 @@ class TelegramChannel:
 
     def __init__(self, settings: TelegramSettings, tools: Tools, waits: Waits = WAITS) -> None:
         """Prepare, without a call. Raises ChannelUnavailable for what cannot be a token."""
-        self.health = Health(tools.monotonic)
+        self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._commands = tools.commands
         self._waits = waits
