@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version
 
 from agentd.admission.spending import Spending
+from agentd.app.overseeing import Oversight
 from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
@@ -17,7 +18,7 @@ from agentd.providers.fallback import FallingBack
 from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
 from agentd.service.state import State
-from agentd.service.status import ModelStatus, Watch
+from agentd.service.status import ModelStatus, Views, Watch
 from agentd.tasks.answering import Answering
 from agentd.transcript.clock import Clock
 from agentd.transcript.store import SessionStore
@@ -43,12 +44,21 @@ class Controls:
     spending: Spending
     tell: Callable[[Address, str], Awaitable[bool]]
     clock: Clock
+    oversight: Oversight
 
 
 def build_handlers(parts: Controls) -> dict[str, Handler]:
     """Return the commands by their names on the control socket."""
     models = partial(_look_at_models, parts.provider)
-    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
+    views = Views(
+        parts.oversight.look_at_channels,
+        parts.router.count,
+        models,
+        parts.oversight.stage,
+        parts.oversight.vitals.faults,
+        parts.oversight.tasks,
+    )
+    watch = Watch(version("agentd"), views, time.monotonic)
     memory = MEMORY if parts.remembering.memory else ()
     return {
         "status": watch.tell,

@@ -6,8 +6,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from agentd.admission.spending import Spending
 from agentd.app.models import Models, open_models
 from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.app.stopping import Stop
+from agentd.app.supervising import Patience
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
-from agentd.conversation.router import Drain, Router, open_router
+from agentd.conversation.router import Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
 from agentd.providers.base import Provider
@@ -28,9 +29,9 @@ from agentd.service.notifying import SILENT, Notifier
 from agentd.service.reporting import CONTACT_SECONDS
 from agentd.service.saving import Save, save, save_regularly
 from agentd.service.state import State, open_state
+from agentd.service.vitals import Limits
 from agentd.settings import Settings
 from agentd.tasks.queue import Gauges as TaskGauges
-from agentd.tasks.queue import Leaving
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
@@ -44,7 +45,7 @@ from channels.tools import Tools
 if TYPE_CHECKING:
     from agentd.tasks.pace import Pace
 
-__all__ = ["CONSOLE", "Edges", "Paces", "Parts", "new_id", "open_parts"]
+__all__ = ["CONSOLE", "Around", "Edges", "Paces", "Parts", "new_id", "open_parts"]
 
 CONSOLE = frozenset({"console"})
 """Whoever holds the daemon's own streams may say what they like, as fast as they like."""
@@ -57,6 +58,8 @@ class Paces:
     beat_seconds: float = 1.0
     contact_seconds: float = CONTACT_SECONDS
     """Until it is ready without the channels that have not reached their platform."""
+    patience: Patience = field(default=Patience())
+    limits: Limits = field(default=Limits())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Edges:
     notifier: Notifier = SILENT
     """Who supervises the daemon."""
     paces: Paces = Paces()
+    burn: Callable[[float], None] = lambda seconds: None
+    """Ends the process after so many seconds, whatever hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,16 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the parts."""
+
+    stop: Stop
+    figures: Figures
+    tasks: TaskGauges
+    """Where the queue tells how it is doing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """What is learnt and counted beside the replies."""
 
@@ -97,10 +112,14 @@ class Counted:
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around
 ) -> AsyncIterator[Parts]:
-    kept, drain = settings.channels_config, Drain(settings.service.drain_seconds, stop.insisted)
-    async with _closing(channels), open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state:
+    """Build them, each inside those that it needs; leaving ends them in turn."""
+    kept, stop, figures = settings.channels_config, around.stop, around.figures
+    async with (
+        _closing(channels, stop),
+        open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state,
+    ):
         if channels.keys() - CONSOLE:
             state.require()
         front = build_front(channels, state.aliases, time.monotonic)
@@ -124,21 +143,21 @@ async def open_parts(
         ):
             wiring = _wire(settings, store, models, front, edges.clock, counted)
             precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
-            around = Background(
+            background = Background(
                 provider=models.background,
                 slots=wiring.background_slots,
                 precedence=precedence,
                 spend=counted.spending.spend,
-                gauges=TaskGauges(figures.observe_task, figures.set_tasks),
+                gauges=around.tasks,
                 clock=edges.clock,
-                leaving=Leaving(partial(stop.rest_seconds, settings.service.drain_seconds), stop.insistence),
+                leaving=stop.leaving,
                 senders_of=state.people.senders_of,
                 pace=edges.pace,
             )
             wiring = replace(wiring, slots=precedence, people=state.people)
             async with (
-                open_remembering(settings, around) as remembering,
-                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, drain) as router,
+                open_remembering(settings, background) as remembering,
+                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, stop.drain) as router,
             ):
                 yield Parts(state, front, store, models.main, remembering, router, counted.spending)
 
@@ -158,14 +177,16 @@ def _saves(state: State, counted: Counted) -> Sequence[Save]:
 
 
 @asynccontextmanager
-async def _closing(channels: Mapping[str, Channel]) -> AsyncIterator[None]:
+async def _closing(channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[None]:
     """Close the channels' connections last: the turns that end at a shutdown still say something."""
     try:
         yield
     finally:
-        for channel in channels.values():
-            if isinstance(channel, Closing):
-                await channel.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stop.close_seconds()), asyncio.TaskGroup() as tasks:
+                for name, channel in channels.items():
+                    if isinstance(channel, Closing):
+                        tasks.create_task(channel.close(), name=f"close {name}")
 
 
 def _wire(

@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from agentd.admission.gate import Gate, GateWiring
 from agentd.app.controls import Controls, build_handlers
 from agentd.app.models import say_progress
 from agentd.app.overseeing import Oversight
-from agentd.app.parts import CONSOLE, Edges, Parts, new_id, open_parts
+from agentd.app.parts import CONSOLE, Around, Edges, Parts, new_id, open_parts
 from agentd.app.stopping import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
 from agentd.delivery.telling import Teller
@@ -58,7 +57,7 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     Asked a second time, it ends without waiting for running turns. Raises ConfigError and WorkspaceBusy before
     anything is read or sent.
     """
-    stop = Stop()
+    stop = Stop(settings.service.drain_seconds)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
@@ -66,34 +65,29 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     channels = _build_channels(channel_names, settings.channels_config, edges)
     with hold_workspace(settings.workspace), open_figures(settings.service.metrics_listen) as figures:
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
-        oversight = Oversight(channels, edges, stop, settings.service.drain_seconds)
-        await oversight.until_stopped(_live(settings, channels, edges, Around(stop, figures, oversight)))
+        oversight = Oversight(channels, edges, stop, figures)
+        await oversight.until_stopped(
+            _live(settings, channels, edges, Around(stop, figures, oversight.task_gauges), oversight)
+        )
     log.info("daemon_stopped")
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What stands around the parts."""
-
-    stop: Stop
-    figures: Figures
-    oversight: Oversight
-
-
-async def _live(settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around) -> None:
+async def _live(
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around, oversight: Oversight
+) -> None:
     """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
-    async with open_parts(settings, channels, edges, around.stop, around.figures) as parts:
-        around.oversight.meet(parts)
+    async with open_parts(settings, channels, edges, around) as parts:
+        oversight.meet(parts)
         teller = Teller(parts.front, new_id)
         gate = _build_gate(settings, parts, teller, around.figures)
-        control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock)))
+        control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock, oversight)))
         try:
-            await _converse(parts, gate.accept, control, around.oversight)
+            await _converse(parts, gate.accept, control, oversight)
         finally:
             log.info("daemon_stopping")
 
 
-def _controls(parts: Parts, teller: Teller, clock: Clock) -> Controls:
+def _controls(parts: Parts, teller: Teller, clock: Clock, oversight: Oversight) -> Controls:
     return Controls(
         state=parts.state,
         front=parts.front,
@@ -104,6 +98,7 @@ def _controls(parts: Parts, teller: Teller, clock: Clock) -> Controls:
         spending=parts.spending,
         tell=teller.tell,
         clock=clock,
+        oversight=oversight,
     )
 
 
@@ -145,7 +140,7 @@ async def _converse(
         oversight.reporter.receive()
         for channel in parts.front.channels.values():
             places = partial(parts.router.places, channel.name)
-            tasks.create_task(oversight.supervisor.keep(channel, accept, places), name=f"channel {channel.name}")
+            tasks.create_task(oversight.supervisor.keep(channel.name, accept, places), name=f"channel {channel.name}")
         await parts.router.finish(await recovering)
         await parts.router.learn_missed()
         if not parts.remembering.is_lacking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import typer
 from agentd.app import Edges, serve
 from agentd.errors import AgentdError
 from agentd.log import LogSettings, configure_log
+from agentd.service.fuse import Fuse
 from agentd.service.notifying import Notifier, build_notifier
 from agentd.settings import Settings, load_settings
 from channels.errors import ChannelFailed
@@ -67,10 +69,11 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
 
 def _serve(settings: Settings, names: tuple[str, ...], notifier: Notifier) -> None:
     _note_missing("sniffio")
+    faulthandler.enable(sys.stderr.fileno())  # what the watchdog sends is a SIGABRT
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
-            runner.run(serve(settings, names, Edges(notifier=notifier)))
+            runner.run(serve(settings, names, Edges(notifier=notifier, burn=Fuse().burn)))
         finally:
             # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

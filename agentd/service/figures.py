@@ -29,6 +29,7 @@ class Figures:
     count_tokens: Callable[[str, str, int], None] = _drop
     observe_task: Callable[[str, float], None] = _drop
     set_tasks: Callable[[str, int], None] = _drop
+    count_restart: Callable[[str], None] = _drop
 
 
 @contextmanager
