@@ -36,6 +36,14 @@ class Health:
         self.fault = ""
         self.tried()
 
+    def greet(self) -> None:
+        """Note that the platform is there, though nothing was heard from it yet: that counts only once.
+
+        Who is begun anew because it hears nothing would seem well by its greeting.
+        """
+        if self.contact is None:
+            self.touch()
+
     def tried(self, rest_seconds: float = 0.0) -> None:
         """Note that an attempt had an outcome, good or bad, and that the next begins after so many seconds."""
         self.outcome = self.monotonic() + rest_seconds

@@ -11,7 +11,7 @@ import threading
 
 import structlog
 
-from agentd.service.stacks import describe_stacks
+from agentd.service.stacks import log_stacks
 
 __all__ = ["Fuse"]
 
@@ -35,5 +35,6 @@ class Fuse:
 
 
 def _cut() -> None:
-    log.error("shutdown_cut", reason="it took longer than service.drain_seconds", stacks=describe_stacks())
+    log.error("shutdown_cut", reason="it took longer than service.drain_seconds")
+    log_stacks()
     os._exit(0)

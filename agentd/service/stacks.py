@@ -10,16 +10,20 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from types import FrameType
 
 import structlog
 
 from agentd.service.beating import Pulse
 
-__all__ = ["LIMIT_SECONDS", "describe_stacks", "watch_stacks"]
+__all__ = ["LIMIT_SECONDS", "log_stacks", "watch_stacks"]
 
 LIMIT_SECONDS = 10.0
 """Without a supervisor's interval, of which it is half."""
+
+MOST_CALLS = 40
+"""Of one thread, the innermost: a line of the log has an end."""
 
 log = structlog.get_logger()
 
@@ -37,17 +41,18 @@ def watch_stacks(pulse: Pulse, limit_seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def describe_stacks() -> dict[str, list[str]]:
-    """Return for each thread, by its name, where it stands, the innermost call last."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    return {
-        names.get(number, str(number)): [f"{at.filename}:{at.lineno} {at.name}" for at in _walk(frame)]
-        for number, frame in sys._current_frames().items()
-    }
+def log_stacks() -> None:
+    """Say for each thread where it stands, the innermost call first; that of the loop comes first."""
+    frames = sys._current_frames()
+    for thread in sorted(threading.enumerate(), key=lambda thread: thread is not threading.main_thread()):
+        frame = frames.get(thread.ident or 0)
+        if frame is not None:
+            log.error("thread_stood", thread=thread.name, calls=list(_places(frame)))
 
 
-def _walk(frame: FrameType) -> traceback.StackSummary:
-    return traceback.StackSummary.extract(iter(list(traceback.walk_stack(frame))[::-1]), lookup_lines=False)
+def _places(frame: FrameType) -> Iterator[str]:
+    for at, line in islice(traceback.walk_stack(frame), MOST_CALLS):
+        yield f"{at.f_code.co_filename}:{line} {at.f_code.co_name}"
 
 
 def _watch(pulse: Pulse, limit_seconds: float, left: threading.Event) -> None:
@@ -56,4 +61,5 @@ def _watch(pulse: Pulse, limit_seconds: float, left: threading.Event) -> None:
         felt = pulse.felt
         if pulse.age_seconds > limit_seconds and felt != told:
             told = felt
-            log.error("loop_stuck", seconds=round(pulse.age_seconds, 1), stacks=describe_stacks())
+            log.error("loop_stuck", seconds=round(pulse.age_seconds, 1))
+            log_stacks()
