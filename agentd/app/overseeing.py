@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 
 import structlog
@@ -14,6 +14,7 @@ from agentd.app.stopping import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures
+from agentd.service.probing import Probe, Probed
 from agentd.service.reporting import Reporter, Scene
 from agentd.service.stacks import LIMIT_SECONDS, watch_stacks
 from agentd.service.status import ChannelStatus
@@ -30,23 +31,43 @@ log = structlog.get_logger()
 class Oversight:
     """Knows the daemon as a whole, from its first moment to its last."""
 
-    def __init__(self, channels: Mapping[str, Channel], edges: Edges, stop: Stop, figures: Figures) -> None:
+    def __init__(self, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
         """Begin with a daemon that starts."""
-        self.supervisor = Supervisor(channels, edges.paces.patience, figures.count_restart)
+        self.supervisor = Supervisor(channels, edges.paces.patience, self._count_restart)
         self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
         self._pulse = Pulse(time.monotonic)
         self.vitals = Vitals(self._pulse, edges.paces.limits)
         self.queue = QueueSign(time.monotonic)
         self._tasks: dict[str, int] = {}
-        self._figures = figures
+        self._figures = Figures()
+        self._count_busy: Callable[[], int] = lambda: 0
+        self._count: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._watchdog = Watchdog(edges.notifier, self.vitals, time.monotonic)
         self._stacks_seconds = (edges.notifier.watchdog_seconds or 2 * LIMIT_SECONDS) / 2
         self._beat_seconds = min(edges.paces.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
         self._stop = stop
         self._burn = edges.burn
 
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """Return what a monitor may ask, by its path."""
+        return {"/healthz": self._is_alive, "/readyz": self.reporter.probe}
+
+    def measure(self, figures: Figures) -> None:
+        """Put figures there from now on."""
+        self._figures = figures
+
+    def _is_alive(self) -> Probed:
+        faults = self.vitals.faults()
+        return Probed(not faults, "stuck" if faults else "alive", faults)
+
+    def _count_restart(self, channel: str) -> None:
+        self._figures.count_restart(channel)
+
     def meet(self, parts: Parts) -> None:
         """Take in that the parts are there."""
+        self._count_busy = parts.router.count_busy
+        self._count = parts.router.count
         self.reporter.show(Scene(self.supervisor.lines, parts.router.count, parts.router.count_running))
         self.vitals.signs = Signs(self.supervisor.stuck, lambda: parts.store.busy_seconds, self.queue)
 
@@ -99,3 +120,14 @@ class Oversight:
     def _step(self) -> None:
         self._watchdog.step()
         self.reporter.step()
+        self._show_figures()
+
+    def _show_figures(self) -> None:
+        figures, busy = self._figures, self._count_busy()
+        sessions, waiting = self._count()
+        figures.show_lag(self._pulse.lag_seconds)
+        figures.show_sessions("busy", busy)
+        figures.show_sessions("idle", sessions - busy)
+        figures.show_mailbox(waiting)
+        for channel, seconds in self.supervisor.contacts():
+            figures.show_contact(channel, seconds)

@@ -122,7 +122,7 @@ async def open_parts(
     ):
         if channels.keys() - CONSOLE:
             state.require()
-        front = build_front(channels, state.aliases, time.monotonic)
+        front = build_front(channels, state.aliases, time.monotonic, figures.count_send)
         counted = Counted(
             _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
         )
@@ -208,6 +208,7 @@ def _wire(
         calibration=counted.calibration,
         spending=counted.spending,
         count_compaction=counted.figures.count_compaction,
+        observe_turn=counted.figures.observe_turn,
         clock=clock,
         monotonic=time.monotonic,
         new_id=new_id,

@@ -63,9 +63,11 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
         loop.add_signal_handler(number, stop.ask)
     loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names, settings.channels_config, edges)
-    with hold_workspace(settings.workspace), open_figures(settings.service.metrics_listen) as figures:
+    oversight = Oversight(channels, edges, stop)
+    listen = settings.service.metrics_listen
+    with hold_workspace(settings.workspace), open_figures(listen, oversight.probes) as figures:
+        oversight.measure(figures)
         log.info("daemon_started", workspace=str(settings.workspace), channels=list(channels))
-        oversight = Oversight(channels, edges, stop, figures)
         await oversight.until_stopped(
             _live(settings, channels, edges, Around(stop, figures, oversight.task_gauges), oversight)
         )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import structlog
 
@@ -115,6 +116,13 @@ class Supervisor:
             describe_channel(watched.channel.health, self._look_at(name, watched), watched.restarts)
             for name, watched in self._watched.items()
         ]
+
+    def contacts(self) -> Iterator[tuple[str, float]]:
+        """Yield for each channel with a platform how long ago that answered; infinity: it has not yet."""
+        for name, watched in self._watched.items():
+            health = watched.channel.health
+            if health.patience_seconds is not None:
+                yield name, inf if health.silent_seconds is None else health.silent_seconds
 
     def stuck(self) -> list[str]:
         """Name the channels that were heard once, and whose attempts have no outcome though they were begun anew."""

@@ -66,6 +66,10 @@ class Router:
         """Return how many sessions are in memory, and how many messages wait in them."""
         return len(self._actors), sum(actor.waiting for actor in self._actors.values())
 
+    def count_busy(self) -> int:
+        """Return in how many of the sessions in memory a message waits."""
+        return sum(actor.waiting > 0 for actor in self._actors.values())
+
     def count_running(self) -> int:
         """Return how many sessions are at work, or would be if something came in."""
         return len(self._running)

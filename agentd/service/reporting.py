@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 
 from agentd.service.notifying import Notifier
+from agentd.service.probing import Probed
 
 __all__ = ["CONTACT_SECONDS", "Line", "Reporter", "Scene", "Stage"]
 
@@ -102,6 +103,13 @@ class Reporter:
         if sentence != self._said:
             self._said = sentence
             self._notifier.say(sentence)
+
+    def probe(self) -> Probed:
+        """Tell a monitor whether the daemon is ready; degraded, it is not."""
+        reasons = [f"{line.name}: {line.fault or 'not heard from yet'}" for line in self.missing]
+        if self.stage in (Stage.STARTING, Stage.STOPPING):
+            reasons = [self.sentence]
+        return Probed(self.stage is Stage.READY, self.stage.value, reasons if self.stage is not Stage.READY else ())
 
     @property
     def missing(self) -> list[Line]:
