@@ -32,12 +32,10 @@ def build_front(
     count: Callable[[str, str], None] = lambda channel, outcome: None,
 ) -> Front:
     """Put a budget, and a look-up of chats that moved, before each channel; `count` takes what was sent, by channel."""
+    counting = {name: CountingScreen(channel, partial(count, name)) for name, channel in channels.items()}
     return Front(
         channels,
-        {
-            name: FollowingScreen(CountingScreen(channel, partial(count, name)), aliases)
-            for name, channel in channels.items()
-        },
+        {name: FollowingScreen(screen, aliases) for name, screen in counting.items()},
         {name: Governor(channel.rates, monotonic) for name, channel in channels.items()},
         aliases,
     )

@@ -96,7 +96,7 @@ def build_metrics() -> Metrics:
         channel_last_contact_seconds=_gauge(
             registry,
             "channel_last_contact_seconds",
-            "Since the platform last answered; +Inf: it has not yet.",
+            "Since the platform last answered; +Inf: never.",
             "channel",
         ),
         channel_restarts_total=_counter(
