@@ -9,11 +9,11 @@ from functools import partial
 from importlib.metadata import version
 
 from agentd.admission.spending import Spending
+from agentd.app.models import ChangingModels
 from agentd.app.overseeing import Oversight
 from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
-from agentd.providers.base import Provider
 from agentd.providers.fallback import FallingBack
 from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
@@ -38,7 +38,7 @@ class Controls:
     state: State
     front: Front
     store: SessionStore
-    provider: Provider
+    models: ChangingModels
     remembering: Remembering
     router: Router
     spending: Spending
@@ -49,7 +49,7 @@ class Controls:
 
 def build_handlers(parts: Controls) -> dict[str, Handler]:
     """Return the commands by their names on the control socket."""
-    models = partial(_look_at_models, parts.provider)
+    models = partial(_look_at_models, parts.models)
     views = Views(
         parts.oversight.look_at_channels,
         parts.router.count,
@@ -111,7 +111,8 @@ def _people(parts: Controls) -> Mapping[str, Handler]:
     return PeopleAnswering(stores, parts.clock).handlers
 
 
-def _look_at_models(provider: Provider) -> list[ModelStatus]:
+def _look_at_models(models: ChangingModels) -> list[ModelStatus]:
+    provider = models.main.inner
     if not isinstance(provider, FallingBack):
         return []
     return [

@@ -10,6 +10,7 @@ from math import inf
 import structlog
 
 from agentd.app.parts import Edges, Parts
+from agentd.app.reloading import Reloader
 from agentd.app.stopping import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
@@ -47,6 +48,8 @@ class Oversight:
         self._beat_seconds = min(edges.paces.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
         self._stop = stop
         self._burn = edges.burn
+        self._reload_asked = asyncio.Event()
+        self._reloader: asyncio.Future[Reloader] = asyncio.get_running_loop().create_future()
 
     @property
     def probes(self) -> Mapping[str, Probe]:
@@ -92,6 +95,23 @@ class Oversight:
         self._tasks[state] = count
         self._figures.set_tasks(state, count)
 
+    def ask_reload(self) -> None:
+        """Take a SIGHUP."""
+        self._reload_asked.set()
+
+    def take_reloader(self, reloader: Reloader) -> None:
+        """Reload with this one from now on."""
+        self._reloader.set_result(reloader)
+
+    async def _reload_when_asked(self) -> None:
+        reloader = await self._reloader
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            self.reporter.reload()
+            await reloader.reload()
+            self.reporter.reloaded()
+
     async def until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Await `work`, or cancel it once a signal asks for that; oversee it to its end."""
         with watch_stacks(self._pulse, self._stacks_seconds):
@@ -102,7 +122,9 @@ class Oversight:
             working = tasks.create_task(work, name="channels")
             watching = tasks.create_task(self._cancel_when_asked(working), name="signals")
             beating = tasks.create_task(beat(self._pulse, self._beat_seconds, self._step), name="pulse")
+            reloading = tasks.create_task(self._reload_when_asked(), name="reload")
             await asyncio.wait([working])
+            reloading.cancel()
             watching.cancel()
             beating.cancel()
 

@@ -13,7 +13,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from agentd.admission.spending import Spending
-from agentd.app.models import Models, open_models
+from agentd.app.models import ChangingModels, open_changing_models
+from agentd.app.reloading import CONSOLE
 from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.app.stopping import Stop
 from agentd.app.supervising import Patience
@@ -22,7 +23,6 @@ from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import Front, build_front
-from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.service.figures import Figures
 from agentd.service.notifying import SILENT, Notifier
@@ -45,10 +45,7 @@ from channels.tools import Tools
 if TYPE_CHECKING:
     from agentd.tasks.pace import Pace
 
-__all__ = ["CONSOLE", "Around", "Edges", "Paces", "Parts", "new_id", "open_parts"]
-
-CONSOLE = frozenset({"console"})
-"""Whoever holds the daemon's own streams may say what they like, as fast as they like."""
+__all__ = ["Around", "Edges", "Paces", "Parts", "new_id", "open_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,9 @@ class Edges:
     notifier: Notifier = SILENT
     """Who supervises the daemon."""
     paces: Paces = Paces()
+    load: Callable[[], Settings] | None = None
+    """Reads the configuration anew; None: it cannot be."""
+    configure_log: Callable[[Settings], None] = lambda settings: None
     burn: Callable[[float], None] = lambda seconds: None
     """Ends the process after so many seconds, whatever hangs."""
 
@@ -85,7 +85,7 @@ class Parts:
     state: State
     front: Front
     store: SessionStore
-    provider: Provider
+    models: ChangingModels
     remembering: Remembering
     router: Router
     spending: Spending
@@ -138,7 +138,7 @@ async def open_parts(
                 ),
                 observe=figures.observe_append,
             ) as store,
-            open_models(settings.provider, figures) as models,
+            open_changing_models(settings.provider, figures) as models,
             save_regularly(_saves(state, counted)),
         ):
             wiring = _wire(settings, store, models, front, edges.clock, counted)
@@ -159,7 +159,7 @@ async def open_parts(
                 open_remembering(settings, background) as remembering,
                 open_router(replace(wiring, memory=remembering.memory), kept.session_scope, stop.drain) as router,
             ):
-                yield Parts(state, front, store, models.main, remembering, router, counted.spending)
+                yield Parts(state, front, store, models, remembering, router, counted.spending)
 
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
@@ -190,7 +190,7 @@ async def _closing(channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator
 
 
 def _wire(
-    settings: Settings, store: SessionStore, models: Models, front: Front, clock: Clock, counted: Counted
+    settings: Settings, store: SessionStore, models: ChangingModels, front: Front, clock: Clock, counted: Counted
 ) -> Wiring:
     return Wiring(
         settings=settings.agent,

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from agentd.admission.allowing import AllowList, parse_allowed
 from agentd.admission.gate import Gate, GateWiring
 from agentd.app.controls import Controls, build_handlers
 from agentd.app.models import say_progress
 from agentd.app.overseeing import Oversight
-from agentd.app.parts import CONSOLE, Around, Edges, Parts, new_id, open_parts
+from agentd.app.parts import Around, Edges, Parts, new_id, open_parts
+from agentd.app.reloading import CONSOLE, Changeable, Reloader, read_allow_lists
 from agentd.app.stopping import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
 from agentd.delivery.telling import Teller
@@ -61,9 +61,9 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
-    loop.add_signal_handler(signal.SIGHUP, _refuse_reload)
     channels = _build_channels(channel_names, settings.channels_config, edges)
     oversight = Oversight(channels, edges, stop)
+    loop.add_signal_handler(signal.SIGHUP, oversight.ask_reload)
     listen = settings.service.metrics_listen
     with hold_workspace(settings.workspace), open_figures(listen, oversight.probes) as figures:
         oversight.measure(figures)
@@ -82,6 +82,9 @@ async def _live(
         oversight.meet(parts)
         teller = Teller(parts.front, new_id)
         gate = _build_gate(settings, parts, teller, around.figures)
+        if edges.load is not None:
+            changeable = Changeable(gate, parts.spending, parts.models, edges.configure_log)
+            oversight.take_reloader(Reloader(settings, edges.load, changeable))
         control = open_control(settings.workspace, build_handlers(_controls(parts, teller, edges.clock, oversight)))
         try:
             await _converse(parts, gate.accept, control, oversight)
@@ -94,7 +97,7 @@ def _controls(parts: Parts, teller: Teller, clock: Clock, oversight: Oversight) 
         state=parts.state,
         front=parts.front,
         store=parts.store,
-        provider=parts.provider,
+        models=parts.models,
         remembering=parts.remembering,
         router=parts.router,
         spending=parts.spending,
@@ -108,7 +111,7 @@ def _build_gate(settings: Settings, parts: Parts, teller: Teller, figures: Figur
     return Gate(
         GateWiring(
             settings=settings.gate,
-            allowed=_allow_lists(settings.channels_config),
+            allowed=read_allow_lists(settings.channels_config),
             unlimited=CONSOLE,
             pairings=parts.state.pairings,
             forward=parts.router.accept,
@@ -117,18 +120,6 @@ def _build_gate(settings: Settings, parts: Parts, teller: Teller, figures: Figur
             monotonic=time.monotonic,
         )
     )
-
-
-def _allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
-    lists = {
-        "telegram": channels.telegram.allowed_users,
-        "discord": channels.discord.allowed_users,
-        "slack": channels.slack.allowed_users,
-    }
-    return {
-        **{name: parse_allowed(users) for name, users in lists.items()},
-        **dict.fromkeys(CONSOLE, AllowList(everyone=True)),
-    }
 
 
 async def _converse(
@@ -154,8 +145,3 @@ def _build_channels(names: Sequence[str], settings: ChannelsSettings, edges: Edg
         return edges.build_channels(names, settings, Tools(new_id, time.monotonic, COMMANDS, ARGUMENTS))
     except ChannelUnavailable as fault:
         raise ConfigError(str(fault)) from fault
-
-
-def _refuse_reload() -> None:
-    """Stay alive: SIGHUP's own action would end the process without a word."""
-    log.warning("reload_refused", reason="restart the daemon to take in a changed configuration")

@@ -70,6 +70,7 @@ class Reporter:
         self._receiving: float | None = None
         self._until: float | None = None
         self._said = ""
+        self._is_reloading = False
 
     def show(self, scene: Scene) -> None:
         """Take in that the parts are there."""
@@ -87,11 +88,15 @@ class Reporter:
 
     def reload(self) -> None:
         """Take in that the configuration is being read anew."""
-        self._notifier.reload()
+        self._is_reloading = self.stage in (Stage.READY, Stage.DEGRADED)
+        if self._is_reloading:
+            self._notifier.reload()
 
     def reloaded(self) -> None:
         """Take in that this is done, whatever came of it."""
-        self._notifier.ready(self._said)
+        if self._is_reloading and self.stage is not Stage.STOPPING:
+            self._notifier.ready(self._said)
+        self._is_reloading = False
 
     def step(self) -> None:
         """Look at everything, and tell what has changed."""
