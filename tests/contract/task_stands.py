@@ -199,6 +199,10 @@ class _Remembering(InMemoryConnector):
     async def erase_run(self, lock: str) -> None:
         await self._drop(lambda job: job["lock"] == lock and job["status"] != "doing")
 
+    async def are_idle_one(self, queues: list[str]) -> dict[str, Any]:
+        states = {job["status"] for job in self.jobs.values() if job["queue_name"] in queues}
+        return {"found": "todo" in states and "doing" not in states}
+
     async def sweep_away_run(self) -> None:
         await self._drop(lambda job: job["status"] in ("aborted", "cancelled"))
 
