@@ -200,7 +200,8 @@ class _Remembering(InMemoryConnector):
         await self._drop(lambda job: job["lock"] == lock and job["status"] != "doing")
 
     async def are_idle_one(self, queues: list[str]) -> dict[str, Any]:
-        states = {job["status"] for job in self.jobs.values() if job["queue_name"] in queues}
+        due = [job for job in self.jobs.values() if job["scheduled_at"] is None or job["scheduled_at"] <= now()]
+        states = {job["status"] for job in due if job["queue_name"] in queues}
         return {"found": "todo" in states and "doing" not in states}
 
     async def sweep_away_run(self) -> None:
