@@ -199,6 +199,11 @@ class _Remembering(InMemoryConnector):
     async def erase_run(self, job_id: int, lock: str) -> None:
         await self._drop(lambda job: (job["id"], job["lock"]) == (job_id, lock) and job["status"] != "doing")
 
+    async def are_idle_one(self, queues: list[str]) -> dict[str, Any]:
+        due = [job for job in self.jobs.values() if job["scheduled_at"] is None or job["scheduled_at"] <= now()]
+        states = {job["status"] for job in due if job["queue_name"] in queues}
+        return {"found": "todo" in states and "doing" not in states}
+
     async def sweep_away_run(self) -> None:
         await self._drop(lambda job: job["status"] in ("aborted", "cancelled"))
 
