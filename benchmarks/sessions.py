@@ -43,6 +43,7 @@ ROUNDS = 3
 AGENTD = Path(sys.executable).with_name("agentd")
 LIMIT = Bound("figure", 2.0)
 """Seconds, of the whole command over 10,000 sessions on two cores."""
+CHAT = "(chat)"
 TS = "2026-01-01T12:00:00.000Z"
 ENGLISH = (
     "Could you tell me how the weather will be on the coast next week? ",
@@ -122,15 +123,22 @@ def write_workspace(folder: Path, count: int = SESSIONS, turns: int = TURNS) -> 
     """Write the sessions and a configuration, and return the configuration's path."""
     sessions = folder / "workspace" / "sessions"
     sessions.mkdir(parents=True)
+    bodies = [body_of(words, turns) for words in (CHINESE, ENGLISH, ENGLISH, ENGLISH)]
     for number in range(count):
         key = SessionKey("telegram", "bot", str(number), None, str(number))
-        content = b"".join(map(encode_line, conversation(key, CHINESE if number % 4 == 0 else ENGLISH, turns)))
+        content = bodies[number % 4].replace(CHAT.encode(), key.chat.encode())
         if number in (count // 2, count // 2 + 1):
             content = content.replace(b"Tuesday", b"Needle!").replace("海边".encode(), "海边的针".encode())
-        (sessions / f"{key.file_name}.jsonl").write_bytes(content)
+        header = encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=TS))
+        (sessions / f"{key.file_name}.jsonl").write_bytes(header + content)
     config = folder / "config.toml"
     config.write_text(f'workspace = "{folder}/workspace"\n')
     return config
+
+
+def body_of(words: tuple[str, str], turns: int) -> bytes:
+    """Return a session's lines after the first, with a place for its chat."""
+    return b"".join(map(encode_line, conversation(SessionKey("telegram", "bot", CHAT), words, turns)[1:]))
 
 
 def conversation(key: SessionKey, words: tuple[str, str], turns: int = TURNS) -> list[Record]:

@@ -45,7 +45,9 @@ def start(table: Table, config: Path, count: int, bare: float, rounds: int) -> N
     """Start so often for the first time, and as often again."""
     workspace = config.parent / "workspace"
     command = [str(AGENTD), "--config", str(config), "run"]
-    firsts, laters, looks = [], [], []
+    firsts: list[float] = []
+    laters: list[float] = []
+    looks: list[float] = []
     for _ in range(rounds):
         (workspace / "state.db").unlink(missing_ok=True)
         looks.append(timed(lambda: look_at_ends(workspace / "sessions")))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +68,14 @@ def run(entry: Entry, root: Path = ROOT) -> Measured:
 def _run(entry: Entry, rows: Path, root: Path) -> str:
     """Run it to its end or its limit, and return what there is to remark."""
     command = (sys.executable, "-m", f"benchmarks.{entry.name}", "--short", "--rows", str(rows))
-    environment = {**os.environ, "TMPDIR": str(rows.parent)}
+    # Without its bytecode, every daemon that is started would be compiled anew.
+    environment = {**os.environ, "TMPDIR": str(rows.parent), "PYTHONDONTWRITEBYTECODE": ""}
     # Of its own session, so that it can be ended with the daemons that it started.
     with subprocess.Popen(command, cwd=root, env=environment, start_new_session=True) as process:
         try:
             code = process.wait(entry.most_seconds)
         except subprocess.TimeoutExpired:
-            return f"**Cut off after {entry.most_seconds:.0f} s**: what was to come is missing."
+            return f"**Cut off after {entry.most_seconds:g} s**: what was to come is missing."
         finally:
             _end(process)
     return f"**Ended with {code}**: what was to come is missing." if code else ""
@@ -81,7 +83,5 @@ def _run(entry: Entry, rows: Path, root: Path) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End it and all that it started and left."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

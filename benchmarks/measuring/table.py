@@ -80,9 +80,9 @@ class Row:
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Return what a table shows: name, figure, floor, ratio, verdict."""
-        floor = "" if self.floor is None else f"{number(self.floor)} {self.unit}"
+        floor = "" if self.floor is None else f"{number(self.floor)} {self.unit}".rstrip()
         ratio = "" if self.ratio is None else f"x {number(self.ratio)}"
-        return self.name, f"{number(self.figure)} {self.unit}", floor, ratio, self.verdict
+        return self.name, f"{number(self.figure)} {self.unit}".rstrip(), floor, ratio, self.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,11 @@ class Table:
 
 
 def number(value: float) -> str:
-    """Write three digits that count, and whole thousands."""
+    """Write three digits that count; a whole number as it is."""
+    if value == round(value):
+        return f"{value:,.0f}"
     size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 or size == 0 else 3
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
 
 
