@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.measuring.results import Measured, look_at_machine, render
-from benchmarks.measuring.suite import ROOT, SUITE, run
+from benchmarks.measuring.suite import ROOT, SUITE, run_all
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -25,11 +25,9 @@ def main() -> int:
         return 2
     machine, before = look_at_machine(ROOT), os.getloadavg()[0]
     measured: list[Measured] = []
-    for entry in SUITE:
-        if not names or entry.name in names:
-            print(f"\n== {entry.name}", flush=True)
-            measured.append(run(entry))
-            print(f"{measured[-1].seconds:.0f} s {measured[-1].remark}", flush=True)
+    for one in run_all([entry for entry in SUITE if not names or entry.name in names]):
+        measured.append(one)
+        print(f"{one.name}: {one.seconds:.0f} s {one.remark}\n", flush=True)
     text = render(machine, (before, os.getloadavg()[0]), measured)
     if not names:
         RESULTS.write_text(text, encoding="utf-8")

@@ -30,7 +30,7 @@ from tests.platforms.telegram_server import TelegramServer
 
 TITLE = "While nobody says a word, with every channel connected"
 FLOOR_SENTENCE = "The floor is a Python that imports the three SDKs, pydantic-settings and structlog, and nothing else."
-SECONDS, SHORT_SECONDS = 60, 8
+SECONDS, SHORT_SECONDS = 60, 6
 MODULES = (
     "telegram",
     "telegram.request",

@@ -32,7 +32,7 @@ FLOOR = (
     "The yardstick is a process that parses every line of the same files and keeps the messages' role and content as "
     "dicts, as a program does that holds its history in lists."
 )
-SESSIONS, SHORT_SESSIONS = 1_000, 300
+SESSIONS, SHORT_SESSIONS = 1_000, 200
 TURNS = 10
 """Below what would start a compaction."""
 WARM_UP = 100

@@ -25,7 +25,7 @@ FLOOR_SENTENCE = (
 )
 COUNTS = (0, 1_000, 10_000)
 TURNS = 3
-ROUNDS, SHORT_ROUNDS = 5, 3
+ROUNDS, SHORT_ROUNDS = 5, 2
 PROVIDER = '[provider]\nkind = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "none"\n'
 
 

@@ -39,13 +39,13 @@ FLOOR = (
     "and flushed, and as many turns at once as the daemon makes. Slack and the model are one process beside it, "
     "which may be the slower part; the processor's time is that of the daemon's or the loop's process alone."
 )
-PEOPLE, SHORT_PEOPLE = 300, 100
-ROUNDS = 3
+PEOPLE, SHORT_PEOPLE = 300, 60
+ROUNDS, SHORT_ROUNDS = 3, 2
 AT_ONCE = 16
 """The default of `agent.max_concurrent_turns`."""
 
 
-async def measure(table: Table, people: int) -> None:
+async def measure(table: Table, people: int, rounds: int) -> None:
     """Let new people write, and then the same again."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -53,7 +53,7 @@ async def measure(table: Table, people: int) -> None:
         for rig in rigs:
             await rig.talk(range(10_000, 10_010))  # so that everything is loaded
         spent: dict[str, tuple[list[Spent], list[Spent]]] = {"new chats": ([], []), "known chats": ([], [])}
-        for number in range(ROUNDS):
+        for number in range(rounds):
             asking = range(number * people, (number + 1) * people)
             for chats in spent.values():
                 for which, rig in enumerate(rigs):
@@ -133,7 +133,7 @@ def main() -> None:
         asyncio.run(bare_loop(slack, model, Path(path)))
         return
     with handing_over(TITLE, FLOOR) as (given, table):
-        asyncio.run(measure(table, given.size(SHORT_PEOPLE, PEOPLE)))
+        asyncio.run(measure(table, given.size(SHORT_PEOPLE, PEOPLE), SHORT_ROUNDS if given.short else ROUNDS))
 
 
 if __name__ == "__main__":
