@@ -4,11 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check --no-input --no-deps
 
-.PHONY: run test check bench lock clean
+.PHONY: run init telegram test check bench lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run-ready
 	@exec $(BIN)/agentd run $(ARGS)
+
+# Asks a few questions, and writes config.toml.
+init: $(VENV)/.run-ready
+	@exec $(BIN)/agentd init $(ARGS)
+
+# A Telegram on this machine: to try the daemon without an account.
+telegram: $(VENV)/.dev-ready
+	@exec $(BIN)/python tests/platforms/telegram_server.py --port 8081 $(ARGS)
 
 # The checks run beside the tests: both count, and what the checks say stands at the end.
 test: $(VENV)/.dev-ready

@@ -1,7 +1,8 @@
 """The log: events with values, on stderr, for people on a terminal and for machines elsewhere.
 
 An event is a short past-tense name. Nothing above `debug` carries the text of a message; secrets are carried by
-nothing.
+nothing. Values come from outside too (a server's words, a file's name): nothing in them begins a line, or steers a
+terminal. What libraries log is an event like any other.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import select
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import stamina.instrumentation
 import structlog
@@ -24,6 +27,10 @@ __all__ = ["LogSettings", "configure_log", "open_log_stream"]
 
 PATIENCE_MS = 100
 """How long one line waits for a reader that is slow; those after it do not wait until it reads again."""
+
+
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that end a line or turn the direction of writing, and lone surrogates."""
 
 
 class LogSettings(BaseModel):
@@ -83,7 +90,7 @@ def configure_log(settings: LogSettings, stream: TextIO) -> None:
     if for_people:
         renderer = structlog.dev.ConsoleRenderer(
             colors=stream.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # the default prints every local variable
+            exception_formatter=_print_traceback,  # the default prints every local variable
         )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -93,15 +100,59 @@ def configure_log(settings: LogSettings, stream: TextIO) -> None:
     if not for_people:
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*processors, _defuse, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    _quieten_libraries(stream)
+    _quieten_libraries()
 
 
-def _quieten_libraries(stream: TextIO) -> None:
+def _quieten_libraries() -> None:
     """Keep what libraries log below warnings out: some of them print what they were given."""
-    logging.basicConfig(level=logging.WARNING, stream=stream, force=True, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
     stamina.instrumentation.set_on_retry_hooks([])
+
+
+class _Bridge(logging.Handler):
+    """Makes an event of what a library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand it over; one that cannot be put together is told as it is."""
+        try:
+            said = record.getMessage()
+        except (TypeError, ValueError):
+            said = str(record.msg)
+        structlog.get_logger().log(
+            record.levelno, "library_logged", logger=record.name, said=said, exc_info=record.exc_info
+        )
+
+
+def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Take from the values what could be taken for another line, or for an order to a terminal."""
+    del logger, method
+    return {name: value if name == "exc_info" else _harmless(value) for name, value in event.items()}
+
+
+def _harmless(value: object) -> object:
+    match value:
+        case str():
+            return value if value.isprintable() else _STEERING.sub(_escaped, value)
+        case list() | tuple():
+            return [_harmless(item) for item in value]
+        case dict():
+            return {_harmless(name): _harmless(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def _print_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Print it below its event, indented: no line of an exception's text can be taken for an event."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    stream.write("\n")
+    stream.write("\n".join(f"    {_harmless(line)}" for line in plain.getvalue().strip("\n").split("\n")))

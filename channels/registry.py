@@ -5,14 +5,16 @@ A platform's library is imported with the first channel that needs it: it costs 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from channels.base import Channel
-from channels.errors import ChannelUnavailable
+from channels.errors import ChannelUnavailable, Unreachable
+from channels.introduction import Introduction
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 
-__all__ = ["build_channels"]
+__all__ = ["build_channels", "introduce"]
 
 
 def build_channels(names: Sequence[str], settings: ChannelsSettings, tools: Tools) -> dict[str, Channel]:
@@ -23,6 +25,32 @@ def build_channels(names: Sequence[str], settings: ChannelsSettings, tools: Tool
             f"channels_config.{missing[0]}: this version does not speak {missing[0]} yet: remove its token"
         )
     return {name: _BUILDERS[name](settings, tools) for name in names}
+
+
+async def introduce(name: str, settings: ChannelsSettings, seconds: float) -> Introduction:
+    """Ask a platform whom its tokens belong to, within so many seconds. Raises the classes of `channels.errors`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _introduce(name, settings, seconds)
+    except TimeoutError:
+        raise Unreachable(f"no answer within {seconds:g} s") from None
+
+
+async def _introduce(name: str, settings: ChannelsSettings, seconds: float) -> Introduction:
+    match name:
+        case "telegram":
+            from channels.telegram.introducing import introduce_telegram
+
+            return await introduce_telegram(settings.telegram, seconds)
+        case "discord":
+            from channels.discord.introducing import introduce_discord
+
+            return await introduce_discord(settings.discord, seconds)
+        case "slack":
+            from channels.slack.introducing import introduce_slack
+
+            return await introduce_slack(settings.slack, seconds)
+    return Introduction("this terminal")
 
 
 def _build_console(settings: ChannelsSettings, tools: Tools) -> Channel:

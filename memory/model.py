@@ -78,6 +78,8 @@ class Exchange:
     """When the session's file was begun, as its header has it: in another one the seqs are those of other messages."""
     answered: str = ""
     """The assistant's words; they explain what was said, and nothing is learnt from them."""
+    trace: str = ""
+    """The id under which the log tells its way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ def read_from_outside(path: Path, block_bytes: int) -> Iterator[bytes]:
     if not path.exists():
         return
     command = [sys.executable, "-I", "-S", "-c", _PRINT_FILE, os.fspath(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - ours
+    # What may be in the environment, such as keys, is none of its business.
+    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    with subprocess.Popen(  # noqa: S603 - ours
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
         if process.stdout is not None:
             yield from iter(partial(process.stdout.read, block_bytes), b"")
     if process.returncode and path.exists():

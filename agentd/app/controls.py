@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
+import msgspec
+
 from agentd.admission.spending import Spending
 from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
+from agentd.errors import AgentdError
 from agentd.providers.base import Provider
 from agentd.providers.fallback import FallingBack
 from agentd.service.approving import Approving
@@ -19,9 +23,11 @@ from agentd.service.control import Caller, Handler
 from agentd.service.state import State
 from agentd.service.status import ModelStatus, Watch
 from agentd.tasks.answering import Answering
+from agentd.tasks.fate import fate_of, parse_asked
 from agentd.transcript.clock import Clock
 from agentd.transcript.store import SessionStore
 from channels.base import Address
+from memory.errors import MemoryFault
 
 __all__ = ["Controls", "build_handlers"]
 
@@ -54,10 +60,23 @@ def build_handlers(parts: Controls) -> dict[str, Handler]:
         "status": watch.tell,
         **Approving(parts.state.pairings, parts.tell).handlers,
         **Answering(parts.remembering.queue).handlers,
+        "trace": partial(_trace, parts),
         **_late(TENDING, partial(_tending, parts)),
         **_late(memory, partial(_memory, parts)),
         **_late(PEOPLE, partial(_people, parts)),
     }
+
+
+async def _trace(parts: Controls, request: Mapping[str, object], caller: Caller) -> int:
+    """Tell what memory, and the session, have of a message."""
+    asked, memory = parse_asked(request), parts.remembering.memory
+    try:
+        doing = parts.router.doing(asked.session)
+        fate = await fate_of(asked, memory.store if memory else None, memory.queue if memory else None, doing)
+    except MemoryFault as fault:
+        raise AgentdError(str(fault)) from fault
+    await caller.say(json.dumps(msgspec.to_builtins(fate)))
+    return 0
 
 
 def _late(names: Iterable[str], build: Callable[[], Mapping[str, Handler]]) -> dict[str, Handler]:

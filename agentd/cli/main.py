@@ -84,17 +84,23 @@ def _is_for_daemon(words: Sequence[str]) -> bool:
 
 
 def _add_others(app: typer.Typer) -> None:
+    from agentd.cli.check import check
+    from agentd.cli.init import init
     from agentd.cli.memory import memory
     from agentd.cli.pair import pair
     from agentd.cli.people import people
     from agentd.cli.sessions import sessions
     from agentd.cli.status import status
     from agentd.cli.tasks import tasks
+    from agentd.cli.trace import trace
     from agentd.cli.version import print_version
     from agentd.cli.worker import worker
 
+    app.command()(init)
+    app.command()(check)
     app.command()(worker)
     app.command()(status)
+    app.command()(trace)
     app.command("version")(print_version)
     app.add_typer(sessions, name="sessions")
     app.add_typer(pair, name="pair")

@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from agentd.conversation.commands import parse_command
 from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.intake import (
     RETRY,
+    Question,
     announced_seconds,
     build_change,
     build_record,
@@ -30,7 +32,7 @@ from agentd.conversation.intake import (
     unread_files,
 )
 from agentd.conversation.learning import Learning
-from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, closing_text, unsaved_text
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
@@ -50,7 +52,6 @@ log = structlog.get_logger()
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 60.0
 """How long a reply that could not be sent waits for the next try; twice as long each time."""
-
 
 REST_PATIENCE_SECONDS = 30.0
 """How long a turn of others may take to end where a session is to rest."""
@@ -122,7 +123,9 @@ class SessionActor:
                 if not isinstance(inbound, InboundMessage):
                     await _append_change(self._wiring.store, session, inbound, seq)
                 elif seq is None:
-                    seq = await self._append_inbound(session, inbound)
+                    trace = self._wiring.new_id()
+                    with bound_contextvars(session=self._key.file_name, trace=trace):
+                        seq = await self._append_inbound(session, inbound, trace)
         except StorageError as fault:
             raise NotAccepted(f"I could not take your message: {fault}.") from fault
         finally:
@@ -156,6 +159,13 @@ class SessionActor:
     def waiting(self) -> int:
         """Return how many messages have no end yet."""
         return len(self._session.view.pending) if self._session else 0
+
+    @property
+    def doing(self) -> str:
+        """Return in a word what it is at: `answering`, `stalled` until it tries again, `expecting` more, or `idle`."""
+        if self._turn is not None or self._stalled:
+            return "answering" if self._turn is not None else "stalled"
+        return "expecting" if self._quiet.left_seconds > 0 else "idle"
 
     def close(self) -> None:
         """Take on no more turns: end as soon as the one that runs is done."""
@@ -204,8 +214,8 @@ class SessionActor:
                 log.info("session_opened", session=self._key.file_name, turns=len(self._session.view.turns))
             return self._session
 
-    async def _append_inbound(self, session: Session, inbound: InboundMessage) -> int:
-        trace = self._wiring.new_id()
+    async def _append_inbound(self, session: Session, inbound: InboundMessage, trace: str) -> int:
+        log.info("message_received", message=inbound.message_id)
         channel = self._wiring.front.channels[self._key.channel]
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
@@ -216,7 +226,7 @@ class SessionActor:
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
         [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
-        log.info("message_accepted", session=self._key.file_name, seq=record.seq, trace=trace)
+        log.info("message_accepted", seq=record.seq)
         self._stalled = False
         if isinstance(record, UserMessage):
             if not announced:
@@ -237,12 +247,13 @@ class SessionActor:
                 session.set_aside = None
             while not self._stalled:
                 if self._turn is None:
-                    await _redeliver(session, outbox)
+                    await outbox.redeliver()
                 waiting = (command for command in session.view.commands.values() if command.name != RETRY)
                 command = next((one for one in waiting if not compactor.is_at_work_for(one)), None)
                 if command is None:
                     break
-                await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
+                with bound_contextvars(session=self._key.file_name, trace=command.trace):
+                    await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
             # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
             if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
@@ -251,10 +262,15 @@ class SessionActor:
             await self._stall(session, outbox, fault)
 
     async def _begin_turn(self, opened: _Opened) -> None:
-        session, outbox = opened.session, opened.outbox
-        question = next_question(session.view, question_size(self._wiring.settings))
+        question = next_question(opened.session.view, question_size(self._wiring.settings))
         if question is None or self._quiet.left_seconds > 0:
             return
+        with bound_contextvars(session=self._key.file_name, trace=question.trace):
+            await self._take_up(question, opened)
+
+    async def _take_up(self, question: Question, opened: _Opened) -> None:
+        """Settle what is not to be answered, or begin its turn, whose tasks take the trace of the log along."""
+        session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
         if stale is not None:
@@ -274,8 +290,7 @@ class SessionActor:
         session = opened.session
         newest = max(session.view.pending, default=0)
         try:
-            with structlog.contextvars.bound_contextvars(session=self._key.file_name, trace=turn.trace):
-                await turn.run()
+            await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
             # Who has written since the turn began is not told to write once more for it to be made again.
@@ -382,9 +397,3 @@ async def _intake_of(intake: asyncio.Lock) -> AsyncIterator[None]:
         yield
     finally:
         intake.release()
-
-
-async def _redeliver(session: Session, outbox: Outbox) -> None:
-    for ending in list(session.view.undelivered.values()):
-        reply = outbox.reply_to(*(ending.answers or (ending.seq,)))
-        await outbox.deliver(reply, ending.seq, closing_text(ending))

@@ -11,6 +11,7 @@ import codecs
 import hashlib
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import structlog
 
@@ -41,6 +42,13 @@ MOST_IMAGES_BYTES = 12 * 1024 * 1024
 
 """In one request."""
 
+MOST_FILES = 50
+"""Of one message: more than any platform lets a person send with it."""
+
+MOST_NAME_CHARACTERS = 255
+"""Of a file's name on record: what file systems take."""
+
+TOO_MANY = "{name} than I can take with one message: send them with another."
 TOO_LARGE = "{name} is larger than I can take."
 OUT_OF_REACH = "{name} could not be fetched: send it again."
 
@@ -52,10 +60,17 @@ async def take_files(
 ) -> tuple[FileAttachment, ...]:
     """Return what is to be recorded of a message's files, which are on disk then. Raises StorageError."""
     taken = []
-    for number, file in enumerate(inbound.files):
+    for number, file in enumerate(map(_named, inbound.files[:MOST_FILES])):
         stem = hashlib.sha256(f"{inbound.address.chat}/{inbound.message_id}/{number}".encode()).hexdigest()[:16]
         taken.append(await _take(file, key, stem, channel, enclosures))
+    if more := len(inbound.files) - len(taken):
+        name = f"{more} more files"
+        taken.append(FileAttachment(name=name, media_type="", size_bytes=0, unread=TOO_MANY.format(name=name)))
     return tuple(taken)
+
+
+def _named(file: RemoteFile) -> RemoteFile:
+    return file if len(file.name) <= MOST_NAME_CHARACTERS else replace(file, name=file.name[:MOST_NAME_CHARACTERS])
 
 
 async def _take(

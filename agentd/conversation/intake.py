@@ -40,6 +40,9 @@ __all__ = [
 
 RETRY = "retry"
 
+MOST_NAME_CHARACTERS = 200
+"""Of a person's name on record, which is for people to read: platforms allow 64 to 129."""
+
 BARRIERS = frozenset({"new", "stop"})
 """Commands that end what came before them, and nothing that came after."""
 
@@ -83,7 +86,7 @@ def _source(inbound: FromPerson, when: datetime) -> Source:
         chat=inbound.address.chat,
         message_id=inbound.message_id,
         sent_at=format_time(when),
-        author=Author(id=inbound.author.id, name=inbound.author.name),
+        author=Author(id=inbound.author.id, name=inbound.author.name[:MOST_NAME_CHARACTERS]),
         direct=inbound.is_direct,
     )
 
@@ -102,6 +105,12 @@ class Question:
     def author(self) -> str:
         """Return who wrote it, by the platform's id; "" where that is not on record."""
         return _author(self.messages[-1]) or ""
+
+    @property
+    def figures(self) -> dict[str, object]:
+        """Return what the log says of it; `joined` are the traces of messages whose way goes on under the newest's."""
+        joined = [message.trace for message in self.messages if message.trace != self.trace and not self.retries]
+        return {"messages": len(self.messages), "retries": self.retries, "joined": joined}
 
     def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
         """Return those of the settled turns that the prompt holds before it."""

@@ -109,7 +109,13 @@ class Learner:
             turns = await self._store.past(session, after, memory.since)
         for exchange in exchanges(session, turns, after, memory):
             if await memory.queue.defer(order_for(exchange)):
-                log.info("exchange_queued", session=exchange.session, first=exchange.first, last=exchange.last)
+                log.info(
+                    "exchange_queued",
+                    session=exchange.session,
+                    first=exchange.first,
+                    last=exchange.last,
+                    trace=exchange.trace,
+                )
             self._queued, count = max(self._queued, exchange.last), count + 1
         self._queued = max(self._queued, newest)
         return count
@@ -200,6 +206,7 @@ def _exchange(
         direct=source.direct is not False,  # where that is not on record it stays private
         said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
+        trace=messages[-1].trace,
     )
 
 

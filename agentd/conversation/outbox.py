@@ -10,7 +10,9 @@ from math import inf
 from typing import Literal
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
+from agentd.conversation.notices import closing_text
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Destination, Known, Reply
 from agentd.delivery.telling import Teller
@@ -129,6 +131,9 @@ class Outbox:
             await asyncio.sleep(0)  # the disk begins, and needs nobody meanwhile
             reply.prepare(shown)
         [recorded] = await asyncio.shield(ending.recording)
+        log.info(
+            "ending_recorded", seq=recorded.seq, ending=recorded.reason if isinstance(recorded, Failure) else "reply"
+        )
         if not ending.is_told:
             self._forget(reply)
             return ()
@@ -144,6 +149,13 @@ class Outbox:
         await self.receipt(of, outcome.message_ids, outcome.state)
         self._forget(reply)
         return outcome.message_ids
+
+    async def redeliver(self) -> None:
+        """Show what an earlier run, or try, left unsaid. Raises Unreachable as `deliver` does."""
+        for ending in list(self._session.view.undelivered.values()):
+            with bound_contextvars(session=self._session.path.stem, trace=ending.trace):
+                reply = self.reply_to(*(ending.answers or (ending.seq,)))
+                await self.deliver(reply, ending.seq, closing_text(ending))
 
     async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Record the delivery of `of`."""

@@ -68,6 +68,10 @@ class Router:
         """Return how many sessions are in memory, and how many messages wait in them."""
         return len(self._actors), sum(actor.waiting for actor in self._actors.values())
 
+    def doing(self, name: str) -> str:
+        """Return in a word what the session with this file name is at; "" where it is not in memory."""
+        return next((actor.doing for key, actor in self._actors.items() if key.file_name == name), "")
+
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         aliases, at = self._wiring.front.aliases, inbound.address

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 from msgspec import UNSET, UnsetType
+from structlog.contextvars import bind_contextvars
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
@@ -123,7 +124,7 @@ class Turn:
     async def run(self) -> None:
         """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
         started = self._wiring.monotonic()
-        log.info("turn_started", messages=len(self._question.messages), retries=self._question.retries)
+        log.info("turn_started", **self._question.figures)
         progress = _Progress()
         reason, detail = await self._ask(progress)
         if is_blank(progress.text):
@@ -211,24 +212,27 @@ class Turn:
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
+        asked_at = self._wiring.monotonic()
         async with (
             self._patience.holding(self._wiring.slots),
             _closing(self._wiring.provider.stream(request), progress) as events,
         ):
             try:
-                await self._listen(events, progress)
+                await self._listen(events, progress, asked_at)
             finally:
                 self._book(prompt.tokens, progress, has_images=bool(images))
             reason, _ = _verdict(progress)
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which takes its time
 
-    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress) -> None:
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress, asked_at: float) -> None:
         while progress.finished is None:
             async with self._patience.waiting():
                 event = await anext(events)
             match event:
                 case TextDelta():
+                    if not progress.text:
+                        log.info("first_piece", seconds=round(self._wiring.monotonic() - asked_at, 3))
                     progress.text += event.text
                     self._reply.grow(progress.text)
                 case Restarted():
@@ -309,6 +313,8 @@ class Turn:
             # A message that its author took back meanwhile is settled by this turn's end, as its drafts are.
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
             self._question = replace(wider, answers=answers)
+            bind_contextvars(trace=self.trace)
+            log.info("messages_joined", **wider.figures)
         self._joined_at = self._wiring.monotonic()
 
 

@@ -147,7 +147,7 @@ def clean_text(text: str, key: str) -> str:
     Servers that quote a key mask its middle with asterisks: such words go as well.
     """
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())
-    line = line.replace(key, "[key]") if key else line
+    line = re.sub(re.escape(key), "[key]", line, flags=re.IGNORECASE) if key else line
     # Cut before the search, whose time grows with the square of a long word.
     line = re.sub(r"\S*\*{3,}\S*", "[key]", line[: 2 * QUOTED_CHARACTERS])
     return line if len(line) <= QUOTED_CHARACTERS else line[: QUOTED_CHARACTERS - 1] + "…"

@@ -21,7 +21,7 @@ from memory.errors import EmbeddingsMissing
 from memory.ports import Embedder
 from memory.settings import MemorySettings
 
-__all__ = ["open_background", "open_embedder", "open_provider"]
+__all__ = ["choose_dialect", "open_background", "open_embedder", "open_provider"]
 
 MAIN = "provider"
 BACKGROUND = "provider.background"
@@ -44,7 +44,7 @@ NO_SERVER = (
 )
 
 
-def _dialect(kind: str) -> Dialect:
+def choose_dialect(kind: str) -> Dialect:
     """Return a server's protocol; what is not asked for is not loaded."""
     if kind == "anthropic":
         from agentd.providers.anthropic import ANTHROPIC
@@ -148,7 +148,7 @@ class _Maker:
             async with open_local(settings, progress=self.progress, section=section) as embedded:
                 yield Observed(embedded, self.gauges, self.monotonic)
         else:
-            async with open_remote(settings, _dialect(settings.kind), section) as remote:
+            async with open_remote(settings, choose_dialect(settings.kind), section) as remote:
                 observed = Observed(remote, self.gauges, self.monotonic)
                 yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
 

@@ -1,8 +1,9 @@
-"""The whole configuration: its model, and the one way to load it."""
+"""The whole configuration: its model, and the ways to load it."""
 
 from __future__ import annotations
 
-from agentd.settings.load import SEARCH, load_settings
+from agentd.settings.load import SEARCH, load_given, load_settings
 from agentd.settings.model import Settings
+from agentd.settings.sources import find_file
 
-__all__ = ["SEARCH", "Settings", "load_settings"]
+__all__ = ["SEARCH", "Settings", "find_file", "load_given", "load_settings"]

@@ -21,7 +21,7 @@ from agentd.settings.sources import (
     state_directory,
 )
 
-__all__ = ["SEARCH", "load_settings"]
+__all__ = ["SEARCH", "load_given", "load_settings"]
 
 SEARCH = ("config.toml", "~/.config/agentd/config.toml", "/etc/agentd/config.toml")
 """Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
@@ -33,14 +33,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
     `path` is `--config`. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
     sources = tuple(_open(path, environ, search))
-    lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
-    merged: dict[str, Any] = state_directory(environ)
-    for source in reversed(sources):
-        merged = _merge(merged, source.values)
-    outcome = _validate(merged, sources)
-    # Raised here and not while handling pydantic's error, which holds every value as it was given.
-    if not isinstance(outcome, Settings):
-        raise ConfigError(report([*lines, *outcome]))
+    outcome, lines = _assemble(sources, environ)
     lines += [describe_wrong(wrong.keys, wrong.sentence, sources) for wrong in find_contradictions(outcome)]
     if lines:
         raise ConfigError(report(lines))
@@ -49,12 +42,40 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
     return outcome
 
 
+def load_given(environ: Mapping[str, str]) -> Settings:
+    """Load what the environment and the credential files say, for who writes the file that is still missing.
+
+    What is not enough without that file is no fault yet. Raises `ConfigError` for keys and values that cannot be.
+    """
+    outcome, lines = _assemble(tuple(_open_outside(environ)), environ)
+    if lines:
+        raise ConfigError(report(lines))
+    return outcome
+
+
+def _assemble(sources: Sequence[Source], environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Merge the sources, the first over the others, and validate each key; return what keys are unknown, too."""
+    lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
+    merged: dict[str, Any] = state_directory(environ)
+    for source in reversed(sources):
+        merged = _merge(merged, source.values)
+    outcome = _validate(merged, sources)
+    # Raised here and not while handling pydantic's error, which holds every value as it was given.
+    if not isinstance(outcome, Settings):
+        raise ConfigError(report([*lines, *outcome]))
+    return outcome, lines
+
+
 def _open(path: Path | None, environ: Mapping[str, str], search: Sequence[str]) -> Iterator[Source]:
+    yield from _open_outside(environ)
+    if file := find_file(path, environ, search):
+        yield load_file(file)
+
+
+def _open_outside(environ: Mapping[str, str]) -> Iterator[Source]:
     yield read_environment(environ)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
-    if file := find_file(path, environ, search):
-        yield load_file(file)
 
 
 def _validate(values: Mapping[str, Any], sources: Sequence[Source]) -> Settings | list[str]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from agentd.providers.errors import ProviderError
 from agentd.tasks.exchanges import parse_exchange
@@ -34,6 +35,7 @@ def build_consolidation(
 
     async def work(args: Args) -> None:
         exchange = parse_exchange(args)
+        bind_contextvars(trace=exchange.trace)  # for what is said of its failing too: a task has a context of its own
         try:
             if await store.knows(exchange):
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)

@@ -70,6 +70,9 @@ class _Late:
     async def entries(self, *, dead: bool = False) -> list[Entry]:
         return await (await self._get()).entries(dead=dead)
 
+    async def about(self, session: str, seq: int) -> list[Entry]:
+        return await (await self._get()).about(session, seq)
+
     async def retry(self, number: int) -> None:
         await (await self._get()).retry(number)
 

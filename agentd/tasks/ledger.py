@@ -68,12 +68,21 @@ class Ledger:
 
     async def entries(self, *, dead: bool = False) -> list[Entry]:
         """Return the tasks, or the dead ones, the oldest first."""
+        return [entry for entry, _ in await self._listed(DEAD if dead else None)]
+
+    async def about(self, session: str, seq: int) -> list[Entry]:
+        """Return those of a session's tasks whose words say that they are about this message."""
+        listed = await self._listed(None)
+        return [entry for entry, words in listed if entry.session == session and _is_about(seq, words)]
+
+    async def _listed(self, status: str | None) -> list[tuple[Entry, str | None]]:
         async with _translated():
-            rows = await self._place.connector.execute_query_all_async(
-                own_queries.LIST_ENTRIES, status=DEAD if dead else None
-            )
+            rows = await self._place.connector.execute_query_all_async(own_queries.LIST_ENTRIES, status=status)
         return [
-            Entry(row["id"], row["task_name"], row["lock"], row["status"], row["attempts"], row["error"])
+            (
+                Entry(row["id"], row["task_name"], row["lock"], row["status"], row["attempts"], row["error"]),
+                row["words"],
+            )
             for row in rows
         ]
 
@@ -119,6 +128,19 @@ class Ledger:
         for number in doomed:
             await self._place.connector.execute_query_async(own_queries.ERASE, job_id=number, lock=session)
         return len(running)
+
+
+def _is_about(seq: int, words: str | None) -> bool:
+    """Tell whether a task's words name a range of messages that this one is in."""
+    try:
+        told: object = json.loads(words or "null")
+    except ValueError:
+        return False
+    match told:
+        case {"first": int(first), "last": int(last)}:
+            return first <= seq <= last
+        case _:
+            return False
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ A queueing lock does not tell: it is given up when a job begins.
 """
 
 LIST_ENTRIES: Final[LiteralString] = """
-SELECT job.id, task_name, lock, status::text AS status, attempts, error
+SELECT job.id, task_name, lock, status::text AS status, attempts, error, args->>'words' AS words
   FROM procrastinate_jobs job LEFT JOIN agentd_task_failures ON job_id = job.id
  WHERE %(status)s::text IS NULL OR status::text = %(status)s
  ORDER BY job.id

@@ -20,6 +20,8 @@ from pydantic import SecretStr
 
 from agentd.errors import ConfigError, StorageError
 from agentd.tasks.faults import unusable
+from memory.errors import MemoryUnusable
+from memory.store_postgres.server import check_url
 
 __all__ = ["MIGRATIONS", "migrations", "open_postgres"]
 
@@ -57,6 +59,10 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def open_postgres(url: SecretStr) -> AsyncIterator[PsycopgConnector]:
     """Make the tables where they are missing, and open the connections. Raises ConfigError, and StorageError."""
+    try:
+        check_url(url.get_secret_value())
+    except MemoryUnusable as fault:
+        raise ConfigError(str(fault)) from None
     await _prepare(url.get_secret_value())
     connector = PsycopgConnector(
         conninfo=url.get_secret_value(),

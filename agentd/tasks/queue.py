@@ -23,6 +23,7 @@ __all__ = [
     "Order",
     "Spare",
     "TaskFault",
+    "TaskLooking",
     "TaskPostponed",
     "TaskQueue",
     "spare_none",
@@ -103,15 +104,23 @@ class Cleared:
     """Those still under way: they go when they end."""
 
 
-class TaskQueue(Protocol):
+class TaskLooking(Protocol):
+    """Tells of tasks. Everything here raises StorageError where that cannot be had."""
+
+    async def entries(self, *, dead: bool = False) -> list[Entry]:
+        """Return the tasks, or the dead ones, the oldest first."""
+        ...
+
+    async def about(self, session: str, seq: int) -> list[Entry]:
+        """Return those of a session's tasks whose words say that they are about this message."""
+        ...
+
+
+class TaskQueue(TaskLooking, Protocol):
     """Keeps tasks until they are done. Everything here raises StorageError where that cannot be had."""
 
     async def defer(self, order: Order) -> bool:
         """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
-        ...
-
-    async def entries(self, *, dead: bool = False) -> list[Entry]:
-        """Return the tasks, or the dead ones, the oldest first."""
         ...
 
     async def retry(self, number: int) -> None:

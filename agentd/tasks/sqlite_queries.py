@@ -189,7 +189,8 @@ _OWN: Final[Mapping[str, Query]] = {
         " AND task_name = :task_name AND lock IS :lock AND json_extract(args, '$.words') = :words) AS found"
     ),
     own_queries.LIST_ENTRIES: _selecting(
-        "SELECT job.id, task_name, lock, status, attempts, error FROM job LEFT JOIN failure ON job_id = job.id"
+        "SELECT job.id, task_name, lock, status, attempts, error, json_extract(args, '$.words') AS words"
+        " FROM job LEFT JOIN failure ON job_id = job.id"
         " WHERE :status IS NULL OR status = :status ORDER BY job.id"
     ),
     own_queries.REVIVE: _revive,

@@ -27,7 +27,7 @@ from channels.pacing import Rate, Rates
 from channels.settings import DiscordSettings
 from channels.tools import Tools
 
-__all__ = ["RATES", "DiscordChannel", "open_discord"]
+__all__ = ["RATES", "DiscordChannel", "open_discord", "say_unknown"]
 
 log = structlog.get_logger()
 
@@ -138,7 +138,7 @@ class DiscordChannel:
             try:
                 return await self._connection.log_in()
             except TokenRefused:
-                raise ChannelUnavailable(self._unknown) from None
+                raise ChannelUnavailable(say_unknown(self._settings)) from None
             except (Refusal, ForeignRefusal) as fault:
                 if self._settings.api_base_url:
                     raise ChannelUnavailable(
@@ -155,16 +155,6 @@ class DiscordChannel:
             await asyncio.sleep(seconds)
         raise AssertionError
 
-    @property
-    def _unknown(self) -> str:
-        what = "copy it anew: the application at https://discord.com/developers/applications, Bot, Reset Token"
-        if self._settings.api_base_url:
-            return (
-                "channels_config.discord.token: the server at channels_config.discord.api_base_url does not know this "
-                f"token: {what}, or correct the address"
-            )
-        return f"channels_config.discord.token: Discord does not know this token: {what}"
-
     async def _tell(self, to: Address, text: str) -> None:
         try:
             await self.send(to, plain(text), "")
@@ -175,6 +165,17 @@ class DiscordChannel:
 def open_discord(settings: DiscordSettings, tools: Tools) -> DiscordChannel:
     """Return the channel of one bot, not yet connected."""
     return DiscordChannel(settings, tools)
+
+
+def say_unknown(settings: DiscordSettings) -> str:
+    """Say that a token is refused, and what to change."""
+    what = "copy it anew: the application at https://discord.com/developers/applications, Bot, Reset Token"
+    if settings.api_base_url:
+        return (
+            "channels_config.discord.token: the server at channels_config.discord.api_base_url does not know this "
+            f"token: {what}, or correct the address"
+        )
+    return f"channels_config.discord.token: Discord does not know this token: {what}"
 
 
 def _first(group: BaseExceptionGroup[ChannelUnavailable]) -> ChannelUnavailable:

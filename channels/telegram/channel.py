@@ -32,7 +32,7 @@ from channels.telegram.polling import Poller
 from channels.telegram.waits import WAITS, Waits
 from channels.tools import Tools
 
-__all__ = ["RATES", "TelegramChannel", "open_telegram"]
+__all__ = ["RATES", "TelegramChannel", "open_telegram", "say_unknown"]
 
 log = structlog.get_logger()
 
@@ -147,7 +147,7 @@ class TelegramChannel:
             try:
                 user = await self._connection.get_me()
             except TokenRefused as fault:
-                raise ChannelUnavailable(self._unknown(fault)) from None
+                raise ChannelUnavailable(say_unknown(self._settings, fault)) from None
             except ChannelError as fault:
                 await patience.sit_out(fault)
             else:
@@ -157,14 +157,6 @@ class TelegramChannel:
                     log.warning("groups_not_read", channel="telegram", reason=reason)
                 log.info("telegram_connected", bot=user.id)
                 return Me(user.id, user.username or "")
-
-    def _unknown(self, fault: TokenRefused) -> str:
-        who = "Telegram does"
-        what = "copy it anew from @BotFather"
-        if self._settings.api_base_url:
-            who = "the server at channels_config.telegram.api_base_url does"
-            what += ", or correct the address"
-        return f"channels_config.telegram.token: {who} not know this token ({fault}): {what}"
 
     async def _show(
         self, chat: str, text: RichText, show: Callable[[Bot, str, Sequence[MessageEntity]], Awaitable[T]]
@@ -204,6 +196,16 @@ class TelegramChannel:
 def open_telegram(settings: TelegramSettings, tools: Tools) -> TelegramChannel:
     """Return the channel of one bot, not yet connected."""
     return TelegramChannel(settings, tools)
+
+
+def say_unknown(settings: TelegramSettings, fault: TokenRefused) -> str:
+    """Say that a token is refused, and what to change."""
+    who = "Telegram does"
+    what = "copy it anew from @BotFather"
+    if settings.api_base_url:
+        who = "the server at channels_config.telegram.api_base_url does"
+        what += ", or correct the address"
+    return f"channels_config.telegram.token: {who} not know this token ({fault}): {what}"
 
 
 def _number(text: str) -> int:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from memory.errors import MemoryUnusable
 from memory.store_postgres.schema import bring_up_to_date
 
-__all__ = ["Connection", "Server", "open_server"]
+__all__ = ["Connection", "Server", "check_url", "open_server", "reach_server"]
 
 START_SECONDS = 30
 """How long a server that does not answer yet is waited for at the start."""
@@ -111,7 +111,7 @@ class Server:
 @asynccontextmanager
 async def open_server(url: SecretStr) -> AsyncIterator[Server]:
     """Wait for the server, and bring its tables up to date. Raises MemoryTooNew and MemoryUnusable."""
-    _check(url.get_secret_value())
+    check_url(url.get_secret_value())
     server = Server(url.get_secret_value())
     try:
         await _prepare(server)
@@ -120,8 +120,24 @@ async def open_server(url: SecretStr) -> AsyncIterator[Server]:
         await server.close()
 
 
-def _check(url: str) -> None:
-    """Refuse what the driver would misread: its complaint would hold a part of the password."""
+async def reach_server(url: SecretStr, seconds: float) -> None:
+    """See that the server lets us in, and let us make tables where there are none. Raises MemoryUnusable."""
+    check_url(url.get_secret_value())
+    server = Server(url.get_secret_value())
+    try:
+        async with server.connection(seconds) as connection:
+            found = await connection.execute(
+                "SELECT to_regclass('agentd_memory_scope') IS NOT NULL"
+                " OR has_schema_privilege(current_schema(), 'CREATE')"
+            )
+            if await found.fetchone() not in ((True,), None):
+                raise MemoryUnusable("storage.url: its user may not make tables: GRANT CREATE ON SCHEMA public TO it")
+    finally:
+        await server.close()
+
+
+def check_url(url: str) -> None:
+    """Raise MemoryUnusable for what the driver would misread: its complaint would hold a part of the password."""
     try:
         read = conninfo_to_dict(url)
     except psycopg.ProgrammingError:

@@ -174,7 +174,7 @@ class _Remembering(InMemoryConnector):
 
     async def list_entries_all(self, status: str | None) -> list[dict[str, Any]]:
         return [
-            {**job, "error": self.failures.get(number, (0, None))[1]}
+            {**job, "error": self.failures.get(number, (0, None))[1], "words": job["args"]["words"]}
             for number, job in self.jobs.items()
             if status in (None, job["status"])
         ]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -281,3 +282,25 @@ def test_who_keeps_memory_in_a_file_does_not_load_the_driver() -> None:
     loaded = "import sys, memory.opening; sys.exit(bool({'psycopg', 'numpy'} & set(sys.modules)))"
 
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
+
+
+async def test_a_server_can_be_reached_without_a_table_being_made(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    await module.reach_server(url, 10)
+
+    assert await ask(url, "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'agentd%'") == [(0,)]
+
+
+async def test_a_user_who_may_not_make_tables_is_told_before_the_daemon_would_need_them(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_database()
+    await ask(url, f"CREATE ROLE newcomer_{uuid4().hex[:8]} LOGIN")
+    [(role,)] = await ask(url, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'newcomer%' ORDER BY oid DESC LIMIT 1")
+    await ask(url, "REVOKE CREATE ON SCHEMA public FROM public")
+    theirs = SecretStr(url.get_secret_value().replace("postgres@", f"{role}@").replace("user=postgres", f"user={role}"))
+
+    with pytest.raises(MemoryUnusable, match=r"storage\.url: its user may not make tables"):
+        await module.reach_server(theirs, 10)
+    async with opened(url):
+        await module.reach_server(theirs, 10)

@@ -94,6 +94,19 @@ async def test_a_task_that_fails_is_tried_until_it_is_dead_and_again_when_somebo
     assert log.done == [WORDS]
 
 
+async def test_tasks_about_a_message_are_told_by_the_range_in_their_words(stand: Stand) -> None:
+    log = Log()
+    async with stand.work(log, concurrency=1) as queue:
+        for session, first, last in (("one", 3, 5), ("one", 6, 6), ("two", 3, 5)):
+            await queue.defer(Order("wait", {"n": WORDS, "first": first, "last": last}, session))
+        await until(lambda: bool(log.begun))
+        found = [[entry.id for entry in await queue.about(*asked)] for asked in (("one", 4), ("one", 6), ("two", 6))]
+        log.gate.set()
+        await until(lambda: len(log.done) == 3)
+
+    assert found == [[1], [2], []]
+
+
 async def test_what_is_wanted_once_is_refused_only_while_one_waits_and_may_fail_meanwhile(stand: Stand) -> None:
     log = Log()
     log.faults = [ValueError()]

@@ -6,7 +6,7 @@ import asyncio
 import os
 import pty
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ class Terminal:
     def __init__(self, descriptor: int, process: asyncio.subprocess.Process) -> None:
         """Collect what appears, from now on."""
         self.process = process
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._seen = b""
         self._expected = 0
         self._more = asyncio.Event()
@@ -37,7 +37,7 @@ class Terminal:
         """Type, no faster than the other end reads."""
         left = keys.encode()
         while left:
-            left = left[await asyncio.to_thread(os.write, self._descriptor, left) :]
+            left = left[await asyncio.to_thread(os.write, self.descriptor, left) :]
 
     async def shows(self, text: str) -> None:
         """Wait until the text appears, after what was waited for before."""
@@ -51,8 +51,8 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the window."""
-        asyncio.get_running_loop().remove_reader(self._descriptor)
-        os.close(self._descriptor)
+        asyncio.get_running_loop().remove_reader(self.descriptor)
+        os.close(self.descriptor)
 
     async def ended(self) -> int:
         """Wait for the end of the process, and return its exit code."""
@@ -60,7 +60,7 @@ class Terminal:
 
     def _read(self) -> None:
         try:
-            block = os.read(self._descriptor, 65536)
+            block = os.read(self.descriptor, 65536)
         except OSError:
             block = b""
         if not block:
@@ -70,18 +70,18 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(config: Path) -> AsyncIterator[Terminal]:
-    """Start a chat on a terminal of its own; kill it at the end if it still runs."""
+async def terminal(config: Path, *words: str, extra: Mapping[str, str] | None = None) -> AsyncIterator[Terminal]:
+    """Start a chat, or another command, on a terminal of its own; kill it at the end if it still runs."""
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         AGENTD,
-        *("--config", str(config), "chat"),
+        *("--config", str(config), *(words or ("chat",))),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
         preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)),
-        env=environment({"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}),
+        env=environment({"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **(extra or {})}),
     )
     os.close(theirs)
     screen = Terminal(ours, process)

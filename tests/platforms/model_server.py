@@ -137,12 +137,19 @@ class ModelServer(ABC, Generic[A, C]):
         self.left = asyncio.Event()
         """Set when a client has gone before its answer was complete."""
         self.base_url = ""
+        self.models: tuple[str, ...] = ()
+        """What it lists; with none it has no such list, like some."""
+        self.key = ""
+        """The one that it wants for its list; empty: none."""
         self._script: deque[Callable[[C], Awaitable[web.StreamResponse]]] = deque()
         self._port = port
         self._answer = answer
         self._record = record
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._refuse_unknown_routes])
         app.router.add_post(self.root + self.path, self._handle)
+        app.router.add_get(
+            self.root + self.path.rpartition("/")[0].removesuffix("/chat") + "/models", self._list_models
+        )
         self.add_routes(app)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
 
@@ -193,6 +200,16 @@ class ModelServer(ABC, Generic[A, C]):
         except (asyncio.CancelledError, ConnectionError):
             self.left.set()
             raise
+
+    async def _list_models(self, request: web.Request) -> web.Response:
+        if self.key and self.key not in (
+            request.headers.get("x-api-key"),
+            request.headers.get("Authorization", "")[7:],
+        ):
+            return self.refusal(401, "Incorrect API key provided.")
+        if not self.models:
+            raise web.HTTPNotFound
+        return json_answer(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
 
     def _default(self, asked: A) -> Callable[[C], Awaitable[web.StreamResponse]]:
         return reply(f"You said: {asked.last_user_text[:200]}" if self._answer is None else self._answer)

@@ -1,0 +1,99 @@
+"""Writes a configuration file: whole or not at all, for nobody else to read, and never over another."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agentd.cli.screen import clean
+from agentd.errors import AgentdError, ConfigError
+from agentd.settings import load_settings
+
+__all__ = ["Section", "check_place", "render", "write_new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table of the file, below a line that says what it is; without values that line alone."""
+
+    comment: str
+    name: str
+    values: Mapping[str, object] = field(repr=False)
+    """Text, or lists of text."""
+
+
+def check_place(path: Path) -> None:
+    """Raise AgentdError where no new file can be written, before anybody is asked anything."""
+    if os.path.lexists(path):
+        raise AgentdError(
+            f"{path} exists already, and is left as it is: agentd check looks at it; "
+            f"to write another use agentd init --output OTHER.toml, to begin anew move it away: mv {path} {path}.old"
+        )
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise AgentdError(f"{folder} cannot be written: use agentd init --output PATH with a path in a folder of yours")
+
+
+def render(sections: Iterable[Section]) -> str:
+    """Return the file's text."""
+    return "\n".join(_lines(sections))
+
+
+def write_new(path: Path, text: str, environ: Mapping[str, str]) -> None:
+    """Write a file that was not there (0600), once the settings load from it.
+
+    Raises FileExistsError where it is there by now, OSError, and ConfigError where the settings do not load.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # 0600 from its first moment; the name begins with a dot, so that nobody takes it for the configuration.
+    descriptor, name = tempfile.mkstemp(prefix=".config-", suffix=".toml", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _load(Path(name), path, environ)
+        _put(Path(name), path, text)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _load(written: Path, path: Path, environ: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings do not load; it names the file as it shall be called."""
+    try:
+        load_settings(written, environ)
+    except ConfigError as fault:
+        raise ConfigError(str(fault).replace(str(written), str(path))) from None
+
+
+def _put(written: Path, path: Path, text: str) -> None:
+    """Give a file its name, unless another has it."""
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _lines(sections: Iterable[Section]) -> Iterator[str]:
+    yield "# Written by agentd init. It may hold secrets. Every other key, with its default: config.toml.example"
+    for section in sections:
+        yield f"\n# {clean(section.comment)}"
+        if section.values:
+            yield f"[{section.name}]"
+        yield from (f"{key} = {_value(value)}" for key, value in section.values.items())
+    yield ""
+
+
+def _value(value: object) -> str:
+    """Write text, or a list of it: TOML takes JSON's, but for one character that need not be escaped there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
