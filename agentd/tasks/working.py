@@ -29,6 +29,9 @@ from agentd.tasks.retrying import describe
 __all__ = ["Workshop"]
 
 LET_GO_SECONDS = 0.5
+MOST_WAITS = 5
+"""A cancellation ends one wait of the engine's worker, each 30 s where its database is away: for its loop, in it for
+tasks, then for what it has beside them, for its jobs, and to say that it is gone."""
 
 EVER_SECONDS = -100 * 365 * 86_400
 """An age that every worker has, whatever the clock did while the daemon was down."""
@@ -95,9 +98,11 @@ class Workshop:
         for task in self._running.values():
             task.cancel()
         await asyncio.wait({running}, timeout=self._pace.park_seconds)
-        # Cancelled once, the engine's worker still waits for its database; it is cancelled again by whoever calls this.
-        running.cancel()
-        await asyncio.wait({running}, timeout=LET_GO_SECONDS)
+        for _ in range(MOST_WAITS):
+            if running.done():
+                return
+            running.cancel()
+            await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
         """See every few seconds to what the worker does not see to."""
