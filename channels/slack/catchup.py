@@ -131,6 +131,7 @@ class CatchUp:
     async def _usher(self, places: Sequence[Address], slots: asyncio.Semaphore, number: int) -> None:
         """Let places be asked, a few at a time, until another gap begins."""
         for place in places:
+            await self._with.histories.leave_room(place)
             await self._behind.acquire()
             slot = Slot(slots)
             await slot.take()

@@ -29,6 +29,8 @@ MOST_REQUESTS = 3
 """Of one place."""
 PAGE, THREAD_PAGE = 100, 1_000
 """Messages of one request; https://docs.slack.dev/reference/methods/conversations.replies gives no more of a thread."""
+SPARE = 10
+"""Requests of a minute that are left for places where somebody writes before it is their turn to be asked."""
 MOST_TRIES = 10
 """Of a request that cannot be made."""
 AHEAD_SECONDS = 86_400
@@ -67,6 +69,15 @@ class Histories:
         self._back.set()
         self._back = asyncio.Event()
 
+    async def leave_room(self, place: Address) -> None:
+        """Wait until a request of this kind would leave some to those who write meanwhile."""
+        budget = self._budget(place)
+        while True:
+            seconds = budget.wait_seconds(1 + SPARE)
+            if seconds <= 0:
+                return
+            await asyncio.sleep(seconds)
+
     async def read(self, place: Address, oldest: float) -> Page:
         """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
         page = Page()
@@ -83,7 +94,7 @@ class Histories:
 
     async def _request(self, place: Address, call: Call) -> Mapping[str, Any]:
         """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
-        budget = self._of_chats if place.thread is None else self._of_threads
+        budget = self._budget(place)
         tries = limits = 0
         while True:
             try:
@@ -98,6 +109,9 @@ class Histories:
                     raise
                 await self._rest(self._waits.network.after(tries))
                 tries += 1
+
+    def _budget(self, place: Address) -> Budget:
+        return self._of_chats if place.thread is None else self._of_threads
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):

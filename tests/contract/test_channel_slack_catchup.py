@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
+from channels.slack.budget import TIER_3
+from channels.slack.histories import SPARE
 from tests.platforms.slack_behaviours import failing, refusing, slow, too_many_requests
 from tests.platforms.slack_rig import HERE, Rig, known, open_rig, thread_of
 from tests.platforms.slack_server import ADA, BOB, BOT, DM, GENERAL
@@ -285,3 +288,18 @@ async def test_a_live_reply_in_a_direct_messages_thread_waits_for_the_root_that_
             await rig.takes(5)
 
             assert rig.texts == ["elsewhere", "before", "root", "reply", "live"]
+
+
+async def test_whoever_writes_does_not_wait_until_all_others_were_asked_for_within_slacks_rates() -> None:
+    async with open_rig() as rig:
+        people = [f"U0FAR{number:05}" for number in range(TIER_3.calls + 10)]
+        for person in people:
+            place = replace(HERE, chat=rig.server.dm_of(person))
+            rig.known.append(known(place, rig.server.post("before", author=person, at=ago(100), unheard=True)))
+        async with rig.running():
+            await rig.takes(TIER_3.calls - SPARE)
+            rig.server.post("live", author=people[-1])
+            await rig.acked(1)
+
+            assert rig.texts[-2:] == ["before", "live"]
+            assert rig.called(HISTORY) == TIER_3.calls - SPARE + 1

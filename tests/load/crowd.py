@@ -41,6 +41,7 @@ class Seen:
     place: Hashable
     text: str
     at_seconds: float = 0
+    message_id: str = ""
 
     @property
     def names(self) -> list[str]:

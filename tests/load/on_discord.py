@@ -12,7 +12,6 @@ from tests.platforms.discord_server import EDIT, SEND, TOKEN, DiscordServer, dm_
 
 ANSWER_SECONDS = 0.03
 """How long a call's answer is on its way: the calls whose answer a loss swallows are in doubt."""
-MOST_CALLS = 20_000
 FIRST_PERSON = 710_000_000_000_000_000
 
 
@@ -37,8 +36,7 @@ class OnDiscord:
         self._server = server
         self._guild = server.open_guild()
         self._places = [self._open(person) for person in range(people)]
-        for route in (SEND, EDIT):
-            server.enqueue(route, *[delayed(ANSWER_SECONDS)] * MOST_CALLS)
+        server.usual = dict.fromkeys((SEND, EDIT), delayed(ANSWER_SECONDS)).get
 
     @property
     def is_connected(self) -> bool:
@@ -64,8 +62,8 @@ class OnDiscord:
 
     def screen(self) -> Sequence[Seen]:
         """Return everything that the bot's messages show now."""
-        shown = self._server.messages.values()
-        return [Seen(one.channel, one.text) for one in shown if one.from_bot and not one.is_deleted]
+        shown = (one for one in self._server.messages.values() if one.from_bot and not one.is_deleted)
+        return [Seen(one.channel, one.text, message_id=str(one.id)) for one in shown]
 
     def wrongs(self) -> list[str]:
         """Return what the bot has done that Discord does not allow."""

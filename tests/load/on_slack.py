@@ -14,7 +14,6 @@ from tests.platforms.slack_server import APP_TOKEN, BOT, BOT_TOKEN, Behaviour, C
 
 ANSWER_SECONDS = 0.03
 """How long a call's answer is on its way: the calls whose answer a loss swallows are in doubt."""
-MOST_CALLS = 20_000
 PER_THREAD = 5
 """Messages that somebody who begins a thread now and then writes in one."""
 
@@ -24,8 +23,8 @@ class OnSlack:
 
     name = "slack"
 
-    def __init__(self, server: SlackServer, people: int) -> None:
-        """Open every place where somebody will write."""
+    def __init__(self, server: SlackServer, people: int, per_thread: int = PER_THREAD) -> None:
+        """Open every place where somebody will write; who begins threads does so after so many messages."""
         self.changed = server.changed
         self.config = (
             f'[channels_config.slack]\nbot_token = "{BOT_TOKEN}"\napp_token = "{APP_TOKEN}"\n'
@@ -41,8 +40,8 @@ class OnSlack:
         self._written: Counter[int] = Counter()
         for person in range(people):
             self._open(person)
-        for method in ("chat.postMessage", "chat.update"):
-            server.enqueue(method, *[_on_its_way()] * MOST_CALLS)
+        self._per_thread = per_thread
+        server.usual = dict.fromkeys(("chat.postMessage", "chat.update"), _on_its_way()).get
 
     @property
     def is_connected(self) -> bool:
@@ -62,7 +61,7 @@ class OnSlack:
             return self._server.dm_of(author), None
         self._written[person] += 1
         root = self._roots.get(person)
-        if root is None or (person % 5 == 4 and self._written[person] % PER_THREAD == 0):
+        if root is None or (person % 5 == 4 and self._written[person] % self._per_thread == 0):
             root = self._roots[person] = self._server.mention(text, author=author, channel=channel)
         else:
             self._server.post(text, author=author, channel=channel, thread=root)
@@ -75,7 +74,8 @@ class OnSlack:
 
     def screen(self) -> Sequence[Seen]:
         """Return everything that the bot's messages show now."""
-        return [Seen((shown.channel, shown.thread), shown.seen) for shown in self._server.screen(None)]
+        shown = self._server.screen(None)
+        return [Seen((one.channel, one.thread), one.seen, message_id=one.ts) for one in shown]
 
     def wrongs(self) -> list[str]:
         """Return what the bot has done that Slack does not allow."""

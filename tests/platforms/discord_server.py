@@ -179,6 +179,8 @@ class DiscordServer:
         self.closing = asyncio.Event()
         """Set when the server ends."""
         self.governor: Governor | None = None
+        self.usual: Callable[[str], Behaviour | None] = lambda name: None
+        """What a call does for which nothing is enqueued, by its route; None is the ordinary behaviour."""
         self._script: dict[str, deque[Behaviour | None]] = defaultdict(deque)
         self._build_parts()
         app = web.Application()
@@ -366,7 +368,7 @@ class DiscordServer:
         self.changed.set()
         call = Call(self, request, called)
         script = self._script[called.name]
-        behave = script.popleft() if script else None
+        behave = script.popleft() if script else self.usual(called.name)
         try:
             return await call.answer() if behave is None else await behave(call)
         finally:

@@ -148,6 +148,8 @@ class SlackServer:
         self.closing = asyncio.Event()
         """Set when the server ends."""
         self.governor: Governor | None = None
+        self.usual: Callable[[str], Behaviour | None] = lambda name: None
+        """What a call does for which nothing is enqueued, by its method; None is the ordinary behaviour."""
         self._script: dict[str, deque[Behaviour | None]] = defaultdict(deque)
         self._is_cut = False
         self._build_parts()
@@ -342,7 +344,7 @@ class SlackServer:
 
     async def _behave(self, call: Call) -> web.StreamResponse:
         script = self._script[call.method]
-        behave = script.popleft() if script else None
+        behave = script.popleft() if script else self.usual(call.method)
         try:
             return await call.answer() if behave is None else await behave(call)
         finally:

@@ -125,6 +125,8 @@ class TelegramServer:
         self.closing = asyncio.Event()
         """Set when the server ends."""
         self.governor: Governor | None = None
+        self.usual: Callable[[str], Behaviour | None] = lambda name: None
+        """What a call does for which nothing is enqueued, by its method; None is the ordinary behaviour."""
         self._script: dict[str, deque[Behaviour | None]] = defaultdict(deque)
         self._build_parts()
         app = web.Application()
@@ -243,7 +245,7 @@ class TelegramServer:
         if name == "getUpdates" and self.updates.confirms(call.params.get("offset", 0)):
             self.confirmations += 1
             name = CONFIRM
-        behave = self._script[name].popleft() if self._script[name] else None
+        behave = self._script[name].popleft() if self._script[name] else self.usual(name)
         try:
             return await call.answer() if behave is None else await behave(call)
         finally:
