@@ -11,7 +11,7 @@ from typing import TypeAlias
 import psycopg
 from pydantic import SecretStr
 
-__all__ = ["Location", "Look", "Lookout"]
+__all__ = ["Location", "Look", "Lookout", "look_at"]
 
 Location: TypeAlias = SecretStr | None
 """Of both: behind this URL, or without one in the workspace."""
@@ -60,6 +60,12 @@ class Lookout:
         learnt = self._connection.execute("SELECT session, first, last FROM agentd_memory_learnt").fetchall()
         states = self._connection.execute("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
         return _look(learnt, states)
+
+
+def look_at(location: Location, workspace: Path) -> Look:
+    """Look once."""
+    with closing(Lookout(location, workspace)) as lookout:
+        return lookout.look()
 
 
 def _look_at_files(workspace: Path) -> Look:

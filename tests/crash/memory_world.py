@@ -23,7 +23,7 @@ from agentd.tasks.queue import Entry
 from agentd.transcript.clock import utc_now
 from memory.model import Kind, Memory
 from memory.opening import open_memory
-from tests.crash.memory_looks import Location, Look, Lookout
+from tests.crash.memory_looks import Location, Look, Lookout, look_at
 from tests.crash.nursery import Child, Nursery
 from tests.crash.target import Plan
 from tests.platforms.clerk_server import ClerkServer
@@ -248,8 +248,7 @@ class MemoryWorld:
             tasks = await queue.entries()
         said = {record["content"]: (session, record["seq"]) for session, record in self.records("user")}
         records = tuple((*said[text], text) for _, text in SAID if text in said)
-        with closing(Lookout(self.location, workspace)) as lookout:
-            return Outcome(entries, tuple(tasks), lookout.look(), records)
+        return Outcome(entries, tuple(tasks), look_at(self.location, workspace), records)
 
     def leaked(self) -> list[str]:
         """Return what of people's words is in the log."""
