@@ -20,7 +20,7 @@ GRACE_SECONDS = 5.0
 END_SHARE, MOST_END_SECONDS = 0.3, 8.0
 """What of the time turns do not get."""
 
-PARK_SECONDS = 5.5
+PARK_SECONDS = 6.0
 """What parking tasks takes at most."""
 
 CLOSE_SECONDS = 1.0

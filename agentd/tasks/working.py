@@ -28,7 +28,10 @@ from agentd.tasks.retrying import describe
 
 __all__ = ["Workshop"]
 
-LET_GO_SECONDS = 0.5
+LET_GO_SECONDS = 0.2
+MOST_WAITS = 5
+"""A cancellation ends one wait of the engine's worker, each 30 s where its database is away: for its loop, in it for
+tasks, then for what it has beside them, for its jobs, and to say that it is gone."""
 
 EVER_SECONDS = -100 * 365 * 86_400
 """An age that every worker has, whatever the clock did while the daemon was down."""
@@ -96,10 +99,13 @@ class Workshop:
         self._is_cut = True
         for task in self._running.values():
             task.cancel()
-        await asyncio.wait({running}, timeout=min(self._pace.park_seconds, leaving.park_seconds()))
-        # Cancelled once, the engine's worker still waits for its database; it is cancelled again by whoever calls this.
-        running.cancel()
-        await asyncio.wait({running}, timeout=LET_GO_SECONDS)
+        park_seconds = max(leaving.park_seconds() - MOST_WAITS * LET_GO_SECONDS, LET_GO_SECONDS)
+        await asyncio.wait({running}, timeout=min(self._pace.park_seconds, park_seconds))
+        for _ in range(MOST_WAITS):
+            if running.done():
+                return
+            running.cancel()
+            await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
         """See every few seconds to what the worker does not see to."""
