@@ -50,12 +50,7 @@ def build_metrics() -> Metrics:
     registry = CollectorRegistry()
     return Metrics(
         registry,
-        append_seconds=Histogram(
-            "agentd_append_seconds",
-            "From a record's being handed to the store until it is on disk, flushed; waiting included.",
-            buckets=APPEND_BUCKETS_SECONDS,
-            registry=registry,
-        ),
+        append_seconds=_append_seconds(registry),
         messages_total=_counter(
             registry,
             "messages_total",
@@ -108,6 +103,15 @@ def build_metrics() -> Metrics:
         sends_total=_counter(
             registry, "sends_total", "Messages that were to be sent, by what the platform said.", "channel", "outcome"
         ),
+    )
+
+
+def _append_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_append_seconds",
+        "From a record's being handed to the store until it is on disk, flushed; waiting included.",
+        buckets=APPEND_BUCKETS_SECONDS,
+        registry=registry,
     )
 
 
