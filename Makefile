@@ -27,7 +27,7 @@ test: $(VENV)/.dev-ready
 		exit $$((tested ? tested : checked))
 
 # Hundreds of tests start the daemon: compiling it anew for each took a tenth of a second.
-test check: export PYTHONDONTWRITEBYTECODE =
+test check bench: export PYTHONDONTWRITEBYTECODE =
 
 # Everything that needs no running daemon.
 check: $(VENV)/.dev-ready
@@ -37,8 +37,9 @@ check: $(VENV)/.dev-ready
 	@$(BIN)/mypy --no-error-summary
 	@echo "format, lint, layers and types: ok"
 
+# Every benchmark at a short size, within five minutes; writes benchmarks/RESULTS.md. BENCH="turn store" runs some.
 bench: $(VENV)/.dev-ready
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

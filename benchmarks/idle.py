@@ -6,7 +6,7 @@ over the same seconds as the floor.
 
 At most 1.25 times the floor's memory, and less than 1 % of a core.
 
-    python benchmarks/idle.py [SECONDS]
+    python -m benchmarks.idle [SECONDS]
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.measuring.table import Bound, Table, handing_over
 from tests.platforms import discord_server, slack_server, telegram_server
 from tests.platforms.discord_server import DiscordServer
 from tests.platforms.slack_server import SlackServer
 from tests.platforms.telegram_server import TelegramServer
 
-SECONDS = 60
+TITLE = "While nobody says a word, with every channel connected"
+FLOOR_SENTENCE = "The floor is a Python that imports the three SDKs, pydantic-settings and structlog, and nothing else."
+SECONDS, SHORT_SECONDS = 60, 6
 MODULES = (
     "telegram",
     "telegram.request",
@@ -104,7 +107,7 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
-def measure(seconds: float) -> None:
+def measure(table: Table, seconds: float) -> None:
     """Start both, wait until the daemon is on all platforms, and look at both for so long."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -122,16 +125,17 @@ def measure(seconds: float) -> None:
             passed = time.monotonic() - began
             shares = [100 * (cpu_seconds(pid) - used) / passed for pid, used in zip(pids, before, strict=True)]
             floor_kb, kb = (resident_kb(pid) for pid in pids)
-    print(f"resident: floor {floor_kb / MB:.1f} MB, daemon {kb / MB:.1f} MB (x {kb / floor_kb:.2f})")
-    print(f"cpu:      floor {shares[0]:.2f} %, daemon {shares[1]:.2f} % of a core, over {passed:.0f} s")
+    table.add("resident", kb / MB, "MB", floor_kb / MB, Bound("ratio", 1.25))
+    table.add(f"processor, over {passed:.0f} s", shares[1], "% of a core", shares[0], Bound("figure", 1.0))
 
 
 def main() -> None:
     """Measure, or be the platforms."""
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve())
-    else:
-        measure(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)
+        return
+    with handing_over(TITLE, FLOOR_SENTENCE) as (given, table):
+        measure(table, given.size(SHORT_SECONDS, SECONDS))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ Chinese. A thousand other people have a hundred memories each in the same databa
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate, product
 from pathlib import Path
 
+from benchmarks.measuring.table import Bound, Table, handing_over
 from memory.model import Daily, Exchange, Learned, Reserve, Who
 from memory.store_sqlite.indexing import index_missing
 from memory.store_sqlite.schema import connect, transaction
@@ -29,10 +28,15 @@ from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
 from memory.stored import stamp
 from memory.text.words import STOP_WORDS
 
-ENTRIES = 100_000
-OTHERS, OF_EACH = 1000, 100
+TITLE = "Recall"
+FLOOR = (
+    "The yardstick is a plain FTS5 query over the same person's texts in a table of their own, in memory; of Chinese, "
+    "and of rare words, it finds next to nothing. Somebody else in the same database has 100 entries."
+)
+ENTRIES, SHORT_ENTRIES = 100_000, 10_000
+OTHERS, SHORT_OTHERS, OF_EACH = 1000, 50, 100
 QUESTIONS = 100
-PLAIN_SECONDS = 5.0
+PLAIN_SECONDS, SHORT_PLAIN_SECONDS = 5.0, 1.0
 """So long the yardstick is asked one kind of questions; those of 300 words take it a second each."""
 SUBJECTS, SMALL_WORDS = 12, 13
 """Of each text; two thirds as many of a question."""
@@ -92,23 +96,24 @@ class Language:
 
 
 def main() -> None:
-    """Measure, and print a line a figure."""
-    entries = int(sys.argv[1]) if sys.argv[1:] else ENTRIES
-    language = Language()
-    texts = [language.text(number) for number in range(entries)]
-    others = [language.text(number) for number in range(OTHERS * OF_EACH)]
-    questions = language.questions()
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; ms as p50 / p99; the limit is {LIMIT_MS:.0f}")
-    print(f"{'':32} {'clock':>15} {'processor':>15}   over plain FTS5 (clock)")
-    with closing(plain(texts)) as yardstick:
-        base = {kind: measured(asked, lambda question: look(yardstick, question)) for kind, asked in questions.items()}
-    for kind, costs in base.items():
-        report(f"plain FTS5, {kind}", costs)
-    with tempfile.TemporaryDirectory() as folder:
+    """Measure, and hand over a row a figure."""
+    with handing_over(TITLE, FLOOR) as (given, table), tempfile.TemporaryDirectory() as folder:
+        entries = given.size(SHORT_ENTRIES, ENTRIES)
+        language = Language()
+        texts = [language.text(number) for number in range(entries)]
+        others = [language.text(number) for number in range((SHORT_OTHERS if given.short else OTHERS) * OF_EACH)]
+        questions = language.questions()
+        most = SHORT_PLAIN_SECONDS if given.short else PLAIN_SECONDS
+        with closing(plain(texts)) as yardstick:
+            base = {
+                kind: measured(asked, lambda question: look(yardstick, question), most)
+                for kind, asked in questions.items()
+            }
         path = Path(folder, "memory.db")
-        fill(path, texts, others)
-        asyncio.run(recalling(path, questions, base))
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
+        each = fill(path, texts, others)
+        table.add(f"writing and indexing an entry, {entries + len(others):,} together", each, "us")
+        table.add("their file", path.stat().st_size / 1e6, "MB")
+        asyncio.run(recalling(table, path, questions, base, f"{entries:,}"))
 
 
 def plain(texts: Sequence[str]) -> sqlite3.Connection:
@@ -125,22 +130,25 @@ def look(database: sqlite3.Connection, question: str) -> None:
         database.execute("SELECT rowid FROM plain WHERE plain MATCH ? ORDER BY rank LIMIT 10", [asked]).fetchall()
 
 
-def fill(path: Path, texts: Sequence[str], others: Sequence[str]) -> None:
-    """Write the entries, an hour apart, without a flush for each: the first person's, then the others' in turn."""
-    told = [(text, 0) for text in texts] + [(text, number % OTHERS + 1) for number, text in enumerate(others)]
+def fill(path: Path, texts: Sequence[str], others: Sequence[str]) -> float:
+    """Write the entries, an hour apart, without a flush for each: the first person's, then the others' in turn.
+
+    Returns the microseconds that each takes.
+    """
+    owners = len(others) // OF_EACH
+    told = [(text, 0) for text in texts] + [(text, number % owners + 1) for number, text in enumerate(others)]
     began = time.perf_counter()
     with closing(connect(path)) as database:
         database.execute("PRAGMA cache_size = -300000")
         insert(database, told)
-    each = (time.perf_counter() - began) / len(told) * 1e6
-    print(f"{len(told):,} entries: {path.stat().st_size / 1e6:.0f} MB, {each:.0f} microseconds each to write and index")
+    return (time.perf_counter() - began) / len(told) * 1e6
 
 
 def insert(database: sqlite3.Connection, told: Sequence[tuple[str, int]]) -> None:
     with transaction(database):
         database.executemany(
             "INSERT INTO scope (id, person, direct, key) VALUES (?, ?, 1, randomblob(16))",
-            ((number + 1, person(number)) for number in range(OTHERS + 1)),
+            ((owner + 1, person(owner)) for owner in sorted({owner for _, owner in told})),
         )
         database.executemany(
             "INSERT INTO entry VALUES (?, ?, 'daily', 'Ann', ?, ?, ?, ?, '', 0.5, 0, ?, NULL, NULL)",
@@ -160,13 +168,15 @@ def session(owner: int) -> str:
     return f"session of {owner}"
 
 
-async def recalling(path: Path, questions: Mapping[str, Sequence[str]], base: Mapping[str, Costs]) -> None:
+async def recalling(
+    table: Table, path: Path, questions: Mapping[str, Sequence[str]], base: Mapping[str, Costs], entries: str
+) -> None:
     async with open_sqlite_memory(path, lambda: BEGAN + timedelta(days=9999)) as memory:
-        for owner, name in ((0, "the one"), (7, "of a thousand")):
+        for owner, name in ((0, f"of {entries}"), (7, f"of {OF_EACH}")):
             who = Who(frozenset({person(owner)}), direct=True)
             for kind, asked in questions.items():
-                report(f"{name}, {kind}", await recalled(memory, who, asked), base[kind])
-        await removing(memory)
+                report(table, f"recall {name} entries, {kind}", await recalled(memory, who, asked), base[kind])
+        await removing(table, memory)
 
 
 async def recalled(memory: SqliteMemory, who: Who, questions: Sequence[str]) -> Costs:
@@ -179,7 +189,7 @@ async def recalled(memory: SqliteMemory, who: Who, questions: Sequence[str]) -> 
     return Costs(sorted(wall), sorted(cpu))
 
 
-async def removing(memory: SqliteMemory) -> None:
+async def removing(table: Table, memory: SqliteMemory) -> None:
     """Learn and forget single entries, then erase the person who has most."""
     who = Who(frozenset({person(0)}), direct=True)
     learnt, forgot = [], []
@@ -193,30 +203,31 @@ async def removing(memory: SqliteMemory) -> None:
         began = time.perf_counter()
         await memory.forget(who, newest.id)
         forgot.append(time.perf_counter() - began)
-    print(f"learn {at(sorted(learnt), 50) * 1000:.1f} ms, forget {at(sorted(forgot), 50) * 1000:.1f} ms")
+    table.add("learning one entry", at(sorted(learnt), 50) * 1000, "ms")
+    table.add("forgetting one entry", at(sorted(forgot), 50) * 1000, "ms")
     began = time.perf_counter()
     erased = await memory.erase(frozenset({person(0)}))
-    print(
-        f"erase {erased.entries:,} entries: {time.perf_counter() - began:.1f} s; left: {erased.remaining or 'nothing'}"
-    )
+    assert not erased.remaining
+    table.add(f"erasing {erased.entries:,} entries", time.perf_counter() - began, "s")
 
 
-def measured(questions: Sequence[str], ask: Callable[[str], None]) -> Costs:
+def measured(questions: Sequence[str], ask: Callable[[str], None], most_seconds: float) -> Costs:
     wall, cpu = [], []
     for question in questions:
         began, used = time.perf_counter(), time.process_time()
         ask(question)
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - used)
-        if sum(wall) > PLAIN_SECONDS:
+        if sum(wall) > most_seconds:
             break
     return Costs(sorted(wall), sorted(cpu))
 
 
-def report(name: str, costs: Costs, base: Costs | None = None) -> None:
-    times = "".join(f" {at(kind, 50) * 1000:6.2f} /{at(kind, 99) * 1000:7.2f}" for kind in (costs.wall, costs.cpu))
-    ratios = [at(costs.wall, percent) / at(base.wall, percent) for percent in (50, 99)] if base else []
-    print(f"{name:32}{times}   {' / '.join(f'{ratio:.2f}' for ratio in ratios)}", flush=True)
+def report(table: Table, name: str, costs: Costs, base: Costs) -> None:
+    for percent, bounds in ((50, ()), (99, (Bound("figure", LIMIT_MS),))):
+        ours, theirs = (at(one.wall, percent) * 1000 for one in (costs, base))
+        table.add(f"{name}, {percent} of 100", ours, "ms", theirs, *bounds)
+    table.add(f"{name}, 50 of 100, processor", at(costs.cpu, 50) * 1000, "ms", at(base.cpu, 50) * 1000)
 
 
 def at(ordered: Sequence[float], percent: int) -> float:

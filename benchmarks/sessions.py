@@ -33,11 +33,17 @@ from agentd.transcript.records import (
     UserMessage,
     encode_line,
 )
+from benchmarks.measuring.table import Bound, Given, Table, handing_over
 
-SESSIONS = 10_000
+TITLE = "Searching, listing and verifying sessions"
+FLOOR = "The yardstick is a bare read of all the bytes of all the files, which are in the page cache."
+SESSIONS, SHORT_SESSIONS = 10_000, 1_000
 TURNS = 25
 ROUNDS = 3
 AGENTD = Path(sys.executable).with_name("agentd")
+LIMIT = Bound("figure", 2.0)
+"""Seconds, of the whole command over 10,000 sessions on two cores."""
+CHAT = "(chat)"
 TS = "2026-01-01T12:00:00.000Z"
 ENGLISH = (
     "Could you tell me how the weather will be on the coast next week? ",
@@ -49,24 +55,35 @@ SEARCHES = ("needle", "mild coast", "weather", "海边的针", "Straße", "иг�
 
 
 def main() -> None:
-    """Write the workspace, then print each figure beside the bare read's."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = write_workspace(Path(folder))
-        files = list_files(Path(folder, "workspace"))
-        size = sum(path.stat().st_size for path in files)
-        bare = median(lambda: read_all(files))
-        print(f"{len(files)} sessions of {2 * TURNS} messages, {size / 1e6:.0f} MB; bare read {bare:.2f} s")
-        for words in SEARCHES:
-            show(f"search {words!r}", bare, lambda words=words: search(files, words))  # type: ignore[misc]
-        for words in SEARCHES:
-            show(f"agentd sessions search {words!r}", bare, lambda words=words: run(config, "search", words))  # type: ignore[misc]
-        cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {min(cores)})
-        for words in SEARCHES:
-            show(f"the same on one core {words!r}", bare, lambda words=words: run(config, "search", words))  # type: ignore[misc]
-        os.sched_setaffinity(0, cores)
-        show("agentd sessions list", bare, lambda: run(config, "list"))
-        show("agentd sessions verify", bare, lambda: run(config, "verify"), rounds=1)
+    """Write the workspace, then hand over each figure beside the bare read's."""
+    with handing_over(TITLE, FLOOR) as (given, table), tempfile.TemporaryDirectory() as folder:
+        count = given.size(SHORT_SESSIONS, SESSIONS)
+        config = write_workspace(Path(folder), count)
+        measure(table, config, list_files(Path(folder, "workspace")), given)
+
+
+def measure(table: Table, config: Path, files: list[Path], given: Given) -> None:
+    """Search, list and verify."""
+    searches = SEARCHES[:: 3 if given.short else 1]
+    size = sum(path.stat().st_size for path in files)
+    bare = median(lambda: read_all(files))
+    what = f"{len(files):,} sessions of {2 * TURNS} messages"
+    print(f"{what}, {size / 1e6:.0f} MB")
+
+    def show(name: str, work: Callable[[], None], *bounds: Bound, rounds: int = 1 if given.short else ROUNDS) -> None:
+        table.add(f"{what}, {name}", median(work, rounds), "s", bare, *bounds)
+
+    for words in searches:
+        show(f"search {words!r}", lambda words=words: search(files, words))  # type: ignore[misc]
+    for words in searches:
+        show(f"agentd sessions search {words!r}", lambda words=words: run(config, "search", words), LIMIT)  # type: ignore[misc]
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    for words in searches[: 1 if given.short else None]:
+        show(f"the same on one core {words!r}", lambda words=words: run(config, "search", words))  # type: ignore[misc]
+    os.sched_setaffinity(0, cores)
+    show("agentd sessions list", lambda: run(config, "list"))
+    show("agentd sessions verify", lambda: run(config, "verify"), rounds=1)
 
 
 def read_all(files: list[Path]) -> None:
@@ -92,12 +109,6 @@ def run(config: Path, *words: str) -> None:
     )
 
 
-def show(what: str, bare: float, work: Callable[[], None], rounds: int = ROUNDS) -> None:
-    """Print a figure and its ratio."""
-    seconds = median(work, rounds)
-    print(f"{what:45} {seconds:6.2f} s  x {seconds / bare:5.1f}")
-
-
 def median(work: Callable[[], None], rounds: int = ROUNDS) -> float:
     """Return the median of the seconds that a piece of work takes."""
     took = []
@@ -108,26 +119,33 @@ def median(work: Callable[[], None], rounds: int = ROUNDS) -> float:
     return statistics.median(took)
 
 
-def write_workspace(folder: Path) -> Path:
+def write_workspace(folder: Path, count: int = SESSIONS, turns: int = TURNS) -> Path:
     """Write the sessions and a configuration, and return the configuration's path."""
     sessions = folder / "workspace" / "sessions"
     sessions.mkdir(parents=True)
-    for number in range(SESSIONS):
+    bodies = [body_of(words, turns) for words in (CHINESE, ENGLISH, ENGLISH, ENGLISH)]
+    for number in range(count):
         key = SessionKey("telegram", "bot", str(number), None, str(number))
-        content = b"".join(map(encode_line, conversation(key, CHINESE if number % 4 == 0 else ENGLISH)))
-        if number in (SESSIONS // 2, SESSIONS // 2 + 1):
+        content = bodies[number % 4].replace(CHAT.encode(), key.chat.encode())
+        if number in (count // 2, count // 2 + 1):
             content = content.replace(b"Tuesday", b"Needle!").replace("海边".encode(), "海边的针".encode())
-        (sessions / f"{key.file_name}.jsonl").write_bytes(content)
+        header = encode_line(SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=TS))
+        (sessions / f"{key.file_name}.jsonl").write_bytes(header + content)
     config = folder / "config.toml"
     config.write_text(f'workspace = "{folder}/workspace"\n')
     return config
 
 
-def conversation(key: SessionKey, words: tuple[str, str]) -> list[Record]:
+def body_of(words: tuple[str, str], turns: int) -> bytes:
+    """Return a session's lines after the first, with a place for its chat."""
+    return b"".join(map(encode_line, conversation(SessionKey("telegram", "bot", CHAT), words, turns)[1:]))
+
+
+def conversation(key: SessionKey, words: tuple[str, str], turns: int = TURNS) -> list[Record]:
     """Return a session's records."""
     asked, told = words
     records: list[Record] = [SessionHeader(version=FORMAT_VERSION, key=key, seq=0, ts=TS)]
-    for turn in range(TURNS):
+    for turn in range(turns):
         seq = len(records)
         source = Source(chat=key.chat, message_id=str(turn), sent_at=TS, author=Author(id=key.chat, name="Ada"))
         records += [

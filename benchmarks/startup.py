@@ -14,15 +14,19 @@ import tempfile
 import time
 from pathlib import Path
 
-ROUNDS = 7
+from benchmarks.measuring.table import handing_over
+
+TITLE = "Start and memory before anyone says a word"
+FLOOR_SENTENCE = "The floor is a Python that imports pydantic-settings, structlog and httpx, and nothing else."
+ROUNDS, SHORT_ROUNDS = 7, 3
 FLOOR = "import pydantic_settings, structlog, httpx; print('ready', flush=True); input()"
 AGENTD = Path(sys.executable).with_name("agentd")
 MB = 1024
 
 
 def main() -> None:
-    """Measure both in turn, and print the medians and what lies between."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Measure both in turn, and hand over the medians."""
+    with handing_over(TITLE, FLOOR_SENTENCE) as (given, table), tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.toml"
         config.write_text(
             f'workspace = "{folder}/workspace"\n[provider]\nkind = "openai"\n'
@@ -30,19 +34,13 @@ def main() -> None:
         )
         daemon = [str(AGENTD), "--config", str(config), "run"]
         floors, daemons = [], []
-        for _ in range(ROUNDS):
+        for _ in range(given.size(SHORT_ROUNDS, ROUNDS)):
             floors.append(measure([sys.executable, "-c", FLOOR], "ready"))
             daemons.append(measure(daemon, "channels_receiving"))
-    floor_seconds, floor_kb = (statistics.median(values) for values in zip(*floors, strict=True))
-    seconds, kb = (statistics.median(values) for values in zip(*daemons, strict=True))
-    print(
-        f"start:    floor {floor_seconds:.2f} s, daemon {seconds:.2f} s, more {seconds - floor_seconds:.2f} s"
-        f" (x {seconds / floor_seconds:.2f})"
-    )
-    print(
-        f"resident: floor {floor_kb / MB:.1f} MB, daemon {kb / MB:.1f} MB, more {(kb - floor_kb) / MB:.1f} MB"
-        f" (x {kb / floor_kb:.2f})"
-    )
+        floor_seconds, floor_kb = (statistics.median(values) for values in zip(*floors, strict=True))
+        seconds, kb = (statistics.median(values) for values in zip(*daemons, strict=True))
+        table.add("start", seconds, "s", floor_seconds)
+        table.add("resident", kb / MB, "MB", floor_kb / MB)
 
 
 def measure(command: list[str], ready: str) -> tuple[float, int]:

@@ -3,9 +3,12 @@
 The bare loop does by hand what the daemon does in a turn: python-telegram-bot's calls, with the same connections, the
 provider's stream, line by line, and one line that is appended and flushed. Both are processes of their own, and so are
 together the loopback Telegram and the loopback model, which take the times: from an update handed over to the
-provider's request, and from the provider's last word to the final edit. The two take turns, block by block.
+provider's request, from there to the first visible piece less the provider's own time until its first word, and from
+the provider's last word to the final edit. The two take turns, block by block.
 
 At most twice the bare loop's CPU, and twice its time on either way.
+
+    python -m benchmarks.turn [TURNS]
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from aiohttp import web
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
+from benchmarks.measuring.table import Bound, Table, handing_over
 from tests.platforms.botapi.methods import MESSAGES
 from tests.platforms.openai_server import Call, OpenAIServer
 from tests.platforms.telegram_server import TOKEN, TelegramServer
@@ -50,6 +54,13 @@ PIECES = (
     "and good shoes. ",
     "Nothing else is needed.",
 )
+TITLE = "A Telegram turn, and the wait for it"
+FLOOR = (
+    "The floor is a bare loop: python-telegram-bot's calls, the provider's stream, and one line that is appended and "
+    "flushed. The first visible piece is counted from the message, without the provider's time until its first word."
+)
+TWICE = Bound("ratio", 2.0)
+TURNS, SHORT_TURNS = 200, 25
 WARM_UP_TURNS = 40
 """Who asks in these has talked before, later."""
 ASKED = "How will the weather be on the coast next week?"
@@ -60,6 +71,13 @@ DRAFT_SECONDS = 1.0
 BETWEEN_TURNS_SECONDS = 0.15
 """So that no rate of Telegram's is near: 30 messages a second over all chats."""
 
+STEPS = {
+    "cpu": "processor a turn",
+    "to_request": "message to the provider's request",
+    "to_first_piece": "message to the first visible piece",
+    "to_final": "the provider's last word to the final edit",
+}
+
 
 @dataclass(slots=True)
 class Figures:
@@ -68,6 +86,7 @@ class Figures:
     cpu: list[float] = field(default_factory=list)
     """A turn, one figure a block."""
     to_request: list[float] = field(default_factory=list)
+    to_first_piece: list[float] = field(default_factory=list)
     to_final: list[float] = field(default_factory=list)
     calls: int = 0
 
@@ -78,7 +97,7 @@ class TimedTelegram(TelegramServer):
     def __init__(self) -> None:
         """Begin with nothing noted."""
         super().__init__()
-        self.handed = self.edited = 0.0
+        self.handed = self.shown = self.edited = 0.0
         self.answered = asyncio.Event()
 
     async def __aenter__(self) -> TimedTelegram:
@@ -91,7 +110,9 @@ class TimedTelegram(TelegramServer):
         arrived = time.monotonic()
         result = await self.methods.perform(method, params)
         if method == "getUpdates" and result:
-            self.handed = time.monotonic()
+            self.handed, self.shown = time.monotonic(), 0.0
+        if method in MESSAGES:
+            self.shown = self.shown or arrived
         if method in MESSAGES and PIECES[-1] in params["text"]:
             self.edited = arrived
             self.answered.set()
@@ -108,7 +129,7 @@ class Rig:
         self.model = model
         self.process: Process | None = None
         self.pause_seconds = 0.0
-        self._asked = self._said = 0.0
+        self._asked = self._began = self._said = 0.0
         model.enqueue(self._answer)
 
     async def _answer(self, call: Call) -> web.StreamResponse:
@@ -119,6 +140,8 @@ class Rig:
             if number and self.pause_seconds:
                 await asyncio.sleep(self.pause_seconds)
             await call.say(piece)
+            if not number:
+                self._began = time.monotonic()
         self._said = time.monotonic()
         return await call.finish()
 
@@ -138,6 +161,8 @@ class Rig:
             async with asyncio.timeout(30):
                 await self.telegram.answered.wait()
             figures.to_request.append(self._asked - self.telegram.handed)
+            provider_seconds = self._began - self._asked
+            figures.to_first_piece.append(self.telegram.shown - self.telegram.handed - provider_seconds)
             figures.to_final.append(self.telegram.edited - self._said)
             await asyncio.sleep(BETWEEN_TURNS_SECONDS)
         figures.cpu = [(self._cpu_seconds() - cpu) / len(chats)]
@@ -176,8 +201,9 @@ async def open_rig(name: str, folder: Path) -> AsyncIterator[Rig]:
 class Comparison:
     """The daemon and the bare loop, by turns."""
 
-    def __init__(self, rigs: Sequence[Rig], turns: int, block: int) -> None:
+    def __init__(self, table: Table, rigs: Sequence[Rig], turns: int, block: int) -> None:
         """Measure so many turns of each, in blocks."""
+        self._table = table
         self._rigs = rigs
         self._blocks = turns // block
         self._block = block
@@ -187,44 +213,50 @@ class Comparison:
         """Return people who have never asked."""
         return list(itertools.islice(self._chats, self._block))
 
-    async def show(self, what: str, chats: Callable[[], list[int]], pause_seconds: float = 0.0) -> None:
-        """Measure, and print the medians and their ratios."""
+    async def show(self, what: str, chats: Callable[[], list[int]]) -> None:
+        """Measure with answers that come at once."""
+        await self._measure(what, chats, self._blocks, 0.0)
+
+    async def show_slow(self, what: str, chats: Callable[[], list[int]], turns: int) -> None:
+        """Measure with answers that come by and by."""
+        await self._measure(what, chats, turns // self._block, PAUSE_SECONDS)
+
+    async def _measure(self, what: str, chats: Callable[[], list[int]], blocks: int, pause_seconds: float) -> None:
+        """Hand over the medians."""
         sums = {rig.name: Figures() for rig in self._rigs}
-        for number in range(self._blocks):
+        for number in range(blocks):
             asking = chats()
             for rig in self._rigs if number % 2 else reversed(self._rigs):
                 rig.pause_seconds = pause_seconds
                 figures, total = await rig.block(asking), sums[rig.name]
                 total.cpu += figures.cpu
                 total.to_request += figures.to_request
+                total.to_first_piece += figures.to_first_piece
                 total.to_final += figures.to_final
                 total.calls += figures.calls
         daemon, bare = sums["daemon"], sums["bare"]
         turns = len(daemon.to_request)
-        print(
-            f"{what}: {turns} turns, calls of Telegram a turn {daemon.calls / turns:.2f} and {bare.calls / turns:.2f}"
-        )
-        for name in ("cpu", "to_request", "to_final"):
-            ours, theirs = statistics.median(getattr(daemon, name)), statistics.median(getattr(bare, name))
-            print(f"  {name:12} {ours * 1000:8.2f} ms {theirs * 1000:8.2f} ms  x {ours / theirs:.2f}", flush=True)
+        what = f"{what}, {turns} turns"
+        for name, label in STEPS.items():
+            ours, theirs = (1_000 * statistics.median(getattr(one, name)) for one in (daemon, bare))
+            self._table.add(f"{what}: {label}", ours, "ms", theirs, *(() if name == "to_first_piece" else (TWICE,)))
+        self._table.add(f"{what}: calls of Telegram a turn", daemon.calls / turns, "calls", bare.calls / turns)
 
 
-async def measure(turns: int = 200, block: int = 5) -> None:
+async def measure(table: Table, turns: int, *, short: bool, block: int = 5) -> None:
     """Compare with answers that come at once and with slow ones, in new chats and in known ones."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with open_rig("daemon", folder / "daemon") as daemon, open_rig("bare", folder / "bare") as bare:
-            compared = Comparison((daemon, bare), turns, block)
-            known = [compared.new_chats() for _ in range(WARM_UP_TURNS // block)]
+            compared = Comparison(table, (daemon, bare), turns, block)
+            known = [compared.new_chats() for _ in range((10 if short else WARM_UP_TURNS) // block)]
             for rig in (daemon, bare):
                 for chats in known:
                     await rig.block(chats)
             again = itertools.cycle(known)
-            print(f"{'':16}{'daemon':>9}  {'bare loop':>10}")
             await compared.show("new chats", compared.new_chats)
             await compared.show("known chats", lambda: next(again))
-            compared._blocks = 40 // block
-            await compared.show("known chats, slow answers", lambda: next(again), PAUSE_SECONDS)
+            await compared.show_slow("known chats, slow answers", lambda: next(again), 10 if short else 40)
 
 
 async def bare_loop(telegram: str, model: str, path: Path) -> None:
@@ -284,8 +316,9 @@ def main() -> None:
     if sys.argv[1:2] == ["--bare"]:
         telegram, model, path = sys.argv[2:]
         asyncio.run(bare_loop(telegram, model, Path(path)))
-    else:
-        asyncio.run(measure(*map(int, sys.argv[1:])))
+        return
+    with handing_over(TITLE, FLOOR) as (given, table):
+        asyncio.run(measure(table, given.size(SHORT_TURNS, TURNS), short=given.short))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,14 @@ class Router:
         """Return in a word what the session with this file name is at; "" where it is not in memory."""
         return next((actor.doing for key, actor in self._actors.items() if key.file_name == name), "")
 
+    def count_busy(self) -> int:
+        """Return in how many of the sessions in memory a message waits."""
+        return sum(actor.waiting > 0 for actor in self._actors.values())
+
+    def count_running(self) -> int:
+        """Return how many sessions are at work, or would be if something came in."""
+        return len(self._running)
+
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         aliases, at = self._wiring.front.aliases, inbound.address

@@ -187,6 +187,11 @@ class SessionStore:
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
 
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long what is being put on disk takes; 0 where nothing is."""
+        return self._writer.busy_seconds
+
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.
 

@@ -1,0 +1,192 @@
+"""What a benchmark hands over: rows of a figure, its floor, their ratio and the bound, under a sentence on the floor.
+
+Each row is printed as it comes, and with `--rows FILE` written there too, so that one that is cut off has still handed
+over what it had. `python -m benchmarks.NAME` measures at full size; `--short` at one that takes less than a minute.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+__all__ = ["Bound", "Given", "Heading", "LeftOut", "Row", "Table", "handing_over", "needs", "number", "read_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a row must keep: by its ratio to the floor, by itself, or by how much more than the floor it is."""
+
+    of: Literal["ratio", "figure", "more"]
+    limit: float
+    is_least: bool = False
+    """Whether it is the least that is wanted, not the most."""
+
+    def is_kept(self, figure: float, floor: float | None) -> bool:
+        """Tell whether a figure keeps it; what has no floor keeps only a bound of its own."""
+        if self.of == "figure":
+            measured = figure
+        elif floor is None:
+            return False
+        else:
+            measured = figure - floor if self.of == "more" else figure / floor if floor else float("inf")
+        return measured >= self.limit if self.is_least else measured <= self.limit
+
+    def text(self, unit: str) -> str:
+        """Say it."""
+        sign = "at least" if self.is_least else "at most"
+        shown = {
+            "ratio": f"x {self.limit:g}",
+            "figure": f"{self.limit:,g} {unit}",
+            "more": f"{self.limit:g} {unit} more",
+        }
+        return f"{sign} {shown[self.of]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure in its unit; where there is a floor, in the same unit."""
+
+    name: str
+    figure: float
+    unit: str
+    floor: float | None = None
+    bounds: tuple[Bound, ...] = ()
+    """It is enough that one of them is kept."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The figure over its floor."""
+        return self.figure / self.floor if self.floor else None
+
+    @property
+    def is_kept(self) -> bool | None:
+        """Whether a bound is kept; None: it has none."""
+        return any(bound.is_kept(self.figure, self.floor) for bound in self.bounds) if self.bounds else None
+
+    @property
+    def verdict(self) -> str:
+        """The bound, and whether it is kept."""
+        if not self.bounds:
+            return ""
+        bounds = " or ".join(bound.text(self.unit) for bound in self.bounds)
+        return f"{bounds}: {'kept' if self.is_kept else 'MISSED'}"
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Return what a table shows: name, figure, floor, ratio, verdict."""
+        floor = "" if self.floor is None else f"{number(self.floor)} {self.unit}".rstrip()
+        ratio = "" if self.ratio is None else f"x {number(self.ratio)}"
+        return self.name, f"{number(self.figure)} {self.unit}".rstrip(), floor, ratio, self.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What stands above the rows."""
+
+    title: str
+    floor: str
+    """A sentence or two: what the floor is, or the yardstick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How a benchmark is called."""
+
+    short: bool = False
+    rows: Path | None = None
+    words: tuple[str, ...] = ()
+
+    def size(self, short: int, full: int) -> int:
+        """Return how much is to be measured: what the first word says, or the size for this call."""
+        if self.words and self.words[0].isdecimal():
+            return int(self.words[0])
+        return short if self.short else full
+
+
+class LeftOut(Exception):
+    """This machine lacks what the benchmark needs; the message says what."""
+
+
+class Table:
+    """The rows of one benchmark, as they come."""
+
+    def __init__(self, file: BinaryIO | None = None) -> None:
+        """Write each row there too, as a line."""
+        self._file = file
+
+    def add(self, name: str, figure: float, unit: str, floor: float | None = None, *bounds: Bound) -> None:
+        """Take a row."""
+        row = Row(name, figure, unit, floor, bounds)
+        cells = row.cells()
+        print(f"{cells[0]:62} {cells[1]:>13} {cells[2]:>13} {cells[3]:>9}  {cells[4]}".rstrip(), flush=True)
+        self.write(row)
+
+    def write(self, part: Heading | Row | str) -> None:
+        """Hand over a part: a string is the reason why nothing was measured."""
+        if self._file:
+            self._file.write(msgspec.json.encode({type(part).__name__: part}) + b"\n")
+
+
+def number(value: float) -> str:
+    """Write three digits that count; a whole number as it is."""
+    if value == round(value):
+        return f"{value:,.0f}"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def parse_given(words: Sequence[str]) -> Given:
+    """Read a benchmark's command line."""
+    rest = list(words)
+    rows = None
+    if "--rows" in rest:
+        at = rest.index("--rows")
+        rows = Path(rest[at + 1])
+        del rest[at : at + 2]
+    short = "--short" in rest
+    return Given(short, rows, tuple(word for word in rest if word != "--short"))
+
+
+@contextmanager
+def handing_over(title: str, floor: str) -> Iterator[tuple[Given, Table]]:
+    """Give how the benchmark is called, and the table that takes its rows; LeftOut ends it without a fault."""
+    given = parse_given(sys.argv[1:])
+    with (given.rows or Path("/dev/null")).open("wb", buffering=0) as file:
+        table = Table(file)
+        print(f"{title}. {floor}")
+        table.write(Heading(title, floor))
+        try:
+            yield given, table
+        except LeftOut as reason:
+            print(f"left out: {reason}")
+            table.write(str(reason))
+
+
+def needs(extra: str, *modules: str) -> None:
+    """Raise LeftOut unless these modules, which an extra brings, are there."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise LeftOut(f"the extra `{extra}` is not installed ({', '.join(missing)})")
+
+
+def read_rows(lines: Sequence[bytes]) -> tuple[Heading | None, list[Row], str]:
+    """Read what was handed over: the heading, the rows, and why it was left out; a torn last line does not count."""
+    heading, rows, reason = None, [], ""
+    for line in lines:
+        if not line.endswith(b"\n"):
+            continue
+        [(kind, part)] = msgspec.json.decode(line).items()
+        if kind == "Heading":
+            heading = msgspec.convert(part, Heading)
+        elif kind == "Row":
+            rows.append(msgspec.convert(part, Row))
+        else:
+            reason = part
+    return heading, rows, reason
