@@ -56,8 +56,11 @@ async def test_its_secrets_show_nowhere_and_a_reload_takes_in_what_it_can(tmp_pa
         as_root = json.loads(await stand.box.do(AGENTD, "status", "--json"))
         stand.box.write(CONFIG, stand.box.path(CONFIG).read_text("utf-8") + '\n[log]\nlevel = "debug"\n')
         await stand.box.do("systemctl", "reload", "agentd")
-        reloaded = await stand.box.show("ActiveState", "MainPID")
-        told = started_with + await stand.box.do("systemctl", "show", "agentd") + await stand.box.journal()
+        while '"event": "reloaded"' not in (events := await stand.box.journal()):
+            pass
+        while (reloaded := await stand.box.show("ActiveState", "MainPID"))["ActiveState"] == "reloading":
+            pass
+        told = started_with + await stand.box.do("systemctl", "show", "agentd") + events
 
     assert "CREDENTIALS_DIRECTORY" in started_with
     assert [secret for secret in (SECRET, TOKEN) if secret in told] == []
