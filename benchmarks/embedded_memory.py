@@ -34,7 +34,7 @@ TITLE = "What the whole daemon keeps with the embedded model as the one that lea
 FLOOR = "The yardstick of the turns answered is the number of turns; counts have none."
 ALL = Bound("ratio", 1.0, is_least=True)
 NONE = Bound("figure", 0)
-TURNS, SHORT_TURNS = 200, 3
+TURNS, SHORT_TURNS = 200, 2
 CHATS = 5
 BETWEEN_TURNS_SECONDS = 0.5
 MOST_SECONDS = 900.0
