@@ -1,4 +1,8 @@
-"""How a channel is doing: it keeps this up to date itself, and status and metrics read it."""
+"""How a channel is doing: it keeps this up to date itself, and status, metrics and supervision read it.
+
+What is watched over is attempts, not successes: a platform that is away refuses or cannot be reached, and says so each
+time; who is stuck has no outcome at all. Silence, a call that was given up without a word, is none either.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,42 @@ class Health:
     """One channel's state; times are those of `monotonic`."""
 
     monotonic: Callable[[], float]
+    patience_seconds: float | None = None
+    """Within this time an attempt to hear the platform has an outcome; None: there is no platform that could be away.
+    """
     contact: float | None = None
     """When the platform last answered; None: not yet."""
     fault: str = ""
     """What is wrong now, as one sentence for the operator; empty: nothing."""
     counts: Counter[str] = field(default_factory=Counter)
     """How often something was passed over, by what it was."""
+    outcome: float | None = None
+    """When an attempt last had an outcome, or will have rested after it; None: none had one yet."""
 
     def touch(self) -> None:
         """Note that the platform has answered as it should: nothing is wrong any more."""
         self.contact = self.monotonic()
         self.fault = ""
+        self.tried()
+
+    def greet(self) -> None:
+        """Note that the platform is there, though nothing was heard from it yet: that counts only once.
+
+        Who is begun anew because it hears nothing would seem well by its greeting.
+        """
+        if self.contact is None:
+            self.touch()
+
+    def tried(self, rest_seconds: float = 0.0) -> None:
+        """Note that an attempt had an outcome, good or bad, and that the next begins after so many seconds."""
+        self.outcome = self.monotonic() + rest_seconds
+
+    def overdue_seconds(self, began: float) -> float:
+        """Return how long an outcome has been overdue, if attempts are made since `began`; 0: none is."""
+        if self.patience_seconds is None:
+            return 0.0
+        since = began if self.outcome is None else max(self.outcome, began)
+        return max(self.monotonic() - since - self.patience_seconds, 0.0)
 
     @property
     def silent_seconds(self) -> float | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from memory.asserting import asserted, is_supposed
 from memory.claims import CLAIMS, FILLERS, LOOSE, SMALL_CHARACTERS, is_telling
 from memory.comparing import one_of_class
 from memory.quotes import sentences
@@ -91,7 +92,9 @@ class Told:
 
 
 def take_apart_telling(messages: Iterable[str]) -> Told:
-    telling = (sentence for message in messages for sentence in sentences(message) if is_telling(sentence))
+    """Take apart what these messages tell of their author: no questions, orders, suppositions and others' words."""
+    told = (sentence for message in messages for sentence in sentences(asserted(message)))
+    telling = (sentence for sentence in told if is_telling(sentence) and not is_supposed(sentence))
     return take_apart("\n".join(" ".join(sentence.split()) for sentence in telling))
 
 

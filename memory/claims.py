@@ -9,7 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ALLERGY", "CLAIMS", "FILLERS", "LOOSE", "SMALL_CHARACTERS", "Claim", "is_asking", "is_denied", "is_telling"]
+__all__ = [
+    "ALLERGY",
+    "CLAIMS",
+    "FILLERS",
+    "FIRST_PERSON",
+    "LOOSE",
+    "SMALL_CHARACTERS",
+    "SPEECH",
+    "Claim",
+    "is_asking",
+    "is_denied",
+    "is_telling",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ SMALL_CHARACTERS = frozenset(
 )
 """Characters of Han and Hangul that are grammar more often than not; all of hiragana is, too."""
 
-_FIRST_PERSON = re.compile(
+FIRST_PERSON = re.compile(
     r"\b(?:i|i['’][md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo"
     r"|je|mon|ma|mes|moi|"
     r"nous|suis|io|mio|mia|sono|ho|eu|meu|minha|sou|ik|mijn|jestem|mój|moja|я|мне|меня|мой|моя|моё|мою|моей"
@@ -128,7 +140,10 @@ _FIRST_PERSON = re.compile(
 _TURNED = re.compile(
     r"\b(?:do|did|does|am|was|were|have|had|should|could|can|would|will|shall|may|might|must|where|what|who"
     r"|when) +(?:i|we)\b"
-    r"|\b(?:bin|habe|mag|soll|sollte|kann|könnte|muss|wohne|war) +(?:ich|wir)\b|\b(?:ai|suis|dois|puis|peux)-je\b",
+    r"|\b(?:bin|habe|mag|soll|sollte|kann|könnte|muss|wohne|war) +(?:ich|wir)\b|\b(?:ai|suis|dois|puis|peux)-je\b"
+    r"|\b(?:you|du|sie|tú|usted|tu|vous) (?:think|believe|say|guess|glaubst|denkst|crees"
+    r"|crois),? (?:(?:that|if|whether|where|what|when|dass|ob|wo|que|si) )*(?:i|we|ich|wir|yo|je"
+    r"|nous)(?:['’]\w+)?\b",
     re.IGNORECASE,
 )
 _ASKING = re.compile(
@@ -139,11 +154,14 @@ _ASKING = re.compile(
     r"erklär\w*|gib|zeig\w*|schreib\w*|übersetz\w*|empfiehl|nenne?|was|wie|warum|wer|wann|wo|"
     r"explica|dame|escribe|recomienda|qué|cómo|explique|donne|écris|напиши|расскажи|объясни|посоветуй|переведи"
     r"|какой|какие|что|как)\b"
+    r"|\W*(?:am|are|is|was|were|do|does|did|can|could|should|would|will|have|has) "
+    r"(?:i|we|you|he|she|it|they|there|this|that|someone|anyone)\b"
     r"|\W*(?:帮|幫|告诉|告訴|写|寫|推荐|推薦|解释|翻译|给我|什么|怎么|为什么)",
     re.IGNORECASE,
 )
-_SPEECH = re.compile(
-    r"\"[^\"\n]{0,300}\"|“[^”\n]{0,300}”|„[^“\n]{0,300}“|«[^»\n]{0,300}»|「[^」\n]{0,300}」|(?<!\w)['‘][^'’\n]{0,300}['’](?!\w)"
+SPEECH = re.compile(
+    r"\"[^\"\n]{0,300}\"|“[^”\n]{0,300}”|„[^“\n]{0,300}“|«[^»\n]{0,300}»|「[^」\n]{0,300}」"
+    r"|(?<!\w)['‘][^'’\n]{0,300}['’](?!\w)"
 )
 _QUESTION_ENDS = ("?", "？", "؟")
 
@@ -155,7 +173,7 @@ def is_asking(sentence: str) -> bool:
 
 def is_telling(sentence: str) -> bool:
     """Tell whether a sentence says something of its author: no question and no order, unless it speaks of them."""
-    return not is_asking(sentence) or bool(_FIRST_PERSON.search(_TURNED.sub(" ", _SPEECH.sub(" ", sentence))))
+    return not is_asking(sentence) or bool(FIRST_PERSON.search(_TURNED.sub(" ", SPEECH.sub(" ", sentence))))
 
 
 _NO_DENIAL = re.compile(
@@ -169,7 +187,8 @@ _PORTUGUESE = re.compile(
     r"\b(?:eu|meu|minha|moro|mora|trabalho|trabalha|estou|está|uma|um|em|da|do|nasci)\b", re.IGNORECASE
 )
 _DENIAL = re.compile(
-    r"\b(?:no|not|never|cannot|without|stopped|quit|gave up|given up|avoids?|avoiding|refuses?|former|formerly"
+    r"\b(?:no|not|never|neither|nor|hardly|barely|false|cannot|without|stopped|quit|gave up|given up|avoids?"
+    r"|avoiding|refuses?|former|formerly"
     r"|dislikes?|"
     r"hates?|hated|detests?|loathes?|\w+n['’]t|dont|doesnt|cant|isnt|nicht|kein\w*|nie|niemals|ohne|aufgehört|hass[te]|"
     r"nunca|sin|tampoco|ne|pas|jamais|sans|non|mai|senza|não|sem|niet|geen|nooit|zonder|nie|не|нет|никогда|без"

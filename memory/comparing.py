@@ -1,8 +1,9 @@
 """Tells what a new fact does to those that are known of a person: four wordings of one fact are one fact.
 
 No model is asked. Two facts tell the same where the words of one are all in the other; liking, loving and enjoying are
-one word, and so is whoever it is about. Where the same is told with another number, of another mind, or the other way
-round, the new one takes the place of the old. What differs by a name on both sides is two facts.
+one word, and so is whoever it is about. Where the same is told with another number, of another mind, as past, as come
+true, or the other way round, the new one takes the place of the old. What differs by a name on both sides is two facts,
+and so is what is told of two people, or of two years.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memory.model import Deed
+from memory.others import named_relations
 from memory.text.words import STOP_WORDS, index_text, stems
 
 __all__ = ["Known", "Verdict", "compare", "one_of_class"]
@@ -52,7 +54,37 @@ _EMPTY = frozenset(_CLASS.get(stem, stem) for word in {*_FILLERS.split(), *STOP_
     _LIKES,
     "have",
 }
-_NOT = re.compile(r"\b(no|not|never|no longer|cannot|without|stopped|quit|gave up|\w+n['’]t)\b|不|没|ない|안 ", re.I)
+_NOT = re.compile(
+    r"\b(no|not|never|no longer|cannot|without|stopped|quit|gave up|\w+n['’]t|used to|former|formerly|previously"
+    r"|nicht|kein\w*|nie|niemals|ohne|früher|nunca|tampoco|ne|pas|jamais|sans|não|sem|niet|geen|nooit|zonder"
+    r"|не|нет|никогда|без|раньше)\b|\bn['’](?=[aeiouhéè])|不|没|ない|ません|안 |않|못"
+    r"|^(?:the )?(?:user |person |they |he |she )?(?:lived|worked|owned|had|was (?!born))(?!.*\bsince\b)",
+    re.IGNORECASE,
+)
+"""What says that it is not so, or no longer."""
+
+_MEANT = re.compile(
+    r"\b(?:wants?|wishes|hopes?|plans?|planning|intends?|considers?|considering|dreams? of|would like"
+    r"|thinking (?:of|about)|looking for|will|going to)\b",
+    re.IGNORECASE,
+)
+"""What says that it is to come."""
+
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_ONE_YEAR = re.compile(r"\b(?:since|born|birthday)\b", re.IGNORECASE)
+"""With these there is one year that is true."""
+
+_SLOT_WORDS = frozenset(
+    _CLASS.get(stem, stem)
+    for word in ("home", "hometown", "residence", "city", "job", "company", "employer", "age", "birthday", "timezone")
+    for stem in stems(word)
+)
+"""What a fact about the person themselves may begin with ("employer is Acme")."""
+
+_SUBJECT = re.compile(
+    r"^([^\W\d_]\w+)(?:['’]s\b|\s+(?:is|was|has|are|likes|loves|hates|lives|works|plays|owns|ist|hat|mag|wohnt|arbeitet"
+    r"|es|vive|tiene|est|habite)\b)"
+)
 _PIVOT = re.compile(r"\b(?:over|than|instead of|rather than)\b", re.I)
 _NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBERS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS.split())}
@@ -83,6 +115,12 @@ class _Told:
     numbers: frozenset[str]
     names: frozenset[str]
     denied: bool
+    meant: bool
+    whose: frozenset[str]
+    """Of whom of the person's it tells: their mother, their boss."""
+    subject: frozenset[str]
+    """The word that it begins with, where that is whom or what it is about."""
+    is_of_one_year: bool
     sides: tuple[frozenset[str], ...]
     """What stands before and behind "over", "than" ...; empty where there is no such word."""
 
@@ -98,17 +136,23 @@ def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:
     if same:
         return Verdict(Deed.KNOWN, same[0])
     new = _take_apart(text)
-    verdicts = [(_judge(new, _take_apart(old.text)), old) for old in known]
+    told = [(_take_apart(old.text), old) for old in known]
+    verdicts = [(_judge(new, apart), old) for apart, old in told]
     for deed in (Deed.KNOWN, Deed.SUPERSEDED, Deed.REFINED):
         for verdict, old in verdicts:
             if verdict is deed:
                 return Verdict(deed, old.id)
-    same_slot = [old.id for old in known if about and old.about.casefold() == about.casefold()]
+    fills = bool(about) and not (new.denied or new.meant or _is_of_another(new))
+    same_slot = [
+        old.id
+        for apart, old in told
+        if fills and old.about.casefold() == about.casefold() and not _is_of_another(apart)
+    ]
     return Verdict(Deed.SUPERSEDED, same_slot[-1]) if same_slot else Verdict(Deed.ADDED)
 
 
 def _judge(new: _Told, old: _Told) -> Deed:
-    if not new.words or not old.words:
+    if not new.words or not old.words or _are_of_two(new, old):
         return Deed.ADDED
     more, less = new.words - old.words, old.words - new.words
     if more and less and not _are_small(new, old, more | less):
@@ -116,6 +160,8 @@ def _judge(new: _Told, old: _Told) -> Deed:
     share = len(new.words & old.words) / len(new.words | old.words)
     if more and share < LEAST_SHARE:
         return Deed.ADDED
+    if new.meant != old.meant:
+        return Deed.SUPERSEDED if old.meant and share >= HALF else Deed.ADDED
     if (new.denied != old.denied and share >= HALF) or _other_number(new, old) or _turned_round(new, old):
         return Deed.SUPERSEDED
     if new.numbers - old.numbers or (more and not less):
@@ -127,6 +173,20 @@ def _are_small(new: _Told, old: _Told, differing: Iterable[str]) -> bool:
     """Tell whether the words by which they differ are few, and none a name."""
     share = len(new.words & old.words) / len(new.words | old.words)
     return share >= SAME_SHARE and not (new.names | old.names).intersection(differing)
+
+
+def _is_of_another(told: _Told) -> bool:
+    """Tell whether it is about somebody else: where they live says nothing of where the person does."""
+    return bool(told.whose or told.subject - _SLOT_WORDS)
+
+
+def _are_of_two(new: _Told, old: _Told) -> bool:
+    """Tell whether they are about two people, or what happened in two years."""
+    if new.whose != old.whose or new.subject - old.words or old.subject - new.words:
+        return True
+    numbers = new.numbers ^ old.numbers
+    are_years = bool(new.numbers - old.numbers and old.numbers - new.numbers) and all(map(_YEAR.fullmatch, numbers))
+    return are_years and not (new.is_of_one_year or old.is_of_one_year)
 
 
 def _other_number(new: _Told, old: _Told) -> bool:
@@ -145,7 +205,18 @@ def _take_apart(text: str) -> _Told:
     numbers = frozenset(word for word in words if word.isdecimal())
     names = frozenset(stem for word in re.findall(r"(?<!^)(?<![.!?] )\b[A-Z]\w+", text) for stem in stems(word))
     sides = tuple(frozenset(_subjects(side)) for side in _PIVOT.split(text))
-    return _Told(words - numbers - {_DISLIKES}, numbers, names, denied, sides if len(sides) == 2 else ())
+    begins = _SUBJECT.match(text)
+    return _Told(
+        words=words - numbers - {_DISLIKES},
+        numbers=numbers,
+        names=names,
+        denied=denied,
+        meant=bool(_MEANT.search(text)),
+        whose=frozenset(one_of_class(stem) for word in named_relations(text) for stem in stems(word)),
+        subject=frozenset(_subjects(begins[1])) - {_DISLIKES} if begins else frozenset(),
+        is_of_one_year=bool(_ONE_YEAR.search(text)),
+        sides=sides if len(sides) == 2 else (),
+    )
 
 
 def _subjects(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from memory.asserting import is_over, is_wish, states_a_wish_as_true, states_the_past_as_present
 from memory.carrying import (
     Told,
     is_carried,
@@ -35,7 +36,17 @@ LEAST_SHARE = 0.6
 """Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
 
 _CLAUSE = re.compile(
-    r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais|mas|но|maar|although|because|so)\b|但", re.IGNORECASE
+    r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais(?! (?:em|de|na|no|nas|nos|com)\b)"
+    r"|mas|но|maar|although|because|so)\b|但",
+    re.IGNORECASE,
+)
+
+
+_NO_ALLERGY = re.compile(
+    r"(?:\b(?:no|not|never|nicht|keine?|ne|pas|non|não|niet|geen|не|нет)|n['’]t)\s+(?:[\w'’]+\s+){0,2}?(?:aller[gj]"
+    r"|alérg|intoleran"
+    r"|аллерги)|\bne suis pas aller|(?:不|没有?)\S{0,2}过敏|アレルギー(?:は|が)?(?:ない|ありません)|알레르기(?:가)? 없",
+    re.IGNORECASE,
 )
 
 
@@ -52,6 +63,10 @@ class Doubt(StrEnum):
     """Too few of its subjects are theirs."""
     DENIAL = "denial"
     """They said the opposite."""
+    WISH = "wish"
+    """They would like it, or may do it."""
+    OVER = "over"
+    """It was so."""
     OTHER = "other"
     """They said it of somebody else."""
     EMPTY = "empty"
@@ -137,9 +152,19 @@ def _doubt(said: Said, text: str, quoted: str) -> Doubt | None:
     units = units_of(text)
     if not _is_share_carried(units, numbers_of(text), told, take_apart(quoted)):
         return Doubt.SHARE
-    best = _best_clauses(units, said.clauses)
-    if best and all(is_about_another(apart.text, text) for apart, _ in best):
+    best = _best_clauses(units, numbers_of(text), said.clauses)
+    return _doubt_of_sense(text, best, said.exchange.name) if best else None
+
+
+def _doubt_of_sense(text: str, best: Sequence[tuple[Told, bool]], name: str) -> Doubt | None:
+    """Return what speaks against a fact in the clauses that speak most of the same."""
+    clauses = [apart.text for apart, _ in best]
+    if all(is_about_another(clause, text, name) for clause in clauses):
         return Doubt.OTHER
+    if states_the_past_as_present(text) and all(map(is_over, clauses)):
+        return Doubt.OVER
+    if states_a_wish_as_true(text) and all(map(is_wish, clauses)):
+        return Doubt.WISH
     return Doubt.DENIAL if _is_contrary(text, best) else None
 
 
@@ -156,9 +181,14 @@ def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quo
     return is_in_quote and sum(is_carried(unit, told) for unit in units) >= LEAST_SHARE * len(units)
 
 
-def _best_clauses(units: Sequence[str], clauses: Sequence[tuple[Told, bool]]) -> list[tuple[Told, bool]]:
-    """Return the clauses that speak most of the same."""
-    counts = [sum(is_carried(unit, apart) for unit in units) for apart, _ in clauses]
+def _best_clauses(
+    units: Sequence[str], numbers: frozenset[str], clauses: Sequence[tuple[Told, bool]]
+) -> list[tuple[Told, bool]]:
+    """Return the clauses that speak most of the same; of a bare number, those that have it."""
+    counts = [
+        sum(is_carried(unit, apart) for unit in units) if units else len(numbers & apart.numbers)
+        for apart, _ in clauses
+    ]
     most = max(counts, default=0)
     return [clause for clause, count in zip(clauses, counts, strict=True) if count == most > 0]
 
@@ -166,9 +196,9 @@ def _best_clauses(units: Sequence[str], clauses: Sequence[tuple[Told, bool]]) ->
 def _is_contrary(text: str, best: Sequence[tuple[Told, bool]]) -> bool:
     """Tell whether the clauses that speak of the same all say it is not so, or the other way round.
 
-    Of an allergy people tell by what they do not eat.
+    Of an allergy people tell by what they do not eat: there a "not" counts where it stands right before the word.
     """
-    if ALLERGY.told.search(text):
-        return False
     is_not = is_denied(text)
+    if ALLERGY.told.search(text):
+        return not is_not and all(_NO_ALLERGY.search(apart.text) for apart, _ in best)
     return bool(best) and not any(denied == is_not for _, denied in best)

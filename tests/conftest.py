@@ -6,6 +6,7 @@ Those that take long begin first, so that no worker is left alone with one at th
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ LONG = ("crash", "simulation", "flow", "contract")
 
 WHOLE_EVERY = 50
 """After so many looks at what is young, one at everything: about as often as while what was imported counted."""
+
+# httpcore asks at every lock for a package that is not there: to look for it is a twentieth of what a request takes.
+sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 # Until all is collected: what is imported stays, and to look for garbage in it took two fifths of that time.
 gc.disable()

@@ -6,7 +6,7 @@ What is dropped gets a receipt that is settled, so that the channel confirms it 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import structlog
@@ -85,6 +85,12 @@ class Gate:
         self._paces = Paces(wiring.settings.messages_per_minute)
         self._offering: set[Person] = set()
         """Strangers to whom a code is being sent."""
+
+    def change(self, settings: GateSettings, allowed: Mapping[str, AllowList]) -> None:
+        """Judge by other rules from the next message on."""
+        self._wiring = replace(self._wiring, settings=settings, allowed=allowed)
+        self._settings = settings
+        self._paces.change(settings.messages_per_minute)
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Hand on what may come in, drop what may not. Raises what the router raises."""

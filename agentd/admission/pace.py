@@ -55,6 +55,10 @@ class Paces:
         self._most = per_minute
         self._people: OrderedDict[Person, _History] = OrderedDict()
 
+    def change(self, per_minute: int) -> None:
+        """Take as many from the next message on."""
+        self._most = per_minute
+
     def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> Pace:
         """Say what is done with a message that comes at `now_seconds`, by a clock that never goes back."""
         self._forget(now_seconds)

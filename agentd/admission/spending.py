@@ -31,14 +31,18 @@ class Spending:
 
     def __init__(self, settings: LimitsSettings, spent: Tokens, clock: Callable[[], datetime]) -> None:
         """Begin with what earlier runs spent; the clock tells the time in UTC."""
-        self._person_limit = settings.tokens_per_person_per_day
-        self._limit = settings.tokens_per_day
+        self.change(settings)
         self._clock = clock
         self._spent = dict(spent)
         self._totals: dict[Day, int] = {}
         for (day, _), tokens in self._spent.items():
             self._totals[day] = self._totals.get(day, 0) + tokens
         self._changed: set[tuple[Day, Person]] = set()
+
+    def change(self, settings: LimitsSettings) -> None:
+        """Hold people to other limits from the next call on."""
+        self._person_limit = settings.tokens_per_person_per_day
+        self._limit = settings.tokens_per_day
 
     def refusal(self, person: Person, needed_tokens: int) -> str:
         """Say why a call that may cost so much is not made, and when it can be; nothing where it can be made."""

@@ -12,16 +12,17 @@ from importlib.metadata import version
 import msgspec
 
 from agentd.admission.spending import Spending
+from agentd.app.models import ChangingModels
+from agentd.app.overseeing import Oversight
 from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
 from agentd.errors import AgentdError
-from agentd.providers.base import Provider
 from agentd.providers.fallback import FallingBack
 from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
 from agentd.service.state import State
-from agentd.service.status import ModelStatus, Watch
+from agentd.service.status import ModelStatus, Views, Watch
 from agentd.tasks.answering import Answering
 from agentd.tasks.fate import fate_of, parse_asked
 from agentd.transcript.clock import Clock
@@ -43,18 +44,27 @@ class Controls:
     state: State
     front: Front
     store: SessionStore
-    provider: Provider
+    models: ChangingModels
     remembering: Remembering
     router: Router
     spending: Spending
     tell: Callable[[Address, str], Awaitable[bool]]
     clock: Clock
+    oversight: Oversight
 
 
 def build_handlers(parts: Controls) -> dict[str, Handler]:
     """Return the commands by their names on the control socket."""
-    models = partial(_look_at_models, parts.provider)
-    watch = Watch(version("agentd"), parts.front.channels, parts.router.count, models, time.monotonic)
+    models = partial(_look_at_models, parts.models)
+    views = Views(
+        parts.oversight.look_at_channels,
+        parts.router.count,
+        models,
+        parts.oversight.stage,
+        parts.oversight.vitals.faults,
+        parts.oversight.tasks,
+    )
+    watch = Watch(version("agentd"), views, time.monotonic)
     memory = MEMORY if parts.remembering.memory else ()
     return {
         "status": watch.tell,
@@ -117,10 +127,11 @@ def _people(parts: Controls) -> Mapping[str, Handler]:
         parts.remembering.memory.store if parts.remembering.memory else None,
         forget_spending=parts.spending.forget,
     )
-    return PeopleAnswering(stores, parts.clock).handlers
+    return PeopleAnswering(stores, parts.clock, parts.remembering.open_kept).handlers
 
 
-def _look_at_models(provider: Provider) -> list[ModelStatus]:
+def _look_at_models(models: ChangingModels) -> list[ModelStatus]:
+    provider = models.main.inner
     if not isinstance(provider, FallingBack):
         return []
     return [

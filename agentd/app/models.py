@@ -1,7 +1,8 @@
-"""Makes ready the models that the settings name."""
+"""Makes ready the models that the settings name, and others in their place while the daemon runs."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +14,10 @@ from agentd.providers.errors import ProviderRefused
 from agentd.providers.observing import Gauges
 from agentd.providers.registry import open_background, open_provider
 from agentd.providers.settings import ProviderSettings
+from agentd.providers.switching import Switching
 from agentd.service.figures import Figures
 
-__all__ = ["Models", "open_models", "say_progress"]
+__all__ = ["ChangingModels", "Models", "open_changing_models", "open_models", "say_progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,62 @@ async def open_models(settings: ProviderSettings, figures: Figures) -> AsyncIter
             yield Models(main, background)
     except ProviderRefused as fault:
         raise ConfigError(str(fault)) from fault
+
+
+class ChangingModels:
+    """The models of a daemon; each set lives on a task of its own, until nobody asks it any more."""
+
+    def __init__(self, first: Models, figures: Figures, tasks: asyncio.TaskGroup) -> None:
+        """Begin with a set that outlives this."""
+        self.main = Switching(first.main)
+        self.background = Switching(first.background)
+        self._figures = figures
+        self._tasks = tasks
+        self._left = [asyncio.Event(), asyncio.Event()]
+        """Of the set that is in use: set for each of the two that is not asked any more."""
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    async def change(self, settings: ProviderSettings) -> None:
+        """Ask other models from the next request on. Raises ConfigError, and then nothing has changed."""
+        opened: asyncio.Future[Models] = asyncio.get_running_loop().create_future()
+        left = [asyncio.Event(), asyncio.Event()]
+        keeping = self._tasks.create_task(self._keep(settings, opened, left), name="models")
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        models = await opened
+        before, self._left = self._left, left
+        self.main.switch(models.main, before[0].set)
+        self.background.switch(models.background, before[1].set)
+        self.main.sample(settings.temperature, settings.max_output_tokens)
+
+    def close(self) -> None:
+        """Close every set: whoever asked has ended."""
+        for task in self._keeping:
+            task.cancel()
+
+    async def _keep(
+        self, settings: ProviderSettings, opened: asyncio.Future[Models], left: list[asyncio.Event]
+    ) -> None:
+        try:
+            async with open_models(settings, self._figures) as models:
+                opened.set_result(models)
+                for event in left:
+                    await event.wait()
+        except ConfigError as fault:
+            if opened.done():
+                raise
+            opened.set_exception(fault)
+
+
+@asynccontextmanager
+async def open_changing_models(settings: ProviderSettings, figures: Figures) -> AsyncIterator[ChangingModels]:
+    """Make ready the first set. Raises ConfigError where one of it cannot be had."""
+    async with open_models(settings, figures) as first, asyncio.TaskGroup() as tasks:
+        models = ChangingModels(first, figures, tasks)
+        try:
+            yield models
+        finally:
+            models.close()
 
 
 def say_progress(line: str) -> None:

@@ -63,6 +63,8 @@ class Remembering:
     queue: TaskQueue
     is_lacking: bool = False
     """Whether there should be a memory, and is none: what was answered meanwhile is to be looked at again."""
+    open_kept: Callable[[], AbstractAsyncContextManager[MemoryStore]] | None = None
+    """Opens what was kept while memory was on, where it is off: for who asks what is kept, or has it erased."""
 
 
 @asynccontextmanager
@@ -84,7 +86,15 @@ async def open_remembering(settings: Settings, around: Background) -> AsyncItera
                 await _revive(EMBED, queue if embedder else None)
                 await embed()  # for what was learnt while there were none
                 memory = Remembrance(store, queue, around.senders_of, settings.memory, around.since, embed)
-            yield Remembering(memory, queue, is_lacking=settings.memory.enabled and store is None)
+            lacks = settings.memory.enabled and store is None
+            yield Remembering(memory, queue, is_lacking=lacks, open_kept=_opening_kept(settings, around.clock))
+
+
+def _opening_kept(settings: Settings, clock: Clock) -> Callable[[], AbstractAsyncContextManager[MemoryStore]] | None:
+    url, path = settings.storage.url, settings.workspace / "memory.db"
+    if settings.memory.enabled or not (url.get_secret_value() or path.exists()):
+        return None
+    return partial(open_memory, url if url.get_secret_value() else path, clock)
 
 
 async def _revive(task: str, queue: TaskQueue | None) -> None:

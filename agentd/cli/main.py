@@ -89,6 +89,7 @@ def _add_others(app: typer.Typer) -> None:
     from agentd.cli.memory import memory
     from agentd.cli.pair import pair
     from agentd.cli.people import people
+    from agentd.cli.service import service
     from agentd.cli.sessions import sessions
     from agentd.cli.status import status
     from agentd.cli.tasks import tasks
@@ -107,6 +108,7 @@ def _add_others(app: typer.Typer) -> None:
     app.add_typer(people, name="people")
     app.add_typer(tasks, name="tasks")
     app.add_typer(memory, name="memory")
+    app.add_typer(service, name="service")
 
 
 def _open_missing_streams() -> None:

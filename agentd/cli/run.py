@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -14,9 +15,11 @@ from typing import Annotated, TypeVar, cast
 
 import typer
 
-from agentd.app import serve
+from agentd.app import Edges, serve
 from agentd.errors import AgentdError
 from agentd.log import LogSettings, configure_log
+from agentd.service.fuse import Fuse
+from agentd.service.notifying import build_notifier
 from agentd.settings import Settings, load_settings
 from channels.errors import ChannelFailed
 
@@ -54,7 +57,16 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
     configure_log(_log_settings(settings, names), sys.stderr)
     ended_by: AgentdError | None = None
     try:
-        _serve(settings, names)
+        _serve(
+            settings,
+            names,
+            Edges(
+                notifier=build_notifier(environ),
+                load=lambda: load_settings(config, environ),
+                configure_log=lambda changed: configure_log(_log_settings(changed, names), sys.stderr),
+                burn=Fuse().burn,
+            ),
+        )
     except* AgentdError as faults:
         ended_by = _first(faults)
     except* ChannelFailed as faults:
@@ -64,12 +76,13 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
         raise ended_by
 
 
-def _serve(settings: Settings, names: tuple[str, ...]) -> None:
+def _serve(settings: Settings, names: tuple[str, ...], edges: Edges) -> None:
     _note_missing("sniffio")
+    faulthandler.enable(sys.stderr.fileno())  # what the watchdog sends is a SIGABRT
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
-            runner.run(serve(settings, names))
+            runner.run(serve(settings, names, edges))
         finally:
             # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -29,7 +29,7 @@ from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
-from memory.model import Exchange, Words
+from memory.model import Exchange, Learned, Words
 from memory.own import is_worth_learning
 
 __all__ = ["Learner", "Learning", "exchanges"]
@@ -62,6 +62,8 @@ class Learner:
         self._session = session
         self._queued: int | None = None
         """Up to which message all is in the queue, or was; None: memory was not asked yet."""
+        self._began = session.view.began
+        """Of which file that holds: where one is set aside, another begins with the first message."""
         self._again = asyncio.Event()
         self._is_stopped = False
 
@@ -69,7 +71,9 @@ class Learner:
     def is_due(self) -> bool:
         """Tell whether there may be something that is not in the queue."""
         view, queued = self._session.view, self._queued
-        return queued is None or queued < max(_newest(view.live_turns), live_from(view) - 1)
+        return (
+            queued is None or self._began != view.began or queued < max(_newest(view.live_turns), live_from(view) - 1)
+        )
 
     def hurry(self) -> None:
         """Try at once what is being waited for."""
@@ -99,16 +103,19 @@ class Learner:
     async def _queue_due(self) -> int:
         """Queue what is due now; return how many exchanges that were. Raises StorageError and MemoryFault."""
         session, memory = self._session, self._memory
-        if self._queued is None:
+        if self._queued is None or self._began != session.view.began:
+            self._began = session.view.began
             known = await memory.store.watermark(session.key.file_name, session.view.began)
             self._queued = _NOTHING if known is None else known
-        view, after, count = session.view, self._queued, 0
+        view, after, queued, fresh = session.view, self._queued, list[Exchange](), False
         newest = max(_newest(view.live_turns), live_from(view) - 1)
         turns: Sequence[Turn] = tuple(view.live_turns)  # a reset clears the view's own
-        if after < live_from(view) - 1:
+        turns_are_past = after < live_from(view) - 1
+        if turns_are_past:
             turns = await self._store.past(session, after, memory.since)
         for exchange in exchanges(session, turns, after, memory):
             if await memory.queue.defer(order_for(exchange)):
+                fresh = True
                 log.info(
                     "exchange_queued",
                     session=exchange.session,
@@ -116,9 +123,45 @@ class Learner:
                     last=exchange.last,
                     trace=exchange.trace,
                 )
-            self._queued, count = max(self._queued, exchange.last), count + 1
+            queued.append(exchange)
+            self._queued = max(self._queued, exchange.last)
+        if turns_are_past and not fresh:
+            await self._pass_by(turns, after, queued)
         self._queued = max(self._queued, newest)
-        return count
+        return len(queued)
+
+    async def _pass_by(self, turns: Sequence[Turn], after: int, queued: Sequence[Exchange]) -> None:
+        """Let memory know up to where nothing is worth learning: else the file is read as far back at each waking.
+
+        What is in the queue, or dead there, is learnt by itself: no message of such an exchange is marked.
+        """
+        session = self._session
+        passed = [
+            (message.seq, message.source)
+            for turn in turns
+            if isinstance(turn.end, AssistantMessage)
+            for message in turn.messages
+            if message.source is not None
+            and message.seq > after
+            and not any(exchange.first <= message.seq <= exchange.last for exchange in queued)
+        ]
+        if passed:
+            seq, source = max(passed, key=lambda entry: entry[0])
+            await self._memory.store.learn(
+                Learned(
+                    Exchange(
+                        session=session.key.file_name,
+                        began=session.view.began,
+                        first=seq,
+                        last=seq,
+                        person=person_of(session.key, source),
+                        name=source.author.name,
+                        direct=source.direct is not False,
+                        said=(),
+                    ),
+                    None,
+                )
+            )
 
     async def _pause(self, fault: Exception, tries: int) -> None:
         if self._is_stopped:

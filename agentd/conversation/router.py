@@ -72,6 +72,14 @@ class Router:
         """Return in a word what the session with this file name is at; "" where it is not in memory."""
         return next((actor.doing for key, actor in self._actors.items() if key.file_name == name), "")
 
+    def count_busy(self) -> int:
+        """Return in how many of the sessions in memory a message waits."""
+        return sum(actor.waiting > 0 for actor in self._actors.values())
+
+    def count_running(self) -> int:
+        """Return how many sessions are at work, or would be if something came in."""
+        return len(self._running)
+
     async def accept(self, inbound: Inbound) -> Receipt:
         """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
         aliases, at = self._wiring.front.aliases, inbound.address
@@ -173,18 +181,21 @@ class Router:
             async with self._learning:
                 yield
             return
-        actor = self._actors.get(key) or self._new_actor(key)
-        async with self._learning, held(actor, ids):
-            self._resting.add(key)
+        async with self._learning:
+            # Not before: an actor that is waited with may be forgotten, and another take its place.
+            actor = self._actors.get(key) or self._new_actor(key)
             try:
-                task = self._keeping.get(key)
-                if task is not None:
-                    task.cancel()
-                    await asyncio.wait([task])
-                yield
+                async with held(actor, ids):
+                    self._resting.add(key)
+                    task = self._keeping.get(key)
+                    if task is not None:
+                        task.cancel()
+                        await asyncio.wait([task])
+                    yield
             finally:
                 self._resting.discard(key)
-                self._start(actor, key)
+                if key not in self._keeping or self._keeping[key].done():
+                    self._start(actor, key)
 
     async def drain(self, drain: Drain) -> None:
         """Let running turns end, for a time; what is cut then stays pending on disk."""

@@ -92,6 +92,7 @@ class Turn:
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(self._answers)
         self._recalled = ""
+        self._waited_seconds = 0.0
         self.reported_tokens = 0
         """What the provider counted of the prompt; 0 where it did not say."""
         self.message_ids: tuple[str, ...] = ()
@@ -131,11 +132,13 @@ class Turn:
             await self._fail(reason or "empty", detail)
         else:
             await self._answer(progress, reason, detail)
+        seconds = self._wiring.monotonic() - started
+        self._wiring.observe_turn(seconds, max(seconds - self._waited_seconds, 0.0))
         log.info(
             "turn_finished",
             outcome=reason or "complete",
             detail=detail,
-            seconds=round(self._wiring.monotonic() - started, 3),
+            seconds=round(seconds, 3),
         )
 
     async def _ask(self, progress: _Progress) -> tuple[str, str]:
@@ -217,9 +220,11 @@ class Turn:
             self._patience.holding(self._wiring.slots),
             _closing(self._wiring.provider.stream(request), progress) as events,
         ):
+            asked = self._wiring.monotonic()
             try:
                 await self._listen(events, progress, asked_at)
             finally:
+                self._waited_seconds += self._wiring.monotonic() - asked
                 self._book(prompt.tokens, progress, has_images=bool(images))
             reason, _ = _verdict(progress)
             if not is_blank(progress.text):

@@ -62,6 +62,8 @@ class Wiring:
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     summary_times: SummaryTimes = SummaryTimes()
+    observe_turn: Callable[[float, float], None] = lambda seconds, overhead_seconds: None
+    """Takes how long a turn took, and how much of that was no wait for the provider."""
     memory: Remembrance | None = None
     """None where nothing is remembered beyond the conversation."""
     people: People | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from agentd.delivery.counting import CountingScreen
 from agentd.delivery.following import Aliases, FollowingScreen
 from agentd.delivery.governor import Governor, Pace
 from channels.base import Channel, Screen
@@ -23,11 +25,17 @@ class Front:
     aliases: Aliases
 
 
-def build_front(channels: Mapping[str, Channel], aliases: Aliases, monotonic: Callable[[], float]) -> Front:
-    """Put a budget, and a look-up of chats that moved, before each channel."""
+def build_front(
+    channels: Mapping[str, Channel],
+    aliases: Aliases,
+    monotonic: Callable[[], float],
+    count: Callable[[str, str], None] = lambda channel, outcome: None,
+) -> Front:
+    """Put a budget, and a look-up of chats that moved, before each channel; `count` takes what was sent, by channel."""
+    counting = {name: CountingScreen(channel, partial(count, name)) for name, channel in channels.items()}
     return Front(
         channels,
-        {name: FollowingScreen(channel, aliases) for name, channel in channels.items()},
+        {name: FollowingScreen(screen, aliases) for name, screen in counting.items()},
         {name: Governor(channel.rates, monotonic) for name, channel in channels.items()},
         aliases,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 import structlog
@@ -18,6 +19,7 @@ from agentd.service.control import Caller, Handler
 from agentd.transcript.clock import Clock
 from channels.errors import NotAccepted
 from memory.errors import MemoryFault
+from memory.ports import MemoryRights
 
 __all__ = ["PeopleAnswering", "answer_people"]
 
@@ -36,6 +38,8 @@ class PeopleAnswering:
 
     stores: Stores
     clock: Clock
+    open_kept: Callable[[], AbstractAsyncContextManager[MemoryRights]] | None = None
+    """Opens the memory that the daemon itself has not open, if there is one."""
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -46,7 +50,20 @@ class PeopleAnswering:
         async def say(line: str) -> None:
             await caller.say(line)
 
-        return await answer_people(request, self.stores, self.clock, say)
+        async with self._whole() as stores:
+            return await answer_people(request, stores, self.clock, say)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[Stores]:
+        """Yield the stores with all that is kept: who is erased is not to be left in a memory that is off."""
+        if self.stores.memory is not None or self.open_kept is None:
+            yield self.stores
+            return
+        try:
+            async with self.open_kept() as memory:
+                yield replace(self.stores, memory=memory)
+        except MemoryFault as fault:
+            raise AgentdError(str(fault)) from fault
 
 
 async def answer_people(request: Mapping[str, object], stores: Stores, clock: Clock, say: Say) -> int:

@@ -5,9 +5,11 @@ The library that counts them takes a megabyte: a daemon that nobody measures doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from agentd.service.probing import Probe
 
 __all__ = ["Figures", "open_figures"]
 
@@ -29,21 +31,34 @@ class Figures:
     count_tokens: Callable[[str, str, int], None] = _drop
     observe_task: Callable[[str, float], None] = _drop
     set_tasks: Callable[[str, int], None] = _drop
+    count_restart: Callable[[str], None] = _drop
+    observe_turn: Callable[[float, float], None] = _drop
+    show_sessions: Callable[[str, int], None] = _drop
+    show_mailbox: Callable[[int], None] = _drop
+    show_contact: Callable[[str, float], None] = _drop
+    show_lag: Callable[[float], None] = _drop
+    count_send: Callable[[str, str], None] = _drop
 
 
 @contextmanager
-def open_figures(listen: str) -> Iterator[Figures]:
-    """Keep figures, and serve them on `HOST:PORT`, until the end; drop them where that is empty.
+def open_figures(listen: str, probes: Mapping[str, Probe] | None = None) -> Iterator[Figures]:
+    """Keep figures, and serve them and the probes on `HOST:PORT`, until the end; drop them where that is empty.
 
     Raises ConfigError where the port cannot be had.
     """
     if not listen:
         yield Figures()
         return
-    from agentd.service.metrics import build_metrics, serve_metrics
+    from agentd.service.metrics import build_metrics
+    from agentd.service.pages import serve_metrics
 
     metrics = build_metrics()
-    with serve_metrics(metrics, listen):
+
+    def observe_turn(seconds: float, overhead_seconds: float) -> None:
+        metrics.turn_seconds.observe(seconds)
+        metrics.turn_overhead_seconds.observe(overhead_seconds)
+
+    with serve_metrics(metrics, listen, probes or {}):
         yield Figures(
             observe_append=metrics.append_seconds.observe,
             count_message=lambda channel, outcome: metrics.messages_total.labels(channel, outcome).inc(),
@@ -53,5 +68,12 @@ def open_figures(listen: str) -> Iterator[Figures]:
             count_provider_error=lambda reason: metrics.provider_errors_total.labels(reason).inc(),
             count_tokens=lambda model, kind, count: metrics.tokens_total.labels(model, kind).inc(count),
             observe_task=lambda task, seconds: metrics.task_seconds.labels(task).observe(seconds),
+            count_restart=lambda channel: metrics.channel_restarts_total.labels(channel).inc(),
+            observe_turn=observe_turn,
+            show_sessions=lambda state, count: metrics.sessions.labels(state).set(count),
+            show_mailbox=metrics.mailbox_depth.set,
+            show_contact=lambda channel, seconds: metrics.channel_last_contact_seconds.labels(channel).set(seconds),
+            show_lag=metrics.loop_lag_seconds.set,
+            count_send=lambda channel, outcome: metrics.sends_total.labels(channel, outcome).inc(),
             set_tasks=lambda state, count: metrics.tasks.labels(state).set(count),
         )

@@ -1,27 +1,12 @@
-"""The daemon's figures in Prometheus' form, and the port on which a monitor reads them."""
+"""The daemon's figures in Prometheus' form."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
-from threading import Thread
-from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from agentd.errors import ConfigError
-
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-__all__ = ["Metrics", "build_metrics", "serve_metrics"]
-
-PATH = "/metrics"
+__all__ = ["Metrics", "build_metrics"]
 
 APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """A flush takes 2 to 4 ms on a common disk; what takes a second is a disk that people notice."""
@@ -29,10 +14,11 @@ APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 PROVIDER_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 """From the embedded model's first words to a turn's usual limit."""
 
+OVERHEAD_BUCKETS_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 15)
+"""Some flushes and two calls of the platform; what takes seconds waits for the platform's rates."""
+
 TASK_BUCKETS_SECONDS = (0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 """A task asks a model or two; the last is where an attempt is cut."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +35,14 @@ class Metrics:
     tasks: Gauge
     tokens_total: Counter
     token_estimate_ratio: Gauge
+    turn_seconds: Histogram
+    turn_overhead_seconds: Histogram
+    sessions: Gauge
+    mailbox_depth: Gauge
+    channel_last_contact_seconds: Gauge
+    channel_restarts_total: Counter
+    loop_lag_seconds: Gauge
+    sends_total: Counter
 
 
 def build_metrics() -> Metrics:
@@ -56,45 +50,94 @@ def build_metrics() -> Metrics:
     registry = CollectorRegistry()
     return Metrics(
         registry,
-        append_seconds=Histogram(
-            "agentd_append_seconds",
-            "From a record's being handed to the store until it is on disk, flushed; waiting included.",
-            buckets=APPEND_BUCKETS_SECONDS,
-            registry=registry,
-        ),
-        messages_total=Counter(
-            "agentd_messages_total",
+        append_seconds=_append_seconds(registry),
+        messages_total=_counter(
+            registry,
+            "messages_total",
             "Messages that channels handed over (those handed over again count again), by what was done with them.",
-            ("channel", "outcome"),
-            registry=registry,
+            "channel",
+            "outcome",
         ),
-        compactions_total=Counter(
-            "agentd_compactions_total",
+        compactions_total=_counter(
+            registry,
+            "compactions_total",
             "Summaries that were to be made of old turns, by what came of it.",
-            ("outcome",),
-            registry=registry,
+            "outcome",
         ),
-        provider_errors_total=Counter(
-            "agentd_provider_errors_total",
+        provider_errors_total=_counter(
+            registry,
+            "provider_errors_total",
             "Requests to a model that brought no whole reply, those that were tried again included, by reason.",
-            ("reason",),
-            registry=registry,
+            "reason",
         ),
         provider_seconds=_provider_seconds(registry),
         task_seconds=_task_seconds(registry),
         tasks=_tasks(registry),
-        tokens_total=Counter(
-            "agentd_tokens_total",
+        tokens_total=_counter(
+            registry,
+            "tokens_total",
             "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
-            ("model", "kind"),
-            registry=registry,
+            "model",
+            "kind",
         ),
-        token_estimate_ratio=Gauge(
-            "agentd_token_estimate_ratio",
+        token_estimate_ratio=_gauge(
+            registry,
+            "token_estimate_ratio",
             "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor.",
-            ("model",),
-            registry=registry,
+            "model",
         ),
+        turn_seconds=_turn_seconds(registry),
+        turn_overhead_seconds=_turn_overhead_seconds(registry),
+        sessions=_gauge(registry, "sessions", "Sessions in memory, by whether a message waits in them.", "state"),
+        mailbox_depth=_gauge(registry, "mailbox_depth", "Messages that no reply was made for yet, of those sessions."),
+        channel_last_contact_seconds=_gauge(
+            registry,
+            "channel_last_contact_seconds",
+            "Since the platform last answered; +Inf: never.",
+            "channel",
+        ),
+        channel_restarts_total=_counter(
+            registry, "channel_restarts_total", "Channels that were begun anew.", "channel"
+        ),
+        loop_lag_seconds=_gauge(registry, "loop_lag_seconds", "How much later the event loop came round than asked."),
+        sends_total=_counter(
+            registry, "sends_total", "Messages that were to be sent, by what the platform said.", "channel", "outcome"
+        ),
+    )
+
+
+def _append_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_append_seconds",
+        "From a record's being handed to the store until it is on disk, flushed; waiting included.",
+        buckets=APPEND_BUCKETS_SECONDS,
+        registry=registry,
+    )
+
+
+def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"agentd_{name}", text, labels, registry=registry)
+
+
+def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"agentd_{name}", text, labels, registry=registry)
+
+
+def _turn_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_turn_seconds",
+        "From the moment a turn was begun until its reply, or why there is none, was delivered and kept.",
+        buckets=PROVIDER_BUCKETS_SECONDS,
+        registry=registry,
+    )
+
+
+def _turn_overhead_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "agentd_turn_overhead_seconds",
+        "The same, less the time in which the model was waited for.",
+        buckets=OVERHEAD_BUCKETS_SECONDS,
+        registry=registry,
     )
 
 
@@ -125,62 +168,3 @@ def _tasks(registry: CollectorRegistry) -> Gauge:
         ("state",),
         registry=registry,
     )
-
-
-class _Silent(WSGIRequestHandler):
-    """Keeps requests out of the log."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    """Answers each request on a thread of its own: one that never ends keeps nobody waiting."""
-
-    daemon_threads = True
-
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
-        """Bind the port, in the family of addresses that the host has first. Raises OSError, and UnicodeError."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        self.address_family, *_, address = found[0]
-        super().__init__((str(address[0]), port), _Silent)
-        self.set_app(application)
-
-
-def _metrics_alone(metrics: WSGIApplication) -> WSGIApplication:
-    """Serve the metrics on their own path: the library's application serves them on every one."""
-
-    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == PATH:
-            return metrics(environ, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"there is {PATH} here, and nothing else\n".encode()]
-
-    return serve
-
-
-@contextmanager
-def serve_metrics(metrics: Metrics, listen: str) -> Iterator[None]:
-    """Serve `/metrics` on `HOST:PORT` from a thread until the end; nothing where that is empty.
-
-    Raises ConfigError where the port cannot be had.
-    """
-    if not listen:
-        yield
-        return
-    host, _, port = listen.rpartition(":")
-    try:
-        server = _Server(host.strip("[]"), int(port), _metrics_alone(make_wsgi_app(metrics.registry)))
-    except (OSError, UnicodeError) as fault:
-        reason = getattr(fault, "strerror", None) or fault
-        sentence = f"service.metrics_listen: {listen} cannot be used ({reason}): set another address or port"
-        raise ConfigError(sentence) from fault
-    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
-    thread.start()
-    log.info("metrics_served", host=host, port=server.server_port)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

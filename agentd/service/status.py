@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from agentd.service.control import Caller
-from channels.base import Channel
+from agentd.service.reporting import Line
+from channels.health import Health
 
-__all__ = ["ChannelStatus", "ModelStatus", "Status", "Watch", "say_status"]
+__all__ = ["ChannelStatus", "ModelStatus", "Status", "Views", "Watch", "describe_channel", "say_status"]
 
 _STATM = Path("/proc/self/statm")
 
@@ -25,6 +27,10 @@ class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
     fault: str
     counts: dict[str, int]
     """What was passed over, by what it was."""
+    restarts: int = 0
+    """How often it was begun anew."""
+    is_missing: bool = False
+    """Whether nobody can be heard there now."""
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,38 +53,51 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     channels: list[ChannelStatus]
     models: list[ModelStatus] = []
+    stage: str = ""
+    """`starting`, `ready`, `degraded` or `stopping`."""
+    stuck: list[str] = []
+    """What makes no progress, so that the supervisor is given no sign of life."""
+    tasks: dict[str, int] = {}
+    """Background tasks by their state, as of the last look at the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Where the parts of a status come from."""
+
+    channels: Callable[[], list[ChannelStatus]]
+    count: Callable[[], tuple[int, int]]
+    """Tells the sessions in memory, and the messages that wait in them."""
+    models: Callable[[], list[ModelStatus]]
+    stage: Callable[[], str] = lambda: ""
+    stuck: Callable[[], list[str]] = list
+    tasks: Callable[[], dict[str, int]] = dict
 
 
 class Watch:
     """Answers the command `status` on the control socket."""
 
-    def __init__(
-        self,
-        version: str,
-        channels: Mapping[str, Channel],
-        count: Callable[[], tuple[int, int]],
-        look_at_models: Callable[[], list[ModelStatus]],
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Begin now; `count` tells the sessions in memory, and the messages that wait in them."""
+    def __init__(self, version: str, views: Views, monotonic: Callable[[], float]) -> None:
+        """Begin now."""
         self._version = version
-        self._channels = channels
-        self._count = count
-        self._look_at_models = look_at_models
+        self._views = views
         self._monotonic = monotonic
         self._began = monotonic()
 
     def look(self) -> Status:
         """Return how everything is now."""
-        sessions, waiting = self._count()
+        sessions, waiting = self._views.count()
         return Status(
             version=self._version,
             uptime_seconds=round(self._monotonic() - self._began, 1),
             rss_bytes=_rss_bytes(),
             sessions=sessions,
             waiting=waiting,
-            channels=[_look_at(name, channel) for name, channel in self._channels.items()],
-            models=self._look_at_models(),
+            channels=self._views.channels(),
+            models=self._views.models(),
+            stage=self._views.stage(),
+            stuck=self._views.stuck(),
+            tasks=self._views.tasks(),
         )
 
     async def tell(self, request: Mapping[str, object], caller: Caller) -> int:
@@ -91,12 +110,19 @@ class Watch:
 def say_status(status: Status) -> list[str]:
     """Say it in lines for people."""
     lines = [
-        f"agentd {status.version}, up {_span(status.uptime_seconds)}, {status.rss_bytes / 1024**2:.0f} MB",
+        f"agentd {status.version}, up {_span(status.uptime_seconds)}, {status.rss_bytes / 1024**2:.0f} MB"
+        + (f", {status.stage}" if status.stage else ""),
         f"sessions in memory: {status.sessions}, messages waiting: {status.waiting}",
     ]
+    if status.tasks:
+        lines.append(
+            "background tasks: " + ", ".join(f"{count} {state}" for state, count in sorted(status.tasks.items()))
+        )
+    lines += [f"stuck: {sentence}" for sentence in status.stuck]
     for channel in status.channels:
         heard = "not heard from yet" if channel.silent_seconds is None else f"heard {_span(channel.silent_seconds)} ago"
         lines.append(f"{channel.name}: {channel.fault or 'well'} ({heard})")
+        lines += [f"    begun anew: {channel.restarts} times"] if channel.restarts else []
         lines += [f"    passed over, {what}: {times}" for what, times in sorted(channel.counts.items())]
     for model in status.models:
         pause = f" (not asked for another {_span(model.pause_seconds)})" if model.pause_seconds else ""
@@ -104,14 +130,16 @@ def say_status(status: Status) -> list[str]:
     return lines
 
 
-def _look_at(name: str, channel: Channel) -> ChannelStatus:
-    health = channel.health
+def describe_channel(health: Health, line: Line, restarts: int) -> ChannelStatus:
+    """Return one channel's part of a status."""
     silent_seconds = health.silent_seconds
     return ChannelStatus(
-        name=name,
+        name=line.name,
         silent_seconds=None if silent_seconds is None else round(silent_seconds, 1),
-        fault=health.fault,
+        fault=line.fault,
         counts=dict(health.counts),
+        restarts=restarts,
+        is_missing=line.is_missing,
     )
 
 

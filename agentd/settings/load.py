@@ -13,17 +13,21 @@ from agentd.settings.checks import find_contradictions
 from agentd.settings.faults import describe_invalid, describe_unknown, describe_wrong, report
 from agentd.settings.model import Settings
 from agentd.settings.sources import (
+    STORED,
     Source,
     find_file,
+    find_store,
     load_credentials,
     load_file,
     read_environment,
     state_directory,
 )
 
-__all__ = ["SEARCH", "load_given", "load_settings"]
+__all__ = ["OF_SYSTEM", "SEARCH", "load_given", "load_settings"]
 
-SEARCH = ("config.toml", "~/.config/agentd/config.toml", "/etc/agentd/config.toml")
+OF_SYSTEM = "/etc/agentd/config.toml"
+
+SEARCH = ("config.toml", "~/.config/agentd/config.toml", OF_SYSTEM)
 """Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
 
 
@@ -32,8 +36,9 @@ def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequ
 
     `path` is `--config`. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
-    sources = tuple(_open(path, environ, search))
-    outcome, lines = _assemble(sources, environ)
+    file = find_file(path, environ, search)
+    sources = tuple(_open(file, environ))
+    outcome, lines = _assemble(sources, state_directory(environ, of_system=file == Path(OF_SYSTEM)))
     lines += [describe_wrong(wrong.keys, wrong.sentence, sources) for wrong in find_contradictions(outcome)]
     if lines:
         raise ConfigError(report(lines))
@@ -47,16 +52,15 @@ def load_given(environ: Mapping[str, str]) -> Settings:
 
     What is not enough without that file is no fault yet. Raises `ConfigError` for keys and values that cannot be.
     """
-    outcome, lines = _assemble(tuple(_open_outside(environ)), environ)
+    outcome, lines = _assemble(tuple(_open(None, environ)), state_directory(environ))
     if lines:
         raise ConfigError(report(lines))
     return outcome
 
 
-def _assemble(sources: Sequence[Source], environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     """Merge the sources, the first over the others, and validate each key; return what keys are unknown, too."""
     lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
-    merged: dict[str, Any] = state_directory(environ)
     for source in reversed(sources):
         merged = _merge(merged, source.values)
     outcome = _validate(merged, sources)
@@ -66,16 +70,14 @@ def _assemble(sources: Sequence[Source], environ: Mapping[str, str]) -> tuple[Se
     return outcome, lines
 
 
-def _open(path: Path | None, environ: Mapping[str, str], search: Sequence[str]) -> Iterator[Source]:
-    yield from _open_outside(environ)
-    if file := find_file(path, environ, search):
-        yield load_file(file)
-
-
-def _open_outside(environ: Mapping[str, str]) -> Iterator[Source]:
+def _open(file: Path | None, environ: Mapping[str, str]) -> Iterator[Source]:
     yield read_environment(environ)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
+    elif store := find_store(file):
+        yield load_credentials(store, STORED)
+    if file:
+        yield load_file(file)
 
 
 def _validate(values: Mapping[str, Any], sources: Sequence[Source]) -> Settings | list[str]:

@@ -21,11 +21,29 @@ from agentd.errors import ConfigError
 from agentd.settings.model import Settings
 from agentd.settings.shape import Key, leaves, table_at
 
-__all__ = ["Source", "find_file", "load_credentials", "load_file", "read_environment", "state_directory"]
+__all__ = [
+    "STORED",
+    "Source",
+    "find_file",
+    "find_store",
+    "load_credentials",
+    "load_file",
+    "read_environment",
+    "state_directory",
+]
 
 PREFIX = "AGENTD_"
 NOT_A_SETTING = "AGENTD_CONFIG"
 SEPARATOR = "__"
+
+STORED = "agentd."
+"""What the names of our files in a credential store begin with; it is a folder of every service's."""
+
+STORE = "credstore"
+"""Where systemd looks for credentials by their names: /etc/credstore, and ~/.config/credstore for a person's own."""
+
+SYSTEM_STATE = "/var/lib/agentd"
+"""What `StateDirectory=agentd` is for a service of the system."""
 
 
 class Source(Protocol):
@@ -127,22 +145,42 @@ def read_environment(environ: Mapping[str, str]) -> NamedSource:
     return NamedSource(_nest(known), unknown, _variable)
 
 
-def load_credentials(directory: str) -> NamedSource:
-    """The files `section__key` of a directory that may well hold other files too; raises `ConfigError`."""
-    keys = {_joined(key): key for key in leaves(Settings) if len(key) > 1}
+def load_credentials(directory: str, prefix: str = "") -> NamedSource:
+    """The files `section__key` of a directory that may well hold other files too; raises `ConfigError`.
+
+    In a directory of several services ours begin with `prefix`, and no other is looked at.
+    """
+
+    def spell(key: Key) -> str:
+        return prefix + _joined(key)
+
+    keys = {spell(key): key for key in leaves(Settings) if len(key) > 1}
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(name for name in os.listdir(directory) if name.startswith(prefix))
     except OSError as error:
         raise ConfigError(f"{directory}: $CREDENTIALS_DIRECTORY cannot be read: {error.strerror}") from None
     known = {keys[name]: _read(Path(directory, name)).rstrip("\r\n") for name in names if name in keys}
-    others = {os.path.join(directory, name): _split(name) for name in names if name not in keys}
+    others = {os.path.join(directory, name): _split(name.removeprefix(prefix)) for name in names if name not in keys}
     unknown = {name: key for name, key in others.items() if len(key) > 1 and table_at(Settings, key[:1])}
-    return NamedSource(_nest(known), unknown, _joined, directory)
+    return NamedSource(_nest(known), unknown, spell, directory)
 
 
-def state_directory(environ: Mapping[str, str]) -> dict[str, str]:
-    """The workspace that systemd assigns; a default, not a choice."""
+def find_store(file: Path | None) -> str | None:
+    """The folder `credstore` beside the folder of `agentd/config.toml`; None where there is none that may be read.
+
+    So that a command sees what systemd gives to the service: /etc/credstore goes with /etc/agentd/config.toml.
+    """
+    if file is None or file.parts[-2:] != ("agentd", "config.toml"):
+        return None
+    store = file.parent.parent / STORE
+    return str(store) if os.access(store, os.R_OK | os.X_OK) else None
+
+
+def state_directory(environ: Mapping[str, str], *, of_system: bool = False) -> dict[str, str]:
+    """The workspace that systemd assigns, or has assigned to the system's service; a default, not a choice."""
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if not first and of_system and os.path.lexists(SYSTEM_STATE):
+        first = SYSTEM_STATE
     return {"workspace": first} if first else {}
 
 

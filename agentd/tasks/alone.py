@@ -13,6 +13,9 @@ from agentd.tasks.queue import Leaving
 
 __all__ = ["work_alone"]
 
+END_SHARE, MOST_END_SECONDS = 0.3, 6.0
+"""What of the time jobs that run do not get: it takes time to park them."""
+
 log = structlog.get_logger()
 
 
@@ -28,7 +31,8 @@ async def work_alone(open_work: Callable[[Leaving], AbstractAsyncContextManager[
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ask)
-    async with open_work(Leaving(lambda: drain_seconds, insisted.wait)):
+    end_seconds = min(END_SHARE * drain_seconds, MOST_END_SECONDS)
+    async with open_work(Leaving(lambda: drain_seconds - end_seconds, insisted.wait, lambda: end_seconds)):
         log.info("worker_started")
         await stop.wait()
         log.info("worker_stopping")

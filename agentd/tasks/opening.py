@@ -112,7 +112,7 @@ async def _at_work(workshop: Workshop, leaving: Leaving) -> AsyncIterator[None]:
         finally:
             cut = tasks.create_task(leaving.insisted(), name="tasks' cut") if leaving.insisted else None
             try:
-                await workshop.close(running, leaving.rest_seconds(), cut)
+                await workshop.close(running, leaving, cut)
             finally:
                 for task in (running, sweeping, cut):
                     if task is not None:

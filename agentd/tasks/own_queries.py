@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 __all__ = [
+    "ARE_IDLE",
     "ERASE",
     "FREE_QUEUEING_LOCK",
     "IS_KNOWN",
@@ -92,6 +93,18 @@ RETURNING id
 ERASE: Final[LiteralString] = """
 DELETE FROM procrastinate_jobs WHERE id = %(job_id)s AND lock = %(lock)s AND status <> 'doing'
 """
+
+ARE_IDLE: Final[LiteralString] = """
+SELECT EXISTS (
+    SELECT 1 FROM procrastinate_jobs this
+     WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= NOW())
+       AND queue_name = ANY(%(queues)s::varchar[])
+       AND (lock IS NULL OR NOT EXISTS (
+           SELECT 1 FROM procrastinate_jobs other
+            WHERE other.lock = this.lock AND other.status = 'todo' AND other.id < this.id))
+) AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE status = 'doing') AS found
+"""
+"""Could a job be under way, and is none?"""
 
 SWEEP_AWAY: Final[LiteralString] = """
 DELETE FROM procrastinate_jobs WHERE status IN ('aborted', 'cancelled')

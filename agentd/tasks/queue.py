@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Protocol, TypeAlias
 
 __all__ = [
@@ -140,6 +141,8 @@ class Gauges:
     """Takes a task's name, and how long an attempt took."""
     set_count: Callable[[str, int], None] = lambda state, count: None
     """Takes a state, and how many tasks are in it."""
+    swept: Callable[[bool], None] = lambda is_idle: None
+    """Called every few seconds, whether the database answers or refuses, with whether tasks wait and none is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +153,5 @@ class Leaving:
     """Asked when the queue is left."""
     insisted: Callable[[], Coroutine[Any, Any, object]] | None = None
     """Returns when nothing is to be waited for any more."""
+    park_seconds: Callable[[], float] = lambda: inf
+    """How long what is cut then may take to let go; asked when it is cut."""

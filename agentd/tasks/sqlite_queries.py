@@ -180,6 +180,18 @@ def _erase(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
     return Outcome([], once_free(connection, arguments["lock"]))
 
 
+def _are_idle(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
+    [found] = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM job AS this WHERE status = 'todo'"
+        " AND (scheduled_at IS NULL OR scheduled_at <= :now) AND queue_name IN (SELECT value FROM json_each(:queues))"
+        " AND (lock IS NULL OR NOT EXISTS ("
+        "SELECT 1 FROM job WHERE lock = this.lock AND status = 'todo' AND id < this.id)))"
+        " AND NOT EXISTS (SELECT 1 FROM job WHERE status = 'doing')",
+        {"now": arguments["now"], "queues": json.dumps(list(arguments["queues"]))},
+    ).fetchone()
+    return Outcome([{"found": bool(found)}])
+
+
 _OWN: Final[Mapping[str, Query]] = {
     own_queries.KEEP_FAILURE: _selecting(_FAILED),
     own_queries.FREE_QUEUEING_LOCK: _selecting("UPDATE job SET queueing_lock = NULL WHERE id = :job_id"),
@@ -201,6 +213,7 @@ _OWN: Final[Mapping[str, Query]] = {
         " WHERE id = :job_id AND status = 'doing' AND worker_id IS :worker_id"
     ),
     own_queries.ERASE: _erase,
+    own_queries.ARE_IDLE: _are_idle,
     own_queries.SWEEP_AWAY: _selecting("DELETE FROM job WHERE status IN ('aborted', 'cancelled')"),
 }
 

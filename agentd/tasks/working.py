@@ -23,12 +23,15 @@ from procrastinate.worker import Worker
 from agentd.tasks import own_queries
 from agentd.tasks.pace import JobFailed, Pace, Patience
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Gauges, Job, TaskPostponed
+from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
 from agentd.tasks.retrying import describe
 
 __all__ = ["Workshop"]
 
-LET_GO_SECONDS = 0.5
+LET_GO_SECONDS = 0.2
+MOST_WAITS = 5
+"""A cancellation ends one wait of the engine's worker, each 30 s where its database is away: for its loop, in it for
+tasks, then for what it has beside them, for its jobs, and to say that it is gone."""
 
 EVER_SECONDS = -100 * 365 * 86_400
 """An age that every worker has, whatever the clock did while the daemon was down."""
@@ -83,28 +86,35 @@ class Workshop:
                 self._worker = None
                 await asyncio.sleep(pause)
 
-    async def close(self, running: asyncio.Task[None], rest_seconds: float, cut: asyncio.Task[object] | None) -> None:
+    async def close(self, running: asyncio.Task[None], leaving: Leaving, cut: asyncio.Task[object] | None) -> None:
         """Let jobs end within that time, or until `cut` is done; park the others."""
         self._is_closing = True
         if self._worker is None:
             running.cancel()
         else:
             self._worker.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait({running, *([cut] if cut else [])}, timeout=rest_seconds, return_when="FIRST_COMPLETED")
+        await asyncio.wait(
+            {running, *([cut] if cut else [])}, timeout=leaving.rest_seconds(), return_when="FIRST_COMPLETED"
+        )
         self._is_cut = True
         for task in self._running.values():
             task.cancel()
-        await asyncio.wait({running}, timeout=self._pace.park_seconds)
-        # Cancelled once, the engine's worker still waits for its database; it is cancelled again by whoever calls this.
-        running.cancel()
-        await asyncio.wait({running}, timeout=LET_GO_SECONDS)
+        park_seconds = max(leaving.park_seconds() - MOST_WAITS * LET_GO_SECONDS, LET_GO_SECONDS)
+        await asyncio.wait({running}, timeout=min(self._pace.park_seconds, park_seconds))
+        for _ in range(MOST_WAITS):
+            if running.done():
+                return
+            running.cancel()
+            await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
         """See every few seconds to what the worker does not see to."""
         is_down = False
         while True:
+            is_idle = False
             try:
                 await self._sweep()
+                is_idle = await self._is_idle()
                 if is_down and self._worker is not None and not self._is_closing:
                     # What it has beside its jobs may have ended with the connection.
                     self._worker.stop()  # type: ignore[no-untyped-call]
@@ -113,6 +123,7 @@ class Workshop:
                 if not is_down:
                     log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
                 is_down = True
+            self._gauges.swept(is_idle)
             await asyncio.sleep(self._pace.sweep_seconds)
 
     def _hire(self) -> Worker:
@@ -210,6 +221,13 @@ class Workshop:
             await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=holder)
             log.warning("task_put_back", id=number, reason="how it ended could not be written down")
         self._suspects = idle - self._suspects
+
+    async def _is_idle(self) -> bool:
+        """Tell whether a task could be under way here, and none is anywhere."""
+        if self._worker is None or self._running or self._is_closing:
+            return False
+        row = await self._place.connector.execute_query_one_async(own_queries.ARE_IDLE, queues=self._queues)
+        return bool(row["found"])
 
     async def _count(self) -> None:
         rows = await self._place.connector.execute_query_all_async(sql.queries["count_jobs_status"])

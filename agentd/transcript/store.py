@@ -137,7 +137,8 @@ class SessionStore:
     async def past(self, session: Session, after: int, since: str) -> list[Turn]:
         """Return the turns with messages behind a seq and since a time, whatever was reset or summarised meanwhile.
 
-        Some from before them stand at the beginning. Raises StorageError where the file cannot be read.
+        Some from before them stand at the beginning. Where a part of this file alone cannot be read, what stands
+        behind it is returned. Raises StorageError where the fault is of more than this file.
         """
         try:
             return await self._past(session.path, session.length, after, since)
@@ -185,6 +186,11 @@ class SessionStore:
             return await self._heard(channel)
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long what is being put on disk takes; 0 where nothing is."""
+        return self._writer.busy_seconds
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.

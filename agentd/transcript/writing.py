@@ -122,6 +122,13 @@ class Writer:
         self._room = asyncio.Semaphore(WAITING_APPENDS)
         self._queue: asyncio.Queue[_Append | _Alone | None] = asyncio.Queue(WAITING_APPENDS + 1)
         self._closed = False
+        self._busy_since: float | None = None
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long the commit that is under way takes; 0 where none is."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk; see `SessionStore.append`."""
@@ -150,12 +157,14 @@ class Writer:
         batch: list[_Append | _Alone] = []
         try:
             while batch := await self._next_batch():
+                self._busy_since = time.monotonic()
                 appends = [item for item in batch if isinstance(item, _Append)]
                 if appends:
                     await self._commit_batch(appends)
                 if isinstance(batch[-1], _Alone):
                     await batch[-1].work()
                     batch[-1].done.set_result(None)
+                self._busy_since = None
         finally:
             self._give_up(batch)
 

@@ -61,7 +61,7 @@ class DiscordChannel:
 
     def __init__(self, settings: DiscordSettings, tools: Tools, waits: Waits = WAITS) -> None:
         """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
-        self.health = Health(tools.monotonic)
+        self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._tools = tools
         self._waits = waits
@@ -151,6 +151,7 @@ class DiscordChannel:
                 reason.retry_after_seconds if isinstance(reason, RateLimited) else self._waits.network.after(tries)
             )
             self.health.fault = f"Discord cannot be reached: {reason}"
+            self.health.tried(seconds)
             log.warning("discord_unavailable", fault=self.health.fault, seconds=seconds)
             await asyncio.sleep(seconds)
         raise AssertionError

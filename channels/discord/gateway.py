@@ -89,6 +89,8 @@ class Gateway:
         """Whether Discord has ever taken the bot in."""
         self._is_in = False
         """Whether it has on this connection."""
+        self._is_silent = True
+        """Whether the last connection ended because Discord said nothing more; there was none yet."""
 
     def welcome(self) -> None:
         """Note that a session was begun, or goes on."""
@@ -113,6 +115,8 @@ class Gateway:
         seconds = self._waits.network.after(self._tries - 2) if self._tries > 1 else 0.0
         if self._session is None and self._begun:
             seconds = max(seconds, self._waits.identify.after(self._begun - 1))
+        if not self._is_silent:
+            self._health.tried(seconds)
         if seconds:
             log.info("discord_reconnecting", seconds=seconds, resumes=self._session is not None)
         await asyncio.sleep(seconds)
@@ -127,9 +131,11 @@ class Gateway:
             while True:
                 await self._poll(ws, until)
         except (ReconnectWebSocket, discord.ConnectionClosed, _Stalled, *_BROKEN) as ending:
+            self._is_silent = isinstance(ending, _Stalled)
             self._keep(ws, ending)
             self._judge(ending)
         except UNREADABLE as fault:
+            self._is_silent = False
             self._session = None
             self._health.counts["unparsable"] += 1
             self._fail(f"Discord's gateway sent what cannot be read ({type(fault).__name__})")

@@ -69,6 +69,7 @@ class Listener:
                     raise ChannelUnavailable(str(fault)) from None
                 seconds = self._waits.switched_off.after(tries)
                 self._health.fault = str(fault)
+                self._health.tried(seconds)
                 log.error("discord_unavailable", fault=str(fault), seconds=seconds)
                 await asyncio.sleep(seconds)
 

@@ -43,5 +43,10 @@ class Waits:
     answer_seconds: float = 840
     """How long a command can be answered after that: Discord says 15 minutes."""
 
+    @property
+    def patience_seconds(self) -> float:
+        """Within this time the gateway says something, or a connection is made or refused."""
+        return self.silent_seconds + self.connect_seconds + self.call_seconds
+
 
 WAITS = Waits()

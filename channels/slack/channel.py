@@ -95,7 +95,7 @@ class SlackChannel:
 
     def __init__(self, settings: SlackSettings, tools: Tools, waits: Waits = WAITS) -> None:
         """Prepare, without a call. Raises ChannelUnavailable for what cannot be the tokens."""
-        self.health = Health(tools.monotonic)
+        self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._commands = tools.commands
         self._waits = waits
@@ -121,6 +121,8 @@ class SlackChannel:
         async with asyncio.TaskGroup() as tasks:
             intake = self._build_intake(me, accept, places, tasks)
             patience = Patience(self.health, self._standing, self._waits)
+            if self._keeper is not None:  # of a run before this one
+                await self._keeper.close()
             keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, patience, self._waits)
 
             def found() -> None:
@@ -219,7 +221,7 @@ class SlackChannel:
                 continue
             me = _read_me(told)
             if me is not None:
-                patience.answered()
+                self.health.greet()
                 log.info("slack_connected", bot=me.user, team=me.team)
                 return me
             await patience.sit_out(Unreachable("Slack's answer cannot be read"))

@@ -21,6 +21,7 @@ __all__ = [
     "ChatClosed",
     "Misconfigured",
     "Refusal",
+    "Silent",
     "TokenRefused",
     "Unsaid",
     "WireSwitchedOff",
@@ -68,6 +69,10 @@ class TokenRefused(Misconfigured):
 
 class WireSwitchedOff(Misconfigured):
     """Socket Mode is switched off in the app's settings."""
+
+
+class Silent(Unreachable):
+    """Slack took a connection, and said nothing on it."""
 
 
 class Unsaid(RateLimited):

@@ -14,7 +14,7 @@ import structlog
 from channels.errors import ChannelError, ChannelUnavailable, Unreachable
 from channels.slack.connection import APP_TOKEN, Connection
 from channels.slack.ending import close_with_loop
-from channels.slack.faults import Misconfigured, WireSwitchedOff
+from channels.slack.faults import Misconfigured, Silent, WireSwitchedOff
 from channels.slack.line import Line, Take
 from channels.slack.patience import Patience
 from channels.slack.setup import wrong_app
@@ -131,7 +131,7 @@ class Keeper:
                 await _either(line.greeted, line.ended, line.leaving)
         except TimeoutError:
             await self._drop(line)
-            raise Unreachable(f"no connection of Socket Mode within {self._waits.connect_seconds:g} s") from None
+            raise Silent(f"no connection of Socket Mode within {self._waits.connect_seconds:g} s") from None
         line.check()
         if line.greeted.is_set():
             return line

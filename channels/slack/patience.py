@@ -8,7 +8,7 @@ import structlog
 
 from channels.errors import ChannelError, RateLimited
 from channels.health import Health
-from channels.slack.faults import Misconfigured, sentence_for
+from channels.slack.faults import Misconfigured, Silent, sentence_for
 from channels.slack.standing import Standing
 from channels.slack.waits import Growing, Waits
 
@@ -41,6 +41,8 @@ class Patience:
             seconds = max(fault.retry_after_seconds, seconds)
         self._tries += 1
         self._health.fault = sentence
+        if not isinstance(fault, Silent):
+            self._health.tried(seconds)
         report = log.error if isinstance(fault, Misconfigured) else log.warning
         report("slack_unavailable", fault=sentence, seconds=seconds)
         await asyncio.sleep(seconds)

@@ -46,5 +46,10 @@ class Waits:
     most_in_place: int = 200
     """The same of one place, so that one alone leaves room for the others."""
 
+    @property
+    def patience_seconds(self) -> float:
+        """Within this time the connection shows a sign of life, or another is made or refused."""
+        return 1.5 * self.ping_seconds + 2 * self.connect_seconds + 2 * self.call_seconds
+
 
 WAITS = Waits()

@@ -70,7 +70,7 @@ class TelegramChannel:
 
     def __init__(self, settings: TelegramSettings, tools: Tools, waits: Waits = WAITS) -> None:
         """Prepare, without a call. Raises ChannelUnavailable for what cannot be a token."""
-        self.health = Health(tools.monotonic)
+        self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._commands = tools.commands
         self._waits = waits
@@ -151,7 +151,7 @@ class TelegramChannel:
             except ChannelError as fault:
                 await patience.sit_out(fault)
             else:
-                patience.answered()
+                self.health.greet()
                 if self._settings.groups == "all" and not user.can_read_all_group_messages:
                     reason = "the bot's privacy mode is on: turn it off with /setprivacy at @BotFather"
                     log.warning("groups_not_read", channel="telegram", reason=reason)

@@ -36,6 +36,8 @@ class Patience:
         seconds = fault.retry_after_seconds if isinstance(fault, RateLimited) else growing.after(self._tries)
         self._tries += 1
         self._health.fault = sentence
+        if not isinstance(fault, Stalled):
+            self._health.tried(seconds)
         report = log.error if isinstance(fault, TokenRefused) else log.warning
         report("telegram_unavailable", fault=sentence, seconds=seconds)
         await asyncio.sleep(seconds)

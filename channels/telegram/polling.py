@@ -122,8 +122,10 @@ class Poller:
                 await asyncio.sleep(self._waits.empty.after(self._idle_polls - 1))
             return
         growing = self._waits.stuck if lanes.are_stuck else self._waits.busy
+        seconds = growing.after(self._idle_polls)
+        self._health.tried(seconds)
         try:
-            async with asyncio.timeout(growing.after(self._idle_polls)):
+            async with asyncio.timeout(seconds):
                 await self._progress.emptied.wait()
         except TimeoutError:
             return

@@ -37,5 +37,10 @@ class Waits:
     refused: Growing = Growing(1, 60)
     """Until what was not accepted is offered again."""
 
+    @property
+    def patience_seconds(self) -> float:
+        """Within this time a poll, or any other call, has an outcome: one poll may be given up without."""
+        return self.poll_seconds + self.grace_seconds + self.call_seconds
+
 
 WAITS = Waits()

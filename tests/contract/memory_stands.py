@@ -14,6 +14,7 @@ from memory.model import Daily, Evidence, Exchange, Fact, Learned, Who, Words
 from memory.opening import open_memory
 from memory.ports import MemoryStore, MemoryWriting
 from memory.store_memory import InMemoryMemory
+from tests.contract.prepared import prepared_database
 from tests.contract.task_stands import postgres
 from tests.platforms.postgres_server import PostgresServer
 
@@ -61,7 +62,7 @@ def in_postgres(server: PostgresServer) -> Opening:
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[MemoryStore]:
         if folder not in urls:
-            urls[folder] = server.new_database()
+            urls[folder] = await prepared_database(server)
         async with open_memory(urls[folder], lambda: NOW) as memory:
             yield memory
 

@@ -22,6 +22,7 @@ from agentd.tasks.places import Location, Place, open_place
 from agentd.tasks.queue import Args, Entry, Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from channels.backoff import Growing
+from tests.contract.prepared import prepared_database
 from tests.platforms.postgres_server import MISSING, PostgresServer, find_programs, running_server
 
 __all__ = [
@@ -199,6 +200,11 @@ class _Remembering(InMemoryConnector):
     async def erase_run(self, job_id: int, lock: str) -> None:
         await self._drop(lambda job: (job["id"], job["lock"]) == (job_id, lock) and job["status"] != "doing")
 
+    async def are_idle_one(self, queues: list[str]) -> dict[str, Any]:
+        due = [job for job in self.jobs.values() if job["scheduled_at"] is None or job["scheduled_at"] <= now()]
+        states = {job["status"] for job in due if job["queue_name"] in queues}
+        return {"found": "todo" in states and "doing" not in states}
+
     async def sweep_away_run(self) -> None:
         await self._drop(lambda job: job["status"] in ("aborted", "cancelled"))
 
@@ -234,14 +240,14 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgres", "memory"])
-def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
+async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
     """Return each place in turn, empty."""
     if request.param == "memory":
         return MemoryStand()
     if request.param == "sqlite":
         return LocationStand(tmp_path / "tasks.db")
     server: PostgresServer = request.getfixturevalue("postgres")
-    return LocationStand(server.new_database())
+    return LocationStand(await prepared_database(server))
 
 
 WORDS = "the person's own words \0 \ud800"

@@ -6,9 +6,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from procrastinate import App
 from structlog.testing import capture_logs
 
 from agentd.errors import AgentdError
+from agentd.tasks import own_queries
+from agentd.tasks.ledger import Ledger
 from agentd.tasks.pace import Pace
 from agentd.tasks.queue import Args, Cleared, Gauges, Leaving, Order, TaskFault, TaskPostponed
 from tests.contract.task_stands import (
@@ -17,6 +20,7 @@ from tests.contract.task_stands import (
     Log,
     MemoryStand,
     Stand,
+    now,
     postgres,
     stand,
     until,
@@ -228,6 +232,51 @@ async def test_what_does_not_finish_is_parked_and_done_by_the_next_run(stand: St
 
     assert parked == []
     assert log.begun == [1, 1, 2]
+
+
+async def test_a_task_that_is_done_or_not_due_is_no_sign_of_idleness(stand: Stand) -> None:
+    log, swept = Log(), list[bool]()
+    gauges = Gauges(swept=swept.append)
+    async with stand.work(log, gauges=gauges) as queue:
+        await queue.defer(order("wait", 1, "one"))
+        await queue.defer(order("wait", 2, "one"))
+        await queue.defer(order("note", 3, delay_seconds=600))
+        await until(lambda: log.begun == [1])
+        at_work = len(swept)
+        await until(lambda: len(swept) > at_work + 1)
+        log.gate.set()
+        await until(lambda: log.done == [1, 2])
+        done = len(swept)
+        await until(lambda: len(swept) > done + 1)
+
+    assert True not in swept[at_work:]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "queues", "is_idle"),
+    [
+        ([order("note", 1)], ["note"], True),
+        ([order("note", 1)], ["wait"], False),
+        ([], ["note"], False),
+    ],
+)
+async def test_a_task_that_is_due_while_none_is_done_is_one(
+    stand: Stand, waiting: list[Order], queues: list[str], is_idle: bool
+) -> None:
+    async with stand.open_place() as place:
+        app = App(connector=place.connector)
+        for name in ("note", "wait"):
+            app.task(name=name, queue=name)(ignore)
+        ledger = Ledger(app, place, now)
+        for each in waiting:
+            await ledger.defer(each)
+        row = await place.connector.execute_query_one_async(own_queries.ARE_IDLE, queues=queues)
+
+    assert bool(row["found"]) is is_idle
+
+
+async def ignore(words: str) -> None:
+    """Do nothing."""
 
 
 async def test_a_job_that_hangs_is_a_failed_attempt(stand: Stand) -> None:

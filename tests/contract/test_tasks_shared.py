@@ -96,7 +96,9 @@ async def test_an_outage_is_waited_out(postgres: PostgresServer) -> None:
     assert [n for n in log.done if n != 1] == [2, 3]
 
 
-async def test_a_server_that_is_away_does_not_hold_up_the_end(postgres: PostgresServer) -> None:
+@pytest.mark.parametrize("away_seconds", [0.0, 0.02])
+async def test_a_server_that_is_away_does_not_hold_up_the_end(postgres: PostgresServer, away_seconds: float) -> None:
+    """At once, and when by then the worker has asked it for tasks in vain."""
     url, log = postgres.new_database(), Log()
     leaving = Leaving(lambda: 0.0)
     try:
@@ -104,6 +106,7 @@ async def test_a_server_that_is_away_does_not_hold_up_the_end(postgres: Postgres
             await queue.defer(Order("wait", {"n": 1}))
             await until(lambda: log.begun == [1])
             postgres.stop()
+            await asyncio.sleep(away_seconds)
             began = time.monotonic()
         took_seconds = time.monotonic() - began
     finally:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from agentd.transcript.mending import examine
 from tests.crash.judge import Verdict, judge
 from tests.crash.nursery import Nursery, open_nursery
 from tests.crash.platform import NAMES
@@ -53,7 +54,8 @@ class Row:
     verdict: Verdict
     was_killed: bool
     exit_code: int
-    verify_code: int
+    is_damaged: bool
+    """What `agentd sessions verify` would say of the files."""
     log: str
     drops_copies: bool
     """Whether the platform drops a second copy of a message."""
@@ -70,8 +72,8 @@ class Row:
             found.append("uncertain, though everything was known")
         if self.exit_code:
             found.append(f"exit code {self.exit_code}")
-        if self.verify_code != (1 if verdict.torn else 0):
-            found.append(f"verify ends with {self.verify_code}")
+        if self.is_damaged != bool(verdict.torn):
+            found.append("the files are damaged" if self.is_damaged else "the torn record is not found")
         return found
 
     @property
@@ -111,24 +113,22 @@ async def run_rows(scenario: Scenario, nursery: Nursery, folder: Path) -> list[R
 async def run_row(scenario: Scenario, kills: tuple[Kill, ...], nursery: Nursery, folder: Path) -> tuple[World, Row]:
     """Run a scenario, kill it, start it again, and judge."""
     kills = (*scenario.before, *kills)
-    async with open_world(folder, nursery, scenario.staging, kills) as world:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(world.keep_running(), name="daemon")
-            with suppress(TimeoutError, DaemonFailed):
-                async with asyncio.timeout(LIMIT_SECONDS):
-                    if not world.platform.replays:
-                        await world.until(world.is_alive)
-                    await scenario.play(world)
-                    await world.finish()
-            exit_code = await world.stop()
-        verify_code = await nursery.run(folder / "verify", "--config", str(world.config), "sessions", "verify")
+    async with open_world(folder, nursery, scenario.staging, kills) as world, asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.keep_running(), name="daemon")
+        with suppress(TimeoutError, DaemonFailed):
+            async with asyncio.timeout(LIMIT_SECONDS):
+                if not world.platform.replays:
+                    await world.until(world.is_alive)
+                await scenario.play(world)
+                await world.finish()
+        exit_code = await world.stop()
     row = Row(
         scenario=scenario,
         kill=kills[-1] if kills else Kill("nowhere"),
         verdict=judge(world),
         was_killed=len(world.left) == len(kills),
         exit_code=exit_code,
-        verify_code=verify_code,
+        is_damaged=any(finding.is_damage for path in world.sessions for finding in examine(path)),
         log=(folder / "log").read_text("utf-8"),
         drops_copies=world.platform.drops_copies,
     )

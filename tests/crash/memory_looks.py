@@ -11,7 +11,7 @@ from typing import TypeAlias
 import psycopg
 from pydantic import SecretStr
 
-__all__ = ["Location", "Look", "look_at"]
+__all__ = ["Location", "Look", "Lookout", "look_at"]
 
 Location: TypeAlias = SecretStr | None
 """Of both: behind this URL, or without one in the workspace."""
@@ -27,9 +27,45 @@ class Look:
     dead: int = 0
 
 
+class Lookout:
+    """Looks as often as it is asked to; to the server it keeps a connection, which costs more than a look."""
+
+    def __init__(self, location: Location, workspace: Path) -> None:
+        """Look behind a URL, or into a workspace."""
+        self._location = location
+        self._workspace = workspace
+        self._connection: psycopg.Connection | None = None
+
+    def look(self) -> Look:
+        """Look; what is not there yet, or cannot be reached, is empty."""
+        if self._location is None:
+            return _look_at_files(self._workspace)
+        try:
+            return self._look_at_server(self._location)
+        except psycopg.errors.UndefinedTable:
+            return Look()
+        except psycopg.OperationalError:
+            self.close()
+            return Look()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _look_at_server(self, url: SecretStr) -> Look:
+        if self._connection is None:
+            self._connection = psycopg.connect(url.get_secret_value(), autocommit=True)
+        learnt = self._connection.execute("SELECT session, first, last FROM agentd_memory_learnt").fetchall()
+        states = self._connection.execute("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
+        return _look(learnt, states)
+
+
 def look_at(location: Location, workspace: Path) -> Look:
-    """Look; what is not there yet, or cannot be reached, is empty."""
-    return _look_at_server(location) if location is not None else _look_at_files(workspace)
+    """Look once."""
+    with closing(Lookout(location, workspace)) as lookout:
+        return lookout.look()
 
 
 def _look_at_files(workspace: Path) -> Look:
@@ -46,16 +82,6 @@ def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
             return connection.execute(query).fetchall()
     except sqlite3.OperationalError:  # it is being made
         return []
-
-
-def _look_at_server(url: SecretStr) -> Look:
-    try:
-        with psycopg.connect(url.get_secret_value(), autocommit=True) as connection:
-            learnt = connection.execute("SELECT session, first, last FROM agentd_memory_learnt").fetchall()
-            states = connection.execute("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
-        return Look()
-    return _look(learnt, states)
 
 
 def _look(learnt: list[tuple[object, ...]], states: list[tuple[object, ...]]) -> Look:

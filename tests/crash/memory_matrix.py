@@ -2,7 +2,8 @@
 
     python -m tests.crash.memory_matrix [--on files|server] [ROW ...]
 
-runs all rows on both, and prints a table.
+runs all rows on both, and prints a table. With every test some of them run: each point on one of the two at least, each
+point of what is stored on both, each mood on one (`EVERY_STEP=1` in the environment: all).
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.contract.prepared import prepared_database
 from tests.crash.memory_looks import Location
 from tests.crash.memory_world import SAID, DaemonFailed, MemoryWorld, Run, open_memory_world
 from tests.crash.nursery import Nursery, open_nursery
 from tests.platforms.postgres_server import MISSING, find_programs, running_server
 
-__all__ = ["ROWS", "Result", "Row", "run_rows"]
+__all__ = ["FINISHING", "ROWS", "STORES", "Result", "Row", "revive", "run_rows"]
 
 LIMIT_SECONDS = 30
 """What is not learnt after so long is lost."""
@@ -31,7 +34,7 @@ LIMIT_SECONDS = 30
 AT_ONCE = 4
 """Rows that run side by side: they mostly wait."""
 
-FEW = "[tasks]\nmax_attempts = 2\n"
+FEW, MANY = "[tasks]\nmax_attempts = 2\n", "[tasks]\nmax_attempts = 50\n"
 TRIES = 4
 """So often the provider's own retry asks in one attempt of a task."""
 
@@ -41,15 +44,21 @@ SESSIONS = 2
 RUBBISH = "I am sorry, but as a model I would rather talk about the weather."
 SLOW_SECONDS = 0.004
 
+REFUSALS = 5
+
 WILLING, HANGING, SLOW, FAILING, RUBBISHY, DYING = "willing", "hanging", "slow", "failing", "rubbish", "dying"
-"""How the model is: until the last kill it hangs half-way; it speaks in pieces; one attempt, or every attempt fails;
-what it says is of no use."""
+WORSENING = "hanging, then failing"
+"""How the model is: until the last kill it hangs half-way, and then refuses so many attempts; it speaks in pieces; one
+attempt, or every attempt fails; what it says is of no use."""
 
 STORES = {
     "files": ("memory.store_sqlite.store:SqliteMemory", "memory.store_sqlite.writing"),
     "server": ("memory.store_postgres.store:PostgresMemory", "memory.store_postgres.writing"),
 }
 """Of each back end the store, and what writes in its transaction."""
+
+FILES, SERVER = (("files",), ("server",))
+BOTH = FILES + SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,8 @@ class Row:
     name: str
     runs: tuple[Run, ...]
     mood: str = WILLING
-    is_brief: bool = False
-    """Whether it runs with every test."""
+    brief: tuple[str, ...] = ()
+    """The back ends on which it runs with every test."""
 
     @property
     def label(self) -> str:
@@ -94,68 +103,79 @@ def _calls(point: str, number: int) -> tuple[Run, Run]:
     return Run(f"{point}:before:{number}"), Run(f"{point}:after:{number}")
 
 
-BOTH = ("before", "after")
-
 LATE, ASK, FINISH = "agentd.tasks.late:_Late.defer", "agentd.tasks.asking:Asker._ask", "JobManager.finish_job"
 FINISHING = f"procrastinate.manager:{FINISH}"
 RETRYING = "procrastinate.manager:JobManager.retry_job"
+LOOKING = "agentd.conversation.learning:Learning.look"
+
+Brief = tuple[tuple[str, ...], tuple[str, ...]]
+"""Where the kill before a call runs with every test, and where that after it."""
 
 
-def _each(name: str, point: str, number: int, brief: Sequence[str] = (), mood: str = WILLING) -> Iterator[Row]:
-    for when, run in zip(("before", "after"), _calls(point, number), strict=True):
-        yield Row(f"{when} {name} {number}", (run,), mood, is_brief=when in brief)
+def _each(name: str, point: str, number: int, brief: Brief = ((), ()), mood: str = WILLING) -> Iterator[Row]:
+    for when, run, places in zip(("before", "after"), _calls(point, number), brief, strict=True):
+        yield Row(f"{when} {name} {number}", (run,), mood, places)
 
 
 def _rows() -> Iterator[Row]:
     for number in range(1, len(SAID) + 1):
-        yield from _each("a task is queued", LATE, number, BOTH if number == 4 else ())
-        yield from _each("memory is asked whether it knows", "STORE.knows", number, ("after",) if number == 1 else ())
-        yield from _each("the model is asked", ASK, number, BOTH if number == 2 else ())
-        yield from _each("it is written down", "STORE.learn", number, BOTH if number == 2 else ())
-        yield from _each("the day, in the transaction", "WRITING:_add_daily", number, ("after",) if number == 3 else ())
-        yield from _each("the facts, in it", "WRITING:_keep_facts", number, ("after",) if number == 4 else ())
-        yield Row(f"before the commit {number}", (Run(f"WRITING:Learnt:before:{number}"),), is_brief=number == 1)
-        yield from _each("the task is done", FINISHING, number, BOTH if number == 2 else ())
-        for when in BOTH:
+
+        def brief(chosen: int, before: tuple[str, ...], after: tuple[str, ...], at: int = number) -> Brief:
+            return (before, after) if at == chosen else ((), ())
+
+        yield from _each("a task is queued", LATE, number, brief(4, FILES, SERVER))
+        yield from _each("memory is asked whether it knows", "STORE.knows", number, brief(1, FILES, SERVER))
+        yield from _each("the model is asked", ASK, number, brief(2, FILES, SERVER))
+        yield from _each("it is written down", "STORE.learn", number, brief(2, SERVER, FILES))
+        yield from _each("the day, in the transaction", "WRITING:_add_daily", number, brief(3, FILES, SERVER))
+        yield from _each("the facts, in it", "WRITING:_keep_facts", number, brief(4, SERVER, FILES))
+        commit = Run(f"WRITING:Learnt:before:{number}")
+        yield Row(f"before the commit {number}", (commit,), brief=FILES if number == 1 else ())
+        yield from _each("the task is done", FINISHING, number, brief(2, SERVER, FILES))
+        for when, places in zip(("before", "after"), brief(4, FILES, SERVER), strict=True):
             step = _numbered(f"{when} delivery", number)
-            yield Row(f"{when} the reply {number} is on disk whole", (Run(step=step),), is_brief=number == 4)
-        yield Row(f"before a look for what is new {number}", (Run(f"{LOOKING}:before:{number}"),), is_brief=number == 4)
+            yield Row(f"{when} the reply {number} is on disk whole", (Run(step=step),), brief=places)
+        look = Run(f"{LOOKING}:before:{number}")
+        yield Row(f"before a look for what is new {number}", (look,), brief=FILES if number == 4 else ())
     yield from _again()
-    for mood in (HANGING, SLOW, FAILING, RUBBISHY, DYING):
+    for mood in (HANGING, WORSENING, SLOW, FAILING, RUBBISHY, DYING):
         yield from _in_mood(mood)
-
-
-LOOKING = "agentd.conversation.learning:Learning.look"
 
 
 def _again() -> Iterator[Row]:
     """Yield rows of several kills."""
     unqueued = Run(step="after delivery (4)")
-    missing = "agentd.conversation.router:Router.learn_missed"
-    gap = "agentd.conversation.learning:Learner.queue_all"
-    yield Row("the reply on disk; before what was missed is looked for", (unqueued, Run(f"{missing}:before:1")))
-    yield Row("the reply on disk; before a session is looked at", (unqueued, Run(f"{gap}:before:1")), is_brief=True)
+    missing = Run("agentd.conversation.router:Router.learn_missed:before:1")
+    gap = Run("agentd.conversation.learning:Learner.queue_all:before:1")
+    yield Row("the reply on disk; before what was missed is looked for", (unqueued, missing), brief=FILES)
+    yield Row("the reply on disk; before a session is looked at", (unqueued, gap), brief=SERVER)
     yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before:1")))
     yield Row("the reply on disk; after what was missed was queued", (unqueued, Run(f"{LATE}:after:1")))
-    yield Row("before the commit, three times", (Run("WRITING:Learnt:before:1"),) * 3, is_brief=True)
+    yield Row("before the commit, three times", (Run("WRITING:Learnt:before:1"),) * 3, brief=SERVER)
     yield Row("written down but not done, three times", (Run(f"{FINISHING}:before:1"),) * 3)
 
 
 def _in_mood(mood: str) -> Iterator[Row]:
-    yield Row("while it is asked", (Run(outside="asked"),), mood, is_brief=mood == HANGING)
-    yield Row("after a task is queued 4", (Run(f"{LATE}:after:4"),), mood, is_brief=mood in (HANGING, RUBBISHY))
+    if mood == WORSENING:
+        yield Row("while it is asked for two side by side", (Run(outside="two"),), mood, BOTH)
+        return
+    yield Row("while it is asked", (Run(outside="asked"),), mood, SERVER if mood == HANGING else ())
+    queued = FILES if mood in (HANGING, RUBBISHY) else ()
+    yield Row("after a task is queued 4", (Run(f"{LATE}:after:4"),), mood, queued)
     yield Row("before the model is asked 1", (Run(f"{ASK}:before:1"),), mood)
     if mood != DYING:
-        yield Row("when half was said", (Run(outside="half"),), mood, is_brief=mood in (HANGING, SLOW))
+        half = {HANGING: FILES, SLOW: SERVER}.get(mood, ())
+        yield Row("when half was said", (Run(outside="half"),), mood, half)
     if mood == HANGING:
         return
-    yield from _each("the task is done", FINISHING, 1, (), mood)
+    yield from _each("the task is done", FINISHING, 1, mood=mood)
     if mood in (FAILING, DYING):
-        yield from _each("a failed attempt is put back", RETRYING, 1, BOTH if mood == FAILING else (), mood)
-        yield Row("while it is tried again", (Run(f"{ASK}:before:2"),), mood, is_brief=mood == DYING)
+        back: Brief = (FILES, SERVER) if mood == FAILING else ((), ())
+        yield from _each("a failed attempt is put back", RETRYING, 1, back, mood)
+        yield Row("while it is tried again", (Run(f"{ASK}:before:2"),), mood, BOTH if mood == DYING else ())
     if mood == DYING:
         return
-    yield from _each("it is written down", "STORE.learn", 1, ("after",) if mood == RUBBISHY else (), mood)
+    yield from _each("it is written down", "STORE.learn", 1, ((), SERVER if mood == RUBBISHY else ()), mood)
     yield Row("before the commit 2", (Run("WRITING:Learnt:before:2"),), mood)
 
 
@@ -166,7 +186,9 @@ def _numbered(step: str, number: int) -> str:
 ROWS = tuple(_rows())
 
 
-async def run_rows(rows: Sequence[Row], back_end: str, new_place: Callable[[], Location], folder: Path) -> list[Result]:
+async def run_rows(
+    rows: Sequence[Row], back_end: str, new_place: Callable[[], Awaitable[Location]], folder: Path
+) -> list[Result]:
     """Run rows side by side."""
     results: list[Result] = []
     waiting = iter(list(enumerate(rows)))
@@ -174,7 +196,8 @@ async def run_rows(rows: Sequence[Row], back_end: str, new_place: Callable[[], L
 
         async def work() -> None:
             for index, row in waiting:
-                results.append(await run_row(row.on(back_end), back_end, new_place(), nursery, folder / str(index)))
+                place = await new_place()
+                results.append(await run_row(row.on(back_end), back_end, place, nursery, folder / str(index)))
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(AT_ONCE):
@@ -182,9 +205,14 @@ async def run_rows(rows: Sequence[Row], back_end: str, new_place: Callable[[], L
     return results
 
 
+async def in_workspace() -> Location:
+    """Return where the files are without another place."""
+    return None
+
+
 async def run_row(row: Row, back_end: str, place: Location, nursery: Nursery, folder: Path) -> Result:
     """Talk, kill, start again until nothing waits, and judge."""
-    began, faults, more = time.monotonic(), list[str](), FEW if row.mood == DYING else ""
+    began, faults, more = time.monotonic(), list[str](), {DYING: FEW, WORSENING: MANY}.get(row.mood, "")
     async with open_memory_world(folder, nursery, place, row.runs, more) as world:
         _set_mood(world, row)
         async with asyncio.TaskGroup() as tasks:
@@ -198,6 +226,7 @@ async def run_row(row: Row, back_end: str, place: Location, nursery: Nursery, fo
             except DaemonFailed:
                 faults.append(f"it ended by itself with {world.children[-1].code}")
             faults += [f"exit code {code}" for code in await world.stop() if code]
+        faults += ["the model has not failed as often as it was to"] if world.clerk.failures else []
         outcome = await world.outcome()
         faults += outcome.faults(is_rubbish=row.mood == RUBBISHY)
         faults += [f"the log has {words!r}" for words in world.leaked()]
@@ -208,9 +237,15 @@ async def run_row(row: Row, back_end: str, place: Location, nursery: Nursery, fo
 
 def _set_mood(world: MemoryWorld, row: Row) -> None:
     clerk = world.clerk
-    if row.mood == HANGING:
+    if row.mood in (HANGING, WORSENING):
         gate = clerk.gate = asyncio.Event()
-        world.on_killed = lambda kills: gate.set() if kills == len(row.runs) else None
+
+        def go_on(kills: int) -> None:
+            if kills == len(row.runs):
+                clerk.failures = REFUSALS if row.mood == WORSENING else 0
+                gate.set()
+
+        world.on_killed = go_on
     elif row.mood == SLOW:
         clerk.piece_characters, clerk.piece_delay_seconds = 8, SLOW_SECONDS
     elif row.mood == FAILING:
@@ -225,12 +260,17 @@ async def _die_and_revive(world: MemoryWorld) -> None:
     """Let every task die, once for each range; then, with a model that is willing again, revive them by hand."""
     await world.at_rest(dead=len(SAID))
     world.clerk.overloads = 0
+    await revive(world)
+    await world.at_rest()
+
+
+async def revive(world: MemoryWorld) -> None:
+    """Revive every dead task, as a person does."""
     for number in await _dead_by_command(world):
         code = await world.nursery.run(
             world.folder / "retry-log", "--config", str(world.config), "tasks", "retry", str(number)
         )
         assert code == 0
-    await world.at_rest()
 
 
 async def _dead_by_command(world: MemoryWorld) -> list[int]:
@@ -254,17 +294,22 @@ def as_table(results: Sequence[Result]) -> Iterator[str]:
 
 
 async def _print_all(names: Sequence[str], back_ends: Sequence[str], *, is_brief: bool) -> int:
-    rows = [row for row in ROWS if (not names or row.label in names) and (row.is_brief or not is_brief)]
+    rows = [row for row in ROWS if not names or row.label in names]
     results: list[Result] = []
+
+    async def run_on(back_end: str, new_place: Callable[[], Awaitable[Location]]) -> None:
+        chosen = [row for row in rows if not is_brief or back_end in row.brief]
+        results.extend(await run_rows(chosen, back_end, new_place, Path(folder) / back_end))
+
     programs = find_programs()
     with TemporaryDirectory() as folder:
         if "files" in back_ends:
-            results += await run_rows(rows, "files", lambda: None, Path(folder) / "files")
+            await run_on("files", in_workspace)
         if "server" in back_ends and programs is None:
             sys.stderr.write(f"{MISSING}\n")
         elif "server" in back_ends and programs is not None:
             with running_server(programs) as server:
-                results += await run_rows(rows, "server", server.new_database, Path(folder) / "server")
+                await run_on("server", partial(prepared_database, server))
     sys.stderr.writelines(f"{result.seconds:5.1f} {result.back_end} {result.row.label}\n" for result in results)
     results.sort(key=lambda result: rows.index(next(row for row in rows if row.label == result.row.label)))
     sys.stdout.writelines(f"{line}\n" for line in as_table(results))

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from agentd.tasks.queue import Entry
 from agentd.transcript.clock import utc_now
 from memory.model import Kind, Memory
 from memory.opening import open_memory
-from tests.crash.memory_looks import Location, Look, look_at
+from tests.crash.memory_looks import Location, Look, Lookout, look_at
 from tests.crash.nursery import Child, Nursery
 from tests.crash.target import Plan
 from tests.platforms.clerk_server import ClerkServer
@@ -59,12 +59,15 @@ class DaemonFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one run of the daemon is to end: by a call, a step, or from outside when the clerk is asked, or half done."""
+    """How one run of the daemon is to end: by a call, a step, or from outside when the clerk is asked, or half done.
+
+    With none of these it lives until it is killed by hand.
+    """
 
     call: str | None = None
     step: str | None = None
     outside: str = ""
-    """"asked", "half"; nothing for never."""
+    """"asked", "two" (asked side by side), "half"; nothing for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class MemoryWorld:
     model: OpenAIServer
     clerk: ClerkServer
     location: Location
+    lookout: Lookout
     runs: Sequence[Run] = ()
     children: list[Child] = field(default_factory=list)
     kills: int = 0
@@ -192,7 +196,7 @@ class MemoryWorld:
 
     def look(self) -> Look:
         """Return what is kept, as it stands on disk."""
-        return look_at(self.location, self.folder / "workspace")
+        return self.lookout.look()
 
     async def at_rest(self, dead: int = 0) -> None:
         """Wait until every kill has come and nothing waits any more: all is learnt, but for what is dead."""
@@ -244,7 +248,7 @@ class MemoryWorld:
             tasks = await queue.entries()
         said = {record["content"]: (session, record["seq"]) for session, record in self.records("user")}
         records = tuple((*said[text], text) for _, text in SAID if text in said)
-        return Outcome(entries, tuple(tasks), self.look(), records)
+        return Outcome(entries, tuple(tasks), look_at(self.location, workspace), records)
 
     def leaked(self) -> list[str]:
         """Return what of people's words is in the log."""
@@ -270,7 +274,8 @@ class MemoryWorld:
         if when == "half":
             await self.clerk.half_said.wait()
         else:
-            await self.until(lambda: len(self.clerk.asked_of) > asked)
+            most = asked + (1 if when == "two" else 0)
+            await self.until(lambda: len(self.clerk.asked_of) > most)
         child.kill()
 
 
@@ -282,7 +287,8 @@ async def open_memory_world(
     os.makedirs(folder, exist_ok=True)
     clerk = ClerkServer()
     async with TelegramServer() as telegram, OpenAIServer() as model, clerk:
-        world = MemoryWorld(folder, nursery, telegram, model, clerk, location, runs, more=more)
-        world.write_config()
-        yield world
+        with closing(Lookout(location, folder / "workspace")) as lookout:
+            world = MemoryWorld(folder, nursery, telegram, model, clerk, location, lookout, runs, more=more)
+            world.write_config()
+            yield world
         assert telegram.refusals == []

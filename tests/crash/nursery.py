@@ -74,11 +74,7 @@ class Nursery:
 
     async def run(self, log: Path, *words: str) -> int:
         """Run a command to its end, with its output in `log`, and return the exit code."""
-        return await self.begin(log, *words).ended()
-
-    def begin(self, log: Path, *words: str) -> Child:
-        """Start a command."""
-        return self._order(log, lambda: None, words=tuple(map(os.fsencode, words)))
+        return await self._order(log, lambda: None, words=tuple(map(os.fsencode, words))).ended()
 
     async def listen(self, lines: asyncio.StreamReader) -> None:
         """Hand each child its news, until all have ended."""

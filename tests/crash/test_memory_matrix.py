@@ -1,22 +1,26 @@
 """Killed at every step of a consolidation and started again: each range is learnt once, and none is lost.
 
-The rows that run with every test are few of many: `python -m tests.crash.memory_matrix` runs all.
+The rows that run with every test are few of many: `EVERY_STEP=1`, or `python -m tests.crash.memory_matrix`, runs all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.contract.prepared import prepared_database
 from tests.contract.task_stands import postgres
 from tests.crash.memory_looks import Location
-from tests.crash.memory_matrix import FINISHING, ROWS, STORES, run_rows
-from tests.crash.memory_world import MemoryWorld, open_memory_world
+from tests.crash.memory_matrix import FEW, FINISHING, ROWS, STORES, Row, revive, run_rows
+from tests.crash.memory_world import MemoryWorld, Run, open_memory_world
 from tests.crash.nursery import open_nursery
 from tests.platforms.postgres_server import PostgresServer
 
@@ -27,34 +31,64 @@ DOWN_SECONDS = 3.0
 
 LIMIT_SECONDS = 60
 
-BRIEF = [row for row in ROWS if row.is_brief]
+EVERY_STEP = "EVERY_STEP" in os.environ
 
-FEWEST_ROWS = 20
-"""Each kind of point is among those that always run."""
+STORED = ("STORE.", "WRITING:", "agentd.tasks.late:", "procrastinate.")
+"""How points begin that are passed in a store or a queue, and so in another one on each back end."""
+
+KINDS_STORED = 8
+"""Of the queue and its engine three, of the store two, in its transaction three."""
 
 
+def chosen(back_end: str) -> list[Row]:
+    """Return the rows that run on a back end."""
+    return [row for row in ROWS if EVERY_STEP or back_end in row.brief]
+
+
+async def new_place(back_end: str, request: pytest.FixtureRequest) -> Location:
+    if back_end == "files":
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await prepared_database(server)
+
+
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("back_end", STORES)
 async def test_wherever_it_is_killed_each_range_is_learnt_once_and_nothing_waits_for_ever(
     back_end: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    def new_place() -> Location:
-        if back_end == "files":
-            return None
-        server: PostgresServer = request.getfixturevalue("postgres")
-        return server.new_database()
-
-    results = await run_rows(BRIEF, back_end, new_place, tmp_path)
+    results = await run_rows(chosen(back_end), back_end, partial(new_place, back_end, request), tmp_path)
 
     assert {result.row.label: result.faults for result in results if result.faults} == {}
-    assert len(results) == len(BRIEF) >= FEWEST_ROWS
+    assert len(results) == len(chosen(back_end))
+
+
+def points(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield where runs are killed: before or after which call or step, without its number, or when from outside."""
+    for run in (run for row in rows for run in row.runs):
+        yield re.sub(r":\d+$| \(\d+\)$", "", run.call or run.step or run.outside)
+
+
+def test_among_the_rows_that_always_run_is_each_point_each_mood_and_what_is_stored_on_each_back_end() -> None:
+    brief = {back_end: [row for row in ROWS if back_end in row.brief] for back_end in STORES}
+    always = [row for rows in brief.values() for row in rows]
+    stored = {re.sub(":(before|after)$", "", point) for point in points(ROWS) if point.startswith(STORED)}
+
+    assert set(points(always)) == set(points(ROWS))
+    assert {row.mood for row in always} == {row.mood for row in ROWS}
+    assert len(stored) == KINDS_STORED
+    for rows in brief.values():
+        assert stored <= {re.sub(":(before|after)$", "", point) for point in points(rows)}
 
 
 @asynccontextmanager
-async def running(folder: Path, location: Location, more: str = "") -> AsyncIterator[MemoryWorld]:
-    """Run a daemon that nobody kills."""
+async def running(
+    folder: Path, location: Location, more: str = "", runs: Sequence[Run] = ()
+) -> AsyncIterator[MemoryWorld]:
+    """Run a daemon that nobody kills but the test itself."""
     async with (
         open_nursery() as nursery,
-        open_memory_world(folder, nursery, location, more=more) as world,
+        open_memory_world(folder, nursery, location, runs, more) as world,
         asyncio.timeout(LIMIT_SECONDS),
         asyncio.TaskGroup() as tasks,
     ):
@@ -68,11 +102,12 @@ async def test_a_database_that_is_away_while_it_is_learnt_from_costs_nothing_but
 ) -> None:
     async with running(tmp_path, postgres.new_database()) as world:
         gate = world.clerk.gate = asyncio.Event()
-        await world.converse()
+        await world.converse(3)
         await world.clerk.half_said.wait()
         async with away(postgres):
             gate.set()
             await asyncio.sleep(DOWN_SECONDS)
+        await world.converse()
         await world.at_rest()
     outcome = await world.outcome()
 
@@ -127,4 +162,25 @@ async def test_what_a_killed_worker_was_at_is_done_once_by_another_process(
     outcome = await world.outcome()
 
     assert ended == -signal.SIGKILL
+    assert list(outcome.faults()) == []
+
+
+@pytest.mark.parametrize("back_end", STORES)
+async def test_dead_tasks_outlive_a_kill_keep_nobody_waiting_and_are_learnt_when_somebody_revives_them(
+    back_end: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    async with running(tmp_path, await new_place(back_end, request), FEW, (Run(),)) as world:
+        world.clerk.failures = 4
+        await world.converse(2)
+        await world.until(lambda: world.look().dead == 2)
+        world.children[-1].kill()
+        await world.until(lambda: world.is_through)
+        await world.converse()
+        await world.at_rest(dead=2)
+        asked = len(world.clerk.asked_of)
+        await revive(world)
+        await world.at_rest()
+    outcome = await world.outcome()
+
+    assert asked == 6  # nobody was asked again about what is dead
     assert list(outcome.faults()) == []

@@ -62,10 +62,10 @@ class Staging:
 class Model(OpenAIServer):
     """A model whose every answer is unlike any other, so that two of them cannot be taken for one."""
 
-    def __init__(self, notice: Callable[[], None], shows: Callable[[str], bool]) -> None:
-        """Call `notice` at each request; go on after the first words once `shows` says that they are shown."""
+    def __init__(self, changed: asyncio.Event, shows: Callable[[str], bool]) -> None:
+        """Set `changed` at each request; go on after the first words once `shows`, asked at each change, says so."""
         super().__init__()
-        self.notice = notice
+        self._changed = changed
         self._shows = shows
         self.words = 0
         """How many words follow in each answer: enough of them make several parts."""
@@ -82,7 +82,7 @@ class Model(OpenAIServer):
         async def behave(call: Call) -> web.StreamResponse:
             self.enqueue(behave)
             number = len(self.requests)
-            self.notice()
+            self._changed.set()
             await self.open.wait()
             if self.refuses:
                 return failure(400, "This model is out of order.")
@@ -105,8 +105,9 @@ class Model(OpenAIServer):
         """Wait for a draft, so that there is one in every run; for a time, since the run may be killed before it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAFT_SECONDS):
-                while not self._shows(text):  # noqa: ASYNC110 - a file sets no event
-                    await asyncio.sleep(0.002)
+                while not self._shows(text):
+                    self._changed.clear()
+                    await self._changed.wait()
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class World:
         self.folder = folder
         self.platform = platform
         self.changed = platform.server.changed
-        self.model = Model(self.changed.set, self._shows)
+        self.model = Model(self.changed, self._shows)
         self.posted = Posted()
         self.runs: list[Child] = []
         self.left: list[bytes] = []
@@ -253,7 +254,7 @@ class World:
             f"[channels_config.{self.channel}]\n{self.platform.section()}\n"
             'allowed_users = ["*"]\n'
             "[gate]\nmessages_per_minute = 100000\n"  # this person types faster than any
-            "[memory]\nenabled = false\n"  # its own kills are in test_memory_kills.py
+            "[memory]\nenabled = false\n"  # its own kills are in memory_matrix.py
             f'[provider]\nkind = "openai"\nbase_url = "{model_url}"\nmodel = "test"\napi_key = "sk-planted"\n',
             encoding="utf-8",
         )

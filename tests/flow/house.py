@@ -13,6 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from agentd.app import Edges, serve
+from agentd.app.parts import Paces
+from agentd.service.control_client import ask_daemon
+from agentd.service.notifying import SILENT
 from agentd.settings import load_settings
 from agentd.tasks.pace import Pace
 from channels.base import Channel
@@ -37,6 +40,8 @@ class House(ABC):
         self._changed = changed
         self.pace: Pace | None = None
         """Of the background tasks; the usual one where there is none."""
+        self.paces = Paces()
+        self.notifier = SILENT
 
     @abstractmethod
     def section(self) -> str:
@@ -74,7 +79,7 @@ class House(ABC):
         settings = load_settings(config, {})
         try:
             async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
-                edges = Edges(build_channels=self._build, pace=self.pace)
+                edges = Edges(self._build, pace=self.pace, paces=self.paces, notifier=self.notifier)
                 daemon = tasks.create_task(serve(settings, (self.name,), edges), name="daemon")
                 try:
                     yield
@@ -111,6 +116,13 @@ class House(ABC):
         lines = [line for path in files for line in path.read_bytes().split(b"\n")[:-1]]
         records: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [record for record in records if kind in ("", record.get("role") or record["type"])]
+
+    async def status(self) -> dict[str, Any]:
+        """Return what `agentd status --json` shows."""
+        lines: list[str] = []
+        await asyncio.to_thread(ask_daemon, self.workspace, {"command": "status"}, lines.append)
+        told: dict[str, Any] = json.loads(lines[0])
+        return told
 
     def asked(self) -> list[str]:
         """Return what each request's last message said."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import re
+import struct
+import termios
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +28,8 @@ class Terminal:
         self.descriptor = descriptor
         self._seen = b""
         self._expected = 0
+        self._tells_state = False
+        self._is_stopped = False
         self._more = asyncio.Event()
         asyncio.get_running_loop().add_reader(descriptor, self._read)
 
@@ -38,6 +43,15 @@ class Terminal:
         left = keys.encode()
         while left:
             left = left[await asyncio.to_thread(os.write, self.descriptor, left) :]
+
+    async def stop(self) -> None:
+        """Type Ctrl-S, and wait until nothing appears any more: the keys take effect on a thread of the kernel's."""
+        fcntl.ioctl(self.descriptor, termios.TIOCPKT, struct.pack("i", 1))
+        self._tells_state = True
+        await self.press(CTRL_S)
+        while not self._is_stopped:
+            self._more.clear()
+            await self._more.wait()
 
     async def shows(self, text: str) -> None:
         """Wait until the text appears, after what was waited for before."""
@@ -65,6 +79,9 @@ class Terminal:
             block = b""
         if not block:
             self.hang_up()
+        if self._tells_state and block:
+            self._is_stopped = self._is_stopped or bool(block[0] & termios.TIOCPKT_STOP)
+            block = block[1:]
         self._seen += block
         self._more.set()
 

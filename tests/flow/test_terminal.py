@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.flow.process import journal, records, write_config
 from tests.flow.stage import until
-from tests.flow.terminal import CTRL_C, CTRL_D, CTRL_S, ENTER, terminal
+from tests.flow.terminal import CTRL_C, CTRL_D, ENTER, terminal
 from tests.platforms.openai_behaviours import slow
 from tests.platforms.openai_server import OpenAIServer
 
@@ -188,7 +188,7 @@ async def test_a_terminal_that_is_stopped_does_not_hold_up_the_end(tmp_path: Pat
             await screen.shows("you>")
             await screen.press("a story" + ENTER)
             await screen.shows("Once upon")
-            await screen.press(CTRL_S)
+            await screen.stop()
             gate.set()
             await until(lambda: b'"assistant"' in journal(config))
             screen.process.send_signal(signal.SIGTERM)

@@ -41,6 +41,8 @@ class PostgresServer:
         self._folder = folder
         self._user = NOBODY if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self.template = ""
+        """The name of a database that `new_database` copies when it is asked to; none is made here."""
 
     def create(self) -> None:
         """Make the server's files."""
@@ -74,11 +76,11 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
-    def new_database(self) -> SecretStr:
-        """Return the URL of an empty database."""
+    def new_database(self, template: str = "template1") -> SecretStr:
+        """Return the URL of an empty database, or of a copy of another that nobody has open."""
         name = f"tasks_{uuid.uuid4().hex}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return SecretStr(self._url(name))
 
     def _await_ready(self) -> None:

@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, get_args
 
-import aiogram.methods
-from aiogram.methods import TelegramMethod
-from aiogram.types import Update
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from tests.platforms.botapi import described_types
 from tests.platforms.botapi.answers import Outside, Params
+
+described_types.load()
+
+import aiogram.methods  # noqa: E402 - it would build all types at its import
+from aiogram.methods import TelegramMethod  # noqa: E402
+from aiogram.types import Update  # noqa: E402
 
 UPDATE_KINDS: Final = frozenset(Update.model_fields) - {"update_id"}
 """The names that `allowed_updates` may hold."""

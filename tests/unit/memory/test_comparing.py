@@ -91,3 +91,59 @@ def test_where_only_one_can_be_true_the_last_one_gives_way() -> None:
 @given(st.text(max_size=60))
 def test_whatever_is_said_twice_is_known(text: str) -> None:
     assert compare(text, "", [Known(1, text)]) == Verdict(Deed.KNOWN, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Is allergic to nuts", "Son is allergic to nuts"),
+        ("Has diabetes", "Has a mother with diabetes"),
+        ("Lives in Berlin", "Sister Eva lives in Berlin"),
+        ("Lives in Berlin", "Tom lives in Berlin"),
+        ("Works as a nurse", "Wife works as a nurse"),
+        ("Is a doctor", "Brother is a doctor"),
+        ("Likes dogs", "Boss does not like dogs"),
+        ("Wohnt in Berlin", "Bruder wohnt in Berlin"),
+        ("住在北京", "弟弟住在北京"),
+        ("Visited Japan in 2019", "Visited Japan in 2024"),
+        ("Lived in Paris in 2010", "Lived in Paris in 2020"),
+        ("Has a 2012 Volvo", "Has a 2019 Volvo"),
+    ],
+)
+def test_what_is_told_of_two_people_or_of_two_years_is_two_facts(one: str, other: str) -> None:
+    assert (deed(one, other), deed(other, one)) == (Deed.ADDED, Deed.ADDED)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Lives in Berlin", "Used to live in Berlin"),
+        ("Works at Acme", "Worked at Acme until 2020"),
+        ("Wants a dog", "Has a dog"),
+        ("Plans to move to Oslo", "Moved to Oslo"),
+        ("Has been vegan since 2019", "Has been vegan since 2020"),
+        ("Wohnt nicht mehr in Berlin", "Wohnt in Berlin"),
+        ("Ist kein Vegetarier", "Ist Vegetarier"),
+        ("N'habite plus à Lyon", "Habite à Lyon"),
+        ("Не живёт в Москве", "Живёт в Москве"),
+    ],
+)
+def test_what_is_over_or_came_true_takes_the_place(old: str, new: str) -> None:
+    assert deed(old, new) is Deed.SUPERSEDED
+
+
+def test_what_they_have_stays_where_they_want_another() -> None:
+    assert deed("Has a dog", "Wants a dog") is Deed.ADDED
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Sister lives in Berlin", "Tom lives in Berlin", "Lived in Rome until 2019", "Wants to live in Paris",
+     "Does not live in Graz"],
+)  # fmt: skip
+def test_where_others_live_or_they_do_not_is_not_where_they_do(text: str) -> None:
+    assert compare(text, "home", [Known(1, "Lives in Oslo", "home")]) == Verdict(Deed.ADDED)
+
+
+def test_what_others_are_gives_no_way_to_what_they_are() -> None:
+    assert compare("Is 34 years old", "age", [Known(1, "Daughter is 5 years old", "age")]) == Verdict(Deed.ADDED)

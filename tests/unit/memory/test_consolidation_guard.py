@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from memory.guard import Doubt, best_quote, ground, read_said
 from memory.model import Evidence, Exchange, Fact, Words
 from memory.prompts import build_ask
-from tests.unit.memory.grounding_cases import KEPT, KEPT_LATER, LOST, REFUSED, REFUSED_LATER
+from tests.unit.memory.grounding_cases import (
+    KEPT,
+    KEPT_LATER,
+    KEPT_SINCE,
+    LOST,
+    REFUSED,
+    REFUSED_LATER,
+    REFUSED_SINCE,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -30,7 +38,7 @@ def judged(given: Exchange, text: str, quote: str | None = None) -> Fact | Doubt
     return ground(read_said(given), Fact(text, (Evidence("s", 1, quote),)), takes_messages=True)
 
 
-@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
+@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER, *KEPT_SINCE])
 def test_what_they_said_in_other_words_is_kept(said: str, fact: str) -> None:
     kept = judged(exchange(said), fact)
 
@@ -38,7 +46,7 @@ def test_what_they_said_in_other_words_is_kept(said: str, fact: str) -> None:
     assert " ".join(kept.evidence[0].quote.split()) in " ".join(said.split())
 
 
-@pytest.mark.parametrize(("said", "fact"), [*REFUSED, *REFUSED_LATER])
+@pytest.mark.parametrize(("said", "fact"), [*REFUSED, *REFUSED_LATER, *REFUSED_SINCE])
 def test_what_they_never_said_is_not_kept(said: str, fact: str) -> None:
     given = exchange(said, answered=f"As I recall, this is so: {fact}.")
 
@@ -51,7 +59,7 @@ def test_what_shares_no_word_with_theirs_is_lost_though_it_is_true(said: str, fa
     assert isinstance(judged(exchange(said), fact), Doubt)
 
 
-@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER])
+@pytest.mark.parametrize(("said", "fact"), [*KEPT, *KEPT_LATER, *KEPT_SINCE])
 def test_the_assistants_words_carry_nothing(said: str, fact: str) -> None:
     assert isinstance(judged(exchange("thanks, and good night", answered=said), fact), Doubt)
 
@@ -174,7 +182,7 @@ def test_no_text_makes_it_stumble(text: str, fact: str, quote: str) -> None:
         assert isinstance(found, Fact | Doubt)
 
 
-@given(st.sampled_from([*KEPT, *KEPT_LATER]), st.sampled_from([*KEPT, *KEPT_LATER]))
+@given(st.sampled_from([*KEPT, *KEPT_LATER, *KEPT_SINCE]), st.sampled_from([*KEPT, *KEPT_LATER, *KEPT_SINCE]))
 def test_what_is_said_besides_takes_nothing_away(one: tuple[str, str], other: tuple[str, str]) -> None:
     both = exchange(one[0], other[0])
     first = judged(exchange(one[0]), one[1])

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from agentd.service.metrics import Metrics, build_metrics, serve_metrics
+from agentd.service.metrics import Metrics, build_metrics
+from agentd.service.pages import serve_metrics
 
 
 @contextmanager

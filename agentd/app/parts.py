@@ -1,0 +1,221 @@
+"""Builds the parts of the daemon, each inside the lifetimes of those that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from agentd.admission.spending import Spending
+from agentd.app.models import ChangingModels, open_changing_models
+from agentd.app.reloading import CONSOLE
+from agentd.app.remembering import Background, Remembering, open_remembering
+from agentd.app.stopping import Stop
+from agentd.app.supervising import Patience
+from agentd.context.calibration import Calibration, Learnt
+from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
+from agentd.conversation.router import Router, open_router
+from agentd.conversation.wiring import Wiring
+from agentd.delivery.front import Front, build_front
+from agentd.providers.precedence import Precedence
+from agentd.service.figures import Figures
+from agentd.service.notifying import SILENT, Notifier
+from agentd.service.reporting import CONTACT_SECONDS
+from agentd.service.saving import Save, save, save_regularly
+from agentd.service.state import State, open_state
+from agentd.service.vitals import Limits
+from agentd.settings import Settings
+from agentd.tasks.asking import Account
+from agentd.tasks.queue import Gauges as TaskGauges
+from agentd.transcript.clock import Clock, utc_now
+from agentd.transcript.disk import Disk
+from agentd.transcript.enclosures import Enclosures
+from agentd.transcript.marks import NO_MARKS
+from agentd.transcript.store import Recall, SessionStore, open_store
+from channels.base import Channel, Closing
+from channels.registry import build_channels
+from channels.settings import ChannelsSettings
+from channels.tools import Tools
+
+if TYPE_CHECKING:
+    from agentd.tasks.pace import Pace
+
+__all__ = ["Around", "Edges", "Paces", "Parts", "new_id", "open_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """How often the daemon looks at itself, and how long it waits for others."""
+
+    beat_seconds: float = 1.0
+    contact_seconds: float = CONTACT_SECONDS
+    """Until it is ready without the channels that have not reached their platform."""
+    patience: Patience = field(default=Patience())
+    limits: Limits = field(default=Limits())
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where the daemon meets the world; a test of the whole process puts its own there."""
+
+    build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
+    wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
+    clock: Clock = utc_now
+    pace: Pace | None = None
+    """How often the queue looks, and how long it waits."""
+    notifier: Notifier = SILENT
+    """Who supervises the daemon."""
+    paces: Paces = Paces()
+    load: Callable[[], Settings] | None = None
+    """Reads the configuration anew; None: it cannot be."""
+    configure_log: Callable[[Settings], None] = lambda settings: None
+    burn: Callable[[float], None] = lambda seconds: None
+    """Ends the process after so many seconds, whatever hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the daemon does."""
+
+    state: State
+    front: Front
+    store: SessionStore
+    models: ChangingModels
+    remembering: Remembering
+    router: Router
+    spending: Spending
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the parts."""
+
+    stop: Stop
+    figures: Figures
+    tasks: TaskGauges
+    """Where the queue tells how it is doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is learnt and counted beside the replies."""
+
+    calibration: Calibration
+    spending: Spending
+    figures: Figures
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around
+) -> AsyncIterator[Parts]:
+    """Build them, each inside those that it needs; leaving ends them in turn."""
+    kept, stop, figures = settings.channels_config, around.stop, around.figures
+    async with (
+        _closing(channels, stop),
+        open_state(settings.workspace / "state.db", version("agentd"), edges.clock) as state,
+    ):
+        if channels.keys() - CONSOLE:
+            state.require()
+        front = build_front(channels, state.aliases, time.monotonic, figures.count_send)
+        counted = Counted(
+            _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
+        )
+        async with (
+            open_store(
+                settings.workspace / "sessions",
+                edges.clock,
+                wrap_disk=edges.wrap_disk,
+                persistent=kept.session_persistence,
+                recall=Recall(
+                    settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
+                    state.marks if kept.session_persistence else NO_MARKS,
+                ),
+                observe=figures.observe_append,
+            ) as store,
+            open_changing_models(settings.provider, figures) as models,
+            save_regularly(_saves(state, counted)),
+        ):
+            wiring = _wire(settings, store, models, front, edges.clock, counted)
+            precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
+            background = Background(
+                provider=models.background,
+                slots=wiring.background_slots,
+                precedence=precedence,
+                account=Account(counted.spending.wait_seconds, counted.spending.spend),
+                gauges=around.tasks,
+                clock=edges.clock,
+                leaving=stop.leaving,
+                senders_of=state.people.senders_of,
+                pace=edges.pace,
+                since=await state.onset.note(is_on=settings.memory.enabled),
+            )
+            wiring = replace(wiring, slots=precedence, people=state.people)
+            async with (
+                open_remembering(settings, background) as remembering,
+                open_router(replace(wiring, memory=remembering.memory), kept.session_scope, stop.drain) as router,
+            ):
+                yield Parts(state, front, store, models, remembering, router, counted.spending)
+
+
+def _calibrate(state: State, figures: Figures) -> Calibration:
+    return Calibration(
+        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        figures.show_token_ratio,
+    )
+
+
+def _saves(state: State, counted: Counted) -> Sequence[Save]:
+    return (
+        partial(save, counted.calibration, state.factors.keep),
+        partial(save, counted.spending, state.usage.keep),
+    )
+
+
+@asynccontextmanager
+async def _closing(channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[None]:
+    """Close the channels' connections last: the turns that end at a shutdown still say something."""
+    try:
+        yield
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stop.close_seconds()), asyncio.TaskGroup() as tasks:
+                for name, channel in channels.items():
+                    if isinstance(channel, Closing):
+                        tasks.create_task(channel.close(), name=f"close {name}")
+
+
+def _wire(
+    settings: Settings, store: SessionStore, models: ChangingModels, front: Front, clock: Clock, counted: Counted
+) -> Wiring:
+    return Wiring(
+        settings=settings.agent,
+        store=store,
+        enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
+        provider=models.main,
+        background=models.background,
+        front=front,
+        max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
+        temperature=settings.provider.temperature,
+        streams=settings.channels_config.stream == "edit",
+        stale_after_minutes=settings.channels_config.stale_after_minutes,
+        slots=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
+        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
+        calibration=counted.calibration,
+        spending=counted.spending,
+        count_compaction=counted.figures.count_compaction,
+        observe_turn=counted.figures.observe_turn,
+        clock=clock,
+        monotonic=time.monotonic,
+        new_id=new_id,
+    )
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)

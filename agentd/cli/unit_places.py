@@ -1,0 +1,63 @@
+"""Where this installation is, and what of it a service of the system cannot see or read by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import agentd
+from agentd.errors import AgentdError
+
+__all__ = ["check_readable", "find_program", "find_roots", "is_hidden", "is_open"]
+
+HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+"""What `ProtectHome` and `PrivateTmp` take out of a service's sight (systemd.exec(5))."""
+
+
+def find_program() -> Path:
+    """Return the command of this installation, beside its interpreter."""
+    program = Path(sys.executable).with_name("agentd")
+    if not program.is_file():
+        raise AgentdError(f"{program} is missing: set agentd up anew (make run), then install the service")
+    return program
+
+
+def find_roots() -> tuple[Path, ...]:
+    """Return the folders that agentd runs from: its environment, its source, and its interpreter; none in another."""
+    source = Path(agentd.__file__).parents[1]
+    roots = {Path(sys.prefix), source, *_interpreters()}
+    return tuple(sorted(root for root in roots if not any(other in root.parents for other in roots)))
+
+
+def is_hidden(path: Path) -> bool:
+    """Tell whether a service of the system sees nothing of this by itself."""
+    return any(hidden == path or hidden in path.parents for hidden in HIDDEN)
+
+
+def check_readable(roots: Iterable[Path]) -> None:
+    """Raise AgentdError where the service's user could not read what it runs from."""
+    needed = (find_program().resolve(), Path(sys.executable).resolve(), Path(agentd.__file__).resolve())
+    for root in roots:
+        for path in (path for path in needed if root.resolve() in path.parents):
+            if not is_open(path, below=root.resolve() if is_hidden(root) else Path("/")):
+                raise AgentdError(
+                    f"the service's own user may not read {path}: chmod -R go+rX {root}, or move agentd to /opt"
+                )
+
+
+def is_open(path: Path, below: Path = Path("/")) -> bool:
+    """Tell whether everybody may read this file, and pass every folder from `below` to it."""
+    folders = [parent for parent in path.parents if parent == below or below in parent.parents]
+    return bool(path.stat().st_mode & 0o004) and all(folder.stat().st_mode & 0o001 for folder in folders)
+
+
+def _interpreters() -> Iterator[Path]:
+    """Yield the interpreter's folder, by every name that leads to it from the environment."""
+    yield Path(sys.base_prefix)
+    path = Path(sys.executable)
+    while path.is_symlink():
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        yield path.parents[1]
+    yield path.resolve().parents[1]

@@ -1,0 +1,172 @@
+"""How far the daemon has come, in plain words: for its supervisor, its monitor and its log.
+
+It is ready when what an earlier run left is finished, or its time for that is up, and every channel has reached its
+platform once. A channel that does not is waited for `CONTACT_SECONDS`; then the daemon is ready without it, and says
+so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from agentd.service.notifying import Notifier
+from agentd.service.probing import Probed
+
+__all__ = ["CONTACT_SECONDS", "Line", "Reporter", "Scene", "Stage"]
+
+CONTACT_SECONDS = 60.0
+
+STOP_SECONDS = 10.0
+"""For how long patience is asked for at a time while the daemon ends."""
+
+log = structlog.get_logger()
+
+
+class Stage(StrEnum):
+    """How far it has come."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One channel: what is wrong with it, and whether nobody can be heard there."""
+
+    name: str
+    fault: str
+    is_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What can be looked at once the parts of the daemon are there."""
+
+    lines: Callable[[], Sequence[Line]]
+    count: Callable[[], tuple[int, int]]
+    """Tells the sessions in memory, and the messages that wait in them."""
+    turns: Callable[[], int]
+    """Tells the conversations that are still being finished, while the daemon ends."""
+
+
+class Reporter:
+    """Tells the supervisor each step, once."""
+
+    def __init__(
+        self, notifier: Notifier, monotonic: Callable[[], float], contact_seconds: float = CONTACT_SECONDS
+    ) -> None:
+        """Begin with a daemon that starts."""
+        self.stage = Stage.STARTING
+        self._notifier = notifier
+        self._monotonic = monotonic
+        self._contact_seconds = contact_seconds
+        self._scene: Scene | None = None
+        self._receiving: float | None = None
+        self._until: float | None = None
+        self._said = ""
+        self._is_reloading = False
+
+    def show(self, scene: Scene) -> None:
+        """Take in that the parts are there."""
+        self._scene = scene
+
+    def receive(self) -> None:
+        """Take in that what an earlier run left is finished, or has had its time; channels are heard from now on."""
+        self._receiving = self._monotonic()
+
+    def stop(self, until: float) -> None:
+        """Take in that the daemon is asked to end, by then at the latest."""
+        self.stage, self._until = Stage.STOPPING, until
+        self._said = self._tell_end()
+        self._notifier.stop(self._said)
+
+    def reload(self) -> None:
+        """Take in that the configuration is being read anew."""
+        self._is_reloading = self.stage in (Stage.READY, Stage.DEGRADED)
+        if self._is_reloading:
+            self._notifier.reload()
+
+    def reloaded(self) -> None:
+        """Take in that this is done, whatever came of it."""
+        if self._is_reloading and self.stage is not Stage.STOPPING:
+            self._notifier.ready(self._said)
+        self._is_reloading = False
+
+    def step(self) -> None:
+        """Look at everything, and tell what has changed."""
+        if self.stage is Stage.STOPPING:
+            self._notifier.extend(STOP_SECONDS)
+        elif self._receiving is not None:
+            self._judge(self._receiving)
+        sentence = self.sentence
+        if sentence != self._said:
+            self._said = sentence
+            self._notifier.say(sentence)
+
+    def probe(self) -> Probed:
+        """Tell a monitor whether the daemon is ready; degraded, it is not."""
+        reasons = [f"{line.name}: {line.fault or 'not heard from yet'}" for line in self.missing]
+        if self.stage in (Stage.STARTING, Stage.STOPPING):
+            reasons = [self.sentence]
+        return Probed(self.stage is Stage.READY, self.stage.value, reasons if self.stage is not Stage.READY else ())
+
+    @property
+    def missing(self) -> list[Line]:
+        """Return the channels on which nobody can be heard."""
+        return [line for line in self._lines if line.is_missing]
+
+    @property
+    def sentence(self) -> str:
+        """Say what the daemon does."""
+        match self.stage:
+            case Stage.STARTING if self._receiving is None:
+                return "Starting: finishing what the last run left"
+            case Stage.STARTING:
+                return f"Starting: waiting for {_join(self.missing)}"
+            case Stage.STOPPING:
+                return self._tell_end()
+        heard = [line.name for line in self._lines if not line.is_missing]
+        faults = [f"{line.name}: {line.fault or 'not heard from yet'}" for line in self._lines if _is_told(line)]
+        sessions, waiting = self._scene.count() if self._scene else (0, 0)
+        words = f"Answering on {', '.join(heard)}" if heard else "No channel is there"
+        return "; ".join([f"{words} ({sessions} sessions in memory, {waiting} messages waiting)", *faults])
+
+    @property
+    def _lines(self) -> Sequence[Line]:
+        return self._scene.lines() if self._scene else ()
+
+    def _judge(self, receiving: float) -> None:
+        missing = self.missing
+        is_late = self._monotonic() - receiving > self._contact_seconds
+        if self.stage is Stage.STARTING and missing and not is_late:
+            return
+        was, self.stage = self.stage, Stage.DEGRADED if missing else Stage.READY
+        if self.stage is was:
+            return
+        names = [line.name for line in missing]
+        if missing:
+            log.warning("daemon_degraded", missing=names, faults=[line.fault for line in missing])
+        else:
+            log.info("daemon_ready")
+        if was is Stage.STARTING:
+            self._said = self.sentence
+            self._notifier.ready(self._said)
+
+    def _tell_end(self) -> str:
+        turns = self._scene.turns() if self._scene else 0
+        left = max((self._until or 0.0) - self._monotonic(), 0.0)
+        return f"Stopping: {turns} conversations to finish, {left:.0f} s at most" if turns else "Stopping"
+
+
+def _is_told(line: Line) -> bool:
+    return line.is_missing or bool(line.fault)
+
+
+def _join(lines: Sequence[Line]) -> str:
+    return ", ".join(line.name for line in lines)

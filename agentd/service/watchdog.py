@@ -1,0 +1,43 @@
+"""Signs of life for the supervisor, as long as there is progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from agentd.service.notifying import Notifier
+from agentd.service.vitals import Vitals
+
+__all__ = ["SHARE", "Watchdog"]
+
+SHARE = 4
+"""Signs in one interval; systemd wants two at least (sd_watchdog_enabled(3))."""
+
+log = structlog.get_logger()
+
+
+class Watchdog:
+    """Asked at every beat; gives a sign when one is due."""
+
+    def __init__(self, notifier: Notifier, vitals: Vitals, monotonic: Callable[[], float]) -> None:
+        """Begin with a sign that is due."""
+        self._notifier = notifier
+        self._vitals = vitals
+        self._monotonic = monotonic
+        self._next = monotonic()
+        self._withheld: list[str] = []
+
+    def step(self) -> None:
+        """Give a sign if it is due and all is well; else say once in the log what it is withheld for."""
+        faults = self._vitals.faults()
+        if faults and not self._withheld:
+            log.error("watchdog_withheld", reasons=faults, supervised=self._notifier.watchdog_seconds is not None)
+        elif self._withheld and not faults:
+            log.info("watchdog_resumed")
+        self._withheld = faults
+        seconds = self._notifier.watchdog_seconds
+        if seconds is None or faults or self._monotonic() < self._next:
+            return
+        self._next = self._monotonic() + seconds / SHARE
+        self._notifier.live()
