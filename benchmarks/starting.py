@@ -1,8 +1,9 @@
 """How long the daemon takes from its start until it hears its channels, with nothing, 1,000 and 10,000 sessions.
 
 A first start knows nothing of the sessions and looks at each; a later one knows which were settled when the last run's
-recovery was completed. Sessions have few messages: only the end of each is read (`benchmarks.store` has long ones). Memory is off: with it, a first
-run looks behind the start through all sessions for what was not learnt, and each round would wait for that.
+recovery was completed. Sessions have few messages: only the end of each is read (`benchmarks.store` has long ones).
+Memory is off: with it, a first run goes on to look through all sessions for what was not learnt, and each round would
+wait for that.
 
     python -m benchmarks.starting [ROUNDS]
 """
