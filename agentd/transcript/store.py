@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -80,11 +81,11 @@ class SessionStore:
         self._writing = threads.writer
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
-        self._search = on(threads.readers, self._search_now)
+        self._search = on(threads.readers, partial(search, disk, folder))
         self._key = on(threads.readers, self._key_now)
-        self._heard = on(threads.readers, self._heard_now)
+        self._heard = on(threads.readers, partial(find_heard, disk, folder))
         self._cover = on(threads.readers, self._cover_now)
-        self._past = on(threads.readers, self._past_now)
+        self._past = on(threads.readers, partial(load_past, disk))
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._searched = Searched()
@@ -307,17 +308,8 @@ class SessionStore:
         except OSError:
             return load_ids(self._disk, path, older, spares_fault=True)
 
-    def _heard_now(self, channel: str) -> list[Heard]:
-        return find_heard(self._disk, self.folder, channel)
-
     def _cover_now(self, path: Path, cover: Cover, length: int, to: int) -> str:
         return cover.extend(cut_lines(self._disk.blocks(path, cover.offset, length)), to)
-
-    def _past_now(self, path: Path, length: int, after: int, since: str) -> list[Turn]:
-        return load_past(self._disk, path, length, after, since)
-
-    def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
-        return search(self._disk, self.folder, known)
 
 
 def _first_seq(view: Transcript) -> int | None:
