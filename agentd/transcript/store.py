@@ -161,9 +161,12 @@ class SessionStore:
             raise StorageError(fault_sentence(fault)) from fault
         return self._searched.unfinished
 
-    async def found_settled(self) -> AsyncIterator[SessionKey]:
-        """Yield the keys of the sessions that `unfinished` read and found settled; what cannot be read is left out."""
-        for name in list(self._searched.settled):
+    async def found_settled(self, since: str) -> AsyncIterator[SessionKey]:
+        """Yield the keys of the sessions that `unfinished` read and found settled, but for those not written since.
+
+        What cannot be read is left out.
+        """
+        for name in self._searched.changed_since(since):
             key = parse_file_name(Path(name).stem) or await self._key(self.folder / name)
             if key is not None:
                 yield key
