@@ -134,12 +134,7 @@ class Turn:
             await self._answer(progress, reason, detail)
         seconds = self._wiring.monotonic() - started
         self._wiring.observe_turn(seconds, max(seconds - self._waited_seconds, 0.0))
-        log.info(
-            "turn_finished",
-            outcome=reason or "complete",
-            detail=detail,
-            seconds=round(seconds, 3),
-        )
+        log.info("turn_finished", outcome=reason or "complete", detail=detail, seconds=round(seconds, 3))
 
     async def _ask(self, progress: _Progress) -> tuple[str, str]:
         """Stream the reply into `progress`; return why it is not whole ("" where it is), and a sentence about it."""

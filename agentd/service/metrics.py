@@ -59,10 +59,7 @@ def build_metrics() -> Metrics:
             "outcome",
         ),
         compactions_total=_counter(
-            registry,
-            "compactions_total",
-            "Summaries that were to be made of old turns, by what came of it.",
-            "outcome",
+            registry, "compactions_total", "Summaries that were to be made of old turns, by what came of it.", "outcome"
         ),
         provider_errors_total=_counter(
             registry,
@@ -90,20 +87,21 @@ def build_metrics() -> Metrics:
         turn_overhead_seconds=_turn_overhead_seconds(registry),
         sessions=_gauge(registry, "sessions", "Sessions in memory, by whether a message waits in them.", "state"),
         mailbox_depth=_gauge(registry, "mailbox_depth", "Messages that no reply was made for yet, of those sessions."),
-        channel_last_contact_seconds=_gauge(
-            registry,
-            "channel_last_contact_seconds",
-            "Since the platform last answered; +Inf: never.",
-            "channel",
-        ),
-        channel_restarts_total=_counter(
-            registry, "channel_restarts_total", "Channels that were begun anew.", "channel"
-        ),
+        channel_last_contact_seconds=_channel_last_contact_seconds(registry),
+        channel_restarts_total=_counter(registry, "channel_restarts_total", "Runs after the first.", "channel"),
         loop_lag_seconds=_gauge(registry, "loop_lag_seconds", "How much later the event loop came round than asked."),
-        sends_total=_counter(
-            registry, "sends_total", "Messages that were to be sent, by what the platform said.", "channel", "outcome"
-        ),
+        sends_total=_sends_total(registry),
     )
+
+
+def _channel_last_contact_seconds(registry: CollectorRegistry) -> Gauge:
+    text = "Since the platform last answered; +Inf: never."
+    return _gauge(registry, "channel_last_contact_seconds", text, "channel")
+
+
+def _sends_total(registry: CollectorRegistry) -> Counter:
+    text = "Messages that were to be sent, by what the platform said."
+    return _counter(registry, "sends_total", text, "channel", "outcome")
 
 
 def _append_seconds(registry: CollectorRegistry) -> Histogram:
