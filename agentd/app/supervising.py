@@ -100,7 +100,8 @@ class Supervisor:
                 return
             if isinstance(end.fault, ChannelFailed):
                 raise end.fault
-            if isinstance(end.fault, ChannelUnavailable) and watched.channel.health.contact is None:
+            is_first = watched.restarts == 0 or watched.channel.health.contact is None
+            if isinstance(end.fault, ChannelUnavailable) and is_first:
                 raise ConfigError(str(end.fault)) from end.fault
             await asyncio.sleep(self._judge(watched, end))
             watched.restarts += 1

@@ -173,10 +173,11 @@ class Gateway:
                 await ws.poll_event()
         except TimeoutError:
             raise _Stalled(f"Discord's gateway is silent for {self._waits.silent_seconds:g} s") from None
-        self._health.touch()
         if self._is_in:
+            self._health.touch()
             self._health.fault = self.standing()
-        elif self._monotonic() > until:
+            return
+        if self._monotonic() > until:
             raise _Stalled(f"Discord's gateway begins no session for {self._waits.silent_seconds:g} s")
 
     def _keep(self, ws: DiscordWebSocket | None, ending: Exception) -> None:

@@ -221,7 +221,6 @@ class SlackChannel:
                 continue
             me = _read_me(told)
             if me is not None:
-                self.health.greet()
                 log.info("slack_connected", bot=me.user, team=me.team)
                 return me
             await patience.sit_out(Unreachable("Slack's answer cannot be read"))

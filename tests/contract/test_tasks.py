@@ -244,12 +244,14 @@ async def test_a_task_that_is_done_or_not_due_is_no_sign_of_idleness(stand: Stan
         await until(lambda: log.begun == [1])
         at_work = len(swept)
         await until(lambda: len(swept) > at_work + 1)
+        while_at_work = swept[at_work:]
         log.gate.set()
         await until(lambda: log.done == [1, 2])
         done = len(swept)
         await until(lambda: len(swept) > done + 1)
 
-    assert True not in swept[at_work:]
+    assert True not in while_at_work
+    assert not swept[-1]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ async def end(channel: Scripted) -> None:
     return
 
 
+async def greet_and_refuse(channel: Scripted) -> None:
+    channel.health.touch()
+    raise ChannelUnavailable("channels_config.slack.app_token: unknown")
+
+
 async def refuse(channel: Scripted) -> None:
     raise ChannelUnavailable("channels_config.telegram.token: unknown")
 
@@ -137,8 +142,9 @@ async def test_one_that_falls_again_and_again_is_left_out_and_tried_seldom_besid
     assert len(well.began) == 1
 
 
-async def test_what_cannot_be_had_from_the_start_is_the_operator_s_to_change() -> None:
-    supervisor = Supervisor({"fake": Scripted(refuse)}, PATIENCE)
+@pytest.mark.parametrize("run", [refuse, greet_and_refuse])
+async def test_what_cannot_be_had_from_the_start_is_the_operator_s_to_change(run: Run) -> None:
+    supervisor = Supervisor({"fake": Scripted(run)}, PATIENCE)
 
     with pytest.raises(ConfigError, match="token: unknown"):
         await supervisor.keep("fake", accept, places)
