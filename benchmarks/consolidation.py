@@ -29,7 +29,7 @@ from memory.store_memory import InMemoryMemory
 
 TITLE = "What the embedded model makes of exchanges"
 FLOOR = "The yardstick of the history entries is the number of exchanges; counts have none."
-EXCHANGES, SHORT_EXCHANGES = 200, 3
+EXCHANGES, SHORT_EXCHANGES = 200, 2
 MOST_TOKENS = 120
 """Less than is asked for: this model goes on until it is cut off."""
 

@@ -32,10 +32,10 @@ FLOOR = (
     "The yardstick is a process that parses every line of the same files and keeps the messages' role and content as "
     "dicts, as a program does that holds its history in lists."
 )
-SESSIONS, SHORT_SESSIONS = 1_000, 200
+SESSIONS, SHORT_SESSIONS = 1_000, 150
 TURNS = 10
 """Below what would start a compaction."""
-WARM_UP = 100
+WARM_UP = 50
 BLOCK = 50
 KEEP = """
 import json, sys

@@ -2,6 +2,8 @@
 
 A first start knows nothing of the sessions and looks at each; a later one knows which were settled when the last run's
 recovery was completed. Sessions have few messages: only the end of each is read (`benchmarks.store` has long ones).
+Memory is off: with it, a first run goes on to look through all sessions for what was not learnt, and each round would
+wait for that.
 
     python -m benchmarks.starting [ROUNDS]
 """
@@ -21,12 +23,14 @@ from benchmarks.store import look_at_ends, timed
 TITLE = "From start to hearing the channels"
 FLOOR_SENTENCE = (
     "The floor is a Python that imports pydantic-settings, structlog and httpx, and then looks at the end of every "
-    "session's file."
+    "session's file. Memory is off."
 )
 COUNTS = (0, 1_000, 10_000)
 TURNS = 3
 ROUNDS, SHORT_ROUNDS = 5, 2
-PROVIDER = '[provider]\nkind = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "none"\n'
+PROVIDER = (
+    '[memory]\nenabled = false\n[provider]\nkind = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "none"\n'
+)
 
 
 def main() -> None:

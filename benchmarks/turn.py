@@ -60,7 +60,7 @@ FLOOR = (
     "flushed. The first visible piece is counted from the message, without the provider's time until its first word."
 )
 TWICE = Bound("ratio", 2.0)
-TURNS, SHORT_TURNS = 200, 25
+TURNS, SHORT_TURNS = 200, 20
 WARM_UP_TURNS = 40
 """Who asks in these has talked before, later."""
 ASKED = "How will the weather be on the coast next week?"

@@ -44,9 +44,12 @@ def split_secrets(text: str, file: Path) -> Split:
     workspace = str(given.get("workspace", ""))
     taken = {*found, *([WORKSPACE] if workspace else [])}
     plain = "".join(_without(text, taken))
-    if _parse(plain) != _pruned(given, taken):
+    left = _parse(plain)
+    if left is None or _pruned(left, set()) != _pruned(given, taken) or any(map(plain.count, found.values())):
         names = ", ".join(".".join(map(str, key)) for key in sorted(taken, key=str))
-        raise ConfigError(f"{file}: {names} cannot be taken out of it line by line: write each on a line of its own")
+        raise ConfigError(
+            f"{file}: {names} cannot be taken out of it: write each on a line of its own, and nowhere else"
+        )
     return Split(plain, {"__".join(map(str, key)): value for key, value in found.items()}, workspace)
 
 
@@ -91,8 +94,10 @@ def _value(given: Mapping[str, Any], key: Key) -> str:
 
 
 def _pruned(given: Mapping[str, Any], taken: set[Key], above: Key = ()) -> dict[str, Any]:
-    return {
+    """Return what is left, without tables that are empty: those say nothing."""
+    left = {
         name: _pruned(value, taken, (*above, name)) if isinstance(value, dict) else value
         for name, value in given.items()
         if (*above, name) not in taken
     }
+    return {name: value for name, value in left.items() if value != {}}

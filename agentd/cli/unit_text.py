@@ -37,7 +37,7 @@ def render_unit(placing: Placing) -> str:
     """Return the whole text."""
     name = "agentd-user.service" if placing.is_personal else "agentd.service"
     text = files("agentd.cli").joinpath("units", name).read_text("utf-8")
-    command = f"{quote(placing.program, '$')} --config {quote(placing.config, '$')} run"
+    command = f"{quote(placing.program)} --config {quote(placing.config, '$')} run"
     text = _set(text, "ExecStart", command)
     text = _set(text, "TimeoutStopSec", str(round(placing.drain_seconds) + CLOSING_SECONDS))
     if placing.visible:
@@ -55,10 +55,13 @@ def is_untouched(text: str) -> bool:
     return fingerprint == _fingerprint(body)
 
 
-def quote(path: Path, special: str) -> str:
-    """Write a path as units do: `special` is `$` in a command, which doubles it, and `:` where that divides paths."""
+def quote(path: Path, special: str = "") -> str:
+    """Write a path as units do; `special` is `$` among a command's words, after the first, and `:` where it divides."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    text = text.replace("$", "$$") if special == "$" else text.replace(special, f"\\{special}")
+    if special == "$":
+        text = text.replace("$", "$$")
+    elif special:
+        text = text.replace(special, f"\\{special}")
     return f'"{text}"' if re.search(r"[\s'\"\\;]", text) else text
 
 

@@ -140,7 +140,7 @@ class Router:
         memory = self._wiring.memory
         if memory is None:
             return
-        async for key in self._wiring.store.found_settled():
+        async for key in self._wiring.store.found_settled(memory.since):
             try:
                 session = await self._wiring.store.open(key)
                 if session.set_aside is not None:

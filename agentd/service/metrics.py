@@ -45,63 +45,49 @@ class Metrics:
     sends_total: Counter
 
 
+MESSAGES_TOTAL_TEXT = (
+    "Messages that channels handed over (those handed over again count again), by what was done with them."
+)
+COMPACTIONS_TOTAL_TEXT = "Summaries that were to be made of old turns, by what came of it."
+PROVIDER_ERRORS_TOTAL_TEXT = (
+    "Requests to a model that brought no whole reply, those that were tried again included, by reason."
+)
+TOKENS_TOTAL_TEXT = (
+    "Tokens as the models' servers count them; cached is the part of input that came from a server's cache."
+)
+ESTIMATE_RATIO_TEXT = (
+    "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor."
+)
+SENDS_TOTAL_TEXT = "Messages that were to be sent, by what the platform said."
+CHANNEL_LAST_CONTACT_SECONDS_TEXT = "Since the platform last answered; +Inf: never."
+CHANNEL_RESTARTS_TOTAL_TEXT = "Channels that were begun anew."
+
+
 def build_metrics() -> Metrics:
     """Begin at zero."""
     registry = CollectorRegistry()
     return Metrics(
         registry,
         append_seconds=_append_seconds(registry),
-        messages_total=_counter(
-            registry,
-            "messages_total",
-            "Messages that channels handed over (those handed over again count again), by what was done with them.",
-            "channel",
-            "outcome",
-        ),
-        compactions_total=_counter(
-            registry, "compactions_total", "Summaries that were to be made of old turns, by what came of it.", "outcome"
-        ),
-        provider_errors_total=_counter(
-            registry,
-            "provider_errors_total",
-            "Requests to a model that brought no whole reply, those that were tried again included, by reason.",
-            "reason",
-        ),
+        messages_total=_counter(registry, "messages_total", MESSAGES_TOTAL_TEXT, "channel", "outcome"),
+        compactions_total=_counter(registry, "compactions_total", COMPACTIONS_TOTAL_TEXT, "outcome"),
+        provider_errors_total=_counter(registry, "provider_errors_total", PROVIDER_ERRORS_TOTAL_TEXT, "reason"),
         provider_seconds=_provider_seconds(registry),
         task_seconds=_task_seconds(registry),
         tasks=_tasks(registry),
-        tokens_total=_counter(
-            registry,
-            "tokens_total",
-            "Tokens as the models' servers count them; cached is the part of input that came from a server's cache.",
-            "model",
-            "kind",
-        ),
-        token_estimate_ratio=_gauge(
-            registry,
-            "token_estimate_ratio",
-            "What the provider counted for the last prompt, by what was expected of it: the estimate times its factor.",
-            "model",
-        ),
+        tokens_total=_counter(registry, "tokens_total", TOKENS_TOTAL_TEXT, "model", "kind"),
+        token_estimate_ratio=_gauge(registry, "token_estimate_ratio", ESTIMATE_RATIO_TEXT, "model"),
         turn_seconds=_turn_seconds(registry),
         turn_overhead_seconds=_turn_overhead_seconds(registry),
         sessions=_gauge(registry, "sessions", "Sessions in memory, by whether a message waits in them.", "state"),
         mailbox_depth=_gauge(registry, "mailbox_depth", "Messages that no reply was made for yet, of those sessions."),
-        channel_last_contact_seconds=_channel_last_contact_seconds(registry),
-        channel_restarts_total=_counter(registry, "channel_restarts_total", "Runs after the first.", "channel"),
+        channel_last_contact_seconds=_gauge(
+            registry, "channel_last_contact_seconds", CHANNEL_LAST_CONTACT_SECONDS_TEXT, "channel"
+        ),
+        channel_restarts_total=_counter(registry, "channel_restarts_total", CHANNEL_RESTARTS_TOTAL_TEXT, "channel"),
         loop_lag_seconds=_gauge(registry, "loop_lag_seconds", "How much later the event loop came round than asked."),
-        sends_total=_sends_total(registry),
+        sends_total=_counter(registry, "sends_total", SENDS_TOTAL_TEXT, "channel", "outcome"),
     )
-
-
-def _channel_last_contact_seconds(registry: CollectorRegistry) -> Gauge:
-    text = "Since the platform last answered; +Inf: never."
-    return _gauge(registry, "channel_last_contact_seconds", text, "channel")
-
-
-def _sends_total(registry: CollectorRegistry) -> Counter:
-    text = "Messages that were to be sent, by what the platform said."
-    return _counter(registry, "sends_total", text, "channel", "outcome")
 
 
 def _append_seconds(registry: CollectorRegistry) -> Histogram:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from agentd.transcript.clock import parse_time
 from agentd.transcript.disk import Disk, Stamp
 from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.reading import find_key, load
@@ -29,6 +30,9 @@ TAIL_BYTES = 4 * 1024
 LONG_TAIL_BYTES = 64 * 1024
 """What is read if that was not enough."""
 
+CLOCKS_APART_SECONDS = 1
+"""A file's stamp is of the system's clock, which may be coarser than that of the records."""
+
 log = structlog.get_logger()
 
 
@@ -41,6 +45,12 @@ class Searched:
     """Files that were read, and in which nothing is left to do."""
     gone: frozenset[str] = frozenset()
     """Names that were known, and have no file any more."""
+
+    def changed_since(self, moment: str) -> list[str]:
+        """Return those of the settled files that may hold something of that time, as records write it, or later."""
+        since = parse_time(moment)
+        least = (since.timestamp() - CLOCKS_APART_SECONDS) * 1e9 if since else 0
+        return [name for name, (_, changed) in self.settled.items() if changed >= least]
 
 
 def search(disk: Disk, folder: Path, known: Mapping[str, tuple[int, int]]) -> Searched:

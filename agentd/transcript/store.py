@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -71,20 +72,20 @@ class SessionStore:
     ) -> None:
         """Keep sessions in `folder`."""
         self.folder = folder
-        self._most_characters, self._marks = recall.most_characters, recall.marks
+        self._most_characters = recall.most_characters
+        self._marks = recall.marks
         self._disk = disk
         self._mender = Mender(disk, clock, threads.writer, self._read_now)
         self._commit = on(threads.writer, disk.commit)
         self._writer = Writer(self._commit, self._mender, clock, observe)
-        self.busy_seconds = self._writer.busy_seconds
         self._writing = threads.writer
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
-        self._search = on(threads.readers, self._search_now)
+        self._search = on(threads.readers, partial(search, disk, folder))
         self._key = on(threads.readers, self._key_now)
-        self._heard = on(threads.readers, self._heard_now)
+        self._heard = on(threads.readers, partial(find_heard, disk, folder))
         self._cover = on(threads.readers, self._cover_now)
-        self._past = on(threads.readers, self._past_now)
+        self._past = on(threads.readers, partial(load_past, disk))
         self._sessions: WeakValueDictionary[Path, Session] = WeakValueDictionary()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._searched = Searched()
@@ -160,9 +161,12 @@ class SessionStore:
             raise StorageError(fault_sentence(fault)) from fault
         return self._searched.unfinished
 
-    async def found_settled(self) -> AsyncIterator[SessionKey]:
-        """Yield the keys of the sessions that `unfinished` read and found settled; what cannot be read is left out."""
-        for name in list(self._searched.settled):
+    async def found_settled(self, since: str) -> AsyncIterator[SessionKey]:
+        """Yield the keys of the sessions that `unfinished` read and found settled, but for those not written since.
+
+        What cannot be read is left out.
+        """
+        for name in self._searched.changed_since(since):
             key = parse_file_name(Path(name).stem) or await self._key(self.folder / name)
             if key is not None:
                 yield key
@@ -186,6 +190,11 @@ class SessionStore:
             return await self._heard(channel)
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long what is being put on disk takes; 0 where nothing is."""
+        return self._writer.busy_seconds
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.
@@ -302,17 +311,8 @@ class SessionStore:
         except OSError:
             return load_ids(self._disk, path, older, spares_fault=True)
 
-    def _heard_now(self, channel: str) -> list[Heard]:
-        return find_heard(self._disk, self.folder, channel)
-
     def _cover_now(self, path: Path, cover: Cover, length: int, to: int) -> str:
         return cover.extend(cut_lines(self._disk.blocks(path, cover.offset, length)), to)
-
-    def _past_now(self, path: Path, length: int, after: int, since: str) -> list[Turn]:
-        return load_past(self._disk, path, length, after, since)
-
-    def _search_now(self, known: Mapping[str, tuple[int, int]]) -> Searched:
-        return search(self._disk, self.folder, known)
 
 
 def _first_seq(view: Transcript) -> int | None:

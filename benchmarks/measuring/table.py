@@ -46,7 +46,7 @@ class Bound:
             "figure": f"{self.limit:,g} {unit}",
             "more": f"{self.limit:g} {unit} more",
         }
-        return f"{sign} {shown[self.of]}"
+        return f"{sign} {shown[self.of]}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
-LOGS = ("log", "_log", "logger")
+LEVELS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "exception": 0, "critical": 0, "log": 1}
+"""At which place of the call the event stands."""
+LOGS = ("log", "_log", "logger", "get_logger()")
 
 PASSED_ON = {"report": 0, "Form": 3, "_log_dropped": 0}
 """What takes the name of an event for another's log, and at which place."""
@@ -20,7 +21,7 @@ def event_of(call: ast.Call) -> ast.expr | None:
     if isinstance(call.func, ast.Name) and len(call.args) > PASSED_ON.get(call.func.id, len(call.args)):
         return call.args[PASSED_ON[call.func.id]]
     if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS:
-        return call.args[0] if ast.unparse(call.func.value).split(".")[-1] in LOGS else None
+        return call.args[LEVELS[call.func.attr]] if ast.unparse(call.func.value).split(".")[-1] in LOGS else None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -278,3 +279,16 @@ async def test_what_a_whole_day_has_no_budget_for_says_so(bot: Bot, clerk: Clerk
     assert clerk.asked_of == []
     assert "[limits]" in error
     assert SAID not in str(logs)
+
+
+async def test_a_session_that_was_not_written_since_memory_is_on_is_not_opened_for_it(tmp_path: Path) -> None:
+    async with rehearsed(Run(tmp_path)) as stage:
+        await stage.say(SAID)
+        await stage.say(LATER, sender="bob", chat="bob")
+    async with open_store(tmp_path / "sessions", lambda: START) as store:
+        await store.unfinished()
+        now = [key.sender async for key in store.found_settled("")]
+        later = [key.sender async for key in store.found_settled(format_time(datetime.now(UTC) + timedelta(hours=1)))]
+
+    assert sorted(map(str, now)) == ["ada", "bob"]
+    assert later == []

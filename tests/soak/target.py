@@ -9,12 +9,13 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any, cast
 
 from agentd.app import Edges, serve
 from agentd.cli import main as command_line
 from agentd.cli import run as command
+from agentd.settings import Settings
 from agentd.transcript.disk import Disk, Write
 
 
@@ -47,7 +48,10 @@ def main() -> None:
     def slow(disk: Disk) -> Disk:
         return cast("Disk", _SlowDisk(disk, float(share), float(seconds)))
 
-    vars(command)["serve"] = partial(serve, edges=Edges(wrap_disk=slow))
+    async def serve_slowly(settings: Settings, names: tuple[str, ...], edges: Edges) -> None:
+        await serve(settings, names, replace(edges, wrap_disk=slow))
+
+    vars(command)["serve"] = serve_slowly
     sys.argv = ["agentd", *words]
     command_line.main()
 

@@ -47,9 +47,12 @@ class Stand:
             f'allowed_users = ["*"]\n'
         )
 
-    async def set_up(self, drop_in: str = "") -> None:
+    async def set_up(self, drop_in: str = "", config: str = "") -> None:
         """Leave everything as `agentd service install` does, with changes to the unit if there are any."""
-        config, secrets = self.config(), {"provider__api_key": SECRET, "channels_config__telegram__token": TOKEN}
+        config, secrets = (
+            config or self.config(),
+            {"provider__api_key": SECRET, "channels_config__telegram__token": TOKEN},
+        )
         for name, secret in secrets.items():
             config = config.replace(secret, "")
             self.box.write(f"/etc/credstore/agentd.{name}", secret, 0o600)

@@ -30,14 +30,13 @@ async def test_it_is_set_up_and_taken_away_again(tmp_path: Path) -> None:
         again = await box.do(AGENTD, "service", "install")
         unit = box.path(UNIT).read_text("utf-8")
         box.path(UNIT).write_text(unit.replace("WatchdogSec=60", "WatchdogSec=90"), encoding="utf-8")
-        refused = [await box.run(AGENTD, "service", command) for command in ("install", "uninstall")]
+        refused = await box.run(AGENTD, "service", "install")
         kept = box.path(UNIT).read_text("utf-8")
         box.path(UNIT).write_text(unit, encoding="utf-8")
         as_ada = await box.run(AGENTD, "service", "install", user=ADA)
         await box.do("systemctl", "enable", "--now", "agentd")
         removed = await box.do(AGENTD, "service", "uninstall")
         after = await box.show("ActiveState", "LoadState")
-        nothing = await box.do(AGENTD, "service", "uninstall")
         is_left = [box.path(path).exists() for path in (UNIT, CONFIG, "/var/lib/private/agentd", "/etc/credstore")]
 
     assert SECRET not in plain + first
@@ -45,19 +44,17 @@ async def test_it_is_set_up_and_taken_away_again(tmp_path: Path) -> None:
     assert modes == [0o644, 0o600, 0o600]
     assert "enable --now agentd" in first
     assert f"{UNIT}: is as it should be" in again
-    assert [(done.code, "left alone" in done.output) for done in refused] == [(1, True)] * 2
+    assert (refused.code, "left alone" in refused.output) == (1, True)
     assert "WatchdogSec=90" in kept
     assert (as_ada.code, "sudo" in as_ada.output) == (1, True)
     assert "/var/lib/agentd" in removed
     assert after == {"ActiveState": "inactive", "LoadState": "not-found"}
-    assert "nothing to remove" in nothing
     assert is_left == [False, True, True, True]
 
 
 async def test_what_is_embedded_runs_in_the_sandbox(tmp_path: Path) -> None:
     async with open_stand(tmp_path) as stand:
-        stand.box.write(CONFIG, stand.config('kind = "local"', 'embeddings = "minilm"'), 0o600)
-        await stand.box.do(AGENTD, "service", "install")
+        await stand.set_up(config=stand.config('kind = "local"', 'embeddings = "minilm"'))
         await stand.box.do("systemctl", "start", "agentd")
         reply = await stand.says("/remember Ada lives in Vienna, near the river.")
         reply_of_model = await stand.says("Where does Ada live?")

@@ -56,8 +56,11 @@ async def test_its_secrets_show_nowhere_and_a_reload_takes_in_what_it_can(tmp_pa
         as_root = json.loads(await stand.box.do(AGENTD, "status", "--json"))
         stand.box.write(CONFIG, stand.box.path(CONFIG).read_text("utf-8") + '\n[log]\nlevel = "debug"\n')
         await stand.box.do("systemctl", "reload", "agentd")
-        reloaded = await stand.box.show("ActiveState", "MainPID")
-        told = started_with + await stand.box.do("systemctl", "show", "agentd") + await stand.box.journal()
+        while '"event": "reloaded"' not in (events := await stand.box.journal()):
+            pass
+        while (reloaded := await stand.box.show("ActiveState", "MainPID"))["ActiveState"] == "reloading":
+            pass
+        told = started_with + await stand.box.do("systemctl", "show", "agentd") + events
 
     assert "CREDENTIALS_DIRECTORY" in started_with
     assert [secret for secret in (SECRET, TOKEN) if secret in told] == []
@@ -128,12 +131,14 @@ async def test_a_reply_under_way_is_finished_before_it_stops(tmp_path: Path) -> 
             pass
         gate.set()
         await stand.box.do("systemctl", "stop", "agentd")
-        ended = await stand.box.show("ActiveState", "Result", "ExecMainCode", "ExecMainStatus")
+        ended = await stand.box.show("ActiveState", "Result")
+        events = await stand.box.journal()
 
     assert state["ActiveState"] == "deactivating"
     assert state["StatusText"].startswith("Stopping")
     assert {text for _, text in stand.shown()} == {"slow but whole"}
-    assert ended == {"ActiveState": "inactive", "Result": "success", "ExecMainCode": "1", "ExecMainStatus": "0"}
+    assert ended == {"ActiveState": "inactive", "Result": "success"}
+    assert '"event": "daemon_stopped"' in events
 
 
 async def test_a_configuration_that_cannot_be_used_waits_for_a_person(tmp_path: Path) -> None:

@@ -1,0 +1,166 @@
+"""Which configuration the service reads, and where its secrets go."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from agentd.cli.unit_config import Etc, settle_config
+from agentd.cli.unit_places import is_hidden
+from agentd.cli.unit_secrets import split_secrets
+from agentd.errors import AgentdError, ConfigError
+from agentd.settings import load_settings
+
+SECRET = "sk-planted"
+TOKEN = "100:planted"
+TEXT = f"""\
+# Mine.
+workspace = "~/talks"
+
+[provider] # the model
+kind = "openai"
+base_url = "http://127.0.0.1:8080/v1"
+model = "m"
+api_key = "{SECRET}"  # from the shop
+[provider.background]
+model = "small"
+
+[channels_config]
+telegram.token = "{TOKEN}"
+[channels_config.slack]
+channels = "all"
+"""
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def etc(tmp_path: Path) -> Etc:
+    return Etc(tmp_path / "etc" / "agentd" / "config.toml", tmp_path / "etc" / "credstore")
+
+
+def write(path: Path, text: str, file_mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(file_mode)
+    return path
+
+
+def test_secrets_and_the_workspace_are_taken_out_and_every_other_line_stays() -> None:
+    split = split_secrets(TEXT, Path("config.toml"))
+
+    assert split.secrets == {"provider__api_key": SECRET, "channels_config__telegram__token": TOKEN}
+    assert split.workspace == "~/talks"
+    taken = {'workspace = "~/talks"', f'api_key = "{SECRET}"  # from the shop', f'telegram.token = "{TOKEN}"'}
+    assert split.plain.splitlines() == [line for line in TEXT.splitlines() if line not in taken]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'provider = {{ kind = "openai", api_key = "{SECRET}" }}\n',
+        f'[provider]\napi_key = """\n{SECRET}"""\n',
+        f'[provider]\n"api_key" = "{SECRET}"\n',
+        f'[provider]\napi_key = "{SECRET}"\n# once: {SECRET}\n',
+        f'[[provider.fallbacks]]\nkind = "openai"\napi_key = "{SECRET}"\n',
+    ],
+)
+def test_what_cannot_be_taken_out_line_by_line_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(ConfigError, match="provider") as refused:
+        split_secrets(text, Path("config.toml"))
+
+    assert SECRET not in str(refused.value)
+
+
+def test_a_line_that_looks_like_a_secret_inside_a_text_is_left_alone() -> None:
+    text = f'[provider]\napi_key = "{SECRET}"\n[agent]\nsystem_prompt = """\n[provider]\napi_key = "no"\n"""\n'
+
+    with pytest.raises(ConfigError, match="nowhere else"):
+        split_secrets(text, Path("config.toml"))
+
+
+def test_a_configuration_with_secrets_is_written_without_them_and_stays_as_it_is(tmp_path: Path, etc: Etc) -> None:
+    source = write(tmp_path / "config.toml", TEXT)
+    settled = settle_config(source, {}, etc)
+    key = etc.store / "agentd.provider__api_key"
+
+    assert settled.config == etc.config
+    assert (key.read_text("utf-8"), mode(key), mode(etc.store)) == (f"{SECRET}\n", 0o600, 0o700)
+    assert mode(etc.config) == 0o644
+    assert SECRET not in etc.config.read_text("utf-8")
+    assert source.read_text("utf-8") == TEXT
+    assert all(SECRET not in step for step in settled.steps)
+    assert any("~/talks" in step for step in settled.steps)
+
+
+def test_a_command_then_reads_what_the_service_reads(tmp_path: Path, etc: Etc) -> None:
+    settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    settings = load_settings(etc.config, {"HOME": "/root"})
+
+    assert settings.provider.api_key.get_secret_value() == SECRET
+    assert settings.channels_config.telegram.token.get_secret_value() == TOKEN
+
+
+def test_what_systemd_hands_over_counts_and_not_the_store(tmp_path: Path, etc: Etc) -> None:
+    settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    given = write(tmp_path / "given" / "provider__api_key", "sk-given")
+    settings = load_settings(etc.config, {"HOME": "/root", "CREDENTIALS_DIRECTORY": str(given.parent)})
+
+    assert settings.provider.api_key.get_secret_value() == "sk-given"
+    assert settings.channels_config.telegram.token.get_secret_value() == ""
+
+
+def test_a_stored_secret_with_an_unknown_key_is_named_by_its_file(tmp_path: Path, etc: Etc) -> None:
+    settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    write(etc.store / "agentd.provider__api_kee", "x")
+    write(etc.store / "another.provider__api_kee", "x")
+
+    with pytest.raises(ConfigError, match=r"did you mean agentd\.provider__api_key") as refused:
+        load_settings(etc.config, {"HOME": "/root"})
+    assert "another" not in str(refused.value)
+
+
+def test_installing_again_changes_nothing(tmp_path: Path, etc: Etc) -> None:
+    settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    before = etc.config.read_text("utf-8")
+    settled = settle_config(None, {}, etc)
+
+    assert etc.config.read_text("utf-8") == before
+    assert settled.config == etc.config
+
+
+def test_a_configuration_that_is_there_already_is_not_overwritten(tmp_path: Path, etc: Etc) -> None:
+    write(etc.config, "# theirs\n", 0o644)
+
+    with pytest.raises(AgentdError, match="there already"):
+        settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    assert etc.config.read_text("utf-8") == "# theirs\n"
+    assert not etc.store.exists()
+
+
+def test_another_secret_in_the_store_is_not_overwritten(tmp_path: Path, etc: Etc) -> None:
+    kept = write(etc.store / "agentd.provider__api_key", "another")
+
+    with pytest.raises(AgentdError, match="another secret") as refused:
+        settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    assert kept.read_text("utf-8") == "another"
+    assert SECRET not in str(refused.value)
+    assert not etc.config.exists()
+
+
+def test_without_any_configuration_the_usual_place_is_named(etc: Etc) -> None:
+    settled = settle_config(None, {}, etc)
+
+    assert (settled.config, settled.steps) == (etc.config, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [("/home/ada/agentd", True), ("/root", True), ("/run/user/1/x", True), ("/opt/agentd", False), ("/homes/x", False)],
+)
+def test_homes_and_the_temporary_folder_are_hidden_from_a_service(path: str, hidden: bool) -> None:
+    assert is_hidden(Path(path)) is hidden
