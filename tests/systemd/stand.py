@@ -71,11 +71,21 @@ class Stand:
                 await self.telegram.changed.wait()
 
     async def says(self, text: str) -> str:
-        """Let Ada say something; return the bot's whole answer."""
-        before = set(self.shown())
+        """Let Ada say something; return the answer once it is as the model outside gives it, shown as a whole."""
+        return await self.asks(text, f"You said: {text}")
+
+    async def asks(self, text: str, answer: str = "") -> str:
+        """Let Ada say something; return what the bot answers, once that holds `answer`."""
+        before = {number for number, _ in self.shown()}
         self.telegram.post(text)
-        await self.until(lambda: self.shown() - before and not self.telegram.unconfirmed)
-        return max(self.shown() - before)[1]
+        answers: list[str] = []
+
+        def is_answered() -> bool:
+            answers[:] = [shown for number, shown in sorted(self.shown()) if number not in before]
+            return any(answer in shown for shown in answers) and not self.telegram.unconfirmed
+
+        await self.until(is_answered)
+        return answers[-1]
 
     def shown(self) -> set[tuple[int, str]]:
         """Return the bot's messages, by their numbers."""
