@@ -72,7 +72,7 @@ class Oversight:
         self._count_busy = parts.router.count_busy
         self._count = parts.router.count
         self.reporter.show(Scene(self.supervisor.lines, parts.router.count, parts.router.count_running))
-        self.vitals.signs = Signs(self.supervisor.stuck, parts.store.busy_seconds, self.queue)
+        self.vitals.signs = Signs(self.supervisor.stuck, lambda: parts.store.busy_seconds, self.queue)
 
     def stage(self) -> str:
         """Return how far the daemon has come."""

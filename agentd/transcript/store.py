@@ -72,12 +72,12 @@ class SessionStore:
     ) -> None:
         """Keep sessions in `folder`."""
         self.folder = folder
-        self._most_characters, self._marks = recall.most_characters, recall.marks
+        self._most_characters = recall.most_characters
+        self._marks = recall.marks
         self._disk = disk
         self._mender = Mender(disk, clock, threads.writer, self._read_now)
         self._commit = on(threads.writer, disk.commit)
         self._writer = Writer(self._commit, self._mender, clock, observe)
-        self.busy_seconds = self._writer.busy_seconds
         self._writing = threads.writer
         self._read = on(threads.readers, self._read_now)
         self._ids = on(threads.readers, self._ids_now)
@@ -190,6 +190,11 @@ class SessionStore:
             return await self._heard(channel)
         except OSError as fault:
             raise StorageError(fault_sentence(fault)) from fault
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long what is being put on disk takes; 0 where nothing is."""
+        return self._writer.busy_seconds
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
         """Put records on disk, flushed, and return them with their `seq` and `ts`.

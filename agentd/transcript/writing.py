@@ -124,6 +124,7 @@ class Writer:
         self._closed = False
         self._busy_since: float | None = None
 
+    @property
     def busy_seconds(self) -> float:
         """Return how long the commit that is under way takes; 0 where none is."""
         since = self._busy_since

@@ -52,8 +52,8 @@ async def test_turns_tasks_and_connections_share_the_time_that_there_is() -> Non
     clock.now += park_seconds
 
     assert stop.drain.seconds == 22
-    assert rest_seconds == pytest.approx(1.5)
-    assert park_seconds == pytest.approx(5.5)
+    assert rest_seconds == pytest.approx(1.0)
+    assert park_seconds == pytest.approx(6.0)
     assert stop.close_seconds() == pytest.approx(1.0)
     assert clock.now + stop.close_seconds() <= stop.until
 
