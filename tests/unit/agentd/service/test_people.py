@@ -16,6 +16,7 @@ from agentd.errors import StorageError
 from agentd.service.people import Burnt, People, Redeemed
 from agentd.service.state import open_state
 from channels.base import Address
+from tests.unit.agentd.transcript.building import CALM
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A, B, C, D = "telegram:1", "slack:2", "discord:3", "telegram:4"
@@ -140,6 +141,7 @@ STEPS = st.lists(
 )
 
 
+@CALM
 @given(STEPS)
 def test_people_are_always_a_partition_and_the_next_run_has_the_same(steps: list[tuple[str, str, str]]) -> None:
     async def run() -> None:
