@@ -20,8 +20,11 @@ from tests.crash.platform import Platform, open_platform
 from tests.crash.target import Plan
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer, failure
 
-DRAFT_SECONDS = 1
+DRAFT_SECONDS = 5
 """How long the model waits for its first words to be shown."""
+
+RECORD_SECONDS = 0.02
+"""How soon it looks whether that is on record, too."""
 
 STRAGGLER_SECONDS = 3
 """A kill at the very last step may come when all is settled already; one that has not come by then will not."""
@@ -107,7 +110,9 @@ class Model(OpenAIServer):
             async with asyncio.timeout(DRAFT_SECONDS):
                 while not self._shows(text):
                     self._changed.clear()
-                    await self._changed.wait()
+                    with suppress(TimeoutError):  # what is on record by now set no event
+                        async with asyncio.timeout(RECORD_SECONDS):
+                            await self._changed.wait()
 
 
 @dataclass(slots=True)
