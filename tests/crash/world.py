@@ -20,7 +20,7 @@ from tests.crash.platform import Platform, open_platform
 from tests.crash.target import Plan
 from tests.platforms.openai_server import Behaviour, Call, OpenAIServer, failure
 
-DRAFT_SECONDS = 5
+DRAFT_SECONDS = 1
 """How long the model waits for its first words to be shown."""
 
 RECORD_SECONDS = 0.02
