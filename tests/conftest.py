@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LONG = ("crash", "simulation", "flow", "contract")
+LONG = ("soak", "systemd", "load", "longhaul", "crash", "simulation", "flow", "contract")
 """Folders of tests whose tests take long, the longest first."""
 
 WHOLE_EVERY = 50
