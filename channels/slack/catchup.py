@@ -20,6 +20,7 @@ import structlog
 from channels.base import Address, KnownPlace
 from channels.errors import SendFailed, Unreachable
 from channels.health import Health
+from channels.slack.budget import TIER_3
 from channels.slack.histories import MOST_REQUESTS, Histories, Page
 from channels.slack.lanes import Lanes
 from channels.slack.parse import Reader, Said, is_direct_chat, read_time
@@ -131,7 +132,8 @@ class CatchUp:
     async def _usher(self, places: Sequence[Address], slots: asyncio.Semaphore, number: int) -> None:
         """Let places be asked, a few at a time, until another gap begins."""
         for place in places:
-            await self._with.histories.leave_room(place)
+            if len(places) > TIER_3.calls:  # else one minute holds them all
+                await self._with.histories.leave_room(place)
             await self._behind.acquire()
             slot = Slot(slots)
             await slot.take()

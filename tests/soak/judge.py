@@ -171,14 +171,27 @@ def _judge_rest(evidence: Evidence, verdict: Verdict) -> None:
             )
 
 
+def _short_ranges(file: SessionFile, learnt: Sequence[Range]) -> Iterator[Range]:
+    """Yield the ranges in which no message is long enough to be learnt from."""
+    for one in learnt:
+        texts = [record["content"] for _, record in file.asked if one.first <= record["seq"] <= one.last]
+        if texts and max(map(len, texts)) < LEARNT_CHARACTERS:
+            yield one
+
+
 def _judge_memory(evidence: Evidence, verdict: Verdict) -> None:
-    """Each answered message that is long enough is in one range that is learnt, and each range has one entry."""
+    """Each answered message that is long enough is in one range that is learnt, and each such range has one entry.
+
+    A range of what is too short says only that it was looked at: it has none.
+    """
     learnt: dict[str, list[Range]] = defaultdict(list)
+    short: set[Range] = set()
     for one in evidence.learnt:
         learnt[one.session].append(one)
     for file in evidence.files:
         answers = [end for end in file.ends if end.get("role") == "assistant"]
         answered = {seq for answer in answers for seq in answer["answers"]}
+        short |= set(_short_ranges(file, learnt[file.name]))
         for name, record in file.asked:
             if record["seq"] not in answered or len(record["content"]) < LEARNT_CHARACTERS:
                 continue
@@ -187,5 +200,6 @@ def _judge_memory(evidence: Evidence, verdict: Verdict) -> None:
             if count != 1:
                 verdict.wrongs.append(f"{name} is learnt {count} times")
     entries = Counter(evidence.entries)
-    verdict.wrongs += [f"{one} has {entries[one]} entries" for one in evidence.learnt if entries[one] != 1]
+    wanted = {one: 0 if one in short else 1 for one in evidence.learnt}
+    verdict.wrongs += [f"{one} has {entries[one]} entries" for one, count in wanted.items() if entries[one] != count]
     verdict.wrongs += [f"{one} has an entry, and is not learnt" for one in entries.keys() - set(evidence.learnt)]
