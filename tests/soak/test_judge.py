@@ -54,6 +54,15 @@ def _screen(*shown: Seen) -> Evidence:
     return replace(GOOD, screens={"telegram": shown})
 
 
+PASSED_BY = replace(
+    GOOD,
+    asked={"Q7n1": Asked("telegram", "dm", "Q7n1 well?")},
+    files=[_session(_user("Q7n1 well?"), _answer(1), _delivery(2, "m2"))],
+    entries=[],
+)
+"""What is too short to be learnt from, and marked as looked at."""
+
+
 def _files(*files: SessionFile) -> Evidence:
     return replace(GOOD, files=files)
 
@@ -117,11 +126,17 @@ def test_whoever_was_told_that_there_is_no_answer_has_lost_nothing() -> None:
         (replace(GOOD, learnt=[LEARNT, Range("session", 0, 5)]), "learnt 2 times"),
         (replace(GOOD, entries=[LEARNT, LEARNT]), "2 entries"),
         (replace(GOOD, entries=[LEARNT, Range("session", 4, 4)]), "not learnt"),
+        (replace(GOOD, entries=[]), "0 entries"),
+        (replace(PASSED_BY, entries=[LEARNT]), "1 entries"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_whatever_else_must_not_be_is_found(evidence: Evidence, words: str) -> None:
     assert [fault for fault in judge(evidence).faults if words in fault]
+
+
+def test_what_is_too_short_is_looked_at_and_has_no_entry() -> None:
+    assert judge(PASSED_BY).faults == []
 
 
 @pytest.mark.parametrize(("now", "expected"), [(b"onetwo", 0), (b"one", 0), (b"on", 1), (b"One", 1), (b"", 1)])

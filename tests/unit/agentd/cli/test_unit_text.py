@@ -67,9 +67,9 @@ def test_restarts_neither_flap_nor_give_up_and_a_wrong_configuration_waits(is_pe
 
 
 def test_what_is_hidden_from_a_service_is_shown_to_it_alone() -> None:
-    unit = render_unit(replace(SYSTEM, visible=(Path("/home/ada/agent d"), Path("/root/python"))))
+    unit = render_unit(replace(SYSTEM, visible=(Path("/home/ada/agent d"), Path("/home/eve/python"))))
 
-    assert 'ProtectHome=tmpfs\nBindReadOnlyPaths="/home/ada/agent d" /root/python\n' in unit
+    assert 'ProtectHome=tmpfs\nBindReadOnlyPaths="/home/ada/agent d" /home/eve/python\n' in unit
 
 
 @pytest.mark.parametrize(
