@@ -38,7 +38,7 @@ def test_every_test_that_a_document_names_exists() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_file_that_a_document_names_exists(document: Path) -> None:
     text = document.read_text("utf-8")
-    paths = set(re.findall(r"`((?:tests|benchmarks|agentd|channels|docs)/[\w/.-]+\.\w+)`", text))
+    paths = set(re.findall(r"`((?:tests|benchmarks|agentd|channels|memory|systemd|docs)/[\w/.-]+\.\w+)`", text))
     names = set(re.findall(r"`(test_\w+\.py)`", text))
 
     assert [path for path in sorted(paths) if "NAME" not in path and not (ROOT / path).exists()] == []
@@ -50,3 +50,30 @@ def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text("utf-8"))
 
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Return what a link can name behind `#`: the headings, spelt as GitHub does."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_to_a_heading_finds_it(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", document.read_text("utf-8"))
+
+    assert [
+        (path, anchor)
+        for path, anchor in links
+        if anchor not in anchors_of((document.parent / path) if path else document)
+    ] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_by_name_is_defined_and_every_definition_used(document: Path) -> None:
+    text = document.read_text("utf-8")
+    named = set(re.findall(r"\]\[([\w-]+)\]", text))
+    defined = set(re.findall(r"^\[([\w-]+)\]: ", text, flags=re.MULTILINE))
+
+    assert named == defined

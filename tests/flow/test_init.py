@@ -14,7 +14,7 @@ from tests.platforms.telegram_behaviours import hang
 from tests.platforms.telegram_server import TOKEN, TelegramServer
 
 ADA = 7
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 QUESTIONS = ("Numbers, several with commas", "The bot's token", "Who may talk", "A number [1]")
 """What a newcomer with Telegram and the embedded model is asked."""
 
@@ -108,8 +108,8 @@ async def test_a_pipe_gives_one_answer_a_line(tmp_path: Path) -> None:
     ):
         output, errors = await process.communicate(f"1\n{TOKEN}\n\n1\n".encode())
 
-    # Each question and each answer to it stands in the README as it is, but for what is typed.
-    shown = README.read_text("utf-8").partition("$ make init\n")[2].partition("\nconfig.toml is written")[0]
+    # Each question and each answer to it stands in the document as it is, but for what is typed.
+    shown = DOCUMENT.read_text("utf-8").partition("$ make init\n")[2].partition("\nconfig.toml is written")[0]
     lines = [line.replace("ada_helper_bot", "agentd_bot").removesuffix(" 1").rstrip() for line in shown.splitlines()]
     said = [line.rstrip() for line in output.decode().splitlines()]
 
