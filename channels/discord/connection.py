@@ -88,11 +88,13 @@ class Connection:
         if client is None:
             return
         gateway: DiscordWebSocket | None = client.ws
-        if gateway is not None and gateway.open:
-            with suppress(*FAULTS):
-                async with asyncio.timeout(self._waits.close_seconds):
-                    await gateway.close(code=1000)
-        await client.close()
+        try:
+            if gateway is not None and gateway.open:
+                with suppress(*FAULTS):
+                    async with asyncio.timeout(self._waits.close_seconds):
+                        await gateway.close(code=1000)
+        finally:  # also where the time for all of it is up
+            await client.close()
 
     async def _within(self, call: Callable[[], Awaitable[T]]) -> T:
         left = self._rests_until - self._monotonic()

@@ -203,9 +203,11 @@ class SlackChannel:
 
     async def close(self) -> None:
         """Close every connection; nothing can be sent after that. A process that ends need not do it."""
-        if self._keeper is not None:
-            await self._keeper.close()
-        await self._connection.close()
+        try:
+            if self._keeper is not None:
+                await self._keeper.close()
+        finally:  # also where the time for all of it is up
+            await self._connection.close()
 
     async def _introduce(self) -> Me:
         """Learn who the bot is. A network that is not there yet is waited for."""
