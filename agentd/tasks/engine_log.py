@@ -35,17 +35,31 @@ class _Discreet(logging.Handler):
             )
 
 
+class _Before:
+    """How the loggers were before the first of those that are discreet at once: they may end in any order."""
+
+    count = 0
+    state: tuple[bool, int, int] = (True, logging.NOTSET, logging.NOTSET)
+
+
 @contextmanager
 def discreet() -> Iterator[None]:
-    """Let nothing but kinds through, until the end."""
-    logger, pool, handler = logging.getLogger(ENGINE), logging.getLogger(POOL), _Discreet(logging.WARNING)
-    before = logger.propagate, logger.level, pool.level
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)
-    logger.addHandler(handler)
-    pool.setLevel(logging.ERROR)
+    """Let nothing but kinds through, until the end of the last block that wants so."""
+    logger, pool = logging.getLogger(ENGINE), logging.getLogger(POOL)
+    if not _Before.count:
+        _Before.state = logger.propagate, logger.level, pool.level
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+        logger.addHandler(_HANDLER)
+        pool.setLevel(logging.ERROR)
+    _Before.count += 1
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.propagate, logger.level, pool.level = before
+        _Before.count -= 1
+        if not _Before.count:
+            logger.removeHandler(_HANDLER)
+            logger.propagate, logger.level, pool.level = _Before.state
+
+
+_HANDLER = _Discreet(logging.WARNING)

@@ -51,7 +51,7 @@ async def get_acquainted(world: World) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("channel", "kills", "seed"), [*(("telegram", 50, seed) for seed in range(4)), ("discord", 30, 0), ("slack", 30, 0)]
+    ("channel", "kills", "seed"), [*(("telegram", 50, seed) for seed in range(4)), ("discord", 40, 0), ("slack", 40, 0)]
 )
 async def test_after_dozens_of_kills_each_message_has_one_end_and_each_reply_is_shown_once(
     channel: str, kills: int, seed: int, tmp_path: Path
