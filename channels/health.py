@@ -27,14 +27,15 @@ class Health:
     """What is wrong now, as one sentence for the operator; empty: nothing."""
     counts: Counter[str] = field(default_factory=Counter)
     """How often something was passed over, by what it was."""
+    is_heard: bool = False
+    """Whether it ever answered with more than its greeting."""
     outcome: float | None = None
     """When an attempt last had an outcome, or will have rested after it; None: none had one yet."""
 
     def touch(self) -> None:
         """Note that the platform has answered as it should: nothing is wrong any more."""
-        self.contact = self.monotonic()
-        self.fault = ""
-        self.tried()
+        self.is_heard = True
+        self._answer()
 
     def greet(self) -> None:
         """Note that the platform is there, though nothing was heard from it yet: that counts only once.
@@ -42,7 +43,12 @@ class Health:
         Who is begun anew because it hears nothing would seem well by its greeting.
         """
         if self.contact is None:
-            self.touch()
+            self._answer()
+
+    def _answer(self) -> None:
+        self.contact = self.monotonic()
+        self.fault = ""
+        self.tried()
 
     def tried(self, rest_seconds: float = 0.0) -> None:
         """Note that an attempt had an outcome, good or bad, and that the next begins after so many seconds."""

@@ -3,7 +3,7 @@
 After each fall the pause before the next run grows. A channel that falls again and again is left out, and tried seldom.
 One whose attempts have no outcome any more is cut and begun anew; where that does not help, `Supervisor.stuck` names
 it, for the watchdog. What a restart of the process cannot mend is not named there: a platform that has not answered
-this process yet is away, or was never there.
+this process yet is away, or was never there, and one that has only greeted it would greet the next one too.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Supervisor:
 
     def _is_stuck(self, watched: Watched) -> bool:
         health = watched.channel.health
-        if health.patience_seconds is None or health.contact is None or watched.is_left_out:
+        if health.patience_seconds is None or not health.is_heard or watched.is_left_out:
             return False
         return health.overdue_seconds(watched.began) > (STUCK_TIMES - 1) * health.patience_seconds
 

@@ -75,7 +75,9 @@ def _write(source: Path, split: Split, etc: Etc) -> Iterator[str]:
         file = etc.store / f"{STORED}{name}"
         _put(file, secret + "\n", 0o600)
         yield f"Put {name.replace('__', '.')} into {file}, which root alone reads."
-    etc.config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not etc.config.parent.exists():
+        etc.config.parent.mkdir(parents=True)
+        etc.config.parent.chmod(0o755)  # the service's user must get in, whatever umask root has
     _put(etc.config, split.plain, 0o644)
     without = " without what is secret" if split.secrets else ""
     yield f"Wrote {etc.config}{without}" + (f", from {source}, which stays as it is." if source != etc.config else ".")

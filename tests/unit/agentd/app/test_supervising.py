@@ -83,6 +83,11 @@ async def lose_words(channel: Scripted) -> None:
     raise ChannelFailed("answers are lost")
 
 
+async def greet_and_hang(channel: Scripted) -> None:
+    channel.health.greet()
+    await asyncio.Event().wait()
+
+
 async def hang(channel: Scripted) -> None:
     await asyncio.Event().wait()
 
@@ -189,3 +194,19 @@ async def test_one_without_an_outcome_is_begun_anew_and_stuck_only_if_it_was_hea
 
     assert stuck == ["once"]
     assert look(supervisor, "once").fault == "it was silent for 0.02 s and is begun anew"
+
+
+async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog() -> None:
+    """A restart of the process would hear the greeting again, and so for ever."""
+    channel = Scripted(*[greet_and_hang] * 50)
+    channel.health.patience_seconds = 0.02
+    supervisor = Supervisor({"fake": channel}, PATIENCE)
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(supervisor.keep("fake", accept, places))
+        await channel.until_begun(4)
+        stuck = supervisor.stuck()
+        keeping.cancel()
+
+    assert stuck == []
+    assert look(supervisor).fault == "it was silent for 0.02 s and is begun anew"
+    assert look(supervisor).restarts >= 3

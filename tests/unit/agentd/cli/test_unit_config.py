@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_a_stored_secret_with_an_unknown_key_is_named_by_its_file(tmp_path: Path
     with pytest.raises(ConfigError, match=r"did you mean agentd\.provider__api_key") as refused:
         load_settings(etc.config, {"HOME": "/root"})
     assert "another" not in str(refused.value)
+
+
+def test_the_service_gets_into_the_folder_whatever_umask_root_has(tmp_path: Path, etc: Etc) -> None:
+    before = os.umask(0o077)
+    try:
+        settle_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+    finally:
+        os.umask(before)
+
+    assert (mode(etc.config.parent), mode(etc.config)) == (0o755, 0o644)
+    assert mode(etc.store) == 0o700
 
 
 def test_installing_again_changes_nothing(tmp_path: Path, etc: Etc) -> None:
