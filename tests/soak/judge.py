@@ -172,10 +172,10 @@ def _judge_rest(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _short_ranges(file: SessionFile, learnt: Sequence[Range]) -> Iterator[Range]:
-    """Yield the ranges in which no message is long enough to be learnt from."""
+    """Yield the ranges that are not long enough to be learnt from: the messages of a turn count together."""
     for one in learnt:
         texts = [record["content"] for _, record in file.asked if one.first <= record["seq"] <= one.last]
-        if texts and max(map(len, texts)) < LEARNT_CHARACTERS:
+        if texts and sum(map(len, texts)) < LEARNT_CHARACTERS:
             yield one
 
 

@@ -139,6 +139,19 @@ def test_what_is_too_short_is_looked_at_and_has_no_entry() -> None:
     assert judge(PASSED_BY).faults == []
 
 
+@pytest.mark.parametrize(("entries", "faults"), [([Range("session", 1, 2)], 0), ([], 1)])
+def test_messages_of_a_turn_that_are_long_enough_together_have_an_entry(entries: Sequence[Range], faults: int) -> None:
+    together = Evidence(
+        asked={"Q7n1": Asked("telegram", "dm", "Q7n1 well?"), "Q7n2": Asked("telegram", "dm", "Q7n2 and so?")},
+        screens={"telegram": [Seen("dm", f"Answer 1 to Q7n1 Q7n2: {END}", message_id="m2")]},
+        files=[_session(_user("Q7n1 well?"), _user("Q7n2 and so?", "m3"), _answer(1, 2), _delivery(3, "m2"))],
+        learnt=[Range("session", 1, 2)],
+        entries=entries,
+    )
+
+    assert len(judge(together).faults) == faults
+
+
 @pytest.mark.parametrize(("now", "expected"), [(b"onetwo", 0), (b"one", 0), (b"on", 1), (b"One", 1), (b"", 1)])
 def test_what_a_kill_left_must_be_the_beginning_of_what_is_there(now: bytes, expected: int) -> None:
     left = [{"a.jsonl": Left(3, hashlib.sha256(b"one").digest())}]
