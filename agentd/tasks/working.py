@@ -56,7 +56,8 @@ class Workshop:
         self._pace = pace
         self._worker: Worker | None = None
         self._running: dict[int, asyncio.Task[object]] = {}
-        self._suspects: frozenset[tuple[int, int | None]] = frozenset()
+        self._holding: dict[asyncio.Task[object], int] = {}
+        self._suspects: frozenset[tuple[int, int | None, int]] = frozenset()
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
         self._is_cut = False
@@ -145,8 +146,7 @@ class Workshop:
         job, began = context.job, time.monotonic()
         number, task = job.id or 0, asyncio.current_task()
         if task is not None:
-            self._running[number] = task
-            task.add_done_callback(_look_at_end)
+            self._running[number] = self._hold(task, number)
             if self._is_cut:  # asked for before the others were cut, given after
                 task.cancel()
         try:
@@ -168,6 +168,13 @@ class Workshop:
         finally:
             self._running.pop(number, None)
             self._gauges.observe_seconds(job.task_name, time.monotonic() - began)
+
+    def _hold(self, task: asyncio.Task[object], number: int) -> asyncio.Task[object]:
+        """Count a job as this process's until the engine has written down how the attempt ended, or could not."""
+        self._holding[task] = number
+        task.add_done_callback(self._holding.pop)
+        task.add_done_callback(_look_at_end)
+        return task
 
     async def _note(self, job: Record, error: str) -> int:
         """Keep why an attempt failed; return how many did."""
@@ -205,19 +212,19 @@ class Workshop:
             log.warning("task_dead" if row["status"] == DEAD else "task_taken_over", id=row["id"], error=GONE)
 
     async def _put_back(self, worker_id: int | None) -> None:
-        """Put back what this process has and is not at, if that was so at the last look too.
+        """Put back what this process has and is not at, if that was so of the same attempt at the last look too.
 
         On a shared place that is what its worker has; what an earlier worker of its had is taken over when stale.
         """
         held = await self._app.job_manager.list_jobs_async(status="doing")
         idle = frozenset(
-            (job.id, job.worker_id)
+            (job.id, job.worker_id, job.attempts)
             for job in held
             if job.id is not None
-            and job.id not in self._running
+            and job.id not in self._holding.values()
             and (not self._place.is_shared or job.worker_id == worker_id)
         )
-        for number, holder in idle & self._suspects:
+        for number, holder, _ in idle & self._suspects:
             await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=holder)
             log.warning("task_put_back", id=number, reason="how it ended could not be written down")
         self._suspects = idle - self._suspects

@@ -237,3 +237,27 @@ async def test_a_task_that_comes_after_the_others_were_cut_is_parked_too(tmp_pat
 
     assert states == [("todo",), ("todo",)]
     assert log.begun == [1]
+
+
+class SlowToWrite(SqliteConnector):
+    """A file that takes its time before it writes down how an attempt ended."""
+
+    async def execute_query_async(self, query: str, **arguments: Any) -> None:
+        if query in (sql.queries["retry_job"], sql.queries["finish_job"]):
+            await asyncio.sleep(4 * QUICK.sweep_seconds)
+        await super().execute_query_async(query, **arguments)
+
+
+async def test_a_task_whose_end_is_slow_to_be_written_down_is_not_put_back(tmp_path: Path) -> None:
+    log, connector = Log(), SlowToWrite(tmp_path / NAME, now)
+    log.faults = [ValueError()]
+    around = Surroundings(now, PATIENT, pace=QUICK)
+    await connector.open_async()
+    with capture_logs() as logs:
+        async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:
+            await queue.defer(Order("fail", {"n": 1}, "one"))
+            await until_empty(queue)
+    await connector.close_async()
+
+    assert log.done == [1]
+    assert [said["event"] for said in logs if said["event"].startswith("task_")] == ["task_failed"]
