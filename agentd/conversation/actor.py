@@ -22,7 +22,6 @@ from agentd.conversation.intake import (
     RETRY,
     Question,
     announced_seconds,
-    build_change,
     build_record,
     is_unfinished,
     next_question,
@@ -31,6 +30,7 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
+from agentd.conversation.keeping import keep, keep_change
 from agentd.conversation.learning import Learning
 from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
 from agentd.conversation.obey import Scene, obey
@@ -41,8 +41,8 @@ from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Failure, UserMessage
-from agentd.transcript.store import Session, SessionStore
-from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
+from agentd.transcript.store import Session
+from channels.base import FromPerson, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
 __all__ = ["SessionActor", "held"]
@@ -121,7 +121,7 @@ class SessionActor:
                 await self._wiring.store.read_ids(session)
                 seq = session.view.knows(inbound.address.chat, inbound.message_id)
                 if not isinstance(inbound, InboundMessage):
-                    await _append_change(self._wiring.store, session, inbound, seq)
+                    await keep_change(self._wiring.store, session, inbound, seq)
                 elif seq is None:
                     trace = self._wiring.new_id()
                     with bound_contextvars(session=self._key.file_name, trace=trace):
@@ -225,7 +225,7 @@ class SessionActor:
         )
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
-        [record] = await self._wiring.store.append(session, build_record(inbound, trace, attachments))
+        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments))
         log.info("message_accepted", seq=record.seq)
         self._stalled = False
         if isinstance(record, UserMessage):
@@ -342,18 +342,6 @@ class SessionActor:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
         busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy or opened.learning.is_busy
         return not busy and (opened.session.view.is_idle or self._stalled)
-
-
-async def _append_change(
-    store: SessionStore, session: Session, inbound: InboundEdit | InboundDelete, of: int | None
-) -> None:
-    """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
-    record = None if of is None or of in session.view.commands else build_change(inbound, of)
-    if record is None or session.view.knows_change(record):
-        log.info("change_ignored", session=session.path.stem, of=of)
-        return
-    await store.append(session, record)
-    log.info("change_accepted", session=session.path.stem, of=of, change=type(record).__name__.lower())
 
 
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:

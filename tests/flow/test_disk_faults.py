@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -221,3 +222,40 @@ async def test_an_answer_whose_delivery_could_not_be_recorded_is_not_said_to_be_
 
         assert stage.channel.texts == ["ok"]
         assert stage.records()[-1]["state"] == "sent"
+
+
+class SlowOnce(FakeDisk):
+    """A disk whose first commit of a text waits to be let through."""
+
+    def __init__(self, disk: FileDisk, text: bytes) -> None:
+        """Hold `text` back."""
+        super().__init__(disk)
+        self._text = text
+        self.held, self.let = threading.Event(), threading.Event()
+
+    def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
+        """Wait, where the commit holds the text, the first time."""
+        if not self.held.is_set() and any(self._text in write.payload for write in writes):
+            self.held.set()
+            self.let.wait(10)
+        return super().commit(writes)
+
+
+async def test_what_is_offered_again_while_its_first_commit_is_under_way_stands_once(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    slow = SlowOnce(disk, b"Hello")
+    async with daemon(tmp_path, disk=slow) as stage:
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(stage.post("Hello", message_id="1"))
+            await until(slow.held.is_set)
+            first.cancel()  # as a channel is that is begun anew
+            again = tasks.create_task(stage.post("Hello", message_id="1"))
+            await asyncio.sleep(0)
+            slow.let.set()
+        await again.result().settled()
+
+        assert first.cancelled()
+        assert stage.kinds().count("user") == 1
+        assert stage.channel.texts == ["ok"]
