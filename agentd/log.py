@@ -38,11 +38,14 @@ _SECRET = re.compile(
     r"(?<=ticket=)[^&\s'\"]+"  # Slack's, in the address of a connection
     r"|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}"
     r"|(?:\b|(?<=bot))\d{5,12}:[\w-]{20,}"  # Telegram's, in every address
-    r"|(?<![\w-])[\w-]{23,28}\.[\w-]{6}\.[\w-]{27,}"  # Discord's
+    r"|(?<![\w-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord's, whose first part is a number in base64
     r"|\bsk-[\w-]{8,}|(?<=[Bb]earer )[^\s'\"]+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 """Tokens of the platforms, keys of providers, and what stands for a name in an address."""
+
+_HINT = re.compile("[-:=.]")
+"""Every one of them holds one of these, or stands beside it; hardly an ordinary value does."""
 
 BLOT = "(blotted out)"
 
@@ -151,7 +154,7 @@ def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Map
 def _harmless(value: object) -> object:
     match value:
         case str():
-            blotted = _SECRET.sub(BLOT, value)
+            blotted = _SECRET.sub(BLOT, value) if _HINT.search(value) else value
             return blotted if blotted.isprintable() else _STEERING.sub(_escaped, blotted)
         case list() | tuple():
             return [_harmless(item) for item in value]
