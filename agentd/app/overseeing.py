@@ -111,7 +111,10 @@ class Oversight:
             await self._reload_asked.wait()
             self._reload_asked.clear()
             self.reporter.reload()
-            await reloader.reload()
+            try:
+                await reloader.reload()
+            except Exception as fault:
+                log.error("reload_failed", exc_info=fault)
             self.reporter.reloaded()
 
     async def until_stopped(self, work: Coroutine[None, None, None]) -> None:
