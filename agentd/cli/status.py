@@ -11,7 +11,7 @@ import typer
 from agentd.cli.screen import clean, print_lines
 from agentd.cli.sessions_files import load, plain_faults
 from agentd.errors import AgentdError
-from agentd.service.control_client import ask_daemon
+from agentd.service.control_client import LOOK_SECONDS, ask_daemon
 from agentd.service.status import Status, say_status
 
 __all__ = ["status"]
@@ -24,7 +24,7 @@ def status(
     workspace = load(context.obj).workspace
     lines: list[str] = []
     with plain_faults():
-        if ask_daemon(workspace, {"command": "status"}, lines.append) is None:
+        if ask_daemon(workspace, {"command": "status"}, lines.append, patience_seconds=LOOK_SECONDS) is None:
             raise AgentdError(f"no daemon runs on {workspace}: start one with agentd run")
     told = msgspec.convert(json.loads(lines[0]), Status)
     if as_json:

@@ -89,10 +89,13 @@ async def test_a_message_that_waits_says_why_beside_the_daemon_and_without_it(bo
         await bot.until(lambda: bool(bot.model.requests))
         first = bot.records("user")[0]["trace"]
         beside = (await hops(bot, first))[-1]
+        (bot.folder / "workspace" / "control.sock").unlink()
+        unheard = (await hops(bot, first))[-1]
     without = (await hops(bot, first))[-1]
 
     assert (beside["hop"], beside["at"]) == ("pending", None)
     assert "a reply is being made in this session" in beside["what"]
+    assert "a daemon runs here, and what it does cannot be asked: another daemon (process" in unheard["what"]
     assert "no daemon runs here, the next start answers it" in without["what"]
 
 

@@ -123,6 +123,14 @@ async def test_a_value_that_no_database_takes_ends_its_own_request_and_not_the_d
         assert await ask(tmp_path, {"command": "count", "count": 0}) == (3, "")
 
 
+def test_a_daemon_that_is_stuck_is_said_to_be_and_not_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stuck:
+        stuck.bind(str(tmp_path / "control.sock"))
+        stuck.listen()
+        with pytest.raises(AgentdError, match=r"has not answered within 0\.05 s: it is stuck or stopped"):
+            ask_daemon(tmp_path, {"command": "status"}, print, patience_seconds=0.05)
+
+
 async def test_bytes_of_any_number_follow_a_request(tmp_path: Path) -> None:
     body = io.BytesIO(bytes(5 * MEGABYTE))
     async with serving(tmp_path):
