@@ -40,6 +40,31 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["config.toml"]
 
 
+def test_on_a_disk_without_links_the_file_is_as_whole_and_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError(1, "Operation not permitted", *names)
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "config.toml"
+    write_new(path, render([PROVIDER]), {})
+    with pytest.raises(FileExistsError):
+        write_new(path, "", {})
+
+    assert path.read_text() == render([PROVIDER])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["config.toml"]
+
+
+def test_what_to_type_into_a_shell_is_quoted_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "my own.toml"
+    path.write_text("")
+
+    with pytest.raises(AgentdError, match=r"move it away: mv '/.*/my own\.toml' '/.*/my own\.toml\.old'"):
+        check_place(path)
+
+
 def test_a_link_into_nothing_is_there_too(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.symlink_to(tmp_path / "nothing")
