@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from pydantic import BaseModel, SecretStr
 
@@ -26,6 +28,8 @@ _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
 
 def look_at_disk(workspace: Path) -> Finding:
     """Tell whether the workspace can be written, and has room."""
+    if os.path.lexists(workspace) and not os.path.isdir(workspace):
+        return failed("disk", f"{workspace} is no folder: move it away, or set another workspace")
     place = next(folder for folder in (workspace, *workspace.absolute().parents) if os.path.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=place) as file:
@@ -34,6 +38,8 @@ def look_at_disk(workspace: Path) -> Finding:
             room = os.fstatvfs(file.fileno())
     except OSError as fault:
         advice = "give it to the user who runs agentd, or set another workspace"
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "make room"
         return failed("disk", f"{place} cannot be written ({fault.strerror}): {advice}")
     free_bytes = room.f_bavail * room.f_frsize
     if free_bytes < LEAST_FREE_BYTES:
@@ -45,16 +51,19 @@ def look_at_disk(workspace: Path) -> Finding:
 
 
 def look_at_modes(settings: Settings, config: Path | None) -> Finding:
-    """Tell whether what is private is closed to others."""
+    """Tell whether what is private is closed to others; of a configuration that is a link, what it leads to."""
     open_files = list(_open_to_others(settings.workspace))
+    config = config.resolve() if config is not None and config.is_symlink() else config
     if config is not None and _is_open(config) and _holds_secret(config, settings):
         open_files.insert(0, config)
     if not open_files:
         return fine("modes", "nobody else may read what is private")
     more = f", and {len(open_files) - 1} more" if len(open_files) > 1 else ""
-    advice = f"chmod go= {open_files[0]}"
-    if more:
-        advice = f"chmod -R go= {settings.workspace}" if open_files[0] != config else f"{advice}, and look again"
+    advice = f"chmod go= {quote(str(open_files[0]))}"
+    if more and open_files[0] == config:
+        advice = f"{advice}, and look again"
+    elif more:
+        advice = f"chmod -R go= {quote(str(settings.workspace))}"
     return failed("modes", f"others may read {open_files[0]}{more}: {advice}")
 
 

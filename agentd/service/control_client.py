@@ -52,7 +52,7 @@ def _ask(
         try:
             with reachable(workspace) as address:
                 connection.connect(address)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         with suppress(BrokenPipeError, ConnectionResetError):  # it may know enough, and have answered
             connection.sendall(json.dumps(request).encode() + b"\n")

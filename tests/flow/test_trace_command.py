@@ -151,13 +151,14 @@ async def test_what_is_not_found_or_found_twice_says_what_to_do(bot: Bot) -> Non
     message_id = bot.records("user")[0]["source"]["message_id"]
     unknown, twice = await trace(bot, "0123456789abcdef"), await trace(bot, message_id)
     no_message, words = await trace(bot, session.stem, "0"), await trace(bot, "a", "b")
+    no_number = await trace(bot, session.stem, "9" * 5000)
 
     assert (unknown[0], unknown[1]) == (1, "")
     assert "message_refused" in unknown[2]
     assert "message_limited" in unknown[2]
     assert twice[0] == 1
     assert f"trace {bot.records('user')[0]['trace']} in {session.stem}" in twice[2]
-    assert (no_message[0], words[0]) == (1, 2)
+    assert (no_message[0], words[0], no_number[0]) == (1, 2, 2)
     assert "is no message" in no_message[2]
 
 
