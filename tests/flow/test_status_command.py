@@ -46,6 +46,22 @@ async def test_another_program_with_the_same_token_is_named(tmp_path: Path) -> N
     assert "another program" in output
 
 
+async def test_what_ails_the_only_model_is_told_until_it_answers(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        bot.model.enqueue(unauthorised())
+        async with bot.run():
+            bot.telegram.post("Hello")
+            await bot.settled()
+            _, refused, _ = await status(bot)
+            bot.telegram.post("Hello again")
+            await bot.settled()
+            _, answered, _ = await status(bot)
+
+    assert "provider, test: the model's server at 127.0.0.1:" in refused
+    assert "refused the key: set provider.api_key\n" in refused
+    assert "provider, test: well\n" in answered
+
+
 async def test_models_that_stand_in_for_each_other_are_told_with_what_ails_them(tmp_path: Path) -> None:
     async with open_bot(tmp_path) as bot, AnthropicServer() as spare:
         table = f'kind = "anthropic"\nbase_url = "{spare.base_url}"\nmodel = "spare"\napi_key = "sk"'
