@@ -71,9 +71,10 @@ def _why_pending(way: Way, looked: Looked, settings: Settings, now: datetime) ->
     sent_at = parse_time(source.sent_at) if source else None
     limit = settings.channels_config.stale_after_minutes
     if not looked.runs:
-        is_stale = sent_at is not None and (now - sent_at).total_seconds() > limit * 60
-        then = f"tells its sender that it is over {limit:g} minutes old" if is_stale else "answers it"
-        return f"no daemon runs here, the next start {then} (agentd run)"
+        asks = isinstance(way.message, UserMessage) or way.message.name == "retry"
+        is_stale = asks and sent_at is not None and (now - sent_at).total_seconds() > limit * 60
+        old = f"tells its sender that it is over {limit:g} minutes old, unless a newer one waits with it"
+        return f"no daemon runs here, the next start {old if is_stale else 'answers it'} (agentd run)"
     if looked.fault:
         return f"a daemon runs here, and what it does cannot be asked: {looked.fault}"
     behind = f"; {len(way.waits_behind)} before it in this session wait too" if way.waits_behind else ""
