@@ -109,8 +109,8 @@ def _in_memory(looked: Looked, settings: Settings) -> str:
     if fate.learnt is None:
         return "there is no memory (memory.enabled), or nothing was ever kept in it"
     least = settings.memory.min_message_chars
-    short = f"it is under {least} characters (memory.min_message_chars)"
-    return f"not learnt from, and no task waits: {short}, or is yet to be queued"
+    short = f"its sender's own words in that turn are under {least} characters (memory.min_message_chars)"
+    return f"not learnt from, and no task waits: {short}, it is of a time when memory was off, or is yet to be queued"
 
 
 async def _alone(settings: Settings, asked: Asked) -> Fate:

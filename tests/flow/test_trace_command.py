@@ -135,7 +135,8 @@ async def test_what_memory_has_of_a_message_is_its_last_hop(bot: Bot) -> None:
         without = [(await hops(bot, one))[-1]["what"] for one in (learnt, dead)]
 
     assert (during["hop"], during["what"]) == ("memory", "is being learnt from (task 1)")
-    assert "under 20 characters" in short["what"]
+    assert "own words in that turn are under 20 characters" in short["what"]
+    assert "it is of a time when memory was off" in short["what"]
     assert without[0] == "learnt from"
     assert without[1].startswith("not learnt from, and given up (tried 1 times, the model could not be asked")
     assert "agentd tasks retry" in without[1]
