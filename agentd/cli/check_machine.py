@@ -7,15 +7,16 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from pydantic import BaseModel, SecretStr
-
 from agentd.cli.check_finding import Finding, failed, fine
+from agentd.errors import ConfigError
 from agentd.settings import Settings
+from agentd.settings.shape import Key, is_secret
+from agentd.settings.sources import STORED, find_store, load_file
 
 __all__ = ["look_at_disk", "look_at_lock", "look_at_modes"]
 
@@ -52,15 +53,13 @@ def look_at_disk(workspace: Path) -> Finding:
 
 def look_at_modes(settings: Settings, config: Path | None) -> Finding:
     """Tell whether what is private is closed to others; of a configuration that is a link, what it leads to."""
-    open_files = list(_open_to_others(settings.workspace))
-    config = config.resolve() if config is not None and config.is_symlink() else config
-    if config is not None and _is_open(config) and _holds_secret(config, settings):
-        open_files.insert(0, config)
+    own, inside = list(_open_secrets(config)), list(_open_to_others(settings.workspace))
+    open_files = [*own, *inside]
     if not open_files:
         return fine("modes", "nobody else may read what is private")
     more = f", and {len(open_files) - 1} more" if len(open_files) > 1 else ""
     advice = f"chmod go= {quote(str(open_files[0]))}"
-    if more and open_files[0] == config:
+    if more and own:
         advice = f"{advice}, and look again"
     elif more:
         advice = f"chmod -R go= {quote(str(settings.workspace))}"
@@ -109,21 +108,32 @@ def _is_open(path: Path) -> bool:
     return bool(mode & _OTHERS) and not stat.S_ISLNK(mode)
 
 
-def _holds_secret(config: Path, settings: Settings) -> bool:
+def _open_secrets(config: Path | None) -> Iterator[Path]:
+    """Yield the configuration, and the credentials that are stored for it, where others may read a secret there."""
+    if config is None:
+        return
+    file = config.resolve() if config.is_symlink() else config
+    if _is_open(file) and _holds_secret(file):
+        yield file
+    if store := find_store(config):
+        with suppress(OSError):
+            yield from filter(_is_open, sorted(Path(store).glob(f"{STORED}*")))
+
+
+def _holds_secret(config: Path) -> bool:
     try:
-        text = config.read_text("utf-8", "replace")
-    except OSError:
+        values = load_file(config).values
+    except ConfigError:  # it was loaded a moment ago
         return False
-    return any(secret in text for secret in _secrets(settings))
+    return any(value and is_secret(Settings, key) for key, value in _values(values, ()))
 
 
-def _secrets(section: object) -> Iterator[str]:
-    if isinstance(section, SecretStr):
-        if section:
-            yield section.get_secret_value()
-    elif isinstance(section, BaseModel):
-        for name in type(section).model_fields:
-            yield from _secrets(getattr(section, name))
-    elif isinstance(section, tuple):
-        for item in section:
-            yield from _secrets(item)
+def _values(node: object, above: Key) -> Iterator[tuple[Key, object]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _values(value, (*above, name))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _values(value, (*above, number))
+    else:
+        yield above, node
