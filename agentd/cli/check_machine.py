@@ -18,10 +18,12 @@ from agentd.settings import Settings
 from agentd.settings.shape import Key, is_secret
 from agentd.settings.sources import STORED, find_store, load_file
 
-__all__ = ["look_at_disk", "look_at_lock", "look_at_modes"]
+__all__ = ["NO_DAEMON", "look_at_disk", "look_at_lock", "look_at_modes"]
 
 LEAST_FREE_BYTES = 100 * 1024 * 1024
 """A full disk loses nothing, but nothing can be said then: there shall be time to make room."""
+
+NO_DAEMON = "no daemon runs"
 
 _OTHERS = 0o077
 _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
@@ -71,7 +73,7 @@ def look_at_lock(workspace: Path) -> Finding:
     try:
         fd = os.open(workspace / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        return fine("lock", "no daemon runs")
+        return fine("lock", NO_DAEMON)
     except OSError as fault:
         return failed("lock", f"{workspace / 'lock'} cannot be read ({fault.strerror}): run this as the daemon's user")
     try:
@@ -83,7 +85,7 @@ def look_at_lock(workspace: Path) -> Finding:
         return failed("lock", f"{workspace} cannot be locked ({fault.strerror}): keep it on a local disk")
     finally:
         os.close(fd)
-    return fine("lock", "no daemon runs")
+    return fine("lock", NO_DAEMON)
 
 
 def _open_to_others(workspace: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 from tests.flow.bot import Bot, open_bot
@@ -81,7 +82,10 @@ async def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None
         async with bot.run():
             bot.telegram.post("Hello")
             await bot.settled()
+            (bot.folder / "workspace" / "control.sock").unlink()
+            _, _, unheard = await status(bot)
         code, output, errors = await status(bot)
 
+    assert f"a daemon runs (process {os.getpid()}), and cannot be asked" in unheard
     assert (code, output) == (1, "")
     assert "no daemon runs" in errors
