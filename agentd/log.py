@@ -1,8 +1,9 @@
 """The log: events with values, on stderr, for people on a terminal and for machines elsewhere.
 
-An event is a short past-tense name. Nothing above `debug` carries the text of a message; secrets are carried by
-nothing. Values come from outside too (a server's words, a file's name): nothing in them begins a line, or steers a
-terminal. What libraries log is an event like any other.
+An event is a short past-tense name. Nothing above `debug` carries the text of a message. Secrets are carried by
+nothing, and what looks like one, in a library's exception perhaps, is blotted out here at the latest. Values come from
+outside too (a server's words, a file's name): nothing in them begins a line, or steers a terminal. What libraries log
+is an event like any other.
 """
 
 from __future__ import annotations
@@ -31,6 +32,22 @@ PATIENCE_MS = 100
 
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that end a line or turn the direction of writing, and lone surrogates."""
+
+
+_SECRET = re.compile(
+    r"(?<=ticket=)[^&\s'\"]+"  # Slack's, in the address of a connection
+    r"|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}"
+    r"|(?:\b|(?<=bot))\d{5,12}:[\w-]{20,}"  # Telegram's, in every address
+    r"|(?<![\w-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord's, whose first part is a number in base64
+    r"|\bsk-[\w-]{8,}|(?<=[Bb]earer )[^\s'\"]+"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+"""Tokens of the platforms, keys of providers, and what stands for a name in an address."""
+
+_HINT = re.compile("[-:=.]")
+"""Every one of them holds one of these, or stands beside it; hardly an ordinary value does."""
+
+BLOT = "(blotted out)"
 
 
 class LogSettings(BaseModel):
@@ -129,7 +146,7 @@ class _Bridge(logging.Handler):
 
 
 def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Take from the values what could be taken for another line, or for an order to a terminal."""
+    """Take from the values secrets, and what could be taken for another line, or for an order to a terminal."""
     del logger, method
     return {name: value if name == "exc_info" else _harmless(value) for name, value in event.items()}
 
@@ -137,7 +154,8 @@ def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Map
 def _harmless(value: object) -> object:
     match value:
         case str():
-            return value if value.isprintable() else _STEERING.sub(_escaped, value)
+            blotted = _SECRET.sub(BLOT, value) if _HINT.search(value) else value
+            return blotted if blotted.isprintable() else _STEERING.sub(_escaped, blotted)
         case list() | tuple():
             return [_harmless(item) for item in value]
         case dict():

@@ -31,28 +31,34 @@ class Health:
     """Whether it ever answered with more than its greeting."""
     outcome: float | None = None
     """When an attempt last had an outcome, or will have rested after it; None: none had one yet."""
+    is_tried: bool = True
+    """Whether an attempt had an outcome since the platform last answered; true before the first."""
 
     def touch(self) -> None:
         """Note that the platform has answered as it should: nothing is wrong any more."""
         self.is_heard = True
         self._answer()
 
-    def greet(self) -> None:
-        """Note that the platform is there, though nothing was heard from it yet: that counts only once.
+    def greet(self) -> bool:
+        """Note that the platform is there, though nothing was heard from it yet; return whether that counts.
 
-        Who is begun anew because it hears nothing would seem well by its greeting.
+        After nothing but silence it does not: who is begun anew because it hears nothing would seem well by it.
         """
-        if self.contact is None:
+        is_news = self.is_tried
+        if is_news:
             self._answer()
+        return is_news
 
     def _answer(self) -> None:
         self.contact = self.monotonic()
         self.fault = ""
         self.tried()
+        self.is_tried = False
 
     def tried(self, rest_seconds: float = 0.0) -> None:
         """Note that an attempt had an outcome, good or bad, and that the next begins after so many seconds."""
         self.outcome = self.monotonic() + rest_seconds
+        self.is_tried = True
 
     def overdue_seconds(self, began: float) -> float:
         """Return how long an outcome has been overdue, if attempts are made since `began`; 0: none is."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from agentd.errors import ConfigError
 from agentd.providers.base import Provider
 from agentd.providers.errors import ProviderRefused
@@ -18,6 +20,9 @@ from agentd.providers.switching import Switching
 from agentd.service.figures import Figures
 
 __all__ = ["ChangingModels", "Models", "open_changing_models", "open_models", "say_progress"]
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ class ChangingModels:
         self._keeping: set[asyncio.Task[None]] = set()
 
     async def change(self, settings: ProviderSettings) -> None:
-        """Ask other models from the next request on. Raises ConfigError, and then nothing has changed."""
+        """Ask other models from the next request on. Raises ConfigError, or what opening them does, and then nothing
+        has changed.
+        """
         opened: asyncio.Future[Models] = asyncio.get_running_loop().create_future()
         left = [asyncio.Event(), asyncio.Event()]
         keeping = self._tasks.create_task(self._keep(settings, opened, left), name="models")
@@ -76,15 +83,17 @@ class ChangingModels:
     async def _keep(
         self, settings: ProviderSettings, opened: asyncio.Future[Models], left: list[asyncio.Event]
     ) -> None:
+        """Keep a set from the moment that it is ready; the boundary of what a change of models may end."""
         try:
             async with open_models(settings, self._figures) as models:
                 opened.set_result(models)
                 for event in left:
                     await event.wait()
-        except ConfigError as fault:
+        except Exception as fault:
             if opened.done():
-                raise
-            opened.set_exception(fault)
+                log.error("models_not_closed", exc_info=fault)
+            else:
+                opened.set_exception(fault)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures
 from agentd.service.probing import Probe, Probed
-from agentd.service.reporting import Reporter, Scene
+from agentd.service.reporting import Reporter, Scene, Stage
 from agentd.service.stacks import LIMIT_SECONDS, watch_stacks
 from agentd.service.status import ChannelStatus
 from agentd.service.vitals import QueueSign, Signs, Vitals
@@ -34,8 +34,10 @@ class Oversight:
 
     def __init__(self, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
         """Begin with a daemon that starts."""
-        self.supervisor = Supervisor(channels, edges.paces.patience, self._count_restart)
         self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
+        self.supervisor = Supervisor(
+            channels, edges.paces.patience, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+        )
         self._pulse = Pulse(time.monotonic)
         self.vitals = Vitals(self._pulse, edges.paces.limits)
         self.queue = QueueSign(time.monotonic)
@@ -109,7 +111,10 @@ class Oversight:
             await self._reload_asked.wait()
             self._reload_asked.clear()
             self.reporter.reload()
-            await reloader.reload()
+            try:
+                await reloader.reload()
+            except Exception as fault:
+                log.error("reload_failed", exc_info=fault)
             self.reporter.reloaded()
 
     async def until_stopped(self, work: Coroutine[None, None, None]) -> None:

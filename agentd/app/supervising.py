@@ -3,7 +3,9 @@
 After each fall the pause before the next run grows. A channel that falls again and again is left out, and tried seldom.
 One whose attempts have no outcome any more is cut and begun anew; where that does not help, `Supervisor.stuck` names
 it, for the watchdog. What a restart of the process cannot mend is not named there: a platform that has not answered
-this process yet is away, or was never there, and one that has only greeted it would greet the next one too.
+this process yet is away, or was never there, and one that has only greeted it would greet the next one too. A channel
+that its platform refuses from the start ends a daemon that starts, so that its operator learns of it at once; one that
+has started goes on without it.
 """
 
 from __future__ import annotations
@@ -71,6 +73,10 @@ class _End:
     seconds: float = field(default=0.0)
 
 
+class EndedByItself(Exception):
+    """A run ended by itself, though from its platform there is always more to come."""
+
+
 class Supervisor:
     """Watches over the channels of one daemon."""
 
@@ -78,11 +84,13 @@ class Supervisor:
         self,
         channels: Mapping[str, Channel],
         patience: Patience,
+        is_starting: Callable[[], bool] = lambda: True,
         count_restart: Callable[[str], None] = lambda channel: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Know them; none is heard yet."""
         self._patience = patience
+        self._is_starting = is_starting
         self._count_restart = count_restart
         self._monotonic = monotonic
         self._watched = {name: Watched(channel, monotonic()) for name, channel in channels.items()}
@@ -90,7 +98,7 @@ class Supervisor:
     async def keep(self, name: str, accept: Accept, places: Places) -> None:
         """Receive until the platform has no more to say, begin anew what falls.
 
-        Raises ConfigError where the platform cannot be had from the start, ChannelFailed where words were lost.
+        Raises ConfigError where the platform cannot be had and the daemon starts, ChannelFailed where words were lost.
         """
         watched = self._watched[name]
         watched.began = self._monotonic()
@@ -100,8 +108,7 @@ class Supervisor:
                 return
             if isinstance(end.fault, ChannelFailed):
                 raise end.fault
-            is_first = watched.restarts == 0 or watched.channel.health.contact is None
-            if isinstance(end.fault, ChannelUnavailable) and is_first:
+            if _is_refused(watched, end) and self._is_starting():
                 raise ConfigError(str(end.fault)) from end.fault
             await asyncio.sleep(self._judge(watched, end))
             watched.restarts += 1
@@ -147,6 +154,8 @@ class Supervisor:
                     end.is_stuck = True
                     await self._cut(watched, running)
         end.seconds = self._monotonic() - began
+        if end.fault is None and not end.is_stuck and watched.channel.health.patience_seconds is not None:
+            end.fault = EndedByItself()
         return end
 
     async def _cut(self, watched: Watched, running: asyncio.Task[None]) -> None:
@@ -166,13 +175,14 @@ class Supervisor:
             return 0.0
         watched.falls = 1 if end.seconds >= self._patience.steady_seconds else watched.falls + 1
         reason = str(end.fault) if isinstance(end.fault, ChannelUnavailable) else _kind(end.fault)
-        if watched.falls < self._patience.most_falls:
+        if watched.falls < self._patience.most_falls and not _is_refused(watched, end):
             seconds = self._patience.pause.after(watched.falls - 1)
             watched.fault = f"it fell ({reason}) and is begun anew"
             log.error("channel_fell", channel=name, falls=watched.falls, seconds=seconds, exc_info=end.fault)
             return seconds
         watched.is_left_out = True
-        watched.fault = f"it fell {watched.falls} times ({reason}) and is left out: see the log"
+        times = "once" if watched.falls == 1 else f"{watched.falls} times"
+        watched.fault = f"it fell {times} ({reason}) and is left out: see the log"
         log.error(
             "channel_left_out", channel=name, falls=watched.falls, seconds=self._patience.left_out_seconds,
             exc_info=end.fault,
@@ -199,6 +209,12 @@ async def _run(channel: Channel, accept: Accept, places: Places, end: _End) -> N
         await channel.run(accept, places)
     except Exception as fault:  # noqa: BLE001 - the boundary of a channel
         end.fault = fault
+
+
+def _is_refused(watched: Watched, end: _End) -> bool:
+    """Tell whether its platform cannot be had, and never was."""
+    is_first = watched.restarts == 0 or watched.channel.health.contact is None
+    return isinstance(end.fault, ChannelUnavailable) and is_first
 
 
 def _kind(fault: BaseException) -> str:

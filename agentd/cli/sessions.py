@@ -17,7 +17,7 @@ from agentd.cli.sessions_find import print_hits
 from agentd.cli.sessions_mend import ask_for_repair, repair_files, report_findings
 from agentd.cli.sessions_move import export_session, prepare_import
 from agentd.cli.sessions_text import as_screen
-from agentd.transcript.disk import make_folder
+from agentd.transcript.file_disk import make_folder
 from agentd.transcript.foreign import KeyParts
 from agentd.transcript.lines import read_lines
 from agentd.transcript.matching import parse_query

@@ -24,11 +24,11 @@ async def keep(store: SessionStore, session: Session, record: Record) -> Record:
     """
     kept = await store.enqueue(session, record)
     try:
-        [record] = await asyncio.shield(kept)
-    except asyncio.CancelledError:
-        await asyncio.wait([kept])
-        raise
-    return record
+        [written] = await asyncio.shield(kept)
+    finally:
+        if not kept.done():
+            await asyncio.wait([kept])
+    return written
 
 
 async def keep_change(

@@ -20,8 +20,12 @@ __all__ = ["CONTACT_SECONDS", "Line", "Reporter", "Scene", "Stage"]
 
 CONTACT_SECONDS = 60.0
 
-STOP_SECONDS = 10.0
-"""For how long patience is asked for at a time while the daemon ends."""
+EXTENSION_SECONDS = 10.0
+"""For how long patience is asked for at a time, while the daemon starts or ends."""
+
+START_SECONDS = 900.0
+"""How long it is asked for at the start: a big database that is brought up to date takes minutes, what hangs for ever
+is better begun anew."""
 
 log = structlog.get_logger()
 
@@ -67,6 +71,7 @@ class Reporter:
         self._monotonic = monotonic
         self._contact_seconds = contact_seconds
         self._scene: Scene | None = None
+        self._began = monotonic()
         self._receiving: float | None = None
         self._until: float | None = None
         self._said = ""
@@ -100,9 +105,9 @@ class Reporter:
 
     def step(self) -> None:
         """Look at everything, and tell what has changed."""
-        if self.stage is Stage.STOPPING:
-            self._notifier.extend(STOP_SECONDS)
-        elif self._receiving is not None:
+        if self._is_to_be_waited_for:
+            self._notifier.extend(EXTENSION_SECONDS)
+        if self._receiving is not None and self.stage is not Stage.STOPPING:
             self._judge(self._receiving)
         sentence = self.sentence
         if sentence != self._said:
@@ -136,6 +141,12 @@ class Reporter:
         sessions, waiting = self._scene.count() if self._scene else (0, 0)
         words = f"Answering on {', '.join(heard)}" if heard else "No channel is there"
         return "; ".join([f"{words} ({sessions} sessions in memory, {waiting} messages waiting)", *faults])
+
+    @property
+    def _is_to_be_waited_for(self) -> bool:
+        if self.stage is Stage.STARTING:
+            return self._monotonic() - self._began < START_SECONDS
+        return self.stage is Stage.STOPPING
 
     @property
     def _lines(self) -> Sequence[Line]:

@@ -17,8 +17,8 @@ import aiofiles
 from aiofiles.os import wrap
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import make_folder
 from agentd.transcript.faults import fault_sentence
+from agentd.transcript.file_disk import make_folder
 from agentd.transcript.key import SessionKey
 
 __all__ = ["HEAD_BYTES", "MOST_BYTES", "Enclosures", "Kept", "TooLarge"]

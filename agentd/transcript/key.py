@@ -78,7 +78,8 @@ def parse_file_name(name: str) -> SessionKey | None:
 def _encode(part: str | None) -> str:
     if part is None:
         return ""
-    return "".join(map(_encode_character, part)) or "%"
+    encoded = part.translate(_OF_ASCII) if part.isascii() else "".join(map(_encode_character, part))
+    return encoded or "%"
 
 
 def _encode_character(character: str) -> str:
@@ -87,6 +88,10 @@ def _encode_character(character: str) -> str:
     if "A" <= character <= "Z":
         return "+" + character.lower()
     return "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
+_OF_ASCII = {code: _encode_character(chr(code)) for code in range(128)}
+"""What nearly all ids are made of: each event in the log names its session."""
 
 
 def _decode(part: str) -> str | None:

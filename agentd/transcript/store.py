@@ -18,8 +18,9 @@ from agentd.errors import StorageError
 from agentd.transcript.asides import Mender
 from agentd.transcript.clock import Clock
 from agentd.transcript.coverage import Cover
-from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, Write, make_folder
+from agentd.transcript.disk import Disk, Write
 from agentd.transcript.faults import FileChanged, WrongKey, fault_sentence
+from agentd.transcript.file_disk import FLUSH_THREADS, FileDisk, make_folder
 from agentd.transcript.hearing import Heard, find_heard
 from agentd.transcript.key import SessionKey, parse_file_name
 from agentd.transcript.lines import cut_lines

@@ -89,12 +89,18 @@ class Gateway:
         """Whether Discord has ever taken the bot in."""
         self._is_in = False
         """Whether it has on this connection."""
+        self._heard_from = 0.0
+        """From when on what comes is no greeting any more."""
+        self._is_well = False
+        """Whether what came on this connection shows that Discord is there."""
         self._is_silent = True
         """Whether the last connection ended because Discord said nothing more; there was none yet."""
 
     def welcome(self) -> None:
         """Note that a session was begun, or goes on."""
         self.is_welcome = self._is_in = True
+        self._heard_from = self._monotonic() + self._waits.greeting_seconds
+        self._is_well = self._health.greet()
         log.info("discord_connected", resumed=self._session is not None)
 
     async def run(self) -> None:
@@ -174,11 +180,17 @@ class Gateway:
         except TimeoutError:
             raise _Stalled(f"Discord's gateway is silent for {self._waits.silent_seconds:g} s") from None
         if self._is_in:
-            self._health.touch()
-            self._health.fault = self.standing()
-            return
-        if self._monotonic() > until:
+            self._note_sign()
+        elif self._monotonic() > until:
             raise _Stalled(f"Discord's gateway begins no session for {self._waits.silent_seconds:g} s")
+
+    def _note_sign(self) -> None:
+        """Note that something came; at the beginning of a session, it is a part of the greeting."""
+        if self._monotonic() >= self._heard_from:
+            self._health.touch()
+            self._is_well = True
+        if self._is_well:
+            self._health.fault = self.standing()
 
     def _keep(self, ws: DiscordWebSocket | None, ending: Exception) -> None:
         """Remember where the next connection goes on."""

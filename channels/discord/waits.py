@@ -19,6 +19,8 @@ class Waits:
     """The limit for a connection to the gateway, until it has said hello."""
     silent_seconds: float = 60
     """A gateway that says nothing for longer is given up: it answers a heartbeat every 41 s."""
+    greeting_seconds: float = 5
+    """What comes within this time of a session's beginning comes with it: its servers, and what was missed."""
     close_seconds: float = 2
     guild_seconds: float = 10
     """How long what was said in a server waits until it is known which role is the bot's own."""

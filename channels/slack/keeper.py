@@ -92,7 +92,7 @@ class Keeper:
         await _either(line.ended, line.leaving)
         line.check()
         if self._monotonic() - began >= self._waits.steady_seconds:
-            self._patience.answered()
+            self._patience.begin_anew()
         if line.leaving.is_set() and line.reason not in (OFF, CROWDED) and not line.ended.is_set():
             log.info("slack_line_replaced", reason=line.reason)
             return line
@@ -101,6 +101,9 @@ class Keeper:
         log.warning("slack_line_lost", reason=line.reason or "it ended without notice")
         if line.reason == OFF:
             await self._patience.sit_out(WireSwitchedOff(OFF))
+        elif line.is_silent:
+            seconds = 1.5 * self._waits.ping_seconds
+            await self._patience.sit_out(Silent(f"a connection showed no sign of life for {seconds:g} s"))
         elif self._monotonic() - began < self._waits.steady_seconds:
             await self._patience.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
         return None
@@ -141,7 +144,7 @@ class Keeper:
         raise Unreachable(f"a connection of Socket Mode ended at once ({line.reason or 'without notice'})")
 
     def _note(self, line: Line) -> None:
-        self._alive()
+        self._patience.greeted()
         if not self._is_known and line.beside > 1:
             reason = f"{line.beside} connections use {APP_TOKEN}: each of them gets only some of what is written"
             log.warning("slack_line_shared", reason=reason)

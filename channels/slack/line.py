@@ -47,6 +47,9 @@ class Line(SocketModeClient):
         """Why Slack wants it to end, in Slack's word."""
         self.beside = 0
         """How many connections of the app there were when it was opened, this one among them."""
+        self.is_silent = False
+        """Whether it ended because it showed no sign of life."""
+        self._is_answered = False
 
     async def dial(self, address: str) -> None:
         """Connect. The SDK tries again by itself until it is cancelled."""
@@ -58,15 +61,23 @@ class Line(SocketModeClient):
         session = self.current_session
         try:
             while session is not None and (message := await session.receive()).type not in _ENDS:
-                self._alive()
+                self._note(message)
                 if message.type is WSMsgType.TEXT:
                     await self._take(self, message.data)
                 elif message.type is WSMsgType.PING:
                     await session.pong(message.data)
+            self.is_silent = session is not None and isinstance(session.exception(), aiohttp.ServerTimeoutError)
         except (aiohttp.ClientError, ConnectionError):
             pass  # an end like any other
         finally:
             self.ended.set()
+
+    def _note(self, message: aiohttp.WSMessage) -> None:
+        """Tell of a sign of life; the greeting is none, nor the answer to the ping that a connection begins with."""
+        is_first = message.type is WSMsgType.PONG and not self._is_answered
+        self._is_answered |= is_first
+        if self.greeted.is_set() and not is_first:
+            self._alive()
 
     def greet(self, hello: Mapping[str, Any]) -> None:
         """Note the greeting, which says that events come from here on."""

@@ -28,9 +28,12 @@ class Patience:
         self.monotonic = health.monotonic
         self._tries = 0
 
-    def answered(self) -> None:
-        """Note that all is well again."""
-        self._standing.alive()
+    def greeted(self) -> None:
+        """Note that there is a connection."""
+        self._standing.greet()
+
+    def begin_anew(self) -> None:
+        """Let the next wait be the shortest: all was well again."""
         self._tries = 0
 
     async def sit_out(self, fault: ChannelError) -> None:

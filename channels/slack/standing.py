@@ -30,6 +30,11 @@ class Standing:
         if mended is not None and self._health.fault == mended:
             self._health.fault = self._first
 
+    def greet(self) -> None:
+        """Note that Slack is there: a greeting, which says nothing of what follows."""
+        if self._health.greet():
+            self._health.fault = self._first
+
     def alive(self) -> None:
         """Note a sign of life: the connection is well."""
         self._health.touch()

@@ -40,7 +40,8 @@ class Waits:
     @property
     def patience_seconds(self) -> float:
         """Within this time a poll, or any other call, has an outcome: one poll may be given up without."""
-        return self.poll_seconds + self.grace_seconds + self.call_seconds
+        poll_seconds = self.poll_seconds + self.grace_seconds
+        return poll_seconds + self.network.after(0) + max(poll_seconds, self.call_seconds)
 
 
 WAITS = Waits()

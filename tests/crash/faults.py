@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from agentd.transcript.disk import System
+from agentd.transcript.file_disk import System
 from tests.crash.steps import Steps
 
 

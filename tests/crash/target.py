@@ -33,7 +33,8 @@ from agentd.settings import Settings, load_settings
 from agentd.tasks.alone import work_alone
 from agentd.tasks.pace import Pace
 from agentd.transcript.clock import utc_now
-from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk
+from agentd.transcript.disk import Disk
+from agentd.transcript.file_disk import FLUSH_THREADS, FileDisk
 from channels.backoff import Growing
 from channels.base import Channel
 from channels.settings import ChannelsSettings

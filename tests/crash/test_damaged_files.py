@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from agentd.transcript.disk import FileDisk, System
+from agentd.transcript.file_disk import FileDisk, System
 from agentd.transcript.lines import MAX_LINE_BYTES
 from agentd.transcript.records import AssistantMessage, Damaged, Delivery, Failure, Record, Unknown, parse_line
 from agentd.transcript.view import Transcript, fold

@@ -16,7 +16,9 @@ from tests.platforms.discord_server import ADA_DM, TOKEN, DiscordServer, Shown
 from tests.platforms.openai_server import OpenAIServer
 
 QUICK = Growing(0.02, 0.1)
-WAITS = replace(Waits(), network=QUICK, identify=QUICK, refused=QUICK, switched_off=QUICK, close_seconds=0.2)
+WAITS = replace(
+    Waits(), network=QUICK, identify=QUICK, refused=QUICK, switched_off=QUICK, close_seconds=0.2, greeting_seconds=0
+)
 
 
 class DiscordBot(House):

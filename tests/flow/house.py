@@ -16,7 +16,7 @@ from agentd.app import Edges, serve
 from agentd.app.parts import Paces
 from agentd.service.control_client import ask_daemon
 from agentd.service.notifying import SILENT
-from agentd.settings import load_settings
+from agentd.settings import Settings, load_settings
 from agentd.tasks.pace import Pace
 from channels.base import Channel
 from channels.settings import ChannelsSettings
@@ -42,6 +42,8 @@ class House(ABC):
         """Of the background tasks; the usual one where there is none."""
         self.paces = Paces()
         self.notifier = SILENT
+        self.load: Callable[[], Settings] | None = None
+        """Reads the configuration anew on SIGHUP, which does nothing where there is none."""
 
     @abstractmethod
     def section(self) -> str:
@@ -79,7 +81,7 @@ class House(ABC):
         settings = load_settings(config, {})
         try:
             async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
-                edges = Edges(self._build, pace=self.pace, paces=self.paces, notifier=self.notifier)
+                edges = Edges(self._build, pace=self.pace, paces=self.paces, notifier=self.notifier, load=self.load)
                 daemon = tasks.create_task(serve(settings, (self.name,), edges), name="daemon")
                 try:
                     yield

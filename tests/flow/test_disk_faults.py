@@ -14,7 +14,8 @@ import pytest
 
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
-from agentd.transcript.disk import FileDisk, Write
+from agentd.transcript.disk import Write
+from agentd.transcript.file_disk import FileDisk
 from channels.errors import NotAccepted
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import Stage, daemon, until

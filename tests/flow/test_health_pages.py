@@ -114,6 +114,7 @@ async def until_degraded(port: int) -> dict[str, Any]:
 async def test_while_it_stops_it_is_not_ready(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with open_bot(tmp_path) as bot, listening(bot) as (port, _):
+        await until_page(port, "/readyz", 200)  # while it starts it is not ready either
         bot.model.enqueue(says("A ", "reply", gate=gate))
         bot.telegram.post("Hello")
         await bot.until(lambda: bool(bot.model.requests))

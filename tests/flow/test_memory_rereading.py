@@ -16,7 +16,7 @@ from agentd.errors import StorageError
 from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Order
 from agentd.transcript.clock import format_time
-from agentd.transcript.disk import FileDisk
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Record, Reset, Source
 from agentd.transcript.store import Session, SessionStore, open_store, open_store_on

@@ -9,6 +9,11 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
+from agentd.service.notifying import Notifier
+from agentd.settings import Settings, load_settings
+from tests.flow.bot import open_bot
 from tests.flow.process import SECRET, started, write_config
 from tests.platforms.notify_socket import open_notify_socket
 from tests.platforms.openai_behaviours import slow
@@ -127,3 +132,29 @@ async def test_a_reply_that_was_begun_ends_with_the_model_it_was_asked_of(tmp_pa
             await until_shown(platform, "You said: And now?")
 
     assert (len(first.requests), len(second.requests)) == (1, 1)
+
+
+async def test_a_reload_that_fails_by_a_fault_of_the_program_ends_nothing(tmp_path: Path) -> None:
+    async with open_notify_socket(tmp_path) as supervisor, open_bot(tmp_path) as bot:
+        bot.notifier = Notifier(supervisor.address)
+
+        def load() -> Settings:
+            settings = load_settings(tmp_path / "config.toml", {})
+            if supervisor.count("RELOADING") < 2:
+                raise LookupError("a bug in reading")
+            provider = settings.provider.model_copy(update={"kind": "a bug in opening"})
+            return settings.model_copy(update={"provider": provider})
+
+        bot.load = load
+        with capture_logs() as logs:
+            async with bot.run():
+                await supervisor.until(lambda: supervisor.count("READY") == 1)
+                signal.raise_signal(signal.SIGHUP)
+                await supervisor.until(lambda: supervisor.count("READY") == 2)
+                signal.raise_signal(signal.SIGHUP)
+                await supervisor.until(lambda: supervisor.count("READY") == 3)
+                bot.telegram.post("Hello")
+                await bot.settled()
+
+    assert [said["event"] for said in logs if said["event"].startswith("reload")] == ["reload_failed"] * 2
+    assert texts(bot.telegram.screen()) == ["You said: Hello"]

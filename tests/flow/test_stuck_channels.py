@@ -12,17 +12,20 @@ import pytest
 from agentd.app.parts import Paces
 from agentd.app.supervising import Patience
 from agentd.service.notifying import Notifier
+from channels.backoff import Growing
 from tests.flow import bot as telegram_bot
+from tests.flow import slack_bot
 from tests.flow.bot import Bot, open_bot
 from tests.flow.discord_bot import open_discord_bot
 from tests.flow.house import House
+from tests.flow.slack_bot import open_app
 from tests.platforms.notify_socket import NotifySocket, open_notify_socket
 from tests.platforms.telegram_behaviours import failing, hang
 from tests.platforms.telegram_server import texts
 
 QUICK = Paces(beat_seconds=0.05, contact_seconds=0.5, patience=Patience(look_seconds=0.05))
-IMPATIENT = replace(telegram_bot.WAITS, poll_seconds=0, grace_seconds=0.3, call_seconds=0.3)
-"""A poll is given up after 0.3 s, a run after 0.6."""
+IMPATIENT = replace(telegram_bot.WAITS, poll_seconds=0, grace_seconds=0.3, call_seconds=0.3, network=Growing(0.1, 1))
+"""A poll is given up after 0.3 s, a run after 0.7."""
 
 
 def prepare(house: House, supervisor: NotifySocket) -> None:
@@ -71,7 +74,7 @@ async def test_a_poller_whose_connection_is_held_for_ever_is_begun_anew_and_name
     assert told["stuck"] == ["telegram is stuck, though it was begun anew"]
     assert told["channels"][0]["restarts"] >= 1
     assert told["channels"][0]["is_missing"]
-    assert "it was silent for 0.6 s and is begun anew" in told["channels"][0]["fault"]
+    assert "it was silent for 0.7 s and is begun anew" in told["channels"][0]["fault"]
     assert signs == 0
     assert any("telegram: it was silent" in status for status in supervisor.statuses)
     assert texts(bot.telegram.screen()) == ["You said: Hello", "You said: Are you there?"]
@@ -135,3 +138,53 @@ async def test_a_gateway_that_is_silent_is_begun_anew(tmp_path: Path) -> None:
             await bot.shows("You said: Hello")
 
     assert told["channels"][0]["fault"].startswith("it was silent for")
+
+
+async def test_a_gateway_that_only_greets_any_more_is_begun_anew_and_named(tmp_path: Path) -> None:
+    async with open_notify_socket(tmp_path) as supervisor, open_discord_bot(tmp_path) as bot:
+        prepare(bot, supervisor)
+        bot.waits = replace(bot.waits, silent_seconds=0.2, greeting_seconds=0.1)
+        bot.discord.gateway.heartbeat_seconds = 0.05
+        async with bot.run():
+            await bot.connected()
+            assert bot.channel is not None
+            health = bot.channel.health
+            await bot.until(lambda: health.is_heard)
+            health.patience_seconds = 0.6
+            bot.discord.gateway.only_greets = True
+            bot.discord.gateway.drop()
+            told = await until_told(bot, lambda told: told["stuck"] != [])
+            begun = len(bot.discord.gateway.identified)
+            bot.discord.gateway.only_greets = False
+            await until_told(bot, lambda told: told["stuck"] == [] and told["channels"][0]["fault"] == "")
+            bot.discord.post("Are you there?")
+            await bot.shows("You said: Are you there?")
+
+    assert told["stuck"] == ["discord is stuck, though it was begun anew"]
+    assert begun > 1
+
+
+async def test_a_slack_that_only_greets_any_more_is_begun_anew_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_bot, "QUICK", replace(slack_bot.QUICK, ping_seconds=0.2))
+    async with open_notify_socket(tmp_path) as supervisor, open_app(tmp_path) as app:
+        prepare(app, supervisor)
+        async with app.run():
+            await app.hears()
+            assert app.channel is not None
+            health = app.channel.health
+            await app.until(lambda: health.is_heard)
+            health.patience_seconds = 1
+            app.slack.lines.only_greets = True
+            app.slack.lines.deafen()
+            told = await until_told(app, lambda told: told["stuck"] != [])
+            opened = app.slack.lines.opened
+            app.slack.lines.only_greets = False
+            await until_told(app, lambda told: told["stuck"] == [] and told["channels"][0]["fault"] == "")
+            app.slack.post("Are you there?")
+            await app.shows("You said: Are you there?")
+
+    assert told["stuck"] == ["slack is stuck, though it was begun anew"]
+    assert "showed no sign of life for 0.3 s" in told["channels"][0]["fault"]
+    assert opened > 2

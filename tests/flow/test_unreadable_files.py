@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.transcript.disk import FileDisk
+from agentd.transcript.file_disk import FileDisk
 from tests.fakes.channel import FakeChannel
 from tests.fakes.disk import FakeDisk
 from tests.fakes.provider import FakeProvider

@@ -19,7 +19,8 @@ import structlog
 
 from agentd.app import Edges, serve
 from agentd.settings import Settings, load_settings
-from agentd.transcript.disk import FLUSH_THREADS, Disk, FileDisk, System
+from agentd.transcript.disk import Disk
+from agentd.transcript.file_disk import FLUSH_THREADS, FileDisk, System
 from channels.base import Author, InboundMessage, Receipt
 from tests.flow.doorstep import Platform, place
 from tests.longhaul.model import SYSTEM_PROMPT, Clock, Model

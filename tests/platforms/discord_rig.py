@@ -24,7 +24,14 @@ from tests.platforms.discord_server import ADA_DM, BOT, TOKEN, DiscordServer, se
 
 SOON = Growing(0.02, 0.02)
 QUICK = replace(
-    WAITS, network=SOON, identify=SOON, refused=SOON, switched_off=SOON, close_seconds=0.2, steady_seconds=0.5
+    WAITS,
+    network=SOON,
+    identify=SOON,
+    refused=SOON,
+    switched_off=SOON,
+    close_seconds=0.2,
+    steady_seconds=0.5,
+    greeting_seconds=0,
 )
 """The waits of a test."""
 

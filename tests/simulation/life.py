@@ -21,8 +21,8 @@ from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.front import build_front
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileDisk
 from agentd.transcript.enclosures import Enclosures
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.store import SessionStore, open_store_on
 from channels.base import Accept
 from tests.fakes.aliases import FakeAliases

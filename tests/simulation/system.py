@@ -53,7 +53,7 @@ class _Entry:
 
 
 class SimulatedSystem:
-    """`agentd.transcript.disk.System`; the faults are the storage's."""
+    """`agentd.transcript.file_disk.System`; the faults are the storage's."""
 
     def __init__(self, storage: Storage, process: Process, spoiled: Callable[[str], None]) -> None:
         """Call `spoiled` with a file's name whenever a call fails for a reason that is not the caller's."""

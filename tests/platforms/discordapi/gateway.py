@@ -63,6 +63,8 @@ class Gateway:
         """Between two beginnings of a session; the real gateway's are 5, and who comes earlier is turned away."""
         self.allowed = set(intents.PRIVILEGED)
         """The privileged intents that are switched on for the application."""
+        self.only_greets = False
+        """Whether a session hears nothing more once it is begun or goes on, though its connection stays open."""
         self.url = ""
         """Where it is."""
         self.greet: Callable[[Session], None] = lambda _session: None
@@ -77,8 +79,7 @@ class Gateway:
         self.resumed = 0
         self.closed: list[int | None] = []
         """The codes that connections ended with."""
-        self._refuse = refuse
-        self._notice = notice
+        self._refuse, self._notice = refuse, notice
         self._session_of: dict[GatewayLine, Session] = {}
 
     @property
@@ -224,7 +225,8 @@ class Gateway:
         self.sessions[session.id] = session
         self._join(line, session)
         self.identified.append(now)
-        return self.greet(session)
+        self.greet(session)
+        line.is_cut = line.is_cut or self.only_greets
 
     def _resume(self, line: GatewayLine, session_id: str, seq: int) -> None:
         self._living()
@@ -237,7 +239,9 @@ class Gateway:
         for frame in session.missed(seq):
             line.send(frame)
         self.resumed += 1
-        return session.tell("RESUMED", {"_trace": []})
+        session.tell("RESUMED", {"_trace": []})
+        line.is_cut = line.is_cut or self.only_greets
+        return None
 
     def _join(self, line: GatewayLine, session: Session) -> None:
         """Let a session's events go to this connection, and end the one that they went to before."""

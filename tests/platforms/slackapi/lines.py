@@ -35,6 +35,8 @@ class Line:
         """Set at everything that the client sends; who waits on it clears it."""
         self.is_deaf = False
         """Whether nothing goes through in either direction, and nobody is told: a half-open connection."""
+        self.only_greets = False
+        """Whether it goes deaf once it has said one thing."""
         self._socket = socket
         self._request = request
         self._ping_seconds = ping_seconds
@@ -99,6 +101,8 @@ class Line:
     async def _write_next(self) -> None:
         if self._frames and not self.is_deaf:
             await self._socket.send_str(self._frames.popleft())
+            if self.only_greets:
+                self.is_deaf = True
             return
         self._called.clear()
         try:
@@ -119,6 +123,8 @@ class Lines:
         """How many there have been in all."""
         self.ping_seconds = 5.0
         """How long a line is silent before this side pings."""
+        self.only_greets = False
+        """Whether nothing goes through the next ones after their greeting."""
         self.close_seconds = 10.0
         """How long after a `disconnect` the line is closed."""
         self._changed = changed
@@ -150,6 +156,7 @@ class Lines:
         await socket.prepare(request)
         self.opened += 1
         line = Line(socket, request, self.ping_seconds, self.opened)
+        line.only_greets = self.only_greets
         self.open.append(line)
         line.send(self._hello())
         if len(self.open) > MOST_LINES:

@@ -105,3 +105,46 @@ def test_libraries_are_heard_from_warnings_on_and_no_louder_than_the_log() -> No
     logging.getLogger("library.of.ours").error("an error")
 
     assert [json.loads(line)["said"] for line in written(stream).splitlines()] == ["an error"]
+
+
+SECRETS = {
+    "slack's ticket": ("url='wss://wss.slack.example/link/?ticket={}&app_id=1'", "2f1e7c-11aa"),
+    "slack's token": ("refused {}", "xoxb-" + "123456789012-abcdef"),
+    "slack's app token": ("refused {}", "xapp-" + "1-A0123-456-abcdef"),
+    "telegram's token": (
+        "https://api.telegram.example/bot{}/getMe",
+        "123456789:" + "AAabcdefghijklmnopqrstuvwxyz0123456",
+    ),
+    "discord's token": ("the token {} is wrong", "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE." + "abcdefghijklmnopqrstuvwxyz01"),
+    "a provider's key": ("Incorrect API key provided: {}.", "sk-" + "abcdef0123456789"),
+    "a header": ("{{'Authorization': 'Bearer {}'}}", "abc.def"),
+    "a password": ("postgresql://{}@host/db", "ada:her-own"),
+}
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize(("text", "secret"), SECRETS.values(), ids=SECRETS)
+def test_what_looks_like_a_secret_is_blotted_out_of_values_and_exceptions(form: str, text: str, secret: str) -> None:
+    stream = opened(form)
+    log, said = structlog.get_logger(), text.format(secret)
+    log.info("one", fault=said, faults=[said], tree={said: (said,)})
+    try:
+        fail(said)
+    except ValueError:
+        log.exception("two")
+        logging.getLogger("library").exception("said: %s", said)
+
+    assert secret not in written(stream)
+    assert written(stream).count(text.format("(blotted out)").splitlines()[0].replace('"', '\\"')) >= 4
+    assert "ValueError" in written(stream)
+
+
+def test_what_only_resembles_a_secret_stays() -> None:
+    stream = opened("json")
+    harmless = (
+        "http://127.0.0.1:8080/metrics at 12:30:45, telegram:123456789, session telegram~1~2~~3, https://a.example/b@c"
+    )
+    structlog.get_logger().info("one", said=harmless)
+    [event] = map(json.loads, written(stream).splitlines())
+
+    assert event["said"] == harmless

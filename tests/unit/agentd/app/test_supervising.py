@@ -114,7 +114,7 @@ async def until(supervisor: Supervisor, holds: Callable[[ChannelStatus], bool]) 
 async def test_one_that_fell_is_begun_anew_after_pauses_that_grow_and_is_well_again() -> None:
     restarts: list[str] = []
     channel = Scripted(fall, fall_within)
-    supervisor = Supervisor({"fake": channel}, PATIENCE, restarts.append)
+    supervisor = Supervisor({"fake": channel}, PATIENCE, count_restart=restarts.append)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         await channel.until_begun(3)
@@ -174,6 +174,7 @@ async def test_words_that_were_lost_end_the_daemon() -> None:
 
 async def test_one_that_has_no_more_to_say_is_left_at_that() -> None:
     channel = Scripted(end)
+    channel.health.patience_seconds = None
     await Supervisor({"fake": channel}, PATIENCE).keep("fake", accept, places)
 
     assert len(channel.began) == 1
@@ -210,3 +211,36 @@ async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog
     assert stuck == []
     assert look(supervisor).fault == "it was silent for 0.02 s and is begun anew"
     assert look(supervisor).restarts >= 3
+
+
+async def test_one_that_is_refused_once_the_daemon_has_started_is_left_out() -> None:
+    """It was waited for, for hours perhaps; the others are heard meanwhile."""
+    channel = Scripted(refuse, refuse)
+    supervisor = Supervisor({"fake": channel}, PATIENCE, lambda: False)
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(supervisor.keep("fake", accept, places))
+        left_out = await until(supervisor, lambda status: "left out" in status.fault)
+        await channel.until_begun(3)
+        back = await until(supervisor, lambda status: status.fault == "")
+        keeping.cancel()
+
+    assert left_out.fault == ("it fell once (channels_config.telegram.token: unknown) and is left out: see the log")
+    assert not back.is_missing
+    assert channel.began[1] - channel.began[0] >= 0.05
+
+
+async def be_cancelled(channel: Scripted) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("run", [end, be_cancelled])
+async def test_one_with_a_platform_that_ends_by_itself_has_fallen(run: Run) -> None:
+    channel = Scripted(run)
+    supervisor = Supervisor({"fake": channel}, PATIENCE)
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(supervisor.keep("fake", accept, places))
+        await channel.until_begun(2)
+        fault = look(supervisor).fault
+        keeping.cancel()
+
+    assert fault == "it fell (EndedByItself) and is begun anew"

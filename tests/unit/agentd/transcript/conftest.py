@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.transcript.disk import FileDisk
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.memory_disk import MemoryDisk
 from tests.fakes.disk import FakeDisk
 

@@ -14,15 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentd.transcript.disk import (
-    READ_BLOCK_BYTES,
-    START_BYTES,
-    Disk,
-    FileDisk,
-    Write,
-    make_folder,
-)
+from agentd.transcript.disk import START_BYTES, Disk, Write
 from agentd.transcript.faults import FileChanged
+from agentd.transcript.file_disk import READ_BLOCK_BYTES, FileDisk, make_folder
 from agentd.transcript.memory_disk import MemoryDisk
 from tests.unit.agentd.transcript.building import CALM
 from tests.unit.agentd.transcript.flushes import Flushes
@@ -267,7 +261,8 @@ SHORT_WRITE = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from agentd.transcript.disk import FileDisk, Write
+from agentd.transcript.disk import Write
+from agentd.transcript.file_disk import FileDisk
 from tests.unit.agentd.transcript.building import CALM
 
 sick, well = Path(sys.argv[1], "sick.jsonl"), Path(sys.argv[1], "well.jsonl")

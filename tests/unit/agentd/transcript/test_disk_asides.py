@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from agentd.transcript.disk import Disk, FileDisk, Write
+from agentd.transcript.disk import Disk, Write
+from agentd.transcript.file_disk import FileDisk
 from tests.unit.agentd.transcript.flushes import Flushes
 from tests.unit.agentd.transcript.stores import everything
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agentd.transcript.clock import format_time
-from agentd.transcript.disk import FileDisk
 from agentd.transcript.erasing import Stamp
 from agentd.transcript.erasure import erase_file
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.hearing import find_heard
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Delivery, Erased, SessionHeader

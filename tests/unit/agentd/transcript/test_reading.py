@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentd.transcript.disk import READ_BLOCK_BYTES
+from agentd.transcript.file_disk import READ_BLOCK_BYTES
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import Loaded, find_key, load, load_ids

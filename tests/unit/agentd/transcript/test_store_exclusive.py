@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileDisk
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.mending import mend
 from agentd.transcript.records import UserMessage
 from agentd.transcript.store import SessionStore, open_store

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
-from agentd.transcript.disk import FileDisk
+from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import SessionHeader, encode_line
 from agentd.transcript.store import Session, SessionStore, open_store
