@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agentd.cli.init_file import Section, check_place, render, write_new
 from agentd.errors import AgentdError, ConfigError
 from agentd.settings import load_settings
+from tests.unit.agentd.transcript.building import CALM
 
 PROVIDER = Section("The model", "provider", {"kind": "openai", "base_url": "http://h/v1", "model": "m"})
 
@@ -89,6 +90,7 @@ def test_what_does_not_load_is_not_left_behind(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@CALM
 @given(
     comment=st.text(),
     values=st.fixed_dictionaries({"token": st.text(), "allowed_users": st.lists(st.text(min_size=1))}),
