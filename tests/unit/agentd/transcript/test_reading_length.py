@@ -7,7 +7,7 @@ from pathlib import Path
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import load
 from agentd.transcript.records import Record, SessionHeader
-from agentd.transcript.view import SEEN_MESSAGES
+from agentd.transcript.seen import SEEN_MESSAGES
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import KEY, History, answer, as_file, numbered, put, sent, user
 

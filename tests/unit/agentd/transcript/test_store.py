@@ -14,8 +14,9 @@ from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.records import Reset, SessionHeader
+from agentd.transcript.seen import SEEN_MESSAGES
 from agentd.transcript.store import Session, open_store
-from agentd.transcript.view import SEEN_MESSAGES, Transcript
+from agentd.transcript.view import Transcript
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
     CALM,

@@ -22,7 +22,8 @@ from agentd.transcript.records import (
     encode_line,
     parse_line,
 )
-from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
+from agentd.transcript.seen import SEEN_MESSAGES
+from agentd.transcript.view import Transcript, fold
 from tests.unit.agentd.transcript.building import (
     CALM,
     KEY,
