@@ -163,6 +163,32 @@ async def test_open_files_of_the_workspace_are_named(tmp_path: Path) -> None:
     assert "memory.db is no SQLite database" in found_worse["storage"][1]
 
 
+def test_a_configuration_behind_a_link_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    kept = tmp_path / "my own.toml"
+    kept.write_text(f'workspace = "{tmp_path}/w"\n[channels_config.telegram]\ntoken = "{telegram_server.TOKEN}"\n')
+    kept.chmod(0o644)
+    config = tmp_path / "config.toml"
+    config.symlink_to(kept)
+    done = run_command(config, "check", "--offline")
+
+    assert done.returncode == 1
+    assert f"others may read {kept}: chmod go= '{kept}'" in done.stdout.decode()
+
+
+def test_a_workspace_that_is_no_folder_is_told_and_no_daemon_runs_there(tmp_path: Path) -> None:
+    (tmp_path / "workspace").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    config = tmp_path / "config.toml"
+    config.write_text(f'workspace = "{tmp_path / "workspace"}"\n')
+    done = run_command(config, "check")
+    config.write_text(f'workspace = "{tmp_path / "file"}"\n')
+    status = run_command(config, "status")
+
+    assert done.returncode == 1
+    assert "workspace is no folder: move it away, or set another workspace" in done.stdout.decode()
+    assert f"no daemon runs on {tmp_path / 'file'}" in status.stderr.decode()
+
+
 def test_a_configuration_that_cannot_be_used_is_78_and_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[provider]\nkind = "openai"\napi_key = "sk-planted"\n')

@@ -388,3 +388,13 @@ async def test_nothing_is_edited_with_unchanged_text(tmp_path: Path, streams: bo
         await stage.say("one")
 
         assert [(sent.text, sent.edits) for sent in channel.sent] == [("ok", 0)]
+
+
+async def test_what_a_model_counts_is_learnt_of_the_model_that_is_asked_not_of_the_one_before(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        for model in ("the first", "the second"):
+            stage.provider.model = model
+            stage.provider.enqueue(TextDelta("ok"), Finished("stop", Usage(input_tokens=40), model))
+            await stage.say(f"A question for {model}, of some length")
+
+    assert sorted(stage.provider.calibration.take_changed()) == ["the first", "the second"]
