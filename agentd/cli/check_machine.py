@@ -1,4 +1,4 @@
-"""What `agentd check` sees on this machine: disk, modes of files, lock. It makes and changes nothing."""
+"""What `agentd check` sees on this machine: disk, modes of files, port, lock. It makes and changes nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from shlex import quote
 
 from agentd.cli.check_finding import Finding, failed, fine
 from agentd.errors import ConfigError
+from agentd.service.listening import find_place
 from agentd.settings import Settings
 from agentd.settings.shape import Key, is_secret
 from agentd.settings.sources import STORED, find_store, load_file
 
-__all__ = ["NO_DAEMON", "look_at_disk", "look_at_lock", "look_at_modes"]
+__all__ = ["NO_DAEMON", "look_at_disk", "look_at_lock", "look_at_modes", "look_at_port"]
 
 LEAST_FREE_BYTES = 100 * 1024 * 1024
 """A full disk loses nothing, but nothing can be said then: there shall be time to make room."""
@@ -66,6 +67,26 @@ def look_at_modes(settings: Settings, config: Path | None) -> Finding:
     elif more:
         advice = f"chmod -R go= {quote(str(settings.workspace))}"
     return failed("modes", f"others may read {open_files[0]}{more}: {advice}")
+
+
+def look_at_port(listen: str) -> Iterator[Finding]:
+    """Tell who can reach the pages for a monitor, where there are any; whether it is free, the daemon finds out."""
+    if not listen:
+        return
+    try:
+        place = find_place(listen)
+    except (OSError, UnicodeError) as fault:
+        reason = getattr(fault, "strerror", None) or fault
+        yield failed("metrics", f"service.metrics_listen: {listen} cannot be used ({reason}): set another address")
+        return
+    if place.is_loopback:
+        yield fine("metrics", f"{listen}: for this machine alone")
+    else:
+        yield fine(
+            "metrics",
+            f"{listen}: without a password, for everybody who reaches this machine; bind service.metrics_listen to "
+            "127.0.0.1, or keep others away from it",
+        )
 
 
 def look_at_lock(workspace: Path) -> Finding:

@@ -113,7 +113,7 @@ async def test_offline_nobody_is_asked_but_what_can_be_seen_is_looked_at(tmp_pat
         section = (
             f'[channels_config.telegram]\ntoken = "{telegram_server.TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
         )
-        config = write_config(tmp_path, model.base_url, section)
+        config = write_config(tmp_path, model.base_url, f'{section}[service]\nmetrics_listen = "0.0.0.0:9464"\n')
         config.chmod(0o600)
         code, found, _ = await check(config, "--offline")
         config.write_text(config.read_text().replace(telegram_server.TOKEN, "no token"))
@@ -123,6 +123,7 @@ async def test_offline_nobody_is_asked_but_what_can_be_seen_is_looked_at(tmp_pat
     assert telegram.calls == []
     assert model.requests == []
     assert [found[name][0] for name in ("telegram", "provider")] == ["skipped", "skipped"]
+    assert "without a password, for everybody who reaches this machine" in found["metrics"][1]
     assert worse == 1
     assert "copy it whole from @BotFather" in found_worse["telegram"][1]
 
