@@ -151,7 +151,7 @@ def test_reading_a_short_file_back_gives_all_of_it(taken: list[tuple[str, int]])
     assert read(content)[0].ends_in_newline
 
 
-def test_d6_reading_back_costs_the_live_part_and_not_the_file() -> None:
+def test_reading_back_costs_the_live_part_and_not_the_file() -> None:
     """The seed read whole files into memory."""
     past, past_bytes = long_past()
     now = past[-1].ts
@@ -270,7 +270,7 @@ def test_blank_lines_are_passed_over(blank: bytes) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"not json", b"{", b"\x00\x00\x00", b"\xff\xfe", b"[" * 5000, b"x" * 200_000])
-def test_d9_a_damaged_line_between_two_good_ones_loses_neither(garbage: bytes) -> None:
+def test_a_damaged_line_between_two_good_ones_loses_neither(garbage: bytes) -> None:
     """The seed let a torn line swallow the next record."""
     first, second = (encode_line(record) for record in numbered(user("m0"), user("m1")))
     loaded, _ = read(first + garbage + b"\n" + second)

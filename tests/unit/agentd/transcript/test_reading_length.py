@@ -14,7 +14,7 @@ from tests.unit.agentd.transcript.building import KEY, History, answer, as_file,
 PATH = Path("/nowhere/a.jsonl")
 
 
-def test_d6_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt_can_use() -> None:
+def test_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt_can_use() -> None:
     history = History()
     for _ in range(SEEN_MESSAGES * 4):
         history.say()
