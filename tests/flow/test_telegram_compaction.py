@@ -1,4 +1,4 @@
-"""The seed's rows on compaction, and its defects D1, D10 and D13, over a real channel and real model protocols."""
+"""The seed's rows on compaction, and three of its defects, over a real channel and real model protocols."""
 
 from __future__ import annotations
 
