@@ -57,9 +57,8 @@ class Connection:
         self._waits = waits
         root = settings.api_base_url.rstrip("/") or _TELEGRAM
         self.tls = _build_tls(root)
-        options = self._request_options()
-        self._polls = PollRequest(**options, connection_pool_size=2)
-        self._calls = CallRequest(**options, connection_pool_size=_CONNECTIONS)
+        self._polls = PollRequest(**self._request_options(2))
+        self._calls = CallRequest(**self._request_options(_CONNECTIONS))
         self.bot = Bot(
             token,
             base_url=lambda token: f"{root}/bot{token}",
@@ -124,14 +123,19 @@ class Connection:
         except UNREADABLE as fault:
             raise Unreachable(f"Telegram's answer cannot be read ({type(fault).__name__})") from None
 
-    def _request_options(self) -> dict[str, Any]:
-        """Return what both requests have in common; the limit of a whole call stands around it."""
+    def _request_options(self, connections: int) -> dict[str, Any]:
+        """Return what a request is built with; the limit of a whole call stands around it."""
+        limits = httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=self._waits.idle_seconds,
+        )
         return {
             "connect_timeout": self._waits.connect_seconds,
             "read_timeout": self._waits.call_seconds,
             "write_timeout": self._waits.call_seconds,
             "pool_timeout": self._waits.connect_seconds,
-            "httpx_kwargs": {"trust_env": False, "verify": self.tls},
+            "httpx_kwargs": {"trust_env": False, "verify": self.tls, "limits": limits},
         }
 
     async def _renew_polls(self) -> None:

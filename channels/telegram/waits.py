@@ -20,6 +20,8 @@ class Waits:
     connect_seconds: float = 10
     call_seconds: float = 30
     """The limit of any other call, its connection included."""
+    idle_seconds: float = 30
+    """How long a connection is kept that nobody uses: what a person writes next finds it open. httpx's default is 5."""
     file_seconds: float = 120
     """The limit of one file."""
     network: Growing = Growing(1, 60)
