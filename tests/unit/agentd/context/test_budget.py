@@ -11,10 +11,13 @@ from agentd.context.prompt import (
     SUMMARY_PARTS,
     SUMMARY_READ,
     Budget,
+    Past,
     build_budget,
+    build_prompt,
     summary_room,
 )
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens
+from agentd.transcript.records import UserMessage
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,13 @@ def test_a_summary_and_its_frame_take_a_third_of_the_budget_or_there_is_none() -
     assert summary_room(Budget(least, 1)) == LEAST_SUMMARY_TOKENS
     assert summary_room(Budget(least - 1, 1)) == 0
     assert summary_room(Budget(30_001, 1)) == 10_000 - frame
+
+
+def test_what_was_recalled_stands_before_the_newest_message_where_there_is_room_for_both() -> None:
+    recalled, newest = "[Recalled.]\n", [UserMessage(content="newest")]
+
+    whole = build_prompt("", Past([]), newest, Budget(1000, 500), recalled)
+    tight = build_prompt("", Past([]), newest, Budget(200, 100), recalled * 100)
+
+    assert whole.messages[-1].content == "[Recalled.]\nnewest"
+    assert tight.messages[-1].content == "newest"

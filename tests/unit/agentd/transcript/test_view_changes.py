@@ -188,3 +188,10 @@ def test_where_a_file_was_read_from_the_middle_its_first_turn_is_where_the_live_
     view.is_cut = True
 
     assert live_from(view) == 40
+
+
+def test_without_a_compaction_in_force_nothing_is_forgotten() -> None:
+    view = view_of(user("m0"), answer(0))
+    view.forget_covered()
+
+    assert contents(view.turns) == [(["text of m0"], "a reply")]

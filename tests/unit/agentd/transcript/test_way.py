@@ -162,3 +162,17 @@ def test_an_id_is_a_trace_or_a_platforms_or_that_of_a_reply() -> None:
     assert seqs_for("10", records) == {1: "7", 2: "8"}
     assert seqs_for("90", records) == {2: "8"}
     assert seqs_for("91", records) == {}
+
+
+def test_what_happened_to_another_message_is_no_hop_of_this_one() -> None:
+    found = way(
+        1,
+        said("10"),
+        said("11"),
+        AssistantMessage(content="a", answers=(2,)),
+        Delivery(of=3, message_ids=("12",), state="sent"),
+        Edit(of=2, content="other words", edited_at=""),
+        Delete(of=2),
+    )
+
+    assert (names(found), found.outcome) == (["sent", "accepted"], "pending")
