@@ -19,6 +19,7 @@ from agentd.conversation.router import Router
 from agentd.delivery.front import Front
 from agentd.errors import AgentdError
 from agentd.providers.fallback import FallingBack
+from agentd.providers.registry import MAIN
 from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
 from agentd.service.state import State
@@ -131,9 +132,9 @@ def _people(parts: Controls) -> Mapping[str, Handler]:
 
 
 def _look_at_models(models: ChangingModels) -> list[ModelStatus]:
-    provider = models.main.inner
+    main, provider = models.main, models.main.inner
     if not isinstance(provider, FallingBack):
-        return []
+        return [ModelStatus(name=MAIN, model=main.model, fault=str(main.fault or ""), pause_seconds=0.0)]
     return [
         ModelStatus(name=state.section, model=state.model, fault=state.fault, pause_seconds=state.pause_seconds)
         for state in provider.look()

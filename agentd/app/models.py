@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from agentd.providers.settings import ProviderSettings
 from agentd.providers.switching import Switching
 from agentd.service.figures import Figures
 
-__all__ = ["ChangingModels", "Models", "open_changing_models", "open_models", "say_progress"]
+__all__ = ["ChangingModels", "Models", "ModelsNotOpened", "open_changing_models", "open_models", "say_progress"]
 
 
 log = structlog.get_logger()
@@ -47,14 +48,21 @@ async def open_models(settings: ProviderSettings, figures: Figures) -> AsyncIter
         raise ConfigError(str(fault)) from fault
 
 
+OpenSet = Callable[[ProviderSettings], AbstractAsyncContextManager[Models]]
+
+
+class ModelsNotOpened(Exception):
+    """Opening them was broken off, and there is nothing to wait for any more."""
+
+
 class ChangingModels:
     """The models of a daemon; each set lives on a task of its own, until nobody asks it any more."""
 
-    def __init__(self, first: Models, figures: Figures, tasks: asyncio.TaskGroup) -> None:
-        """Begin with a set that outlives this."""
+    def __init__(self, first: Models, open_set: OpenSet, tasks: asyncio.TaskGroup) -> None:
+        """Begin with a set that outlives this; each that follows is opened by `open_set`."""
         self.main = Switching(first.main)
         self.background = Switching(first.background)
-        self._figures = figures
+        self._open_set = open_set
         self._tasks = tasks
         self._left = [asyncio.Event(), asyncio.Event()]
         """Of the set that is in use: set for each of the two that is not asked any more."""
@@ -69,7 +77,11 @@ class ChangingModels:
         keeping = self._tasks.create_task(self._keep(settings, opened, left), name="models")
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
-        models = await opened
+        ends: list[asyncio.Future[Models] | asyncio.Task[None]] = [opened, keeping]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done():
+            raise ModelsNotOpened
+        models = opened.result()
         before, self._left = self._left, left
         self.main.switch(models.main, before[0].set)
         self.background.switch(models.background, before[1].set)
@@ -85,7 +97,7 @@ class ChangingModels:
     ) -> None:
         """Keep a set from the moment that it is ready; the boundary of what a change of models may end."""
         try:
-            async with open_models(settings, self._figures) as models:
+            async with self._open_set(settings) as models:
                 opened.set_result(models)
                 for event in left:
                     await event.wait()
@@ -100,7 +112,7 @@ class ChangingModels:
 async def open_changing_models(settings: ProviderSettings, figures: Figures) -> AsyncIterator[ChangingModels]:
     """Make ready the first set. Raises ConfigError where one of it cannot be had."""
     async with open_models(settings, figures) as first, asyncio.TaskGroup() as tasks:
-        models = ChangingModels(first, figures, tasks)
+        models = ChangingModels(first, partial(open_models, figures=figures), tasks)
         try:
             yield models
         finally:

@@ -12,7 +12,7 @@ import typer
 
 from agentd.cli.check_finding import Finding, failed, fine
 from agentd.cli.check_live import ask_all, look_at_all
-from agentd.cli.check_machine import look_at_disk, look_at_lock, look_at_modes
+from agentd.cli.check_machine import look_at_disk, look_at_lock, look_at_modes, look_at_port
 from agentd.cli.screen import clean, print_array, print_lines
 from agentd.cli.sessions_files import load
 from agentd.errors import ConfigError
@@ -49,6 +49,7 @@ def _look(settings: Settings, file: Path | None, *, offline: bool) -> Sequence[F
         *(look_at_all(settings) if offline else ask_all(settings)),
         look_at_disk(settings.workspace),
         look_at_modes(settings, file),
+        *look_at_port(settings.service.metrics_listen),
         look_at_lock(settings.workspace),
     )
 

@@ -1,24 +1,30 @@
-"""What `agentd check` sees on this machine: disk, modes of files, lock. It makes and changes nothing."""
+"""What `agentd check` sees on this machine: disk, modes of files, port, lock. It makes and changes nothing."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-
-from pydantic import BaseModel, SecretStr
+from shlex import quote
 
 from agentd.cli.check_finding import Finding, failed, fine
+from agentd.errors import ConfigError
+from agentd.service.listening import find_place
 from agentd.settings import Settings
+from agentd.settings.shape import Key, is_secret
+from agentd.settings.sources import STORED, find_store, load_file
 
-__all__ = ["look_at_disk", "look_at_lock", "look_at_modes"]
+__all__ = ["NO_DAEMON", "look_at_disk", "look_at_lock", "look_at_modes", "look_at_port"]
 
 LEAST_FREE_BYTES = 100 * 1024 * 1024
 """A full disk loses nothing, but nothing can be said then: there shall be time to make room."""
+
+NO_DAEMON = "no daemon runs"
 
 _OTHERS = 0o077
 _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
@@ -26,6 +32,8 @@ _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
 
 def look_at_disk(workspace: Path) -> Finding:
     """Tell whether the workspace can be written, and has room."""
+    if os.path.lexists(workspace) and not os.path.isdir(workspace):
+        return failed("disk", f"{workspace} is no folder: move it away, or set another workspace")
     place = next(folder for folder in (workspace, *workspace.absolute().parents) if os.path.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=place) as file:
@@ -34,6 +42,8 @@ def look_at_disk(workspace: Path) -> Finding:
             room = os.fstatvfs(file.fileno())
     except OSError as fault:
         advice = "give it to the user who runs agentd, or set another workspace"
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "make room"
         return failed("disk", f"{place} cannot be written ({fault.strerror}): {advice}")
     free_bytes = room.f_bavail * room.f_frsize
     if free_bytes < LEAST_FREE_BYTES:
@@ -45,17 +55,38 @@ def look_at_disk(workspace: Path) -> Finding:
 
 
 def look_at_modes(settings: Settings, config: Path | None) -> Finding:
-    """Tell whether what is private is closed to others."""
-    open_files = list(_open_to_others(settings.workspace))
-    if config is not None and _is_open(config) and _holds_secret(config, settings):
-        open_files.insert(0, config)
+    """Tell whether what is private is closed to others; of a configuration that is a link, what it leads to."""
+    own, inside = list(_open_secrets(config)), list(_open_to_others(settings.workspace))
+    open_files = [*own, *inside]
     if not open_files:
         return fine("modes", "nobody else may read what is private")
     more = f", and {len(open_files) - 1} more" if len(open_files) > 1 else ""
-    advice = f"chmod go= {open_files[0]}"
-    if more:
-        advice = f"chmod -R go= {settings.workspace}" if open_files[0] != config else f"{advice}, and look again"
+    advice = f"chmod go= {quote(str(open_files[0]))}"
+    if more and own:
+        advice = f"{advice}, and look again"
+    elif more:
+        advice = f"chmod -R go= {quote(str(settings.workspace))}"
     return failed("modes", f"others may read {open_files[0]}{more}: {advice}")
+
+
+def look_at_port(listen: str) -> Iterator[Finding]:
+    """Tell who can reach the pages for a monitor, where there are any; whether it is free, the daemon finds out."""
+    if not listen:
+        return
+    try:
+        place = find_place(listen)
+    except (OSError, UnicodeError) as fault:
+        reason = getattr(fault, "strerror", None) or fault
+        yield failed("metrics", f"service.metrics_listen: {listen} cannot be used ({reason}): set another address")
+        return
+    if place.is_loopback:
+        yield fine("metrics", f"{listen}: for this machine alone")
+    else:
+        yield fine(
+            "metrics",
+            f"{listen}: without a password, for everybody who reaches this machine; bind service.metrics_listen to "
+            "127.0.0.1, or keep others away from it",
+        )
 
 
 def look_at_lock(workspace: Path) -> Finding:
@@ -63,7 +94,7 @@ def look_at_lock(workspace: Path) -> Finding:
     try:
         fd = os.open(workspace / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        return fine("lock", "no daemon runs")
+        return fine("lock", NO_DAEMON)
     except OSError as fault:
         return failed("lock", f"{workspace / 'lock'} cannot be read ({fault.strerror}): run this as the daemon's user")
     try:
@@ -75,7 +106,7 @@ def look_at_lock(workspace: Path) -> Finding:
         return failed("lock", f"{workspace} cannot be locked ({fault.strerror}): keep it on a local disk")
     finally:
         os.close(fd)
-    return fine("lock", "no daemon runs")
+    return fine("lock", NO_DAEMON)
 
 
 def _open_to_others(workspace: Path) -> Iterator[Path]:
@@ -100,21 +131,32 @@ def _is_open(path: Path) -> bool:
     return bool(mode & _OTHERS) and not stat.S_ISLNK(mode)
 
 
-def _holds_secret(config: Path, settings: Settings) -> bool:
+def _open_secrets(config: Path | None) -> Iterator[Path]:
+    """Yield the configuration, and the credentials that are stored for it, where others may read a secret there."""
+    if config is None:
+        return
+    file = config.resolve() if config.is_symlink() else config
+    if _is_open(file) and _holds_secret(file):
+        yield file
+    if store := find_store(config):
+        with suppress(OSError):
+            yield from filter(_is_open, sorted(Path(store).glob(f"{STORED}*")))
+
+
+def _holds_secret(config: Path) -> bool:
     try:
-        text = config.read_text("utf-8", "replace")
-    except OSError:
+        values = load_file(config).values
+    except ConfigError:  # it was loaded a moment ago
         return False
-    return any(secret in text for secret in _secrets(settings))
+    return any(value and is_secret(Settings, key) for key, value in _values(values, ()))
 
 
-def _secrets(section: object) -> Iterator[str]:
-    if isinstance(section, SecretStr):
-        if section:
-            yield section.get_secret_value()
-    elif isinstance(section, BaseModel):
-        for name in type(section).model_fields:
-            yield from _secrets(getattr(section, name))
-    elif isinstance(section, tuple):
-        for item in section:
-            yield from _secrets(item)
+def _values(node: object, above: Key) -> Iterator[tuple[Key, object]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _values(value, (*above, name))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _values(value, (*above, number))
+    else:
+        yield above, node

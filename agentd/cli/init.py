@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -62,30 +63,28 @@ def _ask_and_write(talk: Talk, path: Path) -> tuple[Path, Sequence[Enrolled]]:
     text = render(_sections(channels, model, name))
     while True:
         try:
-            with plain_faults():
-                _write(path, text)
-        except _Taken:
-            talk.say("", f"{path} has come into being meanwhile, and is left as it is.")
+            write_new(path, text, os.environ)
+        except OSError as fault:
+            taken, refused = (
+                "has come into being meanwhile, and is left as it is",
+                f"cannot be written: {fault.strerror}",
+            )
+            talk.say("", f"{path} {taken if os.path.lexists(path) else refused}.")
             path = talk.ask("Write to", _parse_path)
         else:
             return path, channels
 
 
-class _Taken(Exception):
-    """The file is there by now."""
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_new(path, text, os.environ)
-    except FileExistsError:
-        raise _Taken from None
-
-
 def _parse_path(answer: str) -> Path:
     if not answer:
         raise NotThat("write a path, for example other.toml")
-    return Path(answer).expanduser()
+    try:
+        path = Path(answer).expanduser()
+    except RuntimeError:
+        raise NotThat("nobody here has that home: write the path without ~") from None
+    if os.path.lexists(path):
+        raise NotThat(f"{path} exists already, and is left as it is: write another")
+    return path
 
 
 def _sections(channels: Sequence[Enrolled], model: dict[str, object], name: str) -> Iterator[Section]:
@@ -101,8 +100,8 @@ def _say_how_to_go_on(talk: Talk, path: Path, channels: Sequence[Enrolled]) -> N
     command, found = _command(), find_file(None, os.environ, SEARCH)
     is_found = found is not None and found.absolute() == path.absolute()
     is_made = is_found and command == ".venv/bin/agentd" and Path("Makefile").exists()
-    run = "make run" if is_made else f"{command} run" if is_found else f"{command} --config {path} run"
-    config = "" if is_found else f" --config {path}"
+    config = "" if is_found else f" --config {quote(str(path))}"
+    run = "make run" if is_made else f"{command}{config} run"
     talk.say("", f"{path} is written; nobody else may read it.", "", f"  Start the daemon:  {run}")
     for channel in channels:
         if channel.introduction.way:
@@ -112,11 +111,11 @@ def _say_how_to_go_on(talk: Talk, path: Path, channels: Sequence[Enrolled]) -> N
 
 
 def _command() -> str:
-    """Return how this program was called, as short as it works from here."""
+    """Return how this program was called, as short as it works from here, for a shell."""
     called = Path(sys.argv[0])
     if shutil.which(called.name) == str(called):
-        return called.name
+        return quote(called.name)
     try:
-        return str(called.absolute().relative_to(Path.cwd()))
+        return quote(str(called.absolute().relative_to(Path.cwd())))
     except ValueError:
-        return str(called)
+        return quote(str(called))

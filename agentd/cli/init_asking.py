@@ -67,9 +67,8 @@ class Talk:
 
     def _until(self, read: Callable[[], str], parse: Callable[[str], T]) -> T:
         while True:
-            answer = read()
             try:
-                return parse(_seen(answer))
+                return parse(_seen(read()))
             except NotThat as fault:
                 self.say(f"  {fault}")
 
@@ -90,20 +89,27 @@ class Talk:
             return getpass.getpass(clean(question), stream=sys.stdout).strip()
         except EOFError:
             raise AskingEnded from None
+        except UnicodeDecodeError:
+            self.say("")  # getpass has not come to that
+            raise _unseen() from None
 
 
 def _seen(answer: str) -> str:
     """Return an answer; what is no text in the terminal's encoding came in as lone surrogates. Raises NotThat."""
     if not answer.isprintable():
-        raise NotThat("that has characters which cannot be seen: type it, or paste it, again")
+        raise _unseen()
     return answer
 
 
+def _unseen() -> NotThat:
+    return NotThat("that has characters which cannot be seen: type it, or paste it, again")
+
+
 def _chosen(answer: str, count: int, *, most: int) -> tuple[int, ...]:
-    words = answer.replace(",", " ").split()
-    if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= count for word in words):
+    words, numbers = answer.replace(",", " ").split(), [str(number) for number in range(1, count + 1)]
+    if not set(words) <= set(numbers):
         raise NotThat(f"write a number from 1 to {count}" + (", or several with commas" if most > 1 else ""))
-    chosen = tuple(sorted({int(word) - 1 for word in words}))
+    chosen = tuple(sorted({numbers.index(word) for word in words}))
     if len(chosen) > most:
         raise NotThat("write one number")
     return chosen

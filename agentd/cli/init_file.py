@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from agentd.cli.screen import clean
 from agentd.errors import AgentdError, ConfigError
@@ -32,7 +33,8 @@ def check_place(path: Path) -> None:
     if os.path.lexists(path):
         raise AgentdError(
             f"{path} exists already, and is left as it is: agentd check looks at it; "
-            f"to write another use agentd init --output OTHER.toml, to begin anew move it away: mv {path} {path}.old"
+            "to write another use agentd init --output OTHER.toml, to begin anew move it away: "
+            f"mv {quote(str(path))} {quote(f'{path}.old')}"
         )
     folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
@@ -58,7 +60,7 @@ def write_new(path: Path, text: str, environ: Mapping[str, str]) -> None:
             file.flush()
             os.fsync(file.fileno())
         _load(Path(name), path, environ)
-        _put(Path(name), path, text)
+        _put(Path(name), path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(name)
@@ -72,16 +74,15 @@ def _load(written: Path, path: Path, environ: Mapping[str, str]) -> None:
         raise ConfigError(str(fault).replace(str(written), str(path))) from None
 
 
-def _put(written: Path, path: Path, text: str) -> None:
+def _put(written: Path, path: Path) -> None:
     """Give a file its name, unless another has it."""
     try:
         os.link(written, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+    except OSError:  # a file system without links: who has the name may replace what is there, which is nothing
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.replace(written, path)
 
 
 def _lines(sections: Iterable[Section]) -> Iterator[str]:

@@ -20,6 +20,8 @@ MODEL_SECONDS: Final = 60.0
 """A server of one's own may load the model first."""
 
 MOST_NAMES: Final = 20
+SHOWN_CHARACTERS: Final = 200
+"""Of a name: no model is known that has a longer one, but a server may call it anything."""
 
 OLLAMA: Final = "http://127.0.0.1:11434/v1"
 """Where it listens unless told otherwise (https://docs.ollama.com/openai)."""
@@ -117,9 +119,9 @@ def _ask_name(talk: Talk, model: ModelSettings, names: tuple[str, ...]) -> str |
         return _try_model(talk, model, model.model)
     if names:
         more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        talk.say(f"  It has: {', '.join(names[:MOST_NAMES])}{more}")
+        talk.say(f"  It has: {', '.join(name[:SHOWN_CHARACTERS] for name in names[:MOST_NAMES])}{more}")
     first = names[0] if len(names) == 1 else ""
-    question = f"The model's name [{first}]" if first else "The model's name"
+    question = f"The model's name [{first[:SHOWN_CHARACTERS]}]" if first else "The model's name"
     return talk.ask(question, lambda answer: _try_model(talk, model, answer or first))
 
 
@@ -161,7 +163,7 @@ def _try_model(talk: Talk, model: ModelSettings, name: str) -> str | None:
         talk.say(f"  {fault}")
         return None
     else:
-        talk.say(f"  {answered} answers.")
+        talk.say(f"  {answered[:SHOWN_CHARACTERS]} answers.")
     return name
 
 

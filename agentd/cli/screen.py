@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from agentd.errors import AgentdError
 
 __all__ = ["clean", "print_array", "print_array_text", "print_lines", "print_text"]
 
@@ -30,7 +35,8 @@ def print_text(parts: Iterable[str]) -> None:
     """Print parts of clean text that have their newlines already; what the screen's encoding lacks is replaced."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    sys.stdout.writelines(parts)
+    with _written():
+        sys.stdout.writelines(parts)
 
 
 def print_array(items: Iterable[object]) -> None:
@@ -41,7 +47,21 @@ def print_array(items: Iterable[object]) -> None:
 def print_array_text(parts: Iterable[str]) -> None:
     """Print a JSON array whose items are written already, each a line that begins with a comma."""
     is_empty = True
-    for part in filter(None, parts):
-        sys.stdout.write(f"[{part[1:]}" if is_empty else part)
-        is_empty = False
-    sys.stdout.write("[]\n" if is_empty else "]\n")
+    with _written():
+        for part in filter(None, parts):
+            sys.stdout.write(f"[{part[1:]}" if is_empty else part)
+            is_empty = False
+        sys.stdout.write("[]\n" if is_empty else "]\n")
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """See to it that what is printed in the block is out. Raises AgentdError where it cannot be, on a full disk."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as fault:
+        if fault.errno == errno.EPIPE:  # who read it has enough
+            raise
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - what is left of it would be tried again at the end
+        raise AgentdError(f"the output cannot be written: {fault.strerror}") from fault

@@ -12,14 +12,14 @@ import typer
 
 from agentd.cli.screen import clean, print_lines
 from agentd.cli.systemd import Systemd, find_systemd
-from agentd.cli.unit_config import ETC, Settled, settle_config
-from agentd.cli.unit_places import check_readable, find_program, find_roots, is_hidden
+from agentd.cli.unit_config import ETC, Plan, plan_config
+from agentd.cli.unit_places import check_readable, find_program, find_roots, is_hidden, make_open_folder
 from agentd.cli.unit_text import Placing, is_untouched, render_unit
 from agentd.errors import AgentdError
 from agentd.settings import SEARCH, load_settings
 from agentd.settings.sources import STORED, SYSTEM_STATE, find_file
 
-__all__ = ["service"]
+__all__ = ["Place", "service", "set_up"]
 
 NAME = "agentd.service"
 SYSTEM_UNITS = Path("/etc/systemd/system")
@@ -42,12 +42,9 @@ def install(context: typer.Context, is_personal: PersonalOption = False) -> None
     """Write the unit for this installation, verify it, and say what comes next."""
     place = _find_place(is_personal, os.environ)
     before = _read_ours(place.unit)
-    settled, text = _build(context.obj, place.systemd, os.environ)
-    place.systemd.verify(NAME, text)
-    if text != before:
-        _write(place.unit, text)
-    place.systemd.ask("daemon-reload")
-    print_lines(map(clean, _explain(place, settled, before, text)))
+    plan, text = _build(context.obj, place.systemd, os.environ)
+    steps = set_up(place, plan, text)
+    print_lines(map(clean, (*steps, *_explain(place, plan.config, before, text))))
 
 
 @service.command()
@@ -61,6 +58,17 @@ def uninstall(is_personal: PersonalOption = False) -> None:
     place.unit.unlink()
     place.systemd.ask("daemon-reload")
     print_lines(map(clean, _say_what_stays(place)))
+
+
+def set_up(place: Place, plan: Plan, text: str) -> list[str]:
+    """Write the configuration and the unit once nothing speaks against it; return what was done to the former."""
+    place.systemd.ask("show", "--property=Version")  # a manager that cannot be reached is learned of before
+    place.systemd.verify(NAME, text)
+    steps = plan.carry_out()
+    if text != _read_ours(place.unit):
+        _write(place, text)
+    place.systemd.ask("daemon-reload")
+    return steps
 
 
 def _find_place(is_personal: bool, environ: Mapping[str, str]) -> Place:
@@ -91,57 +99,61 @@ def _read_ours(unit: Path) -> str | None:
     return text
 
 
-def _build(given: Path | None, systemd: Systemd, environ: Mapping[str, str]) -> tuple[Settled, str]:
-    """Return the configuration as it is settled, and the unit's text."""
+def _build(given: Path | None, systemd: Systemd, environ: Mapping[str, str]) -> tuple[Plan, str]:
+    """Return what is to become of the configuration, and the unit's text; nothing is written yet."""
     roots = find_roots()
     if systemd.is_personal:
-        file = find_file(given, environ, SEARCH)
-        settled = Settled((file or _personal(environ) / "agentd" / "config.toml").absolute())
+        plan = _plan_personal(given, environ)
     else:
         check_readable(roots)
-        settled = settle_config(given, environ)
+        plan = plan_config(given, environ, ETC)
     placing = Placing(
         program=find_program(),
-        config=settled.config,
+        config=plan.config,
         visible=() if systemd.is_personal else tuple(filter(is_hidden, roots)),
-        drain_seconds=_drain_seconds(settled.config),
+        drain_seconds=plan.drain_seconds,
         is_personal=systemd.is_personal,
     )
-    return settled, render_unit(placing)
+    return plan, render_unit(placing)
 
 
-def _drain_seconds(config: Path) -> float:
-    """Return how long the service drains; its environment is not this one, its credentials are."""
+def _plan_personal(given: Path | None, environ: Mapping[str, str]) -> Plan:
+    """A person's own service reads what that person does; its environment is not this one, its credentials are."""
+    file = find_file(given, environ, SEARCH)
+    config = (file or _personal(environ) / "agentd" / "config.toml").absolute()
     settings = (
         load_settings(config, {"HOME": str(Path.home())}) if config.exists() else load_settings(None, {}, search=())
     )
-    return settings.service.drain_seconds
+    return Plan(config, settings.service.drain_seconds)
 
 
-def _write(unit: Path, text: str) -> None:
-    unit.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+def _write(place: Place, text: str) -> None:
+    unit = place.unit
+    if place.systemd.is_personal:
+        unit.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_open_folder(unit.parent)
     beside = unit.with_name(f".{unit.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.chmod(0o644)
     beside.replace(unit)
 
 
-def _explain(place: Place, settled: Settled, before: str | None, text: str) -> Iterator[str]:
-    yield from settled.steps
+def _explain(place: Place, config: Path, before: str | None, text: str) -> Iterator[str]:
     done = "is as it should be" if text == before else "written" if before is None else "written anew"
     yield f"{place.unit}: {done}; systemd-analyze finds no fault in it."
     if place.systemd.is_personal:
-        yield f"It runs {find_program()} as you, with {settled.config}."
+        yield f"It runs {find_program()} as you, with {config}."
     else:
-        yield f"It runs {find_program()} as a user of its own, with {settled.config}."
+        yield f"It runs {find_program()} as a user of its own, with {config}."
         yield f"It writes to {SYSTEM_STATE} alone."
     yield ""
     yield "What comes next:"
-    yield from (f"  {number}. {step}" for number, step in enumerate(_next(place, settled, before), 1))
+    yield from (f"  {number}. {step}" for number, step in enumerate(_next(place, config, before), 1))
 
 
-def _next(place: Place, settled: Settled, before: str | None) -> Iterator[str]:
-    command, config = place.systemd.words, settled.config
+def _next(place: Place, config: Path, before: str | None) -> Iterator[str]:
+    command = place.systemd.words
     if not config.exists():
         mode = "" if place.systemd.is_personal else " (0644: everybody may read it, so no secrets in it)"
         yield f"Write the configuration: {config}{mode}"
@@ -166,7 +178,7 @@ def _say_what_stays(place: Place) -> Iterator[str]:
         yield f"  the configuration: {base / 'agentd'}; secrets: {base / 'credstore'}/{STORED}*"
         yield "  conversations and memory: the workspace, ~/.local/share/agentd unless the configuration names another"
     else:
-        yield f"  the configuration: {ETC.config}; secrets: {ETC.store}/{STORED}*"
+        yield f"  the configuration: {ETC.config.parent}; secrets: {ETC.store}/{STORED}*"
         yield f"  conversations and memory: {SYSTEM_STATE} (a link to /var/lib/private/agentd)"
     drop_ins = place.unit.with_name(f"{place.unit.name}.d")
     if drop_ins.exists():

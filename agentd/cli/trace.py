@@ -28,6 +28,9 @@ Which = Annotated[
 
 NAME_WIDTH = 11
 
+MOST_DIGITS = 20
+"""No record has a number of more."""
+
 
 def trace(context: typer.Context, which: Which, as_json: Json = False) -> None:
     """Follow one message from receipt to reply, each hop with its time, or say why there is no reply."""
@@ -45,7 +48,7 @@ def _find(workspace: Path, which: Sequence[str]) -> Found:
     match which:
         case [wanted]:
             return find_by_id(workspace, wanted)
-        case [session, seq] if seq.removeprefix("#").isdecimal():
+        case [session, seq] if seq.removeprefix("#").isdecimal() and len(seq) <= MOST_DIGITS:
             return find_by_seq(workspace, session, int(seq.removeprefix("#")))
         case _:
             raise typer.BadParameter("give one id, or a session and the number of a record in it")

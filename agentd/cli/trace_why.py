@@ -12,7 +12,7 @@ import msgspec
 from agentd.cli.sessions_files import alone_in, plain_faults
 from agentd.cli.trace_find import Found
 from agentd.errors import AgentdError
-from agentd.service.control_client import ask_daemon
+from agentd.service.control_client import LOOK_SECONDS, ask_daemon
 from agentd.settings import Settings
 from agentd.tasks.fate import Asked, Fate, fate_of
 from agentd.tasks.opening import locate, open_queue
@@ -44,7 +44,7 @@ def look_up(settings: Settings, found: Found) -> Looked:
                 return Looked(fate=asyncio.run(_alone(settings, asked)))
             lines: list[str] = []
             request = {"command": "trace", **msgspec.to_builtins(asked)}
-            if ask_daemon(settings.workspace, request, lines.append) is None:
+            if ask_daemon(settings.workspace, request, lines.append, patience_seconds=LOOK_SECONDS) is None:
                 return Looked(runs=True, fault=str(busy))
             return Looked(fate=msgspec.convert(json.loads(lines[0]), Fate), runs=True)
         except (AgentdError, MemoryFault) as fault:
@@ -71,9 +71,12 @@ def _why_pending(way: Way, looked: Looked, settings: Settings, now: datetime) ->
     sent_at = parse_time(source.sent_at) if source else None
     limit = settings.channels_config.stale_after_minutes
     if not looked.runs:
-        is_stale = sent_at is not None and (now - sent_at).total_seconds() > limit * 60
-        then = f"tells its sender that it is over {limit:g} minutes old" if is_stale else "answers it"
-        return f"no daemon runs here, the next start {then} (agentd run)"
+        asks = isinstance(way.message, UserMessage) or way.message.name == "retry"
+        is_stale = asks and sent_at is not None and (now - sent_at).total_seconds() > limit * 60
+        old = f"tells its sender that it is over {limit:g} minutes old, unless a newer one waits with it"
+        return f"no daemon runs here, the next start {old if is_stale else 'answers it'} (agentd run)"
+    if looked.fault:
+        return f"a daemon runs here, and what it does cannot be asked: {looked.fault}"
     behind = f"; {len(way.waits_behind)} before it in this session wait too" if way.waits_behind else ""
     return f"{_STATES.get(looked.fate.doing, _STATES[''])}{behind}"
 
@@ -106,8 +109,8 @@ def _in_memory(looked: Looked, settings: Settings) -> str:
     if fate.learnt is None:
         return "there is no memory (memory.enabled), or nothing was ever kept in it"
     least = settings.memory.min_message_chars
-    short = f"it is under {least} characters (memory.min_message_chars)"
-    return f"not learnt from, and no task waits: {short}, or is yet to be queued"
+    short = f"its sender's own words in that turn are under {least} characters (memory.min_message_chars)"
+    return f"not learnt from, and no task waits: {short}, it is of a time when memory was off, or is yet to be queued"
 
 
 async def _alone(settings: Settings, asked: Asked) -> Fate:

@@ -1,23 +1,26 @@
 """Which configuration a service of the system reads: one that everybody may read, its secrets in the credential store.
 
 A configuration that is fit is read where it is. Any other is written to /etc/agentd/config.toml without its secrets,
-and each secret to a file that root alone reads. The original is left as it is, unless it is that file itself.
+and each secret to a file that root alone reads. The original is left as it is; where it is that file itself, a copy of
+it is kept beside it. What can be refused is refused while this is planned, and nothing is written before.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from agentd.cli.unit_places import is_hidden, is_open
+from agentd.cli.unit_places import check_config, is_hidden, is_open, make_open_folder
 from agentd.cli.unit_secrets import Split, split_secrets
 from agentd.errors import AgentdError
+from agentd.settings import load_settings
 from agentd.settings.load import OF_SYSTEM, SEARCH
 from agentd.settings.sources import STORED, SYSTEM_STATE, find_file, load_file
 
-__all__ = ["ETC", "Etc", "Settled", "settle_config"]
+__all__ = ["ETC", "Etc", "Plan", "plan_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +35,73 @@ ETC = Etc()
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The file that the service reads, and what was done for that, a sentence each."""
+class Plan:
+    """Which file the service will read, and what is to be done for that."""
 
     config: Path
-    steps: list[str] = field(default_factory=list)
+    drain_seconds: float
+    """How long the service drains with it."""
+    move: Move | None = None
+
+    def carry_out(self) -> list[str]:
+        """Write what is to be written; return what was done, a sentence each. Raises AgentdError."""
+        if self.move is None:
+            return []
+        steps = list(_write(self.move))
+        check_config(self.config)
+        return steps
 
 
-def settle_config(given: Path | None, environ: Mapping[str, str], etc: Etc = ETC) -> Settled:
-    """Return the configuration of the system's service; raises AgentdError and ConfigError, before anything is written.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A configuration that goes to its place without its secrets."""
+
+    source: Path
+    split: Split
+    etc: Etc
+
+    @property
+    def is_in_place(self) -> bool:
+        """Tell whether it is there already, and is rewritten."""
+        return self.source == self.etc.config
+
+
+def plan_config(given: Path | None, environ: Mapping[str, str], etc: Etc) -> Plan:
+    """Plan the configuration of the system's service; raises AgentdError and ConfigError, and writes nothing.
 
     `given` is `--config`; without it /etc/agentd/config.toml comes first, and then those that are looked for always.
     """
     source = find_file(given, environ, (str(etc.config), *SEARCH))
     if source is None:
-        return Settled(etc.config)
+        check_config(etc.config)
+        return Plan(etc.config, load_settings(None, {}, search=()).service.drain_seconds)
     source = source.absolute()
     load_file(source)
     split = split_secrets(source.read_text("utf-8-sig"), source)
+    # Its environment will not be this one; its credentials are those of the store.
+    store = etc.store if etc.store.is_dir() else None
+    drain_seconds = load_settings(source, {"HOME": str(Path.home())}, store=store).service.drain_seconds
     is_plain = not split.secrets and split.workspace in ("", SYSTEM_STATE)
-    if is_plain and is_open(source) and not is_hidden(source):
-        return Settled(source)
-    if source != etc.config and etc.config.exists():
-        raise AgentdError(
-            f"{etc.config} is there already, and {source} is not fit for the service (it holds secrets or a workspace, "
-            "or is closed to others): install without --config, or move one of them away"
-        )
+    if is_plain and _is_within_reach(source):
+        return Plan(source, drain_seconds)
+    move = Move(source, split, etc)
+    _check_place(move)
     _check_store(etc.store, split.secrets)
-    return Settled(etc.config, list(_write(source, split, etc)))
+    return Plan(etc.config, drain_seconds, move)
+
+
+def _is_within_reach(source: Path) -> bool:
+    """Tell whether the service sees it, and may read it; also what it is a link to."""
+    return all(is_open(path) and not is_hidden(path) for path in (source, source.resolve()))
+
+
+def _check_place(move: Move) -> None:
+    if not move.is_in_place and move.etc.config.exists():
+        raise AgentdError(
+            f"{move.etc.config} is there already, and {move.source} is not fit for the service (it holds secrets or a "
+            "workspace, or is closed to others): install without --config, or move one of them away"
+        )
+    check_config(move.etc.config, will_be_open=True)
 
 
 def _check_store(store: Path, secrets: Mapping[str, str]) -> None:
@@ -69,18 +111,20 @@ def _check_store(store: Path, secrets: Mapping[str, str]) -> None:
             raise AgentdError(f"{file} is there already and holds another secret: move it away, then install again")
 
 
-def _write(source: Path, split: Split, etc: Etc) -> Iterator[str]:
+def _write(move: Move) -> Iterator[str]:
+    etc, split, source = move.etc, move.split, move.source
     for name, secret in split.secrets.items():
-        etc.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_open_folder(etc.store.parent)
+        etc.store.mkdir(mode=0o700, exist_ok=True)
         file = etc.store / f"{STORED}{name}"
-        _put(file, secret + "\n", 0o600)
+        _put(file, f"{secret}\n".encode(), 0o600)
         yield f"Put {name.replace('__', '.')} into {file}, which root alone reads."
-    if not etc.config.parent.exists():
-        etc.config.parent.mkdir(parents=True)
-        etc.config.parent.chmod(0o755)  # the service's user must get in, whatever umask root has
-    _put(etc.config, split.plain, 0o644)
+    if move.is_in_place:
+        yield from _keep(source, split)
+    make_open_folder(etc.config.parent)
+    _put(etc.config, split.plain.encode(), 0o644)
     without = " without what is secret" if split.secrets else ""
-    yield f"Wrote {etc.config}{without}" + (f", from {source}, which stays as it is." if source != etc.config else ".")
+    yield f"Wrote {etc.config}{without}" + ("." if move.is_in_place else f", from {source}, which stays as it is.")
     if split.workspace and split.workspace != SYSTEM_STATE:
         yield (
             f"The service keeps its files in {SYSTEM_STATE}, not in {split.workspace}. To take along what is there, "
@@ -88,13 +132,24 @@ def _write(source: Path, split: Split, etc: Etc) -> Iterator[str]:
         )
 
 
-def _put(path: Path, text: str, mode: int) -> None:
+def _keep(source: Path, split: Split) -> Iterator[str]:
+    """Keep a copy of what is about to be rewritten, beside it; none where no word of it changes."""
+    if source.read_text("utf-8-sig") == split.plain:
+        return
+    names = (f"{source.name}.before{f'-{number}' if number > 1 else ''}" for number in count(1))
+    kept = next(path for path in map(source.with_name, names) if not os.path.lexists(path))
+    _put(kept, source.read_bytes(), 0o600)
+    advice = "; it holds secrets: delete it once the service runs" if split.secrets else ""
+    yield f"Kept {source} as it was in {kept}, which root alone reads{advice}."
+
+
+def _put(path: Path, content: bytes, mode: int) -> None:
     """Write a file as a whole; nobody sees half of it, nor for a moment what is not for them."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
         os.fchmod(fd, mode)
         os.fsync(fd)
     beside.replace(path)

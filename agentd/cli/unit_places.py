@@ -10,7 +10,15 @@ from pathlib import Path
 import agentd
 from agentd.errors import AgentdError
 
-__all__ = ["check_readable", "find_program", "find_roots", "is_hidden", "is_open"]
+__all__ = [
+    "check_config",
+    "check_readable",
+    "find_program",
+    "find_roots",
+    "is_hidden",
+    "is_open",
+    "make_open_folder",
+]
 
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """What `ProtectHome` and `PrivateTmp` take out of a service's sight (systemd.exec(5))."""
@@ -51,6 +59,26 @@ def is_open(path: Path, below: Path = Path("/")) -> bool:
     """Tell whether everybody may read this file, and pass every folder from `below` to it."""
     folders = [parent for parent in path.parents if parent == below or below in parent.parents]
     return bool(path.stat().st_mode & 0o004) and all(folder.stat().st_mode & 0o001 for folder in folders)
+
+
+def check_config(config: Path, *, will_be_open: bool = False) -> None:
+    """Raise AgentdError where the service's user could not read /etc/agentd/config.toml; a missing one is to come.
+
+    With `will_be_open` its folders alone are looked at, from /etc on: the file itself is about to be written.
+    """
+    for folder in (config.parents[1], config.parent):
+        if folder.exists() and not folder.stat().st_mode & 0o001:
+            raise AgentdError(f"the service's own user may not enter {folder}: chmod o+x {folder}, then install again")
+    if config.exists() and not will_be_open and not config.stat().st_mode & 0o004:
+        raise AgentdError(f"the service's own user may not read {config}: chmod o+r {config}, then install again")
+
+
+def make_open_folder(folder: Path) -> None:
+    """Make a folder, and what is missing above it, that everybody may enter and read, whatever umask root has."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _interpreters() -> Iterator[Path]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-import typer
+from agentd.cli.screen import print_lines
 
 __all__ = ["print_version"]
 
 
 def print_version() -> None:
     """Print the installed version."""
-    typer.echo(f"agentd {version('agentd')}")
+    print_lines([f"agentd {version('agentd')}"])

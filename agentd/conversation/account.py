@@ -23,7 +23,7 @@ class Account:
         """Learn of the model that answers people."""
         self._calibration = wiring.calibration
         self._spending = wiring.spending
-        self._model = wiring.provider.model
+        self._provider = wiring.provider
         self._session = session
 
     @property
@@ -35,7 +35,7 @@ class Account:
     def _known(self) -> float:
         learnt = self._session.view.token_factor
         if learnt is None or not LOWEST <= learnt <= HIGHEST:  # a file may be damaged, or edited
-            return self._calibration.first_factor(self._model)
+            return self._calibration.first_factor(self._provider.model)
         return learnt
 
     def admit(self, author: str, prompt_tokens: int, reply_tokens: int) -> None:
@@ -51,7 +51,7 @@ class Account:
 
     def learn(self, prompt_tokens: int, usage: Usage) -> float:
         """Learn from what the provider counted of a prompt without images; return what goes on record."""
-        return self._calibration.learn(self._model, prompt_tokens, usage.input_tokens, self._known)
+        return self._calibration.learn(self._provider.model, prompt_tokens, usage.input_tokens, self._known)
 
     def _payer(self, author: str) -> str:
         return person_of(self._session.key.channel, author)

@@ -18,6 +18,7 @@ from structlog.contextvars import bound_contextvars
 from agentd.conversation.commands import parse_command
 from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
+from agentd.conversation.entrance import Entrance
 from agentd.conversation.intake import (
     RETRY,
     Question,
@@ -41,11 +42,11 @@ from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Failure, UserMessage
-from agentd.transcript.store import Session
+from agentd.transcript.store import Session, SessionStore
 from channels.base import FromPerson, InboundMessage
 from channels.errors import NotAccepted, Unreachable
 
-__all__ = ["SessionActor", "held"]
+__all__ = ["SessionActor"]
 
 log = structlog.get_logger()
 
@@ -55,9 +56,6 @@ LAST_RETRY_SECONDS = 60.0
 
 REST_PATIENCE_SECONDS = 30.0
 """How long a turn of others may take to end where a session is to rest."""
-
-INTAKE_PATIENCE_SECONDS = 90.0
-"""How long it is waited for what is being taken in then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +100,19 @@ class SessionActor:
         self._wiring = wiring
         self._session: Session | None = None
         self._opening = asyncio.Lock()
-        self._intake = asyncio.Lock()
-        self._arriving = 0
         self._turn: Turn | None = None
         self._stalled = False
         self._retry_seconds = 0.0
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
+        self._entrance = Entrance(self._bell)
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
         """Put what came in on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
-        self._arriving += 1
         try:
-            async with self._intake:
+            async with self._entrance.passed():
                 session = await self._open()
                 await self._wiring.store.read_ids(session)
                 seq = session.view.knows(inbound.address.chat, inbound.message_id)
@@ -128,9 +124,6 @@ class SessionActor:
                         seq = await self._append_inbound(session, inbound, trace)
         except StorageError as fault:
             raise NotAccepted(f"I could not take your message: {fault}.") from fault
-        finally:
-            self._arriving -= 1
-            self._bell.set()
         return _Receipt(self, seq)
 
     async def settled(self, seq: int) -> None:
@@ -155,6 +148,15 @@ class SessionActor:
             await self.settled(seq)
         return True
 
+    @asynccontextmanager
+    async def resting(self, ids: Collection[str]) -> AsyncIterator[None]:
+        """Take nothing in until the end of the block, which begins once no turn of others than these people runs, or
+        has for too long. Raises NotAccepted where what is being taken in does not end."""
+        async with self._entrance.shut():
+            if self._turn is not None and self._session is not None:
+                await _let_end(self._turn, self._session, ids)
+            yield
+
     @property
     def waiting(self) -> int:
         """Return how many messages have no end yet."""
@@ -178,7 +180,7 @@ class SessionActor:
         if session is None:
             return
         async with asyncio.TaskGroup() as tasks:
-            opened = _opened(session, self._wiring, self._intake, tasks)
+            opened = _opened(session, self._wiring, self._entrance.lock, tasks)
             opened.look()
             while True:
                 self._bell.clear()
@@ -200,7 +202,7 @@ class SessionActor:
                 return await self._open()
             except StorageError as fault:
                 log.error("session_not_readable", session=self._key.file_name, fault=str(fault))
-            if not self._arriving:
+            if not self._entrance.is_used:
                 return None
             await self._bell.wait()
 
@@ -220,9 +222,8 @@ class SessionActor:
         is_command = parse_command(inbound.text) is not None  # which has no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
         was_expected = self._quiet.left_seconds > 0
-        announced = (
-            0.0 if is_command else announced_seconds(inbound, self._wiring.clock(), self._wiring.stale_after_minutes)
-        )
+        now, limit = self._wiring.clock(), self._wiring.stale_after_minutes
+        announced = 0.0 if is_command else announced_seconds(inbound, now, limit)
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
         record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments))
@@ -241,10 +242,7 @@ class SessionActor:
             return
         session, outbox, compactor = opened.session, opened.outbox, opened.compactor
         try:
-            if session.set_aside is not None:
-                notice = aside_text(session.set_aside.name)
-                await self._wiring.store.append(session, Failure(answers=(), reason="aside", told=True, notice=notice))
-                session.set_aside = None
+            await _note_aside(session, self._wiring.store)
             while not self._stalled:
                 if self._turn is None:
                     await outbox.redeliver()
@@ -340,8 +338,8 @@ class SessionActor:
 
     def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can be forgotten: a later message starts another, from the file."""
-        busy = self._turn is not None or self._arriving > 0 or opened.compactor.is_busy or opened.learning.is_busy
-        return not busy and (opened.session.view.is_idle or self._stalled)
+        is_at_work = self._turn is not None or opened.compactor.is_busy or opened.learning.is_busy
+        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stalled)
 
 
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:
@@ -349,39 +347,19 @@ def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them
         waiting.pop(seq).set()
 
 
-@asynccontextmanager
-async def held(actor: SessionActor, ids: Collection[str]) -> AsyncIterator[None]:
-    """Let an actor take nothing in until the end of the block, which begins once no turn of others runs, or has for
-    too long.
-
-    A turn of the people with these ids is not waited for: it is about to be cut. Raises NotAccepted where what is
-    being taken in does not end.
-    """
-    actor._arriving += 1  # so that it is not forgotten meanwhile
-    try:
-        async with _intake_of(actor._intake):
-            turn, waiting = actor._turn, actor._session.view.pending if actor._session else {}
-            asked = next(iter(waiting.values()), None)  # by the turn that runs, if one does
-            is_theirs = asked is not None and asked.source is not None and asked.source.author.id in ids
-            if turn is not None and not is_theirs:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(REST_PATIENCE_SECONDS):
-                        await turn.ended.wait()
-            yield
-    finally:
-        actor._arriving -= 1
-        actor._bell.set()
+async def _note_aside(session: Session, store: SessionStore) -> None:
+    """Let its people know that the file of before was set aside."""
+    if session.set_aside is not None:
+        notice = aside_text(session.set_aside.name)
+        await store.append(session, Failure(answers=(), reason="aside", told=True, notice=notice))
+        session.set_aside = None
 
 
-@asynccontextmanager
-async def _intake_of(intake: asyncio.Lock) -> AsyncIterator[None]:
-    """Hold it. Raises NotAccepted where that cannot be had: a file that comes in may take its time."""
-    try:
-        async with asyncio.timeout(INTAKE_PATIENCE_SECONDS):
-            await intake.acquire()
-    except TimeoutError as fault:
-        raise NotAccepted("a message is still being taken in: try again in a moment") from fault
-    try:
-        yield
-    finally:
-        intake.release()
+async def _let_end(turn: Turn, session: Session, ids: Collection[str]) -> None:
+    """Wait for a turn that runs, for a time, unless it is of the people with these ids."""
+    asked = next(iter(session.view.pending.values()), None)
+    if asked is not None and asked.source is not None and asked.source.author.id in ids:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_PATIENCE_SECONDS):
+            await turn.ended.wait()

@@ -107,15 +107,26 @@ class Learner:
             self._began = session.view.began
             known = await memory.store.watermark(session.key.file_name, session.view.began)
             self._queued = _NOTHING if known is None else known
-        view, after, queued, fresh = session.view, self._queued, list[Exchange](), False
+        view, after = session.view, self._queued
         newest = max(_newest(view.live_turns), live_from(view) - 1)
-        turns: Sequence[Turn] = tuple(view.live_turns)  # a reset clears the view's own
-        turns_are_past = after < live_from(view) - 1
-        if turns_are_past:
-            turns = await self._store.past(session, after, memory.since)
+        if after < live_from(view) - 1:
+            async with memory.rereading:
+                turns = await self._store.past(session, after, memory.since)
+                queued, are_known = await self._queue_turns(turns, after)
+                if are_known:
+                    await self._pass_by(turns, after, queued)
+        else:
+            queued, _ = await self._queue_turns(tuple(view.live_turns), after)  # a reset clears the view's own
+        self._queued = max(self._queued, newest)
+        return len(queued)
+
+    async def _queue_turns(self, turns: Sequence[Turn], after: int) -> tuple[list[Exchange], bool]:
+        """Queue what of these turns is worth learning; return that, and whether the queue had all of it already."""
+        session, memory = self._session, self._memory
+        queued, are_known = list[Exchange](), True
         for exchange in exchanges(session, turns, after, memory):
             if await memory.queue.defer(order_for(exchange)):
-                fresh = True
+                are_known = False
                 log.info(
                     "exchange_queued",
                     session=exchange.session,
@@ -124,11 +135,8 @@ class Learner:
                     trace=exchange.trace,
                 )
             queued.append(exchange)
-            self._queued = max(self._queued, exchange.last)
-        if turns_are_past and not fresh:
-            await self._pass_by(turns, after, queued)
-        self._queued = max(self._queued, newest)
-        return len(queued)
+            self._queued = max(after if self._queued is None else self._queued, exchange.last)
+        return queued, are_known
 
     async def _pass_by(self, turns: Sequence[Turn], after: int, queued: Sequence[Exchange]) -> None:
         """Let memory know up to where nothing is worth learning: else the file is read as far back at each waking.

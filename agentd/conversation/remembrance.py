@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentd.tasks.queue import TaskQueue
 from agentd.transcript.key import SessionKey
@@ -13,6 +14,10 @@ from memory.ports import MemoryStore
 from memory.settings import MemorySettings
 
 __all__ = ["Remembrance", "person_of"]
+
+
+MOST_REREAD = 4
+"""So many sessions' pasts are in memory at once: after a crash there may be one for each of hundreds."""
 
 
 async def _nothing() -> None:
@@ -32,6 +37,8 @@ class Remembrance:
     """When memory was switched on, as records write it: what was said before is not learnt."""
     embed: Callable[[], Awaitable[None]] = _nothing
     """Tells that there is something new without a vector."""
+    rereading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_REREAD))
+    """Held while what a session's file says is on its way to the queue."""
 
     def who(self, key: SessionKey, source: Source) -> Who:
         """Return who asks, and whether in private: where that is not on record, others may read along."""

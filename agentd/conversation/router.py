@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from agentd.admission.spending import person_of
-from agentd.conversation.actor import SessionActor, held
+from agentd.conversation.actor import SessionActor
 from agentd.conversation.intake import session_key
 from agentd.conversation.learning import Learner
 from agentd.conversation.wiring import Wiring
@@ -185,7 +185,7 @@ class Router:
             # Not before: an actor that is waited with may be forgotten, and another take its place.
             actor = self._actors.get(key) or self._new_actor(key)
             try:
-                async with held(actor, ids):
+                async with actor.resting(ids):
                     self._resting.add(key)
                     task = self._keeping.get(key)
                     if task is not None:

@@ -21,7 +21,7 @@ from memory.errors import EmbeddingsMissing
 from memory.ports import Embedder
 from memory.settings import MemorySettings
 
-__all__ = ["choose_dialect", "open_background", "open_embedder", "open_provider"]
+__all__ = ["MAIN", "choose_dialect", "open_background", "open_embedder", "open_provider"]
 
 MAIN = "provider"
 BACKGROUND = "provider.background"

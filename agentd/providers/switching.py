@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from agentd.providers.base import CompletionRequest, Event, Provider
+from agentd.providers.base import CompletionRequest, Event, Finished, Provider
+from agentd.providers.errors import ProviderError, ProviderRefused, ProviderRetryable
 
 __all__ = ["Switching"]
 
@@ -19,6 +20,8 @@ class Switching:
         self.inner = inner
         self.model = inner.model
         self.context_tokens = inner.context_tokens
+        self.fault: ProviderError | None = None
+        """Why there was no reply to the last request; None where there was one, or none was asked for yet."""
         self._change: Callable[[CompletionRequest], CompletionRequest] = lambda request: request
         self._users: dict[int, int] = {}
         self._unused: dict[int, Callable[[], None]] = {}
@@ -26,7 +29,7 @@ class Switching:
     def switch(self, inner: Provider, unused: Callable[[], None]) -> None:
         """Ask another from the next request on; `unused` is called once nobody asks the one before any more."""
         before, self.inner = id(self.inner), inner
-        self.model, self.context_tokens = inner.model, inner.context_tokens
+        self.model, self.context_tokens, self.fault = inner.model, inner.context_tokens, None
         if self._users.get(before):
             self._unused[before] = unused
         else:
@@ -45,7 +48,13 @@ class Switching:
         try:
             async with aclosing(inner.stream(self._change(request))) as events:
                 async for event in events:
+                    if isinstance(event, Finished) and inner is self.inner:
+                        self.fault = None
                     yield event
+        except (ProviderRetryable, ProviderRefused) as fault:
+            if inner is self.inner:
+                self.fault = fault
+            raise
         finally:
             self._leave(id(inner))
 

@@ -137,7 +137,8 @@ class _Desk:
             return {"exit": await handler(request, caller)}
         except AgentdError as fault:
             return {"error": str(fault), "exit": fault.exit_code}
-        except msgspec.ValidationError as fault:
+        except (msgspec.ValidationError, UnicodeError, OverflowError) as fault:
+            # Half of a pair of surrogates, or a number of many digits, is refused by what it is given to.
             return {"error": f"this is no request: {fault}", "exit": 1}
         except (ConnectionError, TimeoutError):
             raise

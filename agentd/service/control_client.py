@@ -12,21 +12,47 @@ from typing import BinaryIO
 from agentd.errors import AgentdError
 from agentd.service.control import reachable
 
-__all__ = ["ask_daemon"]
+__all__ = ["LOOK_SECONDS", "ask_daemon"]
+
+LOOK_SECONDS = 10.0
+"""What a look at the daemon may take; one whose event loop is this late is stuck (`agentd/service/vitals.py`)."""
 
 
 def ask_daemon(
-    workspace: Path, request: Mapping[str, object], show: Callable[[str], None], body: BinaryIO | None = None
+    workspace: Path,
+    request: Mapping[str, object],
+    show: Callable[[str], None],
+    body: BinaryIO | None = None,
+    *,
+    patience_seconds: float | None = None,
 ) -> int | None:
     """Send a request, show each line of the answer, and return the exit code; None where nobody listens.
 
-    Raises AgentdError with what the daemon says, and where it ends before it is done.
+    Each line is waited for as long as the daemon takes, or so many seconds: a look at one that is stuck is to say so.
+    Raises AgentdError with what the daemon says, and where it ends, or the time does, before it is done.
     """
+    try:
+        return _ask(workspace, request, show, body, patience_seconds)
+    except TimeoutError:
+        raise AgentdError(
+            f"the daemon on {workspace} has not answered within {patience_seconds:g} s: it is stuck or stopped, or the "
+            "machine is busy; see what its log says, and start it anew if it stays so"
+        ) from None
+
+
+def _ask(
+    workspace: Path,
+    request: Mapping[str, object],
+    show: Callable[[str], None],
+    body: BinaryIO | None,
+    patience_seconds: float | None,
+) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(patience_seconds)
         try:
             with reachable(workspace) as address:
                 connection.connect(address)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         with suppress(BrokenPipeError, ConnectionResetError):  # it may know enough, and have answered
             connection.sendall(json.dumps(request).encode() + b"\n")

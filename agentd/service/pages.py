@@ -1,33 +1,61 @@
-"""The port on which a monitor reads the figures, and asks whether the daemon lives and is ready."""
+"""The port on which a monitor reads the figures, and asks whether the daemon lives and is ready.
+
+Who connects is let go after a time, whatever was said until then, and so many are answered at once: neither one that
+says nothing nor one that never comes to an end takes more than that from the daemon.
+"""
 
 from __future__ import annotations
 
 import json
 import socket
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from threading import Thread
-from typing import TYPE_CHECKING, Final
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Final, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
 from prometheus_client import make_wsgi_app
 
 from agentd.errors import ConfigError
+from agentd.service.listening import Place, find_place
 from agentd.service.metrics import Metrics
 from agentd.service.probing import Probe
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["serve_metrics"]
+__all__ = ["Bounds", "serve_metrics"]
 
 METRICS = "/metrics"
 
 NO_PROBES: Final[Mapping[str, Probe]] = {}
 
+Request = socket.socket | tuple[bytes, socket.socket]
+"""As the library has it; on TCP it is the first."""
+
+LOOK_SECONDS = 0.5
+"""How often it is looked for who has had their time."""
+
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What those who ask get of the daemon."""
+
+    seconds: float = 10.0
+    """From the connection to the end of the answer: as long as Prometheus waits for one, unless it is told otherwise.
+    """
+    connections: int = 16
+    """At once, each on a thread of its own; a monitor has one or two."""
+
+
+BOUNDS = Bounds()
 
 
 class _Silent(WSGIRequestHandler):
@@ -42,12 +70,49 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
-        """Bind the port, in the family of addresses that the host has first. Raises OSError, and UnicodeError."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        self.address_family, *_, address = found[0]
-        super().__init__((str(address[0]), port), _Silent)
+    def __init__(self, place: Place, application: WSGIApplication, bounds: Bounds) -> None:
+        """Bind the port. Raises OSError."""
+        self.address_family = place.family
+        self._bounds = bounds
+        self._began: dict[Request, float] = {}
+        self._lock = Lock()
+        self._is_full = False
+        super().__init__((place.host, place.port), _Silent)
         self.set_app(application)
+
+    def process_request(self, request: Request, client_address: object) -> None:
+        """Answer it, or close it where too many are open."""
+        with self._lock:
+            is_full = len(self._began) >= self._bounds.connections
+            if not is_full:
+                self._began[request] = time.monotonic()
+        if is_full and not self._is_full:
+            log.warning("metrics_refused", connections=self._bounds.connections)
+        self._is_full = is_full
+        if is_full:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Request) -> None:
+        """Close it; from now on another may come."""
+        with self._lock:
+            self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Cut those who have had their time; the thread that reads or writes there then ends."""
+        latest = time.monotonic() - self._bounds.seconds
+        with self._lock:  # none of these is closed meanwhile, so that no number of a descriptor is another's yet
+            for request in [request for request, began in self._began.items() if began < latest]:
+                with suppress(OSError):
+                    cast(socket.socket, request).shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log a fault of this program; that somebody goes away is none."""
+        fault = sys.exception()
+        if not isinstance(fault, OSError):
+            log.error("metrics_failed", exc_info=fault)
 
 
 def _choose(pages: Mapping[str, WSGIApplication]) -> WSGIApplication:
@@ -77,7 +142,9 @@ def _page(probe: Probe) -> WSGIApplication:
 
 
 @contextmanager
-def serve_metrics(metrics: Metrics, listen: str, probes: Mapping[str, Probe] = NO_PROBES) -> Iterator[None]:
+def serve_metrics(
+    metrics: Metrics, listen: str, probes: Mapping[str, Probe] = NO_PROBES, bounds: Bounds = BOUNDS
+) -> Iterator[None]:
     """Serve `/metrics`, and the probes on their paths, on `HOST:PORT` from a thread until the end.
 
     Nothing where that is empty.
@@ -87,17 +154,22 @@ def serve_metrics(metrics: Metrics, listen: str, probes: Mapping[str, Probe] = N
     if not listen:
         yield
         return
-    host, _, port = listen.rpartition(":")
     pages = {METRICS: make_wsgi_app(metrics.registry), **{path: _page(probe) for path, probe in probes.items()}}
     try:
-        server = _Server(host.strip("[]"), int(port), _choose(pages))
+        place = find_place(listen)
+        server = _Server(place, _choose(pages), bounds)
     except (OSError, UnicodeError) as fault:
         reason = getattr(fault, "strerror", None) or fault
         sentence = f"service.metrics_listen: {listen} cannot be used ({reason}): set another address or port"
         raise ConfigError(sentence) from fault
-    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    look_seconds = min(LOOK_SECONDS, bounds.seconds / 2)
+    thread = Thread(target=server.serve_forever, args=(look_seconds,), name="metrics", daemon=True)
     thread.start()
-    log.info("metrics_served", host=host, port=server.server_port)
+    log.info("metrics_served", host=listen.rpartition(":")[0], port=server.server_port)
+    if not place.is_loopback:
+        log.warning(
+            "metrics_open_to_others", host=place.host, advice="bind it to loopback, or keep others away from it"
+        )
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One of several models that stand in for each other, by the section that names it; `fault` is its last one."""
+    """A model that answers people, or stands in for one, by the section that names it; `fault` is its last one."""
 
     name: str
     model: str

@@ -31,13 +31,16 @@ SEARCH = ("config.toml", "~/.config/agentd/config.toml", OF_SYSTEM)
 """Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str], *, search: Sequence[str] = SEARCH) -> Settings:
+def load_settings(
+    path: Path | None, environ: Mapping[str, str], *, search: Sequence[str] = SEARCH, store: Path | None = None
+) -> Settings:
     """Load the settings: environment over credential files over TOML over defaults.
 
-    `path` is `--config`. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
+    `path` is `--config`; `store` is the credential store that goes with it, if not the one beside it. Raises
+    `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
     file = find_file(path, environ, search)
-    sources = tuple(_open(file, environ))
+    sources = tuple(_open(file, environ, store))
     outcome, lines = _assemble(sources, state_directory(environ, of_system=file == Path(OF_SYSTEM)))
     lines += [describe_wrong(wrong.keys, wrong.sentence, sources) for wrong in find_contradictions(outcome)]
     if lines:
@@ -70,12 +73,12 @@ def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Set
     return outcome, lines
 
 
-def _open(file: Path | None, environ: Mapping[str, str]) -> Iterator[Source]:
+def _open(file: Path | None, environ: Mapping[str, str], store: Path | None = None) -> Iterator[Source]:
     yield read_environment(environ)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
-    elif store := find_store(file):
-        yield load_credentials(store, STORED)
+    elif found := (str(store) if store else find_store(file)):
+        yield load_credentials(found, STORED)
     if file:
         yield load_file(file)
 

@@ -41,6 +41,8 @@ class Settings(BaseModel):
     def _is_named(cls, path: object) -> object:
         if path == "":
             raise ValueError("must not be empty")
+        if "\0" in str(path):
+            raise ValueError("is no path: it holds a NUL character")
         return path
 
     @field_validator("workspace")

@@ -31,8 +31,9 @@ from agentd.transcript.records import (
     UserMessage,
     parse_line,
 )
+from agentd.transcript.seen import SEEN_HOURS, SEEN_MESSAGES, Seen
 from agentd.transcript.settling import Boundary
-from agentd.transcript.view import SEEN_HOURS, SEEN_MESSAGES, Transcript, fold
+from agentd.transcript.view import Transcript, fold
 
 __all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "Older", "find_key", "load", "load_ids", "parse_header"]
 
@@ -151,15 +152,13 @@ def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARAC
     return Loaded(view, length, ends_in_newline, older)
 
 
-def load_ids(
-    disk: Disk, path: Path, older: Older, *, spares_fault: bool = False
-) -> dict[tuple[str, str], tuple[int, str]]:
-    """Read on where `load` ended; return what `Transcript.seen` holds of the messages and commands there.
+def load_ids(disk: Disk, path: Path, older: Older, *, spares_fault: bool = False) -> Seen:
+    """Read on where `load` ended; return the messages and commands there.
 
     Those are the last `SEEN_MESSAGES`, and those of the last `SEEN_HOURS`, at least. With `spares_fault` a fault of
     this file alone is logged, and ends the reading: what stands before it will not be recognised.
     """
-    found: list[tuple[tuple[str, str], tuple[int, str]]] = []
+    found: list[tuple[str, str, int, str]] = []
     horizon = _hours_before(older.newest, SEEN_HOURS)
     try:
         for line in disk.lines_backwards(path, older.end):
@@ -167,14 +166,14 @@ def load_ids(
                 continue
             record = parse_line(line)
             if isinstance(record, UserMessage | Command) and (source := record.source):
-                found.append(((source.chat, source.message_id), (record.seq, record.ts)))
+                found.append((source.chat, source.message_id, record.seq, record.ts))
                 if older.accepted + len(found) >= SEEN_MESSAGES and _is_before(record.ts, horizon):
                     break
     except OSError as fault:
         if not (spares_fault and is_of_one_file(fault)):
             raise
         log.error("older_messages_not_readable", session=path.stem, fault=str(fault), read=len(found))
-    return dict(reversed(found))
+    return Seen.of(reversed(found))
 
 
 def _hours_before(ts: str, hours: int) -> str:

@@ -30,6 +30,7 @@ from agentd.transcript.past import load_past
 from agentd.transcript.reading import MOST_CHARACTERS, Loaded, Older, find_key, load, load_ids, parse_header
 from agentd.transcript.records import FORMAT_VERSION, Record, SessionHeader, encode_line
 from agentd.transcript.searching import Searched, read_key, search
+from agentd.transcript.seen import Seen
 from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript, Turn
 from agentd.transcript.writing import Observe, Session, Writer
@@ -133,7 +134,7 @@ class SessionStore:
                 raise StorageError(fault_sentence(fault)) from fault
             # Unless the file was read anew meanwhile: then what is older is another matter.
             if session.older is older:
-                session.view.remember_older(found)
+                session.view.seen.join(found)
                 session.older = None
 
     async def past(self, session: Session, after: int, since: str) -> list[Turn]:
@@ -306,7 +307,7 @@ class SessionStore:
         except OSError:
             return None
 
-    def _ids_now(self, path: Path, older: Older) -> dict[tuple[str, str], tuple[int, str]]:
+    def _ids_now(self, path: Path, older: Older) -> Seen:
         try:
             return load_ids(self._disk, path, older)
         except OSError:

@@ -8,10 +8,8 @@ that in which messages came: a message may be accepted while another is being an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from itertools import islice, takewhile
 
 import msgspec
 
@@ -35,24 +33,17 @@ from agentd.transcript.records import (
     Unknown,
     UserMessage,
 )
+from agentd.transcript.seen import Seen
 
 __all__ = [
     "AFTER_EVERY_TIME",
     "DELETED_TEXT",
-    "SEEN_HOURS",
-    "SEEN_MESSAGES",
     "DraftPart",
     "Transcript",
     "Turn",
     "fold",
     "live_from",
 ]
-
-SEEN_MESSAGES = 2_000
-"""Redeliveries are recognised among at least so many of the newest messages ..."""
-
-SEEN_HOURS = 24
-"""... and at least so far back: Telegram keeps unconfirmed updates for that long."""
 
 DELETED_TEXT = "[This message was deleted by its author.]"
 
@@ -105,8 +96,8 @@ class Transcript:
     """Whether the newest compaction was revoked, and none was made since."""
     edited: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Messages that were edited or deleted, when last, and to what: an older edit that comes late is ignored."""
-    seen: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
-    """(chat, platform's message id) to (seq, ts), oldest first, across resets."""
+    seen: Seen = field(default_factory=Seen)
+    """What was accepted, across resets."""
     _unended: set[int] = field(default_factory=set)
     """Messages of the turns whose end is None: an end may still name them."""
     _begun_answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -127,10 +118,10 @@ class Transcript:
             case UserMessage(source=None):
                 self._add_unended(record)
             case UserMessage(source=Source() as source):
-                self._remember(source, record.seq, record.ts)
+                self.seen.add(source.chat, source.message_id, record.seq, record.ts)
                 self.pending[record.seq] = record
             case Command():
-                self._remember(record.source, record.seq, record.ts)
+                self.seen.add(record.source.chat, record.source.message_id, record.seq, record.ts)
                 self.commands[record.seq] = record
             case AssistantMessage() | Failure():
                 self._end_turn(record)
@@ -143,14 +134,9 @@ class Transcript:
             case _:
                 self._frame(record)
 
-    def remember_older(self, older: Mapping[tuple[str, str], tuple[int, str]]) -> None:
-        """Recognise redeliveries of these too, as `seen` has them: they stand before all that this view knows."""
-        self.seen = {**older, **self.seen}
-
     def knows(self, chat: str, message_id: str) -> int | None:
         """Return the seq of a message or command already accepted; None for a new one."""
-        found = self.seen.get((chat, message_id))
-        return None if found is None else found[0]
+        return self.seen.find(chat, message_id)
 
     def knows_change(self, change: Edit | Delete) -> bool:
         """Tell whether an edit or deletion, or a later one of the same message, is on record already."""
@@ -202,15 +188,6 @@ class Transcript:
     def last_ended(self) -> Turn | None:
         """Return the newest turn that has an answer, or a failure that took its place: the one that `/retry` means."""
         return next((turn for turn in reversed(self.live_turns) if turn.end is not None), None)
-
-    def _remember(self, source: Source, seq: int, ts: str) -> None:
-        self.seen[source.chat, source.message_id] = (seq, ts)
-        if len(self.seen) <= SEEN_MESSAGES or not ts:
-            return
-        horizon = _hours_before(ts, SEEN_HOURS)
-        spare = islice(self.seen.items(), len(self.seen) - SEEN_MESSAGES)
-        for oldest, _ in list(takewhile(lambda entry: entry[1][1] < horizon, spare)):
-            del self.seen[oldest]
 
     def _end_turn(self, end: AssistantMessage | Failure) -> None:
         if not end.answers and isinstance(end, AssistantMessage):
@@ -362,12 +339,3 @@ def _change(record: Edit | Delete) -> tuple[str, str]:
 def _edited(turn: Turn, seq: int, content: str) -> Iterator[UserMessage]:
     for message in turn.messages:
         yield msgspec.structs.replace(message, content=content) if message.seq == seq else message
-
-
-def _hours_before(ts: str, hours: int) -> str:
-    """Return the time so many hours earlier, as records write it; "" where `ts` is no time (nothing is forgotten)."""
-    try:
-        moment = datetime.fromisoformat(ts) - timedelta(hours=hours)
-    except (ValueError, OverflowError):
-        return ""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

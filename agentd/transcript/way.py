@@ -96,8 +96,12 @@ def numbered(records: Iterable[Record | Damaged | Unknown]) -> Iterator[Record]:
 
 
 def seqs_for(wanted: str, records: Iterable[Record]) -> dict[int, str]:
-    """Return the messages that an id is of, by seq, with the chat: a trace, or a platform's id, of a reply's too."""
+    """Return the messages that an id is of, by seq, with the chat: a trace, or a platform's id.
+
+    The id of a reply, of a command's answer, or of the notice why there is no reply, is of what it answers.
+    """
     chats: dict[int, str] = {}
+    answered: dict[int, int] = {}
     found: dict[int, str] = {}
     for record in records:
         match record:
@@ -108,6 +112,10 @@ def seqs_for(wanted: str, records: Iterable[Record]) -> dict[int, str]:
                 if record.source is not None and record.source.message_id == wanted:
                     found[record.seq] = chats[record.seq]
             case Draft(message_id=message_id, answers=(first, *_)) if message_id == wanted and first in chats:
+                found[first] = chats[first]
+            case AssistantMessage(answers=(first, *_)) | Failure(answers=(first, *_)):
+                answered[record.seq] = first
+            case Delivery(message_ids=ids, of=of) if wanted in ids and (first := answered.get(of, of)) in chats:
                 found[first] = chats[first]
             case _:
                 pass

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from agentd.service.metrics import build_metrics
 from tests.architecture.reading import tree_of
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +79,14 @@ def test_every_link_by_name_is_defined_and_every_definition_used(document: Path)
     defined = set(re.findall(r"^\[([\w-]+)\]: ", text, flags=re.MULTILINE))
 
     assert named == defined
+
+
+def test_the_handbook_knows_every_figure_and_no_other() -> None:
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    told = re.findall(r"^\| `(agentd_\w+)(?:{([\w,]+)})?` \|", text, re.MULTILINE)
+    metrics = build_metrics()
+    known = [getattr(metrics, field.name) for field in fields(metrics) if field.name != "registry"]
+
+    assert sorted((name.removesuffix("_total"), labels) for name, labels in told) == sorted(
+        (figure._name, ",".join(figure._labelnames)) for figure in known
+    )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 
 from agentd.admission.spending import Spending
+from agentd.context.calibration import Calibration
 from agentd.conversation.wiring import SummaryTimes
 from agentd.providers.base import CompletionRequest, Event, Finished, Provider, TextDelta, Usage
 from agentd.providers.errors import ProviderRetryable
@@ -30,6 +31,8 @@ class FakeProvider:
         """... and how long that may keep anybody."""
         self.spending: Spending | None = None
         """Where what it costs is counted, if a test looks there."""
+        self.calibration = Calibration({})
+        """What is learnt of how it counts."""
         self._replies: deque[tuple[Event | Exception | asyncio.Event, ...]] = deque()
 
     def enqueue(self, *parts: Event | Exception | asyncio.Event) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from agentd.admission.settings import LimitsSettings
 from agentd.admission.spending import Spending
-from agentd.context.calibration import Calibration
 from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
@@ -151,7 +150,7 @@ async def rehearsed(run: Run) -> AsyncIterator[Stage]:
             stale_after_minutes=30,
             slots=asyncio.Semaphore(16),
             background_slots=asyncio.Semaphore(4),
-            calibration=Calibration({}),
+            calibration=provider.calibration,
             spending=spending,
             count_compaction=lambda outcome: None,
             clock=lambda: START,

@@ -113,7 +113,7 @@ async def test_offline_nobody_is_asked_but_what_can_be_seen_is_looked_at(tmp_pat
         section = (
             f'[channels_config.telegram]\ntoken = "{telegram_server.TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
         )
-        config = write_config(tmp_path, model.base_url, section)
+        config = write_config(tmp_path, model.base_url, f'{section}[service]\nmetrics_listen = "0.0.0.0:9464"\n')
         config.chmod(0o600)
         code, found, _ = await check(config, "--offline")
         config.write_text(config.read_text().replace(telegram_server.TOKEN, "no token"))
@@ -123,6 +123,7 @@ async def test_offline_nobody_is_asked_but_what_can_be_seen_is_looked_at(tmp_pat
     assert telegram.calls == []
     assert model.requests == []
     assert [found[name][0] for name in ("telegram", "provider")] == ["skipped", "skipped"]
+    assert "without a password, for everybody who reaches this machine" in found["metrics"][1]
     assert worse == 1
     assert "copy it whole from @BotFather" in found_worse["telegram"][1]
 
@@ -160,6 +161,32 @@ async def test_open_files_of_the_workspace_are_named(tmp_path: Path) -> None:
     assert worse == 1
     assert f"and 1 more: chmod -R go= {sessions.parent}" in found_worse["modes"][1]
     assert "memory.db is no SQLite database" in found_worse["storage"][1]
+
+
+def test_a_configuration_behind_a_link_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    kept = tmp_path / "my own.toml"
+    kept.write_text(f'workspace = "{tmp_path}/w"\n[channels_config.telegram]\ntoken = "{telegram_server.TOKEN}"\n')
+    kept.chmod(0o644)
+    config = tmp_path / "config.toml"
+    config.symlink_to(kept)
+    done = run_command(config, "check", "--offline")
+
+    assert done.returncode == 1
+    assert f"others may read {kept}: chmod go= '{kept}'" in done.stdout.decode()
+
+
+def test_a_workspace_that_is_no_folder_is_told_and_no_daemon_runs_there(tmp_path: Path) -> None:
+    (tmp_path / "workspace").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    config = tmp_path / "config.toml"
+    config.write_text(f'workspace = "{tmp_path / "workspace"}"\n')
+    done = run_command(config, "check")
+    config.write_text(f'workspace = "{tmp_path / "file"}"\n')
+    status = run_command(config, "status")
+
+    assert done.returncode == 1
+    assert "workspace is no folder: move it away, or set another workspace" in done.stdout.decode()
+    assert f"no daemon runs on {tmp_path / 'file'}" in status.stderr.decode()
 
 
 def test_a_configuration_that_cannot_be_used_is_78_and_one_line(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.flow.stage import daemon, until
 
 
 async def test_new_forgets_for_the_prompt_and_stays_forgotten_after_a_restart(tmp_path: Path) -> None:
-    """D7: `/new` forgot in memory only, and the old conversation came back."""
+    """Once: `/new` forgot in memory only, and the old conversation came back."""
     async with daemon(tmp_path) as stage:
         await stage.say("my secret plan")
         await stage.say("/new")

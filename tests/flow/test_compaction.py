@@ -51,7 +51,7 @@ async def compacted(stage: Stage, count: int = 1) -> None:
     await until(lambda: len(compactions(stage)) >= count)
 
 
-async def test_d1_a_long_conversation_over_a_channel_is_summarised(tmp_path: Path) -> None:
+async def test_a_long_conversation_over_a_channel_is_summarised(tmp_path: Path) -> None:
     provider, _ = model()
     async with daemon(tmp_path, provider=provider, settings=SHORT) as stage:
         await say(stage, "one", "two", "three")
@@ -82,7 +82,7 @@ async def test_three_quarters_of_the_budget_are_the_other_trigger(tmp_path: Path
         assert compactions(stage)[0]["covers"][0] == 1
 
 
-async def test_d10_after_a_restart_the_summary_holds_and_nothing_is_summarised_twice(tmp_path: Path) -> None:
+async def test_after_a_restart_the_summary_holds_and_nothing_is_summarised_twice(tmp_path: Path) -> None:
     provider, scribe = model()
     async with daemon(tmp_path, provider=provider, settings=SHORT) as stage:
         await say(stage, "one", "two", "three")

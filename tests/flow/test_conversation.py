@@ -81,7 +81,7 @@ async def test_two_deliveries_of_one_message_at_once_are_one_message(tmp_path: P
 
 
 async def test_people_and_chats_do_not_mix(tmp_path: Path) -> None:
-    """D4: one person's private chat and two groups were one session."""
+    """Once: one person's private chat and two groups were one session."""
     async with daemon(tmp_path) as stage:
         await stage.say("I am Ada, in private")
         await stage.say("I am Ada, in a group", chat="group")
@@ -92,7 +92,7 @@ async def test_people_and_chats_do_not_mix(tmp_path: Path) -> None:
 
 
 async def test_messages_that_come_while_a_turn_runs_are_answered_together_after_it(tmp_path: Path) -> None:
-    """D12: two workers of one sender interleaved turns."""
+    """Once: two workers of one sender interleaved turns."""
     gate = asyncio.Event()
     provider = FakeProvider()
     provider.enqueue(TextDelta("first"), gate)
@@ -195,7 +195,7 @@ async def test_interrupt_makes_the_running_message_part_of_the_next_answer(tmp_p
 
 
 async def test_a_broken_provider_is_a_sentence_with_the_trace_and_the_session_goes_on(tmp_path: Path) -> None:
-    """D8: a failed turn was rolled back in memory only, came back and was continued."""
+    """Once: a failed turn was rolled back in memory only, came back and was continued."""
     provider = FakeProvider()
     provider.enqueue(ProviderRefused("The model's server refused the key: set provider.api_key."))
     async with daemon(tmp_path, provider=provider) as stage:
@@ -388,3 +388,13 @@ async def test_nothing_is_edited_with_unchanged_text(tmp_path: Path, streams: bo
         await stage.say("one")
 
         assert [(sent.text, sent.edits) for sent in channel.sent] == [("ok", 0)]
+
+
+async def test_what_a_model_counts_is_learnt_of_the_model_that_is_asked_not_of_the_one_before(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as stage:
+        for model in ("the first", "the second"):
+            stage.provider.model = model
+            stage.provider.enqueue(TextDelta("ok"), Finished("stop", Usage(input_tokens=40), model))
+            await stage.say(f"A question for {model}, of some length")
+
+    assert sorted(stage.provider.calibration.take_changed()) == ["the first", "the second"]

@@ -92,6 +92,38 @@ async def test_ctrl_c_leaves_nothing_behind_at_a_question_or_while_telegram_is_a
     assert TOKEN not in again.screen
 
 
+async def test_bytes_that_are_no_text_are_asked_for_again_where_nothing_is_shown(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    async with TelegramServer() as telegram, terminal(config, "init", extra=surroundings(tmp_path, telegram)) as screen:
+        await answer(screen, (QUESTIONS[0], "1"))
+        await screen.shows(QUESTIONS[1])
+        os.write(screen.descriptor, b"\xff\xfe\r")
+        await screen.shows("that has characters which cannot be seen: type it, or paste it, again")
+        await answer(screen, *zip(QUESTIONS[1:], (TOKEN, str(ADA), ""), strict=True))
+        code = await screen.ended()
+
+    assert code == 0
+    assert TOKEN in config.read_text()
+    assert TOKEN not in screen.screen
+
+
+async def test_a_place_that_takes_no_file_costs_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("# mine\n")
+    too_long, answers = tmp_path / f"{'x' * 300}.toml", f"{'9' * 5000}\n4\n1\n~nobody-has-this/a\nmine.toml\nm y.toml\n"
+    config = tmp_path / "config.toml"
+    async with started(config, "init", "--output", str(too_long)) as process:
+        output, errors = await process.communicate(answers.encode())
+
+    assert (process.returncode, errors) == (0, b"")
+    assert b"write a number from 1 to 4" in output
+    assert f"{too_long} cannot be written: File name too long.".encode() in output
+    assert b"nobody here has that home: write the path without ~" in output
+    assert b"mine.toml exists already, and is left as it is: write another" in output
+    assert b"--config 'm y.toml' run" in output
+    assert "the console" in (tmp_path / "m y.toml").read_text()
+    assert (tmp_path / "mine.toml").read_text() == "# mine\n"
+
+
 def test_an_input_that_ends_says_what_to_do(tmp_path: Path) -> None:
     done = run_command(tmp_path / "config.toml", "init")
 

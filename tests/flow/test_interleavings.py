@@ -126,7 +126,7 @@ def assert_that_little_reading_finds_all_that_is_left_to_do(content: bytes) -> N
         loaded = load(disk, path, len(left), most_characters=0)
         little = loaded.view
         if loaded.older is not None:
-            little.remember_older(load_ids(disk, path, loaded.older))
+            little.seen.join(load_ids(disk, path, loaded.older))
         whole = fold(map(parse_line, lines[:kept]))
 
         assert (little.pending, little.commands, little.undelivered) == (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentd.conversation.learning import Learner
+from agentd.conversation.remembrance import MOST_REREAD
 from agentd.errors import StorageError
 from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Order
@@ -193,3 +194,22 @@ async def test_an_erasure_that_waits_for_learning_keeps_nobody_elses_message_wai
 async def rested(resting: AbstractAsyncContextManager[None]) -> None:
     async with resting:
         pass
+
+
+async def test_of_many_sessions_whose_past_is_to_be_learnt_few_are_in_memory_at_once(tmp_path: Path) -> None:
+    people = [SessionKey("fake", "bot", "dm", sender=f"p{number}") for number in range(MOST_REREAD + 3)]
+    for person in people:
+        await written(tmp_path, [SAID], person)
+    queue, memory = Slow(), InMemoryMemory(lambda: START)
+    shared = remembrance(queue, memory)
+    async with open_store(tmp_path / "sessions", lambda: START) as store, asyncio.TaskGroup() as tasks:
+        for person in people:
+            learner = Learner(shared, store, await store.open(person))
+            tasks.create_task(learner.queue_all(), name=person.file_name)
+        await until(lambda: queue.asked == MOST_REREAD)
+        await asyncio.sleep(0.1)  # in which others would come as far
+        asked_before = queue.asked
+        queue.opened.set()
+
+    assert asked_before == MOST_REREAD
+    assert queue.texts == [SAID] * len(people)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 from tests.flow.bot import Bot, open_bot
@@ -46,6 +47,22 @@ async def test_another_program_with_the_same_token_is_named(tmp_path: Path) -> N
     assert "another program" in output
 
 
+async def test_what_ails_the_only_model_is_told_until_it_answers(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        bot.model.enqueue(unauthorised())
+        async with bot.run():
+            bot.telegram.post("Hello")
+            await bot.settled()
+            _, refused, _ = await status(bot)
+            bot.telegram.post("Hello again")
+            await bot.settled()
+            _, answered, _ = await status(bot)
+
+    assert "provider, test: the model's server at 127.0.0.1:" in refused
+    assert "refused the key: set provider.api_key\n" in refused
+    assert "provider, test: well\n" in answered
+
+
 async def test_models_that_stand_in_for_each_other_are_told_with_what_ails_them(tmp_path: Path) -> None:
     async with open_bot(tmp_path) as bot, AnthropicServer() as spare:
         table = f'kind = "anthropic"\nbase_url = "{spare.base_url}"\nmodel = "spare"\napi_key = "sk"'
@@ -65,7 +82,10 @@ async def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None
         async with bot.run():
             bot.telegram.post("Hello")
             await bot.settled()
+            (bot.folder / "workspace" / "control.sock").unlink()
+            _, _, unheard = await status(bot)
         code, output, errors = await status(bot)
 
+    assert f"a daemon runs (process {os.getpid()}), and cannot be asked" in unheard
     assert (code, output) == (1, "")
     assert "no daemon runs" in errors

@@ -212,3 +212,14 @@ async def test_an_output_that_is_closed_is_said_and_is_no_failure(tmp_path: Path
     assert (
         len([line for line in errors.splitlines() if b"console_output_failed" in line and b"Broken pipe" in line]) == 1
     )
+
+
+@pytest.mark.parametrize("command", [["version"], ["check", "--offline"], ["check", "--offline", "--json"]])
+async def test_what_cannot_be_printed_is_said_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    async with started(write_config(tmp_path, NOWHERE), *command, stdout=full) as process:
+        os.close(full)
+        _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert errors == b"agentd: the output cannot be written: No space left on device\n"

@@ -201,3 +201,21 @@ async def test_a_terminal_that_is_stopped_does_not_hold_up_the_end(tmp_path: Pat
 
     assert code == 0
     assert [record["type"] for record in records(config)].count("delivery") == 1
+
+
+async def test_a_level_that_is_chosen_while_the_chat_runs_counts_beside_it(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        config = write_config(tmp_path, server.base_url)
+        async with terminal(config) as screen:
+            await screen.shows("you>")
+            config.write_text(f'{config.read_text("utf-8")}\n[log]\nlevel = "info"\n', "utf-8")
+            screen.process.send_signal(signal.SIGHUP)
+            await screen.shows("reloaded")
+            await screen.press("hello" + ENTER)
+            await screen.shows("message_accepted")
+            await screen.shows("turn_finished")
+            await screen.shows("you>")
+            await screen.press(CTRL_D)
+            code = await screen.ended()
+
+    assert code == 0

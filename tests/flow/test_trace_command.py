@@ -89,10 +89,13 @@ async def test_a_message_that_waits_says_why_beside_the_daemon_and_without_it(bo
         await bot.until(lambda: bool(bot.model.requests))
         first = bot.records("user")[0]["trace"]
         beside = (await hops(bot, first))[-1]
+        (bot.folder / "workspace" / "control.sock").unlink()
+        unheard = (await hops(bot, first))[-1]
     without = (await hops(bot, first))[-1]
 
     assert (beside["hop"], beside["at"]) == ("pending", None)
     assert "a reply is being made in this session" in beside["what"]
+    assert "a daemon runs here, and what it does cannot be asked: another daemon (process" in unheard["what"]
     assert "no daemon runs here, the next start answers it" in without["what"]
 
 
@@ -132,7 +135,8 @@ async def test_what_memory_has_of_a_message_is_its_last_hop(bot: Bot) -> None:
         without = [(await hops(bot, one))[-1]["what"] for one in (learnt, dead)]
 
     assert (during["hop"], during["what"]) == ("memory", "is being learnt from (task 1)")
-    assert "under 20 characters" in short["what"]
+    assert "own words in that turn are under 20 characters" in short["what"]
+    assert "it is of a time when memory was off" in short["what"]
     assert without[0] == "learnt from"
     assert without[1].startswith("not learnt from, and given up (tried 1 times, the model could not be asked")
     assert "agentd tasks retry" in without[1]
@@ -148,13 +152,14 @@ async def test_what_is_not_found_or_found_twice_says_what_to_do(bot: Bot) -> Non
     message_id = bot.records("user")[0]["source"]["message_id"]
     unknown, twice = await trace(bot, "0123456789abcdef"), await trace(bot, message_id)
     no_message, words = await trace(bot, session.stem, "0"), await trace(bot, "a", "b")
+    no_number = await trace(bot, session.stem, "9" * 5000)
 
     assert (unknown[0], unknown[1]) == (1, "")
     assert "message_refused" in unknown[2]
     assert "message_limited" in unknown[2]
     assert twice[0] == 1
     assert f"trace {bot.records('user')[0]['trace']} in {session.stem}" in twice[2]
-    assert (no_message[0], words[0]) == (1, 2)
+    assert (no_message[0], words[0], no_number[0]) == (1, 2, 2)
     assert "is no message" in no_message[2]
 
 

@@ -47,12 +47,12 @@ class Line:
         del places
         platform = self._platform
         platform.forget_acks()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                self._begin(accept, tasks)
+        async with asyncio.TaskGroup() as tasks:
+            self._begin(accept, tasks)
+            try:
                 await asyncio.Event().wait()
-        finally:
-            platform.ignore()
+            finally:
+                platform.ignore()
 
     def _begin(self, accept: Accept, tasks: asyncio.TaskGroup) -> None:
         platform = self._platform

@@ -93,7 +93,7 @@ def _forgetful(store: SessionStore, forgotten: str) -> SessionStore:
 
     async def opens(key: SessionKey) -> Session:
         session = await opened(key)
-        getattr(session.view, forgotten).clear()
+        setattr(session.view, forgotten, type(getattr(session.view, forgotten))())
         return session
 
     store.open = opens  # type: ignore[method-assign]

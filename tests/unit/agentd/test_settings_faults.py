@@ -70,6 +70,7 @@ class TestFaults:
             ("[agent]\nsystem_prompt = 1", "agent.system_prompt: must be text"),
             ("workspace = 1", "workspace: must be text"),
             ("workspace = ''", "workspace: must not be empty"),
+            (r'workspace = "a\u0000b"', "workspace: is no path: it holds a NUL character"),
             ("workspace = '~nobody-has-this-name/x'", "workspace: no home directory for ~: write an absolute path"),
             ("agent = 1", "agent: must be a section of keys"),
             ("[[agent]]", "agent: must be a section of keys"),

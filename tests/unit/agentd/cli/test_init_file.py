@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agentd.cli.init_file import Section, check_place, render, write_new
 from agentd.errors import AgentdError, ConfigError
 from agentd.settings import load_settings
+from tests.unit.agentd.transcript.building import CALM
 
 PROVIDER = Section("The model", "provider", {"kind": "openai", "base_url": "http://h/v1", "model": "m"})
 
@@ -40,6 +41,31 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["config.toml"]
 
 
+def test_on_a_disk_without_links_the_file_is_as_whole_and_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise PermissionError(1, "Operation not permitted", *names)
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "config.toml"
+    write_new(path, render([PROVIDER]), {})
+    with pytest.raises(FileExistsError):
+        write_new(path, "", {})
+
+    assert path.read_text() == render([PROVIDER])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["config.toml"]
+
+
+def test_what_to_type_into_a_shell_is_quoted_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "my own.toml"
+    path.write_text("")
+
+    with pytest.raises(AgentdError, match=r"move it away: mv '/.*/my own\.toml' '/.*/my own\.toml\.old'"):
+        check_place(path)
+
+
 def test_a_link_into_nothing_is_there_too(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.symlink_to(tmp_path / "nothing")
@@ -64,6 +90,7 @@ def test_what_does_not_load_is_not_left_behind(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@CALM
 @given(
     comment=st.text(),
     values=st.fixed_dictionaries({"token": st.text(), "allowed_users": st.lists(st.text(min_size=1))}),

@@ -55,6 +55,16 @@ async def test_the_only_model_of_a_server_is_proposed() -> None:
     assert values["model"] == "only"
 
 
+async def test_a_server_cannot_flood_the_screen_with_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    async with OpenAIServer() as server:
+        server.models = ("x" * 100_000,)
+        values, _ = await choose(OTHER, server.base_url, "", "")
+    said = capsys.readouterr().out
+
+    assert values["model"] == server.models[0]
+    assert len(said) < 2000
+
+
 async def test_a_server_without_a_list_is_good_enough() -> None:
     async with OpenAIServer() as server:
         values, _ = await choose(OTHER, server.base_url, KEY, "", "any")

@@ -7,10 +7,11 @@ import io
 import json
 import os
 import socket
+import sqlite3
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,7 +59,14 @@ async def stumble(request: Mapping[str, object], caller: Caller) -> int:
     raise OSError(28, "No space left on device", "/some/file")
 
 
-HANDLERS = {"count": count, "measure": measure, "refuse": refuse, "stumble": stumble}
+async def look_up(request: Mapping[str, object], caller: Caller) -> int:
+    del caller
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("SELECT ?", [request["value"]])
+    return 0
+
+
+HANDLERS = {"count": count, "measure": measure, "refuse": refuse, "stumble": stumble, "look up": look_up}
 
 
 @asynccontextmanager
@@ -101,6 +109,26 @@ async def test_an_answer_comes_line_by_line_and_ends_with_the_exit_code(tmp_path
             3,
             "\n".join(f"line {number}" for number in range(1000)),
         )
+
+
+@pytest.mark.parametrize("value", ["9" * 30, '"\\ud800"'])
+async def test_a_value_that_no_database_takes_ends_its_own_request_and_not_the_daemon(
+    tmp_path: Path, value: str
+) -> None:
+    async with serving(tmp_path):
+        answer = json.loads(await exchange(tmp_path, f'{{"command":"look up","value":{value}}}\n'.encode()))
+
+        assert answer["exit"] == 1
+        assert answer["error"].startswith("this is no request: ")
+        assert await ask(tmp_path, {"command": "count", "count": 0}) == (3, "")
+
+
+def test_a_daemon_that_is_stuck_is_said_to_be_and_not_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stuck:
+        stuck.bind(str(tmp_path / "control.sock"))
+        stuck.listen()
+        with pytest.raises(AgentdError, match=r"has not answered within 0\.05 s: it is stuck or stopped"):
+            ask_daemon(tmp_path, {"command": "status"}, print, patience_seconds=0.05)
 
 
 async def test_bytes_of_any_number_follow_a_request(tmp_path: Path) -> None:

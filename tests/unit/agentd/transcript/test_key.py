@@ -106,7 +106,7 @@ def test_a_usual_key_is_readable() -> None:
     assert SessionKey("slack", "T01", "C7", "1712.001", "U9").file_name == "slack~+t01~+c7~1712.001~+u9"
 
 
-def test_d2_no_two_keys_share_a_file() -> None:
+def test_no_two_keys_share_a_file() -> None:
     """The seed put `_` for whatever it did not like: `a/b`, `a:b` and `a_b` were one file."""
     chats = ["a/b", "a:b", "a_b", "a b", "a\\b", "A_B", "a_b ", "a_b.jsonl", "é", "e\u0301"]
     lookalikes = [SessionKey("telegram", "bot", chat, None, "u") for chat in chats]
@@ -114,14 +114,14 @@ def test_d2_no_two_keys_share_a_file() -> None:
     assert all(one.file_name != other.file_name for one, other in combinations(lookalikes, 2))
 
 
-def test_d3_what_is_listed_is_what_is_looked_up() -> None:
+def test_what_is_listed_is_what_is_looked_up() -> None:
     """The seed read a file back under its mangled name, and looked it up under the key."""
     key = SessionKey("slack", "T1", "C/1:2", "1700000000.0001", "Ünï")
 
     assert parse_file_name(key.file_name) == key
 
 
-def test_d4_the_chat_is_part_of_the_key() -> None:
+def test_the_chat_is_part_of_the_key() -> None:
     """To the seed, one person's direct messages and two groups were one session."""
     places = [SessionKey("telegram", "bot", chat, None, "ada") for chat in ("ada", "-100", "-200")]
 

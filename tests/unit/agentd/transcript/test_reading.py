@@ -24,8 +24,9 @@ from agentd.transcript.records import (
     encode_line,
     parse_line,
 )
+from agentd.transcript.seen import SEEN_MESSAGES
 from agentd.transcript.store import open_store_on
-from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
+from agentd.transcript.view import Transcript, fold
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
     CALM,
@@ -55,7 +56,7 @@ def read_with_ids(content: bytes) -> tuple[Transcript, FakeDisk]:
     """Read a file back, and on for the ids that are needed to recognise redeliveries."""
     loaded, disk = read(content)
     if loaded.older is not None:
-        loaded.view.remember_older(load_ids(disk, PATH, loaded.older))
+        loaded.view.seen.join(load_ids(disk, PATH, loaded.older))
     return loaded.view, disk
 
 
@@ -133,7 +134,7 @@ def test_reading_back_gives_what_the_whole_file_gives(taken: list[tuple[str, int
 
     assert what_matters(view) == what_matters(history.view)
     assert len(history.view.seen) >= SEEN_MESSAGES
-    assert list(history.view.seen.items()) == list(view.seen.items())[-len(history.view.seen) :]
+    assert list(history.view.seen) == list(view.seen)[-len(history.view.seen) :]
 
 
 @CALM
@@ -146,11 +147,11 @@ def test_reading_a_short_file_back_gives_all_of_it(taken: list[tuple[str, int]])
     view, _ = read_with_ids(content)
 
     assert what_matters(view) == what_matters(history.view)
-    assert list(view.seen.items()) == list(history.view.seen.items())
+    assert list(view.seen) == list(history.view.seen)
     assert read(content)[0].ends_in_newline
 
 
-def test_d6_reading_back_costs_the_live_part_and_not_the_file() -> None:
+def test_reading_back_costs_the_live_part_and_not_the_file() -> None:
     """The seed read whole files into memory."""
     past, past_bytes = long_past()
     now = past[-1].ts
@@ -269,7 +270,7 @@ def test_blank_lines_are_passed_over(blank: bytes) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"not json", b"{", b"\x00\x00\x00", b"\xff\xfe", b"[" * 5000, b"x" * 200_000])
-def test_d9_a_damaged_line_between_two_good_ones_loses_neither(garbage: bytes) -> None:
+def test_a_damaged_line_between_two_good_ones_loses_neither(garbage: bytes) -> None:
     """The seed let a torn line swallow the next record."""
     first, second = (encode_line(record) for record in numbered(user("m0"), user("m1")))
     loaded, _ = read(first + garbage + b"\n" + second)

@@ -7,14 +7,14 @@ from pathlib import Path
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.reading import load
 from agentd.transcript.records import Record, SessionHeader
-from agentd.transcript.view import SEEN_MESSAGES
+from agentd.transcript.seen import SEEN_MESSAGES
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import KEY, History, answer, as_file, numbered, put, sent, user
 
 PATH = Path("/nowhere/a.jsonl")
 
 
-def test_d6_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt_can_use() -> None:
+def test_a_long_conversation_without_a_reset_is_read_no_further_than_a_prompt_can_use() -> None:
     history = History()
     for _ in range(SEEN_MESSAGES * 4):
         history.say()

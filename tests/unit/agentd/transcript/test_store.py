@@ -14,8 +14,9 @@ from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
 from agentd.transcript.records import Reset, SessionHeader
+from agentd.transcript.seen import SEEN_MESSAGES
 from agentd.transcript.store import Session, open_store
-from agentd.transcript.view import SEEN_MESSAGES, Transcript
+from agentd.transcript.view import Transcript
 from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
     CALM,
@@ -161,7 +162,7 @@ async def test_a_revoked_compaction_brings_back_turns_that_were_not_read(disk: F
         assert session.view.summary == history.view.summary
 
 
-async def test_d9_a_torn_last_line_is_closed_before_the_next_record(files: FakeDisk, folder: Path) -> None:
+async def test_a_torn_last_line_is_closed_before_the_next_record(files: FakeDisk, folder: Path) -> None:
     whole = as_file(numbered(SessionHeader(version=1, key=KEY), user("m1"), user("m2")))
     path_of(folder).write_bytes(whole[:-5])
     async with opened(files, folder) as store:

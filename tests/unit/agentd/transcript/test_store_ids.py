@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
 from agentd.transcript.records import Record, SessionHeader, Undo, UserMessage, encode_line
-from agentd.transcript.view import SEEN_MESSAGES
+from agentd.transcript.seen import SEEN_MESSAGES
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import daemon
 from tests.unit.agentd.transcript.building import KEY, START, History, as_file, put, source, user
@@ -69,7 +69,7 @@ async def test_what_is_appended_while_ids_are_read_is_known_too(disk: FakeDisk, 
 
         assert session.view.knows("chat", "m1") == 1
         assert session.view.knows("chat", "new") == added.seq
-        assert list(session.view.seen)[-1] == ("chat", "new")
+        assert list(session.view.seen)[-1][:2] == ("chat", "new")
 
 
 async def test_ids_are_read_again_where_the_file_was_read_anew_meanwhile(disk: FakeDisk, folder: Path) -> None:
@@ -186,9 +186,9 @@ async def test_a_block_that_cannot_be_read_costs_the_ids_in_it_and_before_it_and
             for _ in range(2):
                 await store.read_ids(session)
         await store.append(session, user("new"))
-        known = {seq for seq, _ in history.view.seen.values() if seq > OLD + 1}
+        known = {seq for _, _, seq in history.view.seen if seq > OLD + 1}
 
-        assert {seq for seq, _ in session.view.seen.values()} == {*known, len(history.records)}
+        assert {seq for _, _, seq in session.view.seen} == {*known, len(history.records)}
         assert [(log["event"], log["log_level"]) for log in logs] == [("older_messages_not_readable", "error")]
         assert known
 

@@ -22,7 +22,8 @@ from agentd.transcript.records import (
     encode_line,
     parse_line,
 )
-from agentd.transcript.view import SEEN_MESSAGES, Transcript, fold
+from agentd.transcript.seen import SEEN_MESSAGES
+from agentd.transcript.view import Transcript, fold
 from tests.unit.agentd.transcript.building import (
     CALM,
     KEY,
@@ -81,7 +82,7 @@ def test_a_failure_of_which_nobody_is_told_is_settled_at_once() -> None:
     assert contents(view.turns) == [(["text of m0"], "provider")]
 
 
-def test_d8_a_failed_turn_stays_failed_after_a_reload_and_its_orphan_is_not_continued() -> None:
+def test_a_failed_turn_stays_failed_after_a_reload_and_its_orphan_is_not_continued() -> None:
     """The seed rolled a failed turn back in memory only: after a restart the model answered the orphan."""
     lines = [encode_line(record) for record in numbered(user("m0"), failure(0), sent(1), user("m3"))]
     view = fold(map(parse_line, lines))
@@ -204,7 +205,7 @@ def test_a_command_answers_with_drafts_too() -> None:
     assert view.drafts == {}
 
 
-def test_d7_a_reset_holds_after_a_reload() -> None:
+def test_a_reset_holds_after_a_reload() -> None:
     """The seed forgot in memory only: after a restart `/new` was undone."""
     given = numbered(
         user("m0"), answer(0), sent(1), command("new"), Reset(reason="new", source=source("c")), user("m5")

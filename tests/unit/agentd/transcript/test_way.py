@@ -176,3 +176,21 @@ def test_what_happened_to_another_message_is_no_hop_of_this_one() -> None:
     )
 
     assert (names(found), found.outcome) == (["sent", "accepted"], "pending")
+
+
+def test_the_id_of_a_notice_or_of_a_commands_answer_leads_to_what_it_answers() -> None:
+    records = list(
+        numbered(
+            (
+                HEADER,
+                said("10"),
+                Failure(answers=(1,), reason="provider", told=True, trace="t10"),
+                Delivery(of=2, message_ids=("90",), state="sent"),
+                command("11", "status"),
+                Delivery(of=4, message_ids=("91", "92"), state="sent"),
+            )
+        )
+    )
+
+    assert seqs_for("90", records) == {1: "7"}
+    assert seqs_for("92", records) == {4: "7"}
