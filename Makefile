@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check --no-input --no-deps
 
-.PHONY: run init telegram test check bench lock clean
+.PHONY: run init telegram test check coverage mutants bench lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run-ready
@@ -37,6 +37,20 @@ check: $(VENV)/.dev-ready
 	@$(BIN)/mypy --no-error-summary
 	@echo "format, lint, layers and types: ok"
 
+# Which branches the tests reach: enough of all, and every one of the pure core. As long as `make test`, and half again.
+coverage: $(VENV)/.dev-ready
+	@$(BIN)/pytest --cov=agentd --cov=channels --cov=memory --cov-branch --cov-report= $(ARGS); tested=$$?; \
+		$(BIN)/coverage report --skip-covered --fail-under=92; whole=$$?; \
+		$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 \
+			--include="$$($(BIN)/python -m tests.mutation.core)"; core=$$?; \
+		exit $$((tested ? tested : whole ? whole : core))
+
+# Changes the pure core in thousands of places, and counts how many of them its tests notice. About two hours; what was
+# tried is kept in mutants/ until it changes. MUTANTS="memory.recall*" tries some, anew.
+mutants: $(VENV)/.dev-ready
+	@nice $(BIN)/mutmut run --max-children 1 $(foreach mutant,$(MUTANTS),"$(mutant)")
+	@$(BIN)/python -m tests.mutation.score
+
 # Every benchmark at a short size, within five minutes; writes benchmarks/RESULTS.md. BENCH="turn store" runs some.
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m benchmarks $(BENCH)
@@ -67,4 +81,4 @@ lock:
 	@$(PIN) --all-extras -c requirements/dev.txt -o requirements/extras.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) mutants .coverage

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.model import Kind, Reserve
+from memory.model import Kind, Recalled, Reserve
 from memory.recall import MEANING_SHARE, NEIGHBOURS, Candidate, Likeness, Told, choose, fuse, index, rank
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -94,3 +94,86 @@ def test_what_is_chosen_keeps_to_every_limit(
     assert len(chosen) <= entries
     assert all(len(recalled.text) <= entry_chars for recalled in chosen)
     assert sum(len(recalled.text) for recalled in chosen) <= total_chars
+
+
+MIA = replace(found(2), author="Mia")
+TIMELY = replace(found(2), text=LONG + " yesterday")
+ASKS = replace(found(2), text=LONG + "?")
+
+
+@pytest.mark.parametrize(
+    ("question", "entry", "worth"),
+    [
+        ("What did Mia's lamp cost?", MIA, 1.6),
+        ("When was the lamp there?", TIMELY, 1.1),
+        ("When was Mia's lamp there?", replace(TIMELY, author="Mia"), 1.6 * 1.1),
+        ("lamp", ASKS, 0.9),
+        ("Mia's lamp", replace(ASKS, author="Mia"), 1.6 * 0.9),
+        ("lamp", replace(found(2), text="green lamp"), (2 / 12) ** 0.2),
+        ("lamp", replace(found(2), importance=1.0), 1.2 / 1.1),
+        ("lamp", replace(found(2), importance=0.0), 1.0 / 1.1),
+        ("lamp", replace(found(2), happened=NOW - timedelta(days=90)), 1.025 / 1.05),
+        ("lamp", replace(found(2), happened=NOW - timedelta(hours=12)), (1 + 0.05 * 2 ** (-0.5 / 90)) / 1.05),
+        ("lamp", replace(found(2), happened=NOW + timedelta(days=90)), 1.0),
+    ],
+)
+def test_what_each_quality_is_worth(question: str, entry: Candidate, worth: float) -> None:
+    """So many times the score of an entry without it must another one have to stand above."""
+    for best in (1.0, 40.0):
+        assert order(question, found(1, best * worth * 0.9999), replace(entry, score=best)) == [2, 1]
+        assert order(question, found(1, best * worth * 1.0001), replace(entry, score=best)) == [1, 2]
+
+
+def test_what_an_occasion_is_worth() -> None:
+    """Where three entries of one say nearly as much each, they pass one that says more and stands alone."""
+    party = [replace(found(number, 0.83), session="party") for number in (2, 3, 4)]
+
+    assert order("lamp", found(1), *party) == [2, 3, 4, 1]
+    assert order("lamp", found(1), *(replace(entry, score=0.8) for entry in party)) == [1, 2, 3, 4]
+
+
+def test_of_a_long_occasion_the_best_five_count() -> None:
+    evening = [replace(found(number, 0.5), session="evening") for number in range(10, 15)]
+    week = [replace(found(number, 0.5), session="week") for number in range(20, 29)]
+    best = replace(found(29, 0.6), session="week")
+
+    assert order("lamp", *evening, *week, best)[:2] == [29, 20]
+    assert order("lamp", *evening, *week) == [*range(10, 15), *range(20, 29)]
+
+
+def test_the_same_words_are_recalled_once_and_what_follows_them_still_is() -> None:
+    entries = [found(1, text="the green lamp"), found(2, text="The green lamps!"), replace(found(3), kind=Kind.CORE)]
+
+    assert choose(entries, Reserve()) == (
+        Recalled(1, Kind.DAILY, "the green lamp", NOW, 1.0),
+        Recalled(3, Kind.CORE, LONG, NOW, 1 / 3),
+    )
+
+
+@pytest.mark.parametrize(
+    ("most", "cut"),
+    [
+        (12, "a green lamp"),
+        (11, "a green…"),
+        (9, "a green…"),
+        (8, "a green…"),
+        (7, "a gree…"),
+        (4, "a g…"),
+        (1, "…"),
+    ],
+)
+def test_an_entry_is_cut_at_a_blank_where_one_is_near(most: int, cut: str) -> None:
+    assert choose([found(1, text="a green lamp")], Reserve(1, most, 4000))[0].text == cut
+
+
+def test_the_last_character_of_the_room_is_used() -> None:
+    texts = [entry.text for entry in choose([found(1, text="lamp"), found(2, text="bread")], Reserve(4, 800, 5))]
+
+    assert texts == ["lamp", "…"]
+
+
+def test_only_the_question_right_before_is_one_that_an_entry_answers() -> None:
+    bread, cello = Told("Mia", "bread", NOW), Told("Mia", "a cello?", NOW)
+
+    assert index(bread, [bread, cello], []).asked == ""
+    assert index(bread, [bread, cello], []).around == "mia bread mia cello"

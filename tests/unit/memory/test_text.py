@@ -13,7 +13,7 @@ from memory.embeddings.wordpiece import MOST_PIECES, encode
 from memory.text.dates import asks_when, date_words, is_question, speaks_of_time
 from memory.text.lemmas import LEMMAS
 from memory.text.stemming import stem
-from memory.text.words import MOST_TERMS, count_subjects, index_text, query_terms, stems
+from memory.text.words import MOST_TERMS, count_subjects, index_terms, index_text, indexed_terms, query_terms, stems
 
 ENGLISH = """
 caresses ponies ties caress cats feed agreed plastered bled motoring sing conflated troubled sized hopping tanned
@@ -116,3 +116,24 @@ def test_words_are_cut_into_the_longest_pieces_that_are_known() -> None:
     assert encode("unx " + "a" * 101, VOCABULARY) == [0, 2, 2, 1]
     assert encode("", VOCABULARY) == [0, 1]
     assert len(encode("a " * 1000, VOCABULARY)) == MOST_PIECES
+
+
+def test_an_index_has_each_word_and_of_scripts_without_blanks_each_character_and_each_pair() -> None:
+    text = "The green lamps 東京都 a"
+
+    assert index_terms(text) == [("green",), ("lamp",), ("東",), ("京",), ("都",), ("東", "京"), ("京", "都")]
+    assert set(indexed_terms(index_text(text))) == set(index_terms(text))
+    assert indexed_terms("東 lamp 京") == [("東",), ("lamp",), ("京",)]
+
+
+def test_a_date_is_told_as_of_utc() -> None:
+    late = datetime(2026, 5, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+
+    assert date_words(late) == "30 April 2026"
+
+
+@pytest.mark.parametrize("text", ["Why?", "Why?) \n", "“Why?”", "为什么？", "'why?'\t", 'She said: "Why?"'])
+def test_a_question_ends_by_asking_whatever_closes_behind_it(text: str) -> None:
+    assert is_question(text)
+    assert not is_question(text + "X")
+    assert not is_question("?" + text.replace("?", "").replace("？", ""))

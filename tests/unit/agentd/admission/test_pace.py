@@ -133,3 +133,12 @@ def test_a_message_that_is_offered_again_and_again_stays_known() -> None:
 
     assert set(judged) == {Pace.ADMIT}
     assert paces.judge(ADA, ("dm", "3"), at(89), 3540) is Pace.ADMIT  # the second is forgotten by now
+
+
+def test_a_limit_that_changes_counts_what_was_sent_before_it() -> None:
+    paces = Paces(MOST)
+    judge_all(paces, [0, 1])
+    paces.change(2)
+
+    assert paces.judge(ADA, ("dm", "more"), at(2), 0) is not Pace.ADMIT
+    assert paces.judge(BOB, ("dm", "first"), at(2), 0) is Pace.ADMIT

@@ -191,3 +191,14 @@ def test_a_call_waits_for_the_next_day_where_this_one_has_no_budget_left_and_for
     assert limited.wait_seconds(ADA, 401) == 12 * 3600
     assert limited.wait_seconds(ADA, 1_001) == math.inf
     assert limited.wait_seconds(BOB, 1_000) == 0
+
+
+def test_what_a_person_who_is_forgotten_spent_counts_for_nobody_and_is_not_kept() -> None:
+    both = spending(everybody=1000)
+    both.spend(ADA, 600)
+    both.spend(BOB, 300)
+    both.forget([ADA])
+
+    assert both.take_changed() == {("2026-03-01", BOB): 300}
+    assert both.refusal(BOB, 700) == ""
+    assert both.refusal(BOB, 701) != ""

@@ -288,7 +288,7 @@ def test_both_halves_are_looked_at_for_what_they_cost() -> None:
         assert cut.count(" ") > 10_000
 
 
-@pytest.mark.parametrize("grapheme", GRAPHEMES, ids=ascii)
+@pytest.mark.parametrize("grapheme", GRAPHEMES)
 def test_no_character_is_torn_where_a_text_is_cut(grapheme: str) -> None:
     """The seed cut bytes, and a cut inside a character ended the daemon."""
     for budget_tokens in range(200, 240):

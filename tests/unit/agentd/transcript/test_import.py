@@ -166,3 +166,13 @@ def test_an_import_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
         write_session((line.content or b"" for line in read_lines(tmp_path / "link")), tmp_path / "a.jsonl")
 
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+def test_an_empty_line_is_passed_over_and_parts_of_plain_text_are_joined() -> None:
+    file = ForeignFile()
+    message = file.take(b'{"role": "user", "content": ["one", {"type": "text", "text": "two"}]}')
+
+    assert file.take(b"  ") is None
+    assert message is not None
+    assert message.content == "one\ntwo"
+    assert not file.left_out

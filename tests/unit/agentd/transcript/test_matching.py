@@ -84,3 +84,12 @@ def test_what_a_plain_search_finds_is_found(texts: list[str], data: st.DataObjec
     wanted = [text for text in texts if parsed and parsed.matches(text)]
 
     assert (hits(words, *texts) if parsed else []) == wanted
+
+
+def test_a_word_that_ascii_cannot_write_is_in_no_line_of_ascii() -> None:
+    assert hits("天气", "today", "the weather") == []
+    assert hits("ж", "today") == []
+
+
+def test_where_no_letter_is_written_in_one_way_only_every_line_is_read() -> None:
+    assert hits("é", "ÉTÉ", "ete", "nothing") == ["ÉTÉ"]

@@ -177,3 +177,28 @@ def test_a_damaged_reply_settles_nothing() -> None:
     assert proves(content)
     assert not proves(damaged)
     assert not folded(damaged).is_idle
+
+
+def test_what_a_delivered_reply_tells_of_is_settled_though_the_message_can_no_longer_be_read() -> None:
+    settled = as_file(turns(1)).replace(b"text of m0", b"text of \xff0")
+    most = len(settled) - 10
+
+    assert proves(settled, most)
+    for once, instead in [
+        (b'"of":4', b'"of":2'),
+        (b'"answers":[1],"outcome"', b'"answers":[],"outcome"'),
+        (b'"type":"message","seq":1,', b'"type":"message","seq":2,'),
+        (b'"type":"message","seq":1,', b'"type":"command","seq":1,'),
+        (b'"role":"user","content":"text of \xff0"', b'"role":"else","content":"text of \xff0"'),
+        (b'"type":"draft","seq":2,', b'"type":"graft","seq":2,'),
+    ]:
+        assert settled.count(once) == 1
+        assert not proves(settled.replace(once, instead), most)
+
+
+def test_a_reply_that_begins_the_bytes_that_were_read_proves_nothing() -> None:
+    lines = as_file(turns(2)).splitlines(keepends=True)
+
+    assert not is_settled_end(b"".join(lines[-2:]), is_whole=False)
+    assert not is_settled_end(b"".join(lines[-1:]), is_whole=False)
+    assert not is_settled_end(b"".join(lines[-5:]).replace(b"text of m1", b"text of \xff1")[1:], is_whole=False)

@@ -9,7 +9,7 @@ from agentd.transcript.records import (
     Reset,
     Undo,
 )
-from agentd.transcript.view import DELETED_TEXT
+from agentd.transcript.view import DELETED_TEXT, fold, live_from
 from tests.unit.agentd.transcript.building import (
     answer,
     command,
@@ -144,3 +144,54 @@ def test_no_edit_brings_a_deleted_text_back() -> None:
 
     assert contents(waiting.turns) == [([DELETED_TEXT], None)]
     assert contents(answered.turns) == [([DELETED_TEXT], "a reply")]
+
+
+def test_an_edit_that_comes_again_is_known_and_so_is_one_that_a_later_one_has_overtaken() -> None:
+    view = view_of(user("m0"), user("m1"), Edit(of=0, content="second", edited_at="2026-01-02"))
+
+    assert view.knows_change(Edit(of=0, content="second", edited_at="2026-01-02"))
+    assert view.knows_change(Edit(of=0, content="first", edited_at="2026-01-01"))
+    assert not view.knows_change(Edit(of=0, content="within the same second", edited_at="2026-01-02"))
+    assert not view.knows_change(Edit(of=0, content="third", edited_at="2026-01-03"))
+    assert not view.knows_change(Edit(of=1, content="second", edited_at="2026-01-02"))
+    assert not view.knows_change(Delete(of=0))
+
+
+def test_after_a_deletion_every_change_of_the_message_is_known() -> None:
+    view = view_of(user("m0"), Delete(of=0))
+
+    assert view.knows_change(Delete(of=0))
+    assert view.knows_change(Edit(of=0, content="late", edited_at="2026-01-03"))
+
+
+def test_an_edit_within_the_same_second_counts_as_it_came() -> None:
+    view = view_of(
+        user("m0"),
+        Edit(of=0, content="b", edited_at="2026-01-02"),
+        Edit(of=0, content="a", edited_at="2026-01-02"),
+    )
+
+    assert view.pending[0].content == "a"
+
+
+def test_where_the_live_turns_begin_is_told() -> None:
+    turns = (user("m0"), answer(0), user("m2"), answer(2))
+
+    assert live_from(view_of()) == 0
+    assert live_from(view_of(*turns)) == 0
+    assert live_from(view_of(*turns, compaction(2))) == 3
+    assert live_from(view_of(*turns, Reset(reason="new"), user("m5"), answer(5))) == 4
+
+
+def test_where_a_file_was_read_from_the_middle_its_first_turn_is_where_the_live_ones_begin() -> None:
+    view = fold([user("m0", seq=40), answer(40, seq=41), user("m1", seq=42), answer(42, seq=43)])
+    view.is_cut = True
+
+    assert live_from(view) == 40
+
+
+def test_without_a_compaction_in_force_nothing_is_forgotten() -> None:
+    view = view_of(user("m0"), answer(0))
+    view.forget_covered()
+
+    assert contents(view.turns) == [(["text of m0"], "a reply")]

@@ -164,6 +164,20 @@ def test_an_id_is_a_trace_or_a_platforms_or_that_of_a_reply() -> None:
     assert seqs_for("91", records) == {}
 
 
+def test_what_happened_to_another_message_is_no_hop_of_this_one() -> None:
+    found = way(
+        1,
+        said("10"),
+        said("11"),
+        AssistantMessage(content="a", answers=(2,)),
+        Delivery(of=3, message_ids=("12",), state="sent"),
+        Edit(of=2, content="other words", edited_at=""),
+        Delete(of=2),
+    )
+
+    assert (names(found), found.outcome) == (["sent", "accepted"], "pending")
+
+
 def test_the_id_of_a_notice_or_of_a_commands_answer_leads_to_what_it_answers() -> None:
     records = list(
         numbered(

@@ -161,3 +161,9 @@ def test_what_platforms_refuse_is_made_harmless() -> None:
     rich = render_markdown("a\0b\x1b[1m\ud800 `\x07`\r\nc\u2028d\te")
 
     assert rich.text == "a\ufffdb\ufffd[1m\ufffd \ufffd\nc\nd\te"
+
+
+def test_of_a_wide_row_what_is_empty_beside_an_empty_heading_is_left_out() -> None:
+    rich = render_markdown(f"|{WIDE}|||\n|-|-|-|\n|Ann|||\n|Bob||in|")
+
+    assert rich.text == f"{WIDE}: Ann\n\n{WIDE}: Bob\nin"

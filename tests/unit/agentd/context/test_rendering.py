@@ -1,0 +1,15 @@
+"""What stands in a prompt for a turn that has no reply, and for a message of nobody."""
+
+from __future__ import annotations
+
+from agentd.context.rendering import render_ending, render_messages
+from agentd.transcript.records import LOST_ENDING, Failure, UserMessage
+
+
+def test_a_turn_whose_reply_was_lost_says_so() -> None:
+    assert render_ending(Failure(answers=(0,), reason=LOST_ENDING, told=False)) == "[What was said here is lost.]"
+    assert render_ending(Failure(answers=(0,), reason="timeout", told=False)) == "[No reply was given: timeout.]"
+
+
+def test_a_message_of_nobody_names_nobody() -> None:
+    assert render_messages([UserMessage(content="hi")], names_authors=True) == "hi"
