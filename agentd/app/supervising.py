@@ -151,21 +151,22 @@ class Supervisor:
                 await asyncio.wait([running], timeout=self._patience.look_seconds)
                 self._look_for_recovery(watched, began)
                 if watched.channel.health.overdue_seconds(began) > 0 and not running.done():
+                    await self._cut(watched, running, is_again=end.is_stuck)
                     end.is_stuck = True
-                    await self._cut(watched, running)
         end.seconds = self._monotonic() - began
         if end.fault is None and not end.is_stuck and watched.channel.health.patience_seconds is not None:
             end.fault = EndedByItself()
         return end
 
-    async def _cut(self, watched: Watched, running: asyncio.Task[None]) -> None:
-        """End a run that is stuck; until it lets go there is no other beside it."""
+    async def _cut(self, watched: Watched, running: asyncio.Task[None], *, is_again: bool) -> None:
+        """End a run that is stuck; until it lets go there is no other beside it, and it is cut again without a word."""
         name = watched.channel.name
         watched.fault = f"it was silent for {watched.channel.health.patience_seconds:g} s and is begun anew"
-        log.warning("channel_stuck", channel=name, fault=watched.fault)
+        if not is_again:
+            log.warning("channel_stuck", channel=name, fault=watched.fault)
         running.cancel()
         await asyncio.wait([running], timeout=self._patience.let_go_seconds)
-        if not running.done():
+        if not running.done() and not is_again:
             log.error("channel_holds_on", channel=name)
 
     def _judge(self, watched: Watched, end: _End) -> float:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from agentd.app.supervising import Patience, Supervisor
 from agentd.errors import ConfigError
@@ -244,3 +247,24 @@ async def test_one_with_a_platform_that_ends_by_itself_has_fallen(run: Run) -> N
         keeping.cancel()
 
     assert fault == "it fell (EndedByItself) and is begun anew"
+
+
+async def hold_on(channel: Scripted) -> None:
+    for _ in range(4):
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_a_run_that_does_not_let_go_is_told_of_once_and_followed_by_no_other_until_it_does() -> None:
+    channel = Scripted(hold_on)
+    channel.health.patience_seconds = 0.02
+    patience = replace(PATIENCE, let_go_seconds=0.01)
+    supervisor = Supervisor({"fake": channel}, patience)
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(supervisor.keep("fake", accept, places))
+            await channel.until_begun(2)
+            keeping.cancel()
+
+    told = [said["event"] for said in logs]
+    assert (told.count("channel_stuck"), told.count("channel_holds_on")) == (1, 1)
