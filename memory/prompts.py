@@ -122,8 +122,6 @@ def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     room = most - len(CUT_NOTE)
-    if room < 2:
-        return text[: max(most, 0)]
     start, end = room - room // 3, len(text) - room // 3
     while start > 0 and _is_joined(text, start):
         start -= 1

@@ -46,8 +46,7 @@ def render_ending(end: AssistantMessage | Failure | None) -> str:
             return "[What was said here is lost.]"
         case Failure():
             return f"[No reply was given: {end.reason}.]"
-        case None:
-            return "[No reply was given.]"
+    return "[No reply was given.]"
 
 
 def _said_by_author(message: UserMessage) -> str:

@@ -57,10 +57,7 @@ class Query:
             yield from self._suspects(block)
             return
         if is_ascii and not all(map(str.isascii, self.words)):
-            return
-        if not self.needle:
-            yield from self._all(block)
-            return
+            return  # which are all words without a needle: what is not ASCII was suspected above
         lowered = block.lower()
         at = lowered.find(self.needle)
         while at >= 0:

@@ -67,7 +67,7 @@ def _trimmed(span: Span, text: str) -> Span:
     """Return the span without the spaces around its words; code keeps its indentation."""
     words = text[span.start : span.end]
     end = span.start + len(words.rstrip())
-    start = span.start if span.kind == "pre" else min(span.end - len(words.lstrip()), end)
+    start = span.start if span.kind == "pre" else min(span.start + len(words) - len(words.lstrip()), end)
     return replace(span, start=start, end=end)
 
 

@@ -140,3 +140,13 @@ def test_whatever_happens_somebody_gets_to_ask_again(steps: list[str]) -> None:
 
     assert breaker.admit() is not None
     assert breaker.pause_seconds <= LONGEST_PAUSE_SECONDS
+
+
+def test_who_gives_up_a_try_from_before_lets_nobody_else_in(breaker: Breaker, time: Time) -> None:
+    early = ask(breaker)
+    trip(breaker)
+    time.now += FIRST_PAUSE_SECONDS
+    ask(breaker)
+
+    assert not breaker.abandon(early)
+    assert breaker.admit() is None

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agentd.errors import StorageError
-from agentd.transcript.coverage import digest_lines
+from agentd.transcript.coverage import Cover, digest_lines
 from agentd.transcript.lines import cut_lines
-from agentd.transcript.records import Compaction, Reset, Undo
+from agentd.transcript.records import FORMAT_VERSION, Compaction, Reset, SessionHeader, Undo, encode_line
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.verify import verify
 from tests.fakes.disk import FakeDisk
@@ -150,3 +150,12 @@ async def test_a_file_that_cannot_be_read_is_told(disk: FakeDisk, folder: Path) 
             await store.cover(session, seqs[0])
 
         assert await store.cover(session, seqs[0])
+
+
+def test_a_digest_of_more_than_there_is_takes_in_all_of_it() -> None:
+    lines = [encode_line(SessionHeader(version=FORMAT_VERSION, key=KEY, seq=0)), encode_line(user("m1", seq=1))]
+    cover = Cover()
+
+    digest = cover.extend(cut_lines(lines), 1_000)
+
+    assert (digest, cover.start, cover.to) == (digest_lines([lines[1].rstrip(b"\n")]), 1, 1_000)

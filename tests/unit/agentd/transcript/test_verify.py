@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import cut_lines, read_lines
-from agentd.transcript.records import Command, Erased, Record, Reset, SessionHeader
+from agentd.transcript.records import Command, Draft, Erased, Record, Reset, SessionHeader
 from agentd.transcript.verify import verify
 from tests.flow.stage import daemon
 from tests.unit.agentd.transcript.building import CALM, answer, command, sent, source, user
@@ -211,3 +211,13 @@ def test_a_header_of_a_key_too_long_to_decode_fits_its_file() -> None:
     header = raw([SessionHeader(version=1, key=key, seq=0, ts="2026-01-01T12:00:00.000Z")])
 
     assert damaged(as_bytes(header), key.file_name) == []
+
+
+def test_an_answer_that_names_a_message_twice_and_a_draft_of_none_are_damage() -> None:
+    twice = damaged(as_bytes(with_next(user("f"), answer(28, 28), sent(29))))
+    of_none = damaged(as_bytes(with_next(Draft(answers=(), part=0, state="sending"))))
+    before_the_first = damaged(as_bytes(with_next(user("f"), Draft(answers=(28,), part=-1, state="sending"))))
+
+    assert [sentence for _, sentence in twice] == ["answers names the same record twice"]
+    assert [sentence for _, sentence in of_none] == ["a draft of no message"]
+    assert [sentence for _, sentence in before_the_first] == ["a draft of part -1"]

@@ -80,3 +80,11 @@ def test_a_text_that_grows_keeps_the_pieces_that_it_has(text: str, most_units: i
         grown = pieces_of(text[:length], most_units)
 
         assert grown[:-2] == whole[: max(len(grown) - 2, 0)]
+
+
+def test_a_platform_that_counts_less_than_characters_gets_as_much_as_it_takes() -> None:
+    pairs = Dialect(plain, lambda rich: (len(rich.text) + 1) // 2, 10)
+
+    piece, rest = cut_piece(plain("abcdefghij" * 4), pairs)
+
+    assert (piece.text, rest.text) == ("abcdefghij" * 2, "abcdefghij" * 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from telegram import MessageEntity
 
@@ -107,6 +107,7 @@ def assert_valid(rich: RichText) -> None:
 
 
 @given(rich_texts())
+@example(RichText(" a", (Span(0, 2, "pre", ""), Span(2, 0, "quote", ""))))
 def test_entities_are_never_refused(rich: RichText) -> None:
     assert_valid(rich)
 
