@@ -39,7 +39,7 @@ check: $(VENV)/.dev-ready
 
 # Which branches the tests reach: enough of all, and every one of the pure core. As long as `make test`, and half again.
 coverage: $(VENV)/.dev-ready
-	@$(BIN)/pytest --cov=agentd --cov=channels --cov=memory --cov-branch --cov-report= $(ARGS); tested=$$?; \
+	@$(BIN)/pytest --cov=agentd --cov=channels --cov=memory --cov-report= $(ARGS); tested=$$?; \
 		$(BIN)/coverage report --skip-covered --fail-under=92; whole=$$?; \
 		$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 \
 			--include="$$($(BIN)/python -m tests.mutation.core)"; core=$$?; \
