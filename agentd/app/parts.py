@@ -27,10 +27,10 @@ from agentd.providers.precedence import Precedence
 from agentd.service.figures import Figures
 from agentd.service.notifying import SILENT, Notifier
 from agentd.service.reporting import CONTACT_SECONDS
-from agentd.service.saving import Save, save, save_regularly
-from agentd.service.state import State, open_state
 from agentd.service.vitals import Limits
 from agentd.settings import Settings
+from agentd.state.saving import Save, save, save_regularly
+from agentd.state.state import State, open_state
 from agentd.tasks.asking import Account
 from agentd.tasks.queue import Gauges as TaskGauges
 from agentd.transcript.clock import Clock, utc_now

@@ -13,7 +13,7 @@ from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
-from agentd.service.people import People
+from agentd.state.people import People
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore

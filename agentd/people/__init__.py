@@ -1,1 +1,1 @@
-"""A person across every store: who there is, what is kept of them, and its erasure."""
+"""A person across every store: who there is, who may talk, what is kept of them, and its erasure."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agentd.service.database import scrub
-from agentd.service.state import State
+from agentd.state.database import scrub
+from agentd.state.state import State
 
-__all__ = ["Traces", "forget"]
+__all__ = ["Traces", "erase_traces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Traces:
     """Names of session files."""
 
 
-async def forget(state: State, traces: Traces) -> int:
+async def erase_traces(state: State, traces: Traces) -> int:
     """Remove a person, and return of how many rows. Raises StorageError."""
     removed = await state.pairings.forget(traces.senders)
     removed += await state.usage.forget(traces.senders)

@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentd.errors import ConfigError
-from agentd.service.database import APPLICATION_ID, MIGRATIONS
-from agentd.service.settled import SettledMarks
-from agentd.service.state import KEPT_RUNS, open_state
+from agentd.state.database import APPLICATION_ID, MIGRATIONS
+from agentd.state.settled import SettledMarks
+from agentd.state.state import KEPT_RUNS, open_state
 from channels.base import Address, Author
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -85,7 +85,7 @@ async def test_what_another_version_found_settled_is_forgotten(tmp_path: Path) -
 
 
 async def test_nor_is_it_used_where_it_cannot_be_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.state.database.BUSY_SECONDS", 0.01)
     async with opened(tmp_path, "1") as state:
         await state.keep(FOUND, ())
     with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
@@ -279,7 +279,7 @@ async def test_a_commit_is_flushed_before_it_is_reported(tmp_path: Path) -> None
 async def test_who_is_paired_is_known_where_the_run_cannot_be_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.state.database.BUSY_SECONDS", 0.01)
     async with open_state(tmp_path / "state.db", "1", lambda: NOW) as state:
         code = await state.pairings.request(Address("telegram", "bot", "42"), Author("42", "Ada"))
         await state.pairings.approve(str(code))
@@ -297,7 +297,7 @@ async def test_who_is_paired_is_known_where_the_run_cannot_be_recorded(
 async def test_who_holds_it_locked_costs_what_would_have_been_kept_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.state.database.BUSY_SECONDS", 0.01)
     async with opened(tmp_path) as state:
         await state.keep(FOUND, ())
         with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from agentd.service.database import Database, storable, transaction
+from agentd.state.database import Database, storable, transaction
 
 __all__ = ["KEPT_DAYS", "Usage", "read_usage"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agentd.errors import AgentdError
-from agentd.service.database import Database, format_moment, transaction
+from agentd.state.database import Database, format_moment, transaction
 from channels.base import Address, Author
 
 __all__ = ["Approved", "Entry", "Paired", "Pairings", "locked_until", "make_code", "parse_code", "read_paired"]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.errors import StorageError
-from agentd.service.people import Burnt, People, Redeemed
-from agentd.service.state import open_state
+from agentd.state.people import Burnt, People, Redeemed
+from agentd.state.state import open_state
 from channels.base import Address
 from tests.unit.agentd.transcript.building import CALM
 

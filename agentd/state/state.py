@@ -20,14 +20,14 @@ from pathlib import Path
 
 import structlog
 
-from agentd.service.aliases import Aliases, ChatAliases, read_aliases
-from agentd.service.database import Database, NotOurs, connect, format_moment, open_memory, renew, transaction, unusable
-from agentd.service.onset import Onset
-from agentd.service.pairings import Paired, Pairings, make_code, read_paired
-from agentd.service.people import Groups, People, read_groups
-from agentd.service.settled import SettledMarks
-from agentd.service.token_factors import TokenFactors, read_factors
-from agentd.service.usage import Usage, read_usage
+from agentd.state.aliases import Aliases, ChatAliases, read_aliases
+from agentd.state.database import Database, NotOurs, connect, format_moment, open_memory, renew, transaction, unusable
+from agentd.state.onset import Onset
+from agentd.state.pairings import Paired, Pairings, make_code, read_paired
+from agentd.state.people import Groups, People, read_groups
+from agentd.state.settled import SettledMarks
+from agentd.state.token_factors import TokenFactors, read_factors
+from agentd.state.usage import Usage, read_usage
 
 __all__ = ["State", "open_kept", "open_pairings", "open_state"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from agentd.service.database import Database, storable, transaction
+from agentd.state.database import Database, storable, transaction
 
 __all__ = ["TokenFactors", "read_factors"]
 

@@ -10,8 +10,8 @@ import pytest
 from agentd.admission.settings import LimitsSettings
 from agentd.admission.spending import Spending
 from agentd.errors import StorageError
-from agentd.service.forgetting import Traces, forget
-from agentd.service.state import State, open_kept, open_state
+from agentd.state.erasure import Traces, erase_traces
+from agentd.state.state import State, open_kept, open_state
 from channels.base import Address, Author
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -49,9 +49,9 @@ def holding(path: Path, *texts: str) -> list[str]:
 async def test_nothing_of_the_person_is_left_and_all_of_the_others_is(path: Path) -> None:
     assert holding(path, "700001", "700011") == ["700001", "700011"]
     async with open_kept(path, lambda: NOW) as state:
-        removed = await forget(state, TRACES)
+        removed = await erase_traces(state, TRACES)
         while_open = holding(path, "700001", "700011")
-        again = await forget(state, TRACES)
+        again = await erase_traces(state, TRACES)
         knows = state.pairings.is_paired("telegram", "700001"), state.pairings.is_paired("telegram", "800002")
         alias = state.aliases.canonical("telegram", "bot", "700001")
     async with open_kept(path, lambda: NOW) as state:
@@ -74,7 +74,7 @@ async def test_nothing_of_the_person_is_left_and_all_of_the_others_is(path: Path
 async def test_without_a_disk_that_is_a_fault(tmp_path: Path) -> None:
     async with open_state(tmp_path / "missing" / "state.db", "1", lambda: NOW) as state:
         with pytest.raises(StorageError):
-            await forget(state, TRACES)
+            await erase_traces(state, TRACES)
 
 
 def test_what_a_person_spent_is_not_counted_and_not_kept_any_more() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from agentd.service.database import Database, format_moment, transaction
+from agentd.state.database import Database, format_moment, transaction
 
 __all__ = ["Onset"]
 

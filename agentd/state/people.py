@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agentd.service.database import Database, format_moment, transaction
-from agentd.service.pairings import CODE_LIFE, LOCK_OUT, MOST_WRONG, locked_until, parse_code
+from agentd.state.database import Database, format_moment, transaction
+from agentd.state.pairings import CODE_LIFE, LOCK_OUT, MOST_WRONG, locked_until, parse_code
 from channels.base import Address
 
 __all__ = ["Burnt", "Groups", "People", "Redeemed", "read_groups"]

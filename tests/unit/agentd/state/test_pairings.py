@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.errors import AgentdError, StorageError
-from agentd.service import pairings as module
-from agentd.service.pairings import ALPHABET, Pairings, locked_until, make_code, parse_code
-from agentd.service.state import open_pairings, open_state
+from agentd.state import pairings as module
+from agentd.state.pairings import ALPHABET, Pairings, locked_until, make_code, parse_code
+from agentd.state.state import open_pairings, open_state
 from channels.base import Address, Author
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -218,7 +218,7 @@ async def test_an_id_that_is_no_text_is_a_fault_and_no_crash(days: Days) -> None
 
 
 async def test_what_cannot_be_kept_is_raised_and_changes_nothing(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.state.database.BUSY_SECONDS", 0.01)
     async with days.run() as pairings:
         code = str(await code_for(pairings))
         with closing(sqlite3.connect(days.path, isolation_level=None)) as other:

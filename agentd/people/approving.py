@@ -11,7 +11,7 @@ import structlog
 
 from agentd.errors import AgentdError
 from agentd.service.control import Caller, Handler
-from agentd.service.pairings import Approved, Pairings
+from agentd.state.pairings import Approved, Pairings
 from channels.base import Address
 
 __all__ = ["APPROVED", "Approving", "say_approved", "say_revoked"]

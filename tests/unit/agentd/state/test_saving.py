@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
-from agentd.service.saving import save, save_regularly
+from agentd.state.saving import save, save_regularly
 
 
 class Counting:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.errors import StorageError
-from agentd.service.aliases import ChatAliases
-from agentd.service.state import open_state
+from agentd.state.aliases import ChatAliases
+from agentd.state.state import open_state
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHATS = st.sampled_from("abcdef")

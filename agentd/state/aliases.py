@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 import structlog
 
-from agentd.service.database import Database, transaction
+from agentd.state.database import Database, transaction
 
 __all__ = ["Alias", "Aliases", "ChatAliases", "read_aliases"]
 

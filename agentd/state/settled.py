@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from agentd.service.database import Database, Work, format_moment, transaction
+from agentd.state.database import Database, Work, format_moment, transaction
 
 __all__ = ["SettledMarks"]
 

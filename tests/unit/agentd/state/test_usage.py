@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agentd.errors import StorageError
-from agentd.service.state import open_state
-from agentd.service.usage import KEPT_DAYS
+from agentd.state.state import open_state
+from agentd.state.usage import KEPT_DAYS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TODAY, YESTERDAY = ("2026-03-01", "telegram:1"), ("2026-02-28", "telegram:1")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Delivery, Record
