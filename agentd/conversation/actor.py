@@ -226,15 +226,17 @@ class SessionActor:
         announced = 0.0 if is_command else announced_seconds(inbound, now, limit)
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
-        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments))
+        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments), self._go_on)
         log.info("message_accepted", seq=record.seq)
-        self._stalled = False
         if isinstance(record, UserMessage):
             if not announced:
                 self._quiet.end()
             if self._turn is not None and self._turn.takes(record.seq, was_expected=was_expected):
                 self._turn.cut("joined")
         return record.seq
+
+    def _go_on(self) -> None:
+        self._stalled = False
 
     async def _step(self, opened: _Opened) -> None:
         """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
@@ -285,8 +287,7 @@ class SessionActor:
             opened.tasks.create_task(running, name=f"turn {self._key.file_name}")
 
     async def _run_turn(self, turn: Turn, opened: _Opened, attending: asyncio.Task[None]) -> None:
-        session = opened.session
-        newest = max(session.view.pending, default=0)
+        session, newest = opened.session, max(opened.session.view.pending, default=0)
         try:
             await turn.run()
         except (StorageError, Unreachable) as fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -16,11 +17,15 @@ __all__ = ["keep", "keep_change"]
 log = structlog.get_logger()
 
 
-async def keep(store: SessionStore, session: Session, record: Record) -> Record:
-    """Append a record. Raises StorageError.
+def _nothing() -> None:
+    """Do nothing: nobody waits for it."""
+
+
+async def keep(store: SessionStore, session: Session, record: Record, taken: Callable[[], None] = _nothing) -> Record:
+    """Append a record, and call `taken` once it is on disk. Raises StorageError.
 
     Who is cancelled meanwhile waits for its end all the same: until then nobody can tell whether the same thing,
-    offered again, is there already.
+    offered again, is there already. It is to be answered all the same, too.
     """
     kept = await store.enqueue(session, record)
     try:
@@ -28,6 +33,8 @@ async def keep(store: SessionStore, session: Session, record: Record) -> Record:
     finally:
         if not kept.done():
             await asyncio.wait([kept])
+        if not kept.cancelled() and kept.exception() is None:
+            taken()
     return written
 
 

@@ -57,7 +57,10 @@ class Query:
             yield from self._suspects(block)
             return
         if is_ascii and not all(map(str.isascii, self.words)):
-            return  # which are all words without a needle: what is not ASCII was suspected above
+            return
+        if not self.needle:  # nothing but quotation marks, slashes or control characters
+            yield from self._all(block)
+            return
         lowered = block.lower()
         at = lowered.find(self.needle)
         while at >= 0:
