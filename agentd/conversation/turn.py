@@ -1,8 +1,8 @@
-"""A turn: the messages that wait become one prompt, its stream becomes one reply, and both are recorded.
+"""One turn: builds the prompt from the waiting messages, streams the model's reply to the platform, and records both.
 
-The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform
-or to the disk is not. However a turn ends, exactly one record settles its messages: a reply, whole or cut short,
-or a failure that its sender is told of.
+The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform or to
+the disk is not. However a turn ends, exactly one record settles its messages: a reply, whole or cut short, or a failure
+that its sender is told of.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ __all__ = ["Turn", "question_size"]
 log = structlog.get_logger()
 
 IMAGE_TOKENS = 1_500
-"""What one image costs at most with the model servers that look at them, as they scale it."""
+"""Upper bound of what one image costs with the models that read images, which scale it down."""
 
 MOST_WAITS = 2
-"""For the summary that is being made, and for one that makes as much room as this turn needs."""
+"""One wait for the summary that is being made, one for a summary that makes as much room as this turn needs."""
 
 TAIL_SHARE = 0.8
-"""Of the room beside the message to answer: the summary that is to come may be longer than the one before."""
+"""The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """What a turn has of its reply so far."""
+    """What a turn has received of its reply so far."""
 
     text: str = ""
     finished: Finished | None = None
     factor: float | UnsetType = UNSET
-    """What was learnt of the estimate."""
+    """The token factor that was learnt from this request."""
     ending: Ending | None = None
-    """The reply's record, once nothing can end the turn otherwise."""
+    """The reply's record, once it is being written: the turn cannot end in another way then."""
 
 
 def question_size(settings: AgentSettings) -> int:
-    """Return how many messages that wait make one turn at most."""
+    """Return how many waiting messages one turn answers at most."""
     return 1 if settings.when_busy == "followup" else settings.mailbox_size
 
 
@@ -79,7 +79,9 @@ class Turn:
         question: Question,
         quiet: Quiet,
     ) -> None:
-        """Answer this; more messages may join until something is visible, and what is announced is waited for."""
+        """Answer this question; more messages may join until something is visible, and `quiet` says how long to wait
+        for more.
+        """
         self._wiring = wiring
         self._session = session
         self._outbox = outbox
@@ -94,19 +96,19 @@ class Turn:
         self._recalled = ""
         self._waited_seconds = 0.0
         self.reported_tokens = 0
-        """What the provider counted of the prompt; 0 where it did not say."""
+        """How many tokens the provider counted for the prompt; 0 if it did not say."""
         self.message_ids: tuple[str, ...] = ()
         self.ended = asyncio.Event()
 
     @property
     def trace(self) -> str:
-        """Return the id under which the log tells this turn's way."""
+        """Return the trace id under which this turn is logged."""
         return self._question.trace
 
     def takes(self, seq: int, *, was_expected: bool) -> bool:
-        """Tell whether a message that was just accepted should join this turn, which does not have it yet.
+        """Tell whether a message that was just accepted should join this turn.
 
-        One that an earlier one announced may come later than others.
+        A message that an earlier one announced may come later than `collect_window_ms`.
         """
         wider = next_question(self._session.view, question_size(self._settings))
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
@@ -119,11 +121,14 @@ class Turn:
         return not self._reply.is_visible and is_soon
 
     def cut(self, why: Cut) -> None:
-        """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
+        """End the wait for the provider: for good, or (`joined`) to ask again with the messages that came since."""
         self._patience.cut(why)
 
     async def run(self) -> None:
-        """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
+        """Ask the model, deliver the reply, record both.
+
+        Raises StorageError if the ending could not be recorded, and Unreachable if it could not be delivered.
+        """
         started = self._wiring.monotonic()
         log.info("turn_started", **self._question.figures)
         progress = _Progress()
@@ -137,7 +142,7 @@ class Turn:
         log.info("turn_finished", outcome=reason or "complete", detail=detail, seconds=round(seconds, 3))
 
     async def _ask(self, progress: _Progress) -> tuple[str, str]:
-        """Stream the reply into `progress`; return why it is not whole ("" where it is), and a sentence about it."""
+        """Stream the reply into `progress`; return why it is not whole ("" if it is), and a sentence about that."""
         try:
             while True:
                 try:
@@ -154,7 +159,7 @@ class Turn:
                 else:
                     return _verdict(progress)
         except StorageError:
-            raise  # no bug: the disk refused a draft
+            raise  # not a bug: the disk refused a draft
         except OverBudget as refusal:
             return "budget", str(refusal)
         except ProviderError as fault:
@@ -165,22 +170,24 @@ class Turn:
             return _verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
 
     async def give_up(self) -> None:
-        """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""
+        """Wait until no platform call of the reply is under way: one that is cut may or may not have arrived."""
         await self._reply.rest()
 
     async def attend(self) -> None:
-        """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
+        """Keep the screen up to date beside the turn, until cancelled: the typing indicator, and drafts that had to
+        wait.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._outbox.keep_typing(self._reply), name="typing")
             tasks.create_task(self._show_drafts(), name="drafts")
 
     async def _show_drafts(self) -> None:
-        """Show drafts; where one cannot be recorded, the model need not go on."""
+        """Show drafts that had to wait; if one cannot be recorded, cut the turn."""
         await self._reply.catch_up()
         self.cut("unrecorded")
 
     async def _hear_out(self) -> None:
-        """Wait for what is announced."""
+        """Wait for announced messages."""
         while seconds := self._quiet.left_seconds:
             async with self._patience.waiting():
                 await asyncio.sleep(seconds)
@@ -223,7 +230,7 @@ class Turn:
                 self._book(prompt.tokens, progress, has_images=bool(images))
             reason, _ = _verdict(progress)
             if not is_blank(progress.text):
-                await self._record(progress, reason)  # before the connection is given back, which takes its time
+                await self._record(progress, reason)  # before the connection is given back, which may take a while
 
     async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress, asked_at: float) -> None:
         while progress.finished is None:
@@ -241,7 +248,7 @@ class Turn:
                     progress.finished = event
 
     def _book(self, prompt_tokens: int, progress: _Progress, *, has_images: bool) -> None:
-        """Count what was asked for and answered, as far as it was; what brought no word is taken for free."""
+        """Book what was asked and answered so far; a request without any answer is assumed to cost nothing."""
         usage = progress.finished.usage if progress.finished else Usage()
         if progress.finished or progress.text:
             self._account.book(self._question.author, prompt_tokens, usage, progress.text)
@@ -260,12 +267,12 @@ class Turn:
             await self._compactor.make_room(tail_tokens)
 
     def _void(self, progress: _Progress) -> None:
-        """Forget what the model has said: it begins anew."""
+        """Discard what the model has said so far: the reply starts over."""
         progress.text = ""
         self._reply.void()
 
     async def _record(self, progress: _Progress, reason: str) -> Ending:
-        """Begin to record the reply, unless that is done."""
+        """Begin to record the reply, unless that was done."""
         if progress.ending is not None:
             return progress.ending
         done = progress.finished
@@ -295,7 +302,7 @@ class Turn:
     async def _fail(self, reason: str, detail: str) -> None:
         await self._reply.rest()
         if reason == "superseded" and self._reply.is_visible:
-            reason = "stopped"  # what is on the screen was begun for fewer messages, and does not go on
+            reason = "stopped"  # the screen shows a reply to fewer messages, and it does not go on
         notice = notices.failure_text(reason, detail, self.trace)
         told = reason != "superseded"
         record = Failure(
@@ -307,10 +314,10 @@ class Turn:
         return self._question.answers
 
     def _widen(self) -> None:
-        """Take in what has come since; the newest message is the one whose trace the turn carries."""
+        """Add the messages that came since; the turn continues under the trace id of the newest."""
         wider = next_question(self._session.view, question_size(self._settings))
         if wider is not None:
-            # A message that its author took back meanwhile is settled by this turn's end, as its drafts are.
+            # A message that its author deleted meanwhile is settled by this turn's ending too, as its drafts name it.
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
             self._question = replace(wider, answers=answers)
             bind_contextvars(trace=self.trace)
@@ -328,7 +335,7 @@ def _verdict(progress: _Progress) -> tuple[str, str]:
 async def _closing(
     events: AsyncGenerator[Event, None], progress: _Progress
 ) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """End the stream with the block; where the reply is whole, a fault in that changes nothing."""
+    """Close the stream at the end of the block; once the reply is whole, a fault in closing is only logged."""
     try:
         yield events
     finally:
