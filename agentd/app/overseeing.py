@@ -11,7 +11,7 @@ import structlog
 
 from agentd.app.parts import Edges, Parts
 from agentd.app.reloading import Reloader
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures

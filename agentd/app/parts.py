@@ -16,7 +16,7 @@ from agentd.admission.spending import Spending
 from agentd.app.models import ChangingModels, open_changing_models
 from agentd.app.reloading import CONSOLE
 from agentd.app.remembering import Background, Remembering, open_remembering
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import Patience
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
