@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from agentd.tasks.backoff import pause_seconds
 from agentd.tasks.queue import TaskPostponed
-from agentd.tasks.retrying import pause_seconds
 from channels.backoff import Growing
 
 __all__ = ["JobFailed", "Pace", "Patience"]

@@ -21,10 +21,10 @@ from procrastinate.jobs import Job as Record
 from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
+from agentd.tasks.faults import describe
 from agentd.tasks.pace import JobFailed, Pace, Patience
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
-from agentd.tasks.retrying import describe
 
 __all__ = ["Workshop"]
 
