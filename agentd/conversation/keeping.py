@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from agentd.conversation.intake import build_change
+from agentd.conversation.inbound_records import build_change
 from agentd.transcript.records import Record
 from agentd.transcript.store import Session, SessionStore
 from channels.base import InboundDelete, InboundEdit

@@ -21,9 +21,9 @@ from agentd.conversation import notices
 from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.enclosing import load_images
-from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Ending, Outbox
 from agentd.conversation.patience import Cut, CutOff, Patience
+from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.recalling import recall
 from agentd.conversation.settings import AgentSettings
