@@ -36,7 +36,7 @@ class Oversight:
         """Begin with a daemon that starts."""
         self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
         self.supervisor = Supervisor(
-            channels, edges.paces.patience, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+            channels, edges.paces.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
         )
         self._pulse = Pulse(time.monotonic)
         self.vitals = Vitals(self._pulse, edges.paces.limits)

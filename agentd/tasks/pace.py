@@ -14,7 +14,7 @@ from agentd.tasks.backoff import pause_seconds
 from agentd.tasks.queue import TaskPostponed
 from channels.backoff import Growing
 
-__all__ = ["JobFailed", "Pace", "Patience"]
+__all__ = ["JobFailed", "Pace", "RetryStrategy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class JobFailed(Exception):
         self.failures = failures
 
 
-class Patience(BaseRetryStrategy):
+class RetryStrategy(BaseRetryStrategy):
     """Decides what becomes of an attempt that did not succeed."""
 
     def __init__(self, max_attempts: int, pause: Callable[[int], float]) -> None:
