@@ -11,7 +11,7 @@ import structlog
 
 from agentd.app.parts import Edges, Parts
 from agentd.app.reloading import Reloader
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures
@@ -36,7 +36,7 @@ class Oversight:
         """Begin with a daemon that starts."""
         self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
         self.supervisor = Supervisor(
-            channels, edges.paces.patience, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+            channels, edges.paces.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
         )
         self._pulse = Pulse(time.monotonic)
         self.vitals = Vitals(self._pulse, edges.paces.limits)

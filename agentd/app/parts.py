@@ -16,8 +16,8 @@ from agentd.admission.spending import Spending
 from agentd.app.models import ChangingModels, open_changing_models
 from agentd.app.reloading import CONSOLE
 from agentd.app.remembering import Background, Remembering, open_remembering
-from agentd.app.stopping import Stop
-from agentd.app.supervising import Patience
+from agentd.app.shutdown_deadlines import Stop
+from agentd.app.supervising import RestartPolicy
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Router, open_router
@@ -56,7 +56,7 @@ class Paces:
     beat_seconds: float = 1.0
     contact_seconds: float = CONTACT_SECONDS
     """Until it is ready without the channels that have not reached their platform."""
-    patience: Patience = field(default=Patience())
+    restart_policy: RestartPolicy = field(default=RestartPolicy())
     limits: Limits = field(default=Limits())
 
 

@@ -20,11 +20,16 @@ from agentd.conversation.commands import parse_command
 from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.entrance import Entrance
-from agentd.conversation.intake import (
+from agentd.conversation.inbound_records import build_record
+from agentd.conversation.keeping import keep, keep_change
+from agentd.conversation.learning import Learning
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
+from agentd.conversation.obey import Scene, obey
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.question import (
     RETRY,
     Question,
     announced_seconds,
-    build_record,
     is_unfinished,
     next_question,
     settle_stale,
@@ -32,11 +37,6 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
-from agentd.conversation.keeping import keep, keep_change
-from agentd.conversation.learning import Learning
-from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
-from agentd.conversation.obey import Scene, obey
-from agentd.conversation.outbox import Outbox
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from agentd.conversation.intake import build_change
+from agentd.conversation.inbound_records import build_change
 from agentd.transcript.records import Record
 from agentd.transcript.store import Session, SessionStore
 from channels.base import InboundDelete, InboundEdit

@@ -20,10 +20,10 @@ from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
 from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
+from agentd.conversation.deadline import Cut, CutOff, TurnDeadline
 from agentd.conversation.enclosing import load_images
-from agentd.conversation.intake import Question, next_question
 from agentd.conversation.outbox import Ending, Outbox
-from agentd.conversation.patience import Cut, CutOff, Patience
+from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.recalling import recall
 from agentd.conversation.settings import AgentSettings
@@ -88,7 +88,7 @@ class Turn:
         self._compactor = compactor
         self._account = Account(wiring, session)
         self._settings = wiring.settings
-        self._patience = Patience(self._settings.turn_timeout_seconds, wiring.monotonic)
+        self._deadline = TurnDeadline(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
@@ -112,7 +112,7 @@ class Turn:
         """
         wider = next_question(self._session.view, question_size(self._settings))
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
-        if not joins or self._question.retries or self._patience.why not in (None, "joined"):
+        if not joins or self._question.retries or self._deadline.why not in (None, "joined"):
             return False
         if self._settings.when_busy == "interrupt":
             return True
@@ -122,7 +122,7 @@ class Turn:
 
     def cut(self, why: Cut) -> None:
         """End the wait for the provider: for good, or (`joined`) to ask again with the messages that came since."""
-        self._patience.cut(why)
+        self._deadline.cut(why)
 
     async def run(self) -> None:
         """Ask the model, deliver the reply, record both.
@@ -151,9 +151,9 @@ class Turn:
                 except CutOff:
                     if self._reply.fault is not None:
                         raise self._reply.fault from None
-                    if self._patience.why != "joined":
-                        return self._patience.why or "timeout", ""
-                    self._patience.renew()
+                    if self._deadline.why != "joined":
+                        return self._deadline.why or "timeout", ""
+                    self._deadline.renew()
                     self._void(progress)
                     self._widen()
                 else:
@@ -189,7 +189,7 @@ class Turn:
     async def _hear_out(self) -> None:
         """Wait for announced messages."""
         while seconds := self._quiet.left_seconds:
-            async with self._patience.waiting():
+            async with self._deadline.waiting():
                 await asyncio.sleep(seconds)
 
     async def _stream(self, progress: _Progress) -> None:
@@ -219,7 +219,7 @@ class Turn:
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         asked_at = self._wiring.monotonic()
         async with (
-            self._patience.holding(self._wiring.slots),
+            self._deadline.holding(self._wiring.slots),
             _closing(self._wiring.provider.stream(request), progress) as events,
         ):
             asked = self._wiring.monotonic()
@@ -234,7 +234,7 @@ class Turn:
 
     async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress, asked_at: float) -> None:
         while progress.finished is None:
-            async with self._patience.waiting():
+            async with self._deadline.waiting():
                 event = await anext(events)
             match event:
                 case TextDelta():
@@ -263,7 +263,7 @@ class Turn:
         return build_prompt(self._settings.system_prompt, past, self._question.messages, budget, self._recalled)
 
     async def _make_room(self, tail_tokens: int | None) -> None:
-        async with self._patience.waiting():
+        async with self._deadline.waiting():
             await self._compactor.make_room(tail_tokens)
 
     def _void(self, progress: _Progress) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agentd.admission.spending import Spending
 from agentd.context.calibration import Calibration
-from agentd.conversation.patience import Slots
+from agentd.conversation.deadline import Slots
 from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front

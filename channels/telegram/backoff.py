@@ -11,12 +11,12 @@ from channels.health import Health
 from channels.telegram.faults import SlotTaken, Stalled, TokenRefused
 from channels.telegram.waits import Growing, Waits
 
-__all__ = ["Patience"]
+__all__ = ["Backoff"]
 
 log = structlog.get_logger()
 
 
-class Patience:
+class Backoff:
     """Waits longer with each fault, until there is an answer again."""
 
     def __init__(self, health: Health, waits: Waits) -> None:

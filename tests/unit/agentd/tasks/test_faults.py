@@ -1,4 +1,4 @@
-"""When a task is tried again, and what is kept of why it failed."""
+"""What is kept of why a task failed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from structlog.testing import capture_logs
 
 from agentd.errors import StorageError
 from agentd.tasks.engine_log import discreet
+from agentd.tasks.faults import describe
 from agentd.tasks.queue import TaskFault
-from agentd.tasks.retrying import describe, pause_seconds
 from channels.backoff import Growing
-
-
-def test_pauses_grow_to_six_hours_and_no_further() -> None:
-    assert [pause_seconds(failures) for failures in (1, 2, 3, 4)] == [30, 120, 480, 1920]
-    assert pause_seconds(1000) == 6 * 3600
 
 
 def raised(fault: Exception) -> Exception:

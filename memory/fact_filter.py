@@ -1,4 +1,4 @@
-"""Tells which facts are worth proposing at all: lasting ones about the person, without secrets."""
+"""Filters proposed facts: tells which are worth proposing at all: lasting ones about the person, without secrets."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, Protocol
 
-__all__ = ["Cut", "CutOff", "Patience", "Slots"]
+__all__ = ["Cut", "CutOff", "Slots", "TurnDeadline"]
 
 Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
 
@@ -28,13 +28,13 @@ class CutOff(Exception):
     """A wait was ended by `cut` or by the time limit."""
 
 
-class Patience:
+class TurnDeadline:
     """The waits of one turn, which share one deadline."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         """Set the deadline so many seconds from now."""
         self._monotonic = monotonic
-        self._deadline = monotonic() + seconds
+        self._ends_at = monotonic() + seconds
         self._scope: asyncio.Timeout | None = None
         self.why: Cut | None = None
         """Why the waits were cut; None if they were not, also if the deadline ended them."""
@@ -55,7 +55,7 @@ class Patience:
         """Raise CutOff if `cut` or the deadline ends the wait in the body."""
         if self.why is not None:
             raise CutOff
-        scope = asyncio.timeout(max(self._deadline - self._monotonic(), 0))
+        scope = asyncio.timeout(max(self._ends_at - self._monotonic(), 0))
         try:
             async with scope:
                 self._scope = scope

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from agentd.conversation.intake import (
+from agentd.conversation.inbound_records import build_record
+from agentd.conversation.question import (
     Question,
-    build_record,
     is_unfinished,
     next_question,
     stale_question,

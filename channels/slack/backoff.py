@@ -12,12 +12,12 @@ from channels.slack.faults import Misconfigured, Silent, sentence_for
 from channels.slack.standing import Standing
 from channels.slack.waits import Growing, Waits
 
-__all__ = ["Patience"]
+__all__ = ["Backoff"]
 
 log = structlog.get_logger()
 
 
-class Patience:
+class Backoff:
     """Waits longer with each fault, until there was a good connection again."""
 
     def __init__(self, health: Health, standing: Standing, waits: Waits) -> None:
