@@ -238,6 +238,20 @@ def test_a_configuration_that_cannot_be_used_is_refused_before_anything_is_writt
     assert list(files(tmp_path)) == [source]
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_secrets_in_a_persons_own_store_are_none_of_the_systems_service(
+    tmp_path: Path, etc: Etc, is_there: bool
+) -> None:
+    source = write(tmp_path / "home" / "agentd" / "config.toml", "[provider]\nkind = 'anthropic'\nmodel = 'm'\n")
+    write(tmp_path / "home" / "credstore" / "agentd.provider__api_key", SECRET)
+    if is_there:
+        etc.store.mkdir(parents=True)
+
+    assert load_settings(source, {"HOME": "/root"}).provider.api_key.get_secret_value() == SECRET
+    with pytest.raises(ConfigError, match=r"provider\.api_key: missing"):
+        plan_config(source, {}, etc)
+
+
 def test_an_unknown_secret_in_the_store_is_refused_before_anything_is_written(tmp_path: Path, etc: Etc) -> None:
     source = write(tmp_path / "config.toml", TEXT)
     stored = write(etc.store / "agentd.provider__api_kee", "x")
