@@ -210,6 +210,16 @@ def test_nothing_is_written_where_systemd_refuses_the_unit(tmp_path: Path, etc: 
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize("taken", ["etc/credstore", "systemd"])
+def test_a_place_that_cannot_be_written_is_one_plain_sentence(tmp_path: Path, etc: Etc, taken: str) -> None:
+    write(tmp_path / taken, "")
+    plan = plan_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+
+    with pytest.raises(AgentdError, match=f"{tmp_path / taken}.*(exists|directory)") as refused:
+        set_up(Place(tmp_path / "systemd" / "agentd.service", Told(is_personal=False)), plan, "[Unit]\n")
+    assert SECRET not in str(refused.value)
+
+
 @pytest.mark.parametrize("is_personal", [False, True])
 def test_the_unit_is_written_where_nothing_speaks_against_it(tmp_path: Path, etc: Etc, is_personal: bool) -> None:
     unit = tmp_path / "systemd" / "system" / "agentd.service"
