@@ -38,6 +38,7 @@ from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.uptime import read_uptime
 from channels.base import Channel, Closing
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -213,6 +214,7 @@ def _wire(
         observe_turn=counted.figures.observe_turn,
         clock=clock,
         monotonic=time.monotonic,
+        uptime=read_uptime(),
         new_id=new_id,
     )
 

@@ -68,6 +68,8 @@ class DraftPart:
     """How often it was begun: after more than once, what was sent before may stand above it."""
     begun: str
     """When it was last, as records write it."""
+    begun_up: tuple[str, float] | None = None
+    """The same by the machine's uptime: which start of it, and seconds since; None: not on record."""
 
 
 @dataclass(slots=True)
@@ -239,7 +241,8 @@ class Transcript:
         parts = self.drafts.setdefault(first, {})
         before = parts.get(record.part)
         if record.state == "sending" or before is None:
-            parts[record.part] = DraftPart(record.message_id, before.tries + 1 if before else 1, record.ts)
+            tries, up = before.tries + 1 if before else 1, record.up or None
+            parts[record.part] = DraftPart(record.message_id, tries, record.ts, up)
         else:
             parts[record.part] = replace(before, message_id=record.message_id)
 
