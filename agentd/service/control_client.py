@@ -54,6 +54,8 @@ def _ask(
                 connection.connect(address)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
+        except BlockingIOError as fault:  # more wait to be heard than the system lets wait
+            raise TimeoutError from fault
         with suppress(BrokenPipeError, ConnectionResetError):  # it may know enough, and have answered
             connection.sendall(json.dumps(request).encode() + b"\n")
             if body is not None:

@@ -34,11 +34,14 @@ _NAME = re.compile("[a-z0-9_]{1,40}")
 class Ledger:
     """Keeps tasks in a place; a `TaskQueue`."""
 
-    def __init__(self, app: App, place: Place, now: Callable[[], datetime]) -> None:
-        """Work on an open place."""
+    def __init__(self, app: App, place: Place, now: Callable[[], datetime], gone_seconds: float | None = None) -> None:
+        """Work on an open place; `gone_seconds` is after how long a silent worker counts as gone, None: who does tasks
+        here sees to that.
+        """
         self._app = app
         self._place = place
         self._now = now
+        self._gone_seconds = gone_seconds
 
     async def defer(self, order: Order) -> bool:
         """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
@@ -98,6 +101,7 @@ class Ledger:
         until = asyncio.get_running_loop().time() + ERASE_SECONDS
         async with _translated():
             doomed = await self._doomed(session, spare)
+            await self._put_back(doomed)
             while left := await self._remove(session, doomed):
                 if asyncio.get_running_loop().time() > until:
                     break
@@ -117,6 +121,16 @@ class Ledger:
             if stays is not None:
                 await self.defer(Order(job.task_name, stays, session))
         return doomed
+
+    async def _put_back(self, numbers: Collection[int]) -> None:
+        """Put back those of them that a worker had which is gone: nobody else would, and they would never end."""
+        if self._gone_seconds is None:
+            return
+        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._gone_seconds):
+            if job.id in numbers:
+                await self._place.connector.execute_query_all_async(
+                    own_queries.REQUEUE, job_id=job.id, worker_id=job.worker_id
+                )
 
     async def _remove(self, session: str, doomed: Collection[int]) -> int:
         """Remove those that are not under way, and cut those that are; return how many that were."""

@@ -22,7 +22,7 @@ from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
 from agentd.tasks.faults import describe
-from agentd.tasks.pace import JobFailed, Pace, RetryStrategy
+from agentd.tasks.pace import EVER_SECONDS, JobFailed, Pace, RetryStrategy
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
 
@@ -32,9 +32,6 @@ LET_GO_SECONDS = 0.2
 MOST_WAITS = 5
 """A cancellation ends one wait of the engine's worker, each 30 s where its database is away: for its loop, in it for
 tasks, then for what it has beside them, for its jobs, and to say that it is gone."""
-
-EVER_SECONDS = -100 * 365 * 86_400
-"""An age that every worker has, whatever the clock did while the daemon was down."""
 
 GONE = "its worker ended before it did"
 
