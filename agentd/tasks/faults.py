@@ -1,4 +1,4 @@
-"""What the queue's callers are told where it cannot be read or written."""
+"""Turns a fault of the tasks' database into the StorageError that the queue's callers get."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["unusable"]
 
 
 def unusable(fault: BaseException) -> StorageError:
-    """Return what is raised; procrastinate wraps what its database says."""
+    """Return the error to raise; procrastinate wraps what its database says."""
     told = str(fault.__cause__ or fault).strip().splitlines()
     reason = told[0] if told else type(fault).__name__
     return StorageError(

@@ -1,4 +1,4 @@
-"""When a task is tried again, and what is kept of why it failed. No I/O."""
+"""Computes the backoff between a task's attempts, and describes why one failed without people's words. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["describe", "pause_seconds"]
 FIRST_SECONDS = 30
 LAST_SECONDS = 6 * 3600
 GROWTH = 4.0
-"""With five attempts: 30 s, 2 min, 8 min, 32 min. A provider that is down for half an hour costs no dead letters."""
+"""With five attempts: 30 s, 2 min, 8 min, 32 min; so a provider may be down for half an hour without dead tasks."""
 
 ROOT = Path(__file__).parents[2]
 OURS = ("agentd", "memory", "channels")
@@ -21,12 +21,14 @@ MOST_CHARACTERS = 500
 
 
 def pause_seconds(failures: int) -> float:
-    """Return how long a task rests after so many failed attempts, at least one."""
+    """Return how long to wait after so many failed attempts, at least one."""
     return float(min(FIRST_SECONDS * GROWTH ** min(failures - 1, 16), LAST_SECONDS))
 
 
 def describe(fault: BaseException) -> str:
-    """Say what went wrong without a person's words: an error's text may hold them, so only ours is kept."""
+    """Describe a fault without people's words: an exception's text may hold them, so only our own errors' text
+    is kept.
+    """
     if isinstance(fault, TaskFault | AgentdError):
         return str(fault)[:MOST_CHARACTERS]
     place = _place(fault)
@@ -34,7 +36,7 @@ def describe(fault: BaseException) -> str:
 
 
 def _place(fault: BaseException) -> str | None:
-    """Return the innermost line of our own code that the fault went through."""
+    """Return the innermost line of our own code in the fault's traceback."""
     for frame in reversed(traceback.extract_tb(fault.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:
