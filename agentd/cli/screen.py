@@ -63,5 +63,5 @@ def _written() -> Iterator[None]:
     except OSError as fault:
         if fault.errno == errno.EPIPE:  # the reader has enough
             raise
-        sys.stdout = open(os.devnull, "w")  # otherwise the rest would be tried again at exit
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - otherwise the rest would be tried again at exit
         raise AgentdError(f"the output cannot be written: {fault.strerror}") from fault

@@ -114,10 +114,7 @@ class SessionActor:
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
-        """Put an incoming message, edit or deletion on disk, unless it is there already (a redelivery).
-
-        Raises NotAccepted if the disk refuses.
-        """
+        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if the disk refuses."""
         try:
             async with self._entrance.passed():
                 session = await self._open()
@@ -140,10 +137,9 @@ class SessionActor:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
     async def finished(self, *, is_heard: bool) -> bool:
-        """Wait until nothing is pending: no message, no command, nothing to deliver. Return whether that was reached.
+        """Wait until nothing is pending or undelivered, or the actor is stalled.
 
-        If the last message announced more that has not come yet, and the channels do not run yet (`is_heard` is False),
-        waiting is pointless: return False at once.
+        If the last message announced more, which cannot come before the channels run (`is_heard`), return False at once.
         """
         session = await self._open()
         if self._quiet.left_seconds > 0:
@@ -157,11 +153,8 @@ class SessionActor:
 
     @asynccontextmanager
     async def resting(self, ids: Collection[str]) -> AsyncIterator[None]:
-        """Accept nothing until the end of the block.
-
-        The block begins once a running turn has ended; a turn of the people with these ids is not waited for, one of
-        others for 30 s at most. Raises NotAccepted if a message that is being taken in does not get done.
-        """
+        """Accept nothing in the block; a running turn of others than `ids` may end first, for 30 s. Raises NotAccepted
+        if a message is being accepted for too long."""
         async with self._entrance.shut():
             if self._turn is not None and self._session is not None:
                 await _let_end(self._turn, self._session, ids)
@@ -262,8 +255,7 @@ class SessionActor:
                     break
                 with bound_contextvars(session=self._key.file_name, trace=command.trace):
                     await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
-            # There is no await after the last check: commands older than a turn's messages are answered before the turn
-            # begins.
+            # No await since the last check: commands older than a turn's messages are answered before it begins.
             if self._turn is None and not self._closing and not self._stalled:
                 self._retry_seconds = 0.0
                 await self._begin_turn(opened)
@@ -278,10 +270,7 @@ class SessionActor:
             await self._take_up(question, opened)
 
     async def _take_up(self, question: Question, opened: _Opened) -> None:
-        """Begin a turn for this question, or settle it without one: stale, nothing to retry, or only unreadable files.
-
-        The turn's tasks inherit the trace id that is bound to the log here.
-        """
+        """Settle a question that needs no turn (stale, say), or begin its turn, whose tasks inherit the log's trace id."""
         session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
@@ -305,8 +294,7 @@ class SessionActor:
             await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
-            # If its sender has written again since the turn began, run it again at once instead of asking for another
-            # message.
+            # If its sender has written again since, the turn is made again at once, without asking for a message.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
                 await self._stall(session, opened.outbox, fault)
             else:
@@ -321,9 +309,8 @@ class SessionActor:
     async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
         """Stop working for now, after the disk or the platform refused; what is on disk stays pending.
 
-        If the disk refused the model's answer, the model must be asked again: that happens with the next message or the
-        next run, and the sender is told so if possible. A recorded answer that could not be delivered is retried after
-        `_retry_seconds` (backoff).
+        If the disk refused the model's answer, the next message, or run, asks the model again, and the sender is told so
+        if possible. A recorded answer that could not be delivered is retried after `_retry_seconds` (backoff).
         """
         self._stalled = True
         has_to_say = bool(session.view.undelivered)

@@ -1,4 +1,4 @@
-"""Answers `agentd pair` in a running daemon, which so knows of an approval at once, and tells the approved person."""
+"""Answers `agentd pair` in a running daemon, so that it knows of an approval at once and can tell the person."""
 
 from __future__ import annotations
 
