@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 import structlog
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.clock import format_time, utc_now
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Reset, SessionHeader, Source, UserMessage, encode_line

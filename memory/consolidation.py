@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
+from memory.fact_filter import doubt_worth, fits_slot
 from memory.guard import Doubt, Said, best_quote, ground, read_said
 from memory.model import Daily, Exchange, Fact, Learned
 from memory.own import is_worth_learning
@@ -18,7 +19,6 @@ from memory.ports import Complete
 from memory.prompts import SLOTS, Ask, build_ask
 from memory.quotes import find_quote
 from memory.secrets import has_secret, without_secrets
-from memory.worth import doubt_worth, fits_slot
 
 __all__ = ["Ask", "Complete", "consolidate", "is_worth_learning", "weigh"]
 

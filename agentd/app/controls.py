@@ -21,12 +21,12 @@ from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
 from agentd.errors import AgentdError
+from agentd.people.approving import Approving
 from agentd.providers.fallback import FallingBack
 from agentd.providers.registry import MAIN
-from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
-from agentd.service.state import State
 from agentd.service.status import ModelStatus, Views, Watch
+from agentd.state.state import State
 from agentd.tasks.answering import Answering
 from agentd.tasks.fate import fate_of, parse_asked
 from agentd.transcript.clock import Clock

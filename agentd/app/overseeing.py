@@ -1,4 +1,4 @@
-"""Runs beside the daemon's parts: beats once a second, feeds systemd's watchdog and status, updates metrics, handles
+"""Runs beside the daemon's parts: at each beat feeds systemd's watchdog, status and metrics; handles stop and reload
 signals.
 """
 
@@ -13,7 +13,7 @@ import structlog
 
 from agentd.app.parts import Edges, Parts
 from agentd.app.reloading import Reloader
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures
@@ -38,7 +38,7 @@ class Oversight:
         """Begin in the stage of starting."""
         self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
         self.supervisor = Supervisor(
-            channels, edges.paces.patience, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+            channels, edges.paces.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
         )
         self._pulse = Pulse(time.monotonic)
         self.vitals = Vitals(self._pulse, edges.paces.limits)

@@ -18,8 +18,8 @@ from agentd.admission.spending import Spending
 from agentd.app.models import ChangingModels, open_changing_models
 from agentd.app.reloading import CONSOLE
 from agentd.app.remembering import Background, Remembering, open_remembering
-from agentd.app.stopping import Stop
-from agentd.app.supervising import Patience
+from agentd.app.shutdown_deadlines import Stop
+from agentd.app.supervising import RestartPolicy
 from agentd.context.calibration import Calibration, Learnt
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Router, open_router
@@ -29,10 +29,10 @@ from agentd.providers.precedence import Precedence
 from agentd.service.figures import Figures
 from agentd.service.notifying import SILENT, Notifier
 from agentd.service.reporting import CONTACT_SECONDS
-from agentd.service.saving import Save, save, save_regularly
-from agentd.service.state import State, open_state
 from agentd.service.vitals import Limits
 from agentd.settings import Settings
+from agentd.state.saving import Save, save, save_regularly
+from agentd.state.state import State, open_state
 from agentd.tasks.asking import Account
 from agentd.tasks.queue import Gauges as TaskGauges
 from agentd.transcript.clock import Clock, utc_now
@@ -40,6 +40,7 @@ from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.uptime import read_uptime
 from channels.base import Channel, Closing
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -58,7 +59,7 @@ class Paces:
     beat_seconds: float = 1.0
     contact_seconds: float = CONTACT_SECONDS
     """After this time it counts as ready even without the channels that have not reached their platform."""
-    patience: Patience = field(default=Patience())
+    restart_policy: RestartPolicy = field(default=RestartPolicy())
     limits: Limits = field(default=Limits())
 
 
@@ -215,6 +216,7 @@ def _wire(
         observe_turn=counted.figures.observe_turn,
         clock=clock,
         monotonic=time.monotonic,
+        uptime=read_uptime(),
         new_id=new_id,
     )
 

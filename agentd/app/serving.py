@@ -23,7 +23,7 @@ from agentd.app.models import say_progress
 from agentd.app.overseeing import Oversight
 from agentd.app.parts import Around, Edges, Parts, new_id, open_parts
 from agentd.app.reloading import CONSOLE, Changeable, Reloader, read_allow_lists
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError

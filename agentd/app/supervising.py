@@ -25,7 +25,7 @@ from channels.backoff import Growing
 from channels.base import Accept, Channel, Places
 from channels.errors import ChannelFailed, ChannelUnavailable
 
-__all__ = ["Patience", "Supervisor"]
+__all__ = ["RestartPolicy", "Supervisor"]
 
 STUCK_TIMES = 2
 """A channel is stuck after so many times its patience without an outcome, the repeated run included."""
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How long to wait after a channel failed, and when to leave it out."""
 
     look_seconds: float = 1.0
@@ -82,13 +82,13 @@ class Supervisor:
     def __init__(
         self,
         channels: Mapping[str, Channel],
-        patience: Patience,
+        policy: RestartPolicy,
         is_starting: Callable[[], bool] = lambda: True,
         count_restart: Callable[[str], None] = lambda channel: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up all channels; `keep` runs each."""
-        self._patience = patience
+        self._policy = policy
         self._is_starting = is_starting
         self._count_restart = count_restart
         self._monotonic = monotonic
@@ -147,7 +147,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(_run(watched.channel, accept, places, end), name=watched.channel.name)
             while not running.done():
-                await asyncio.wait([running], timeout=self._patience.look_seconds)
+                await asyncio.wait([running], timeout=self._policy.look_seconds)
                 self._look_for_recovery(watched, began)
                 if watched.channel.health.overdue_seconds(began) > 0 and not running.done():
                     await self._cut(watched, running, is_again=end.is_stuck)
@@ -164,7 +164,7 @@ class Supervisor:
         if not is_again:
             log.warning("channel_stuck", channel=name, fault=watched.fault)
         running.cancel()
-        await asyncio.wait([running], timeout=self._patience.let_go_seconds)
+        await asyncio.wait([running], timeout=self._policy.let_go_seconds)
         if not running.done() and not is_again:
             log.error("channel_holds_on", channel=name)
 
@@ -173,10 +173,10 @@ class Supervisor:
         name = watched.channel.name
         if end.fault is None:
             return 0.0
-        watched.falls = 1 if end.seconds >= self._patience.steady_seconds else watched.falls + 1
+        watched.falls = 1 if end.seconds >= self._policy.steady_seconds else watched.falls + 1
         reason = str(end.fault) if isinstance(end.fault, ChannelUnavailable) else _kind(end.fault)
-        if watched.falls < self._patience.most_falls and not _is_refused(watched, end):
-            seconds = self._patience.pause.after(watched.falls - 1)
+        if watched.falls < self._policy.most_falls and not _is_refused(watched, end):
+            seconds = self._policy.pause.after(watched.falls - 1)
             watched.fault = f"it fell ({reason}) and is begun anew"
             log.error("channel_fell", channel=name, falls=watched.falls, seconds=seconds, exc_info=end.fault)
             return seconds
@@ -184,16 +184,16 @@ class Supervisor:
         times = "once" if watched.falls == 1 else f"{watched.falls} times"
         watched.fault = f"it fell {times} ({reason}) and is left out: see the log"
         log.error(
-            "channel_left_out", channel=name, falls=watched.falls, seconds=self._patience.left_out_seconds,
+            "channel_left_out", channel=name, falls=watched.falls, seconds=self._policy.left_out_seconds,
             exc_info=end.fault,
         )  # fmt: skip
-        return self._patience.left_out_seconds
+        return self._policy.left_out_seconds
 
     def _look_for_recovery(self, watched: Watched, began: float) -> None:
         """Clear a channel's fault once it is in contact again, and has been steady."""
         contact, name = watched.channel.health.contact, watched.channel.name
         is_heard = contact is not None and contact >= began
-        is_steady = self._monotonic() - began >= self._patience.steady_seconds
+        is_steady = self._monotonic() - began >= self._policy.steady_seconds
         if watched.fault and is_heard and (is_steady or not watched.falls):
             log.info("channel_back", channel=name)
             watched.fault, watched.is_left_out, watched.falls = "", False, 0

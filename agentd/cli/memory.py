@@ -18,8 +18,8 @@ from agentd.cli.sessions_files import alone_in, load, plain_faults
 from agentd.errors import AgentdError
 from agentd.service.control_client import ask_daemon
 from agentd.service.memory_answering import MemoryAnswering
-from agentd.service.state import open_kept
 from agentd.settings import Settings
+from agentd.state.state import open_kept
 from agentd.transcript.clock import utc_now
 from memory.errors import MemoryFault
 from memory.model import Memory

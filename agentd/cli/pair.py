@@ -14,10 +14,10 @@ import typer
 
 from agentd.cli.screen import clean, print_array, print_lines
 from agentd.cli.sessions_files import alone_in, load, plain_faults
-from agentd.service.approving import say_approved, say_revoked
+from agentd.people.approving import say_approved, say_revoked
 from agentd.service.control_client import ask_daemon
-from agentd.service.pairings import Entry, Pairings, parse_code
-from agentd.service.state import open_pairings
+from agentd.state.pairings import Entry, Pairings, parse_code
+from agentd.state.state import open_pairings
 from agentd.transcript.clock import utc_now
 
 __all__ = ["pair"]

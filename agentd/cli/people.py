@@ -17,8 +17,8 @@ from agentd.errors import AgentdError
 from agentd.people.answering import answer_people
 from agentd.people.stores import ClosedSessions, Stores, parse_person
 from agentd.service.control_client import ask_daemon
-from agentd.service.state import open_kept
 from agentd.settings import Settings
+from agentd.state.state import open_kept
 from agentd.tasks.opening import locate, open_queue
 from agentd.transcript.clock import utc_now
 from memory.opening import open_memory

@@ -20,11 +20,16 @@ from agentd.conversation.commands import parse_command
 from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.entrance import Entrance
-from agentd.conversation.intake import (
+from agentd.conversation.inbound_records import build_record
+from agentd.conversation.keeping import keep, keep_change
+from agentd.conversation.learning import Learning
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text
+from agentd.conversation.obey import Scene, obey
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.question import (
     RETRY,
     Question,
     announced_seconds,
-    build_record,
     is_unfinished,
     next_question,
     settle_stale,
@@ -32,12 +37,8 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
-from agentd.conversation.keeping import keep, keep_change
-from agentd.conversation.learning import Learning
-from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
-from agentd.conversation.obey import Scene, obey
-from agentd.conversation.outbox import Outbox
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
+from agentd.conversation.stall import Stall
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -50,10 +51,6 @@ from channels.errors import NotAccepted, Unreachable
 __all__ = ["SessionActor"]
 
 log = structlog.get_logger()
-
-FIRST_RETRY_SECONDS = 1.0
-LAST_RETRY_SECONDS = 60.0
-"""How long after an undeliverable reply the actor tries again: doubled each time, from the first to the last."""
 
 REST_PATIENCE_SECONDS = 30.0
 """How long a running turn of somebody else may take to end when the session is to be put to rest."""
@@ -105,8 +102,7 @@ class SessionActor:
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._turn: Turn | None = None
-        self._stalled = False
-        self._retry_seconds = 0.0
+        self._stall = Stall()
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
@@ -114,7 +110,7 @@ class SessionActor:
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
-        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if the disk refuses."""
+        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if that fails."""
         try:
             async with self._entrance.passed():
                 session = await self._open()
@@ -133,13 +129,13 @@ class SessionActor:
     async def settled(self, seq: int) -> None:
         """Wait until a message or command is settled, or the actor is stalled (a full disk, say)."""
         session = await self._open()
-        while not session.view.is_settled(seq) and not self._stalled:
+        while not session.view.is_settled(seq) and not self._stall.holds:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
     async def finished(self, *, is_heard: bool) -> bool:
         """Wait until nothing is pending or undelivered, or the actor is stalled.
 
-        If the last message announced more, which cannot come before the channels run (`is_heard`), return False at once.
+        If the last message announced more, which cannot come before channels run (`is_heard`), return False at once.
         """
         session = await self._open()
         if self._quiet.left_seconds > 0:
@@ -168,7 +164,7 @@ class SessionActor:
     @property
     def doing(self) -> str:
         """Return the actor's state: `answering`, `stalled` (a fault), `expecting` more parts, or `idle`."""
-        if self._turn is not None or self._stalled:
+        if self._turn is not None or self._stall.holds:
             return "answering" if self._turn is not None else "stalled"
         return "expecting" if self._quiet.left_seconds > 0 else "idle"
 
@@ -188,7 +184,7 @@ class SessionActor:
             while True:
                 self._bell.clear()
                 await self._step(opened)
-                _release(self._waiting, session, all_of_them=self._stalled)
+                _release(self._waiting, session, all_of_them=self._stall.holds)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
                     opened.learning.stop()
@@ -229,9 +225,8 @@ class SessionActor:
         announced = 0.0 if is_command else announced_seconds(inbound, now, limit)
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
-        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments))
+        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments), self._stall.end)
         log.info("message_accepted", seq=record.seq)
-        self._stalled = False
         if isinstance(record, UserMessage):
             if not announced:
                 self._quiet.end()
@@ -241,12 +236,12 @@ class SessionActor:
 
     async def _step(self, opened: _Opened) -> None:
         """Do once what can be done now: redeliver what was left unsaid, obey commands, begin the next turn."""
-        if self._stalled:
+        if self._stall.holds:
             return
         session, outbox, compactor = opened.session, opened.outbox, opened.compactor
         try:
             await _note_aside(session, self._wiring.store)
-            while not self._stalled:
+            while not self._stall.holds:
                 if self._turn is None:
                     await outbox.redeliver()
                 waiting = (command for command in session.view.commands.values() if command.name != RETRY)
@@ -256,11 +251,11 @@ class SessionActor:
                 with bound_contextvars(session=self._key.file_name, trace=command.trace):
                     await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
             # No await since the last check: commands older than a turn's messages are answered before it begins.
-            if self._turn is None and not self._closing and not self._stalled:
-                self._retry_seconds = 0.0
+            if self._turn is None and not self._closing and not self._stall.holds:
+                self._stall.forget()
                 await self._begin_turn(opened)
         except (StorageError, Unreachable) as fault:
-            await self._stall(session, outbox, fault)
+            await self._stall.begin(session, outbox, fault)
 
     async def _begin_turn(self, opened: _Opened) -> None:
         question = next_question(opened.session.view, question_size(self._wiring.settings))
@@ -270,7 +265,7 @@ class SessionActor:
             await self._take_up(question, opened)
 
     async def _take_up(self, question: Question, opened: _Opened) -> None:
-        """Settle a question that needs no turn (stale, say), or begin its turn, whose tasks inherit the log's trace id."""
+        """Settle a question that needs no turn (a stale one), or begin its turn, whose tasks inherit the trace id."""
         session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
@@ -288,15 +283,14 @@ class SessionActor:
             opened.tasks.create_task(running, name=f"turn {self._key.file_name}")
 
     async def _run_turn(self, turn: Turn, opened: _Opened, attending: asyncio.Task[None]) -> None:
-        session = opened.session
-        newest = max(session.view.pending, default=0)
+        session, newest = opened.session, max(opened.session.view.pending, default=0)
         try:
             await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
             # If its sender has written again since, the turn is made again at once, without asking for a message.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
-                await self._stall(session, opened.outbox, fault)
+                await self._stall.begin(session, opened.outbox, fault)
             else:
                 log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
         finally:
@@ -306,35 +300,17 @@ class SessionActor:
             self._bell.set()
         opened.look(turn.reported_tokens)
 
-    async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
-        """Stop working for now, after the disk or the platform refused; what is on disk stays pending.
-
-        If the disk refused the model's answer, the next message, or run, asks the model again, and the sender is told so
-        if possible. A recorded answer that could not be delivered is retried after `_retry_seconds` (backoff).
-        """
-        self._stalled = True
-        has_to_say = bool(session.view.undelivered)
-        if isinstance(fault, StorageError) and not has_to_say and next_question(session.view, 1) is not None:
-            log.error("session_stalled", session=self._key.file_name, fault=str(fault))
-            self._retry_seconds = 0.0
-            await outbox.tell(unsaved_text(str(fault)))
-        else:
-            self._retry_seconds = min(max(2 * self._retry_seconds, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
-            log.warning(
-                "delivery_postponed", session=self._key.file_name, seconds=self._retry_seconds, fault=str(fault)
-            )
-
     async def _slept(self, opened: _Opened) -> bool:
         """Wait for the bell. Return True if the idle time passed without it and nothing is under way."""
-        retries = self._stalled and self._retry_seconds > 0
+        retry_seconds = self._stall.retry_seconds
         idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(opened) else None
-        wait_seconds = self._retry_seconds if retries else self._quiet.left_seconds or idle_seconds
+        wait_seconds = retry_seconds or self._quiet.left_seconds or idle_seconds
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._bell.wait()
         except TimeoutError:
-            if retries:
-                self._stalled = False
+            if retry_seconds:
+                self._stall.end()
                 return False
             return wait_seconds == idle_seconds and self._may_sleep(opened)
         return False
@@ -342,7 +318,7 @@ class SessionActor:
     def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can leave memory: a later message starts another, from the file."""
         is_at_work = self._turn is not None or opened.compactor.is_busy or opened.learning.is_busy
-        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stalled)
+        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stall.holds)
 
 
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:

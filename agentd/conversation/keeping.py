@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
-from agentd.conversation.intake import build_change
+from agentd.conversation.inbound_records import build_change
 from agentd.transcript.records import Record
 from agentd.transcript.store import Session, SessionStore
 from channels.base import InboundDelete, InboundEdit
@@ -16,10 +17,15 @@ __all__ = ["keep", "keep_change"]
 log = structlog.get_logger()
 
 
-async def keep(store: SessionStore, session: Session, record: Record) -> Record:
-    """Append a record and wait for it to be flushed. Raises StorageError.
+def _nothing() -> None:
+    """Do nothing: nobody waits for it."""
+
+
+async def keep(store: SessionStore, session: Session, record: Record, taken: Callable[[], None] = _nothing) -> Record:
+    """Append a record, wait for it to be flushed, and then call `taken`. Raises StorageError.
 
     If cancelled, still wait for the append to end: until then a redelivery of the same message could not be recognised.
+    `taken` is called all the same, since what is on disk is to be answered.
     """
     kept = await store.enqueue(session, record)
     try:
@@ -27,6 +33,8 @@ async def keep(store: SessionStore, session: Session, record: Record) -> Record:
     finally:
         if not kept.done():
             await asyncio.wait([kept])
+        if not kept.cancelled() and kept.exception() is None:
+            taken()
     return written
 
 

@@ -13,7 +13,7 @@ from agentd.conversation.remembrance import person_of
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.telling import Teller
 from agentd.errors import StorageError
-from agentd.service.people import Burnt, People, Redeemed
+from agentd.state.people import Burnt, People, Redeemed
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Command
 from channels.base import Address

@@ -13,9 +13,9 @@ import structlog
 from agentd.context.prompt import estimate_past
 from agentd.conversation.commands import Room, help_text, start_text, status_text, unknown_text
 from agentd.conversation.compacting import Compactor, past_of
-from agentd.conversation.intake import waiting_before
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.question import waiting_before
 from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.records import Command, Failure, Record, Reset

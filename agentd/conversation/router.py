@@ -14,7 +14,7 @@ import structlog
 
 from agentd.admission.spending import person_of
 from agentd.conversation.actor import SessionActor
-from agentd.conversation.intake import session_key
+from agentd.conversation.inbound_records import session_key
 from agentd.conversation.learning import Learner
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from agentd.admission.spending import Spending
 from agentd.context.calibration import Calibration
-from agentd.conversation.patience import Slots
+from agentd.conversation.deadline import Slots
 from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.settings import AgentSettings
 from agentd.delivery.front import Front
 from agentd.providers.base import Provider
-from agentd.service.people import People
+from agentd.state.people import People
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
+from agentd.transcript.uptime import Uptime
 from channels.backoff import Growing
 
 __all__ = ["SummaryTimes", "Wiring"]
@@ -61,6 +62,7 @@ class Wiring:
     """Called with `made` or `failed` for each summary."""
     clock: Clock
     monotonic: Callable[[], float]
+    uptime: Uptime
     new_id: Callable[[], str]
     summary_times: SummaryTimes = SummaryTimes()
     observe_turn: Callable[[float, float], None] = lambda seconds, overhead_seconds: None

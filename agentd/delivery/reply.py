@@ -128,17 +128,7 @@ class Reply:
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
-        self._parts = {
-            number: _Part(
-                part.tries,
-                monotonic() - part.age_seconds,
-                part.message_id,
-                is_begun=True,
-                is_recorded=part.message_id is not None,
-                in_doubt=part.message_id is None,
-            )
-            for number, part in known.items()
-        }
+        self._parts = {number: _taken_up(part, monotonic()) for number, part in known.items()}
         self._grows = to.grows
         self._growing = False
         self._showing = asyncio.Lock()
@@ -261,9 +251,9 @@ class Reply:
             if part.in_doubt and not self._is_recognised(part):
                 part = self._parts[number] = _Part(part.tries + 1)
             piece, left = cut_piece(plain(COPY_NOTE) + rest if part.is_copy else rest, self._screen.dialect)
-            if part.message_id is None:
-                part.message_id = await self._send(number, part, piece, room)
-            if not await self._edit(number, part, piece, part.message_id, room):
+            if part.message_id is None and not await self._send(number, part, piece, room):
+                continue
+            if not await self._edit(number, part, piece, part.message_id or "", room):
                 continue
             number, rest = number + 1, left
         return number
@@ -290,21 +280,30 @@ class Reply:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
 
-    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> str:
+    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> bool:
+        """Send a part; False where waiting for room took so long that its nonce is not recognised any more."""
         await room()
         await self._begin(number, part)
         nonce = f"{self._nonce}-{number}-{part.tries % 1000}"
         # From here on, even if cancelled, it may have arrived, until the platform has answered.
         was_in_doubt, part.in_doubt = part.in_doubt, True
         try:
-            message_id = await self._call(room, lambda: self._screen.send(self._to, piece, nonce))
+            part.message_id = await self._call(room, lambda: self._place(part, piece, nonce, is_again=was_in_doubt))
         except (NotSent, SendFailed, NotNow):
             part.in_doubt = was_in_doubt
             raise
+        if part.message_id is None:
+            return False
         part.shown = None if was_in_doubt else piece
         part.is_visible = True
         part.in_doubt = False
-        return message_id
+        return True
+
+    async def _place(self, part: _Part, piece: RichText, nonce: str, *, is_again: bool) -> str | None:
+        """Call the platform, unless it would take a message that may stand there already for a new one."""
+        if is_again and not self._is_recognised(part):
+            return None
+        return await self._screen.send(self._to, piece, nonce)
 
     async def _edit(self, number: int, part: _Part, piece: RichText, message_id: str, room: Room) -> bool:
         """Record what was sent, and edit it up to date; return False if that is refused and another must be sent."""
@@ -357,6 +356,17 @@ class Reply:
 
     def _message_ids(self) -> tuple[str, ...]:
         return tuple(part.message_id for _, part in sorted(self._parts.items()) if part.message_id is not None)
+
+
+def _taken_up(part: Known, now: float) -> _Part:
+    return _Part(
+        part.tries,
+        now - part.age_seconds,
+        part.message_id,
+        is_begun=True,
+        is_recorded=part.message_id is not None,
+        in_doubt=part.message_id is None,
+    )
 
 
 def _rendered(text: str | RichText, dialect: Dialect) -> RichText:

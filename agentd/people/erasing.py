@@ -29,7 +29,7 @@ import structlog
 from agentd.errors import AgentdError
 from agentd.people.searching import Left, Sought, search
 from agentd.people.stores import Ids, Stores, ids_of
-from agentd.service.forgetting import Traces, forget
+from agentd.state.erasure import Traces, erase_traces
 from agentd.tasks.exchanges import CONSOLIDATE, order_for, parse_exchange
 from agentd.tasks.queue import Args, Spare, spare_none
 from agentd.transcript.clock import Clock, format_time
@@ -171,7 +171,7 @@ async def _erase_state(work: _Erasing) -> None:
     stores = work.stores
     stores.forget_spending(work.senders)
     stores.sessions.forget_found(work.files)
-    rows = await forget(stores.state, Traces(work.senders, frozenset(work.chats), frozenset(work.files)))
+    rows = await erase_traces(stores.state, Traces(work.senders, frozenset(work.chats), frozenset(work.files)))
     await work.say(f"state.db: {rows} rows removed (approval, codes, usage, links)")
 
 

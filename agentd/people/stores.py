@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agentd.errors import AgentdError
-from agentd.service.state import State
+from agentd.state.state import State
 from agentd.tasks.queue import TaskQueue
 from agentd.transcript.key import SessionKey
 from memory.ports import MemoryRights

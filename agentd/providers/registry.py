@@ -150,7 +150,7 @@ class _Maker:
         else:
             async with open_remote(settings, choose_dialect(settings.kind), section) as remote:
                 observed = Observed(remote, self.gauges, self.monotonic)
-                yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
+                yield Retrying(observed, limits=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
 
 
 def _find_local(wanted: ModelSettings, settings: ProviderSettings, main: Provider) -> Provider | None:

@@ -21,7 +21,7 @@ from agentd.providers.errors import ProviderRetryable
 if TYPE_CHECKING:
     import stamina
 
-__all__ = ["BRIEF", "PATIENT", "Patience", "Retrying", "describe_wait", "wait_before_next"]
+__all__ = ["BRIEF", "PATIENT", "RetryLimits", "Retrying", "describe_wait", "wait_before_next"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -30,7 +30,7 @@ JITTER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryLimits:
     """How long somebody who waits for a reply is kept waiting, in seconds."""
 
     asked_seconds: float
@@ -39,10 +39,10 @@ class Patience:
     """After this time there are no more retries."""
 
 
-PATIENT = Patience(asked_seconds=60.0, all_seconds=math.inf)
+PATIENT = RetryLimits(asked_seconds=60.0, all_seconds=math.inf)
 """For the last provider in the row; the turn has a limit of its own."""
 
-BRIEF = Patience(asked_seconds=5.0, all_seconds=15.0)
+BRIEF = RetryLimits(asked_seconds=5.0, all_seconds=15.0)
 """If there is a fallback: a server that is silent until its timeout is not asked a second time."""
 
 _log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Retrying:
         self,
         inner: Provider,
         attempts: int = ATTEMPTS,
-        patience: Patience = PATIENT,
+        limits: RetryLimits = PATIENT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take name and context size from the provider inside."""
@@ -63,7 +63,7 @@ class Retrying:
         self.context_tokens = inner.context_tokens
         self._inner = inner
         self._attempts = attempts
-        self._patience = patience
+        self._limits = limits
         self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
@@ -97,7 +97,7 @@ class Retrying:
                 fault = self._with_long_wait(exc)
             else:
                 return
-            if self._monotonic() - began >= self._patience.all_seconds:
+            if self._monotonic() - began >= self._limits.all_seconds:
                 raise fault
             self._log(fault, attempt)
             # Only here, since an attempt holds back whatever is raised inside it until the loop goes on: neither a
@@ -106,11 +106,11 @@ class Retrying:
                 raise fault
 
     def _wait_before_next(self, exc: Exception) -> bool | float:
-        return wait_before_next(exc, self._patience.asked_seconds)
+        return wait_before_next(exc, self._limits.asked_seconds)
 
     def _with_long_wait(self, fault: ProviderRetryable) -> ProviderRetryable:
         asked = fault.retry_after_seconds
-        if asked is None or asked <= self._patience.asked_seconds:
+        if asked is None or asked <= self._limits.asked_seconds:
             return fault
         return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)
 

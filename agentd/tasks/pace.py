@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from agentd.tasks.backoff import pause_seconds
 from agentd.tasks.queue import TaskPostponed
-from agentd.tasks.retrying import pause_seconds
 from channels.backoff import Growing
 
-__all__ = ["JobFailed", "Pace", "Patience"]
+__all__ = ["JobFailed", "Pace", "RetryStrategy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class JobFailed(Exception):
         self.failures = failures
 
 
-class Patience(BaseRetryStrategy):
+class RetryStrategy(BaseRetryStrategy):
     """Decides whether and when an unsuccessful attempt is retried (procrastinate's retry strategy)."""
 
     def __init__(self, max_attempts: int, pause: Callable[[int], float]) -> None:

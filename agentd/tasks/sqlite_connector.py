@@ -20,7 +20,7 @@ from procrastinate.connector import BaseAsyncConnector, BaseConnector, Notify
 from procrastinate.exceptions import AppNotOpen, ConnectorException, NoResult, UniqueViolation
 from procrastinate.manager import get_channel_for_queues
 
-from agentd.service.database import transaction
+from agentd.state.database import transaction
 from agentd.tasks.sqlite_form import open_tasks_file
 from agentd.tasks.sqlite_jobs import Notice, Query, Row, microseconds
 from agentd.tasks.sqlite_queries import check_names, queries_by_text

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from agentd.service.database import Form, NotOurs, connect, renew
+from agentd.state.database import Form, NotOurs, connect, renew
 
 __all__ = ["TASKS", "open_tasks_file"]
 

@@ -21,10 +21,10 @@ from procrastinate.jobs import Job as Record
 from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
-from agentd.tasks.pace import JobFailed, Pace, Patience
+from agentd.tasks.faults import describe
+from agentd.tasks.pace import JobFailed, Pace, RetryStrategy
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
-from agentd.tasks.retrying import describe
 
 __all__ = ["Workshop"]
 
@@ -62,9 +62,9 @@ class Workshop:
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
         self._is_cut = False
-        patience = Patience(self._max_attempts, pace.pause_seconds)
+        strategy = RetryStrategy(self._max_attempts, pace.pause_seconds)
         for name, job in jobs.items():
-            app.task(name=name, queue=name, retry=patience)(_as_function(job))
+            app.task(name=name, queue=name, retry=strategy)(_as_function(job))
 
     async def begin(self) -> None:
         """Put back what an earlier process was running, if no other process can have it. Raises ConnectorException."""

@@ -58,6 +58,9 @@ class Query:
             return
         if is_ascii and not all(map(str.isascii, self.words)):
             return  # all words lack a needle then, and text that is not ASCII was handled above
+        if not self.needle:  # nothing but quotation marks, slashes or control characters
+            yield from self._all(block)
+            return
         lowered = block.lower()
         at = lowered.find(self.needle)
         while at >= 0:

@@ -146,6 +146,8 @@ class Draft(_Record, frozen=True, kw_only=True, tag_field="type", tag="draft"):
     part: int
     state: Literal["sending", "sent"]
     message_id: str | None = None
+    up: tuple[str, float] | msgspec.UnsetType = msgspec.UNSET
+    """Of `sending`, where the platform recognises a second copy: which start of the machine, and seconds since."""
 
 
 class Delivery(_Record, frozen=True, kw_only=True, tag_field="type", tag="delivery"):

@@ -68,6 +68,8 @@ class DraftPart:
     """How often it was begun; if more than once, an earlier copy may stand above it."""
     begun: str
     """When it was last begun, in a record's form."""
+    begun_up: tuple[str, float] | None = None
+    """The same by the machine's uptime: its boot id, and seconds since it started; None: not on record."""
 
 
 @dataclass(slots=True)
@@ -239,7 +241,8 @@ class Transcript:
         parts = self.drafts.setdefault(first, {})
         before = parts.get(record.part)
         if record.state == "sending" or before is None:
-            parts[record.part] = DraftPart(record.message_id, before.tries + 1 if before else 1, record.ts)
+            tries, up = before.tries + 1 if before else 1, record.up or None
+            parts[record.part] = DraftPart(record.message_id, tries, record.ts, up)
         else:
             parts[record.part] = replace(before, message_id=record.message_id)
 

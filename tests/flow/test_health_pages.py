@@ -16,14 +16,14 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from agentd.app.parts import Paces
-from agentd.app.supervising import Patience
+from agentd.app.supervising import RestartPolicy
 from agentd.service.notifying import Notifier
 from agentd.service.vitals import Limits
 from tests.flow.bot import Bot, open_bot
 from tests.flow.house import says
 from tests.platforms.telegram_behaviours import refusing
 
-QUICK = Paces(beat_seconds=0.02, contact_seconds=0.1, patience=Patience(look_seconds=0.02))
+QUICK = Paces(beat_seconds=0.02, contact_seconds=0.1, restart_policy=RestartPolicy(look_seconds=0.02))
 LISTENING = '[service]\nmetrics_listen = "127.0.0.1:0"'
 
 

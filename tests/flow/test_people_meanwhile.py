@@ -10,7 +10,7 @@ from pathlib import Path
 from agentd.people.answering import answer_people
 from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import TextDelta
-from agentd.service.state import open_kept
+from agentd.state.state import open_kept
 from agentd.tasks.exchanges import order_for, parse_exchange
 from agentd.tasks.opening import Surroundings, open_tasks
 from agentd.tasks.queue import Args, Leaving, Order, TaskFault, TaskQueue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentd.app.parts import Paces
-from agentd.app.supervising import Patience
+from agentd.app.supervising import RestartPolicy
 from agentd.service.notifying import Notifier
 from channels.backoff import Growing
 from tests.flow import bot as telegram_bot
@@ -23,7 +23,7 @@ from tests.platforms.notify_socket import NotifySocket, open_notify_socket
 from tests.platforms.telegram_behaviours import failing, hang
 from tests.platforms.telegram_server import texts
 
-QUICK = Paces(beat_seconds=0.05, contact_seconds=0.5, patience=Patience(look_seconds=0.05))
+QUICK = Paces(beat_seconds=0.05, contact_seconds=0.5, restart_policy=RestartPolicy(look_seconds=0.05))
 IMPATIENT = replace(telegram_bot.WAITS, poll_seconds=0, grace_seconds=0.3, call_seconds=0.3, network=Growing(0.1, 1))
 """A poll is given up after 0.3 s, a run after 0.7."""
 
