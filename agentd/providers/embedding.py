@@ -39,7 +39,7 @@ MOST_NUMBERS = 16_384
 """Per vector: four times what the largest models return."""
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Three times the size of `MOST_TEXTS` vectors of 4,096 numbers with 25 digits."""
+"""About five times the size of `MOST_TEXTS` vectors of 4,096 numbers with 25 digits."""
 
 MAX_FAULT_BYTES = 64 * 1024
 

@@ -30,8 +30,8 @@ __all__ = ["Workshop"]
 
 LET_GO_SECONDS = 0.2
 MOST_WAITS = 5
-"""A cancellation ends one of the worker's waits, each 30 s if its database is away: in its loop for tasks, for its side
-tasks, for its jobs, and for its sign-off.
+"""A cancellation ends one of the worker's waits, each 30 s if its database is away: for its loop, for tasks in that, for
+its side tasks, for its jobs, and for its sign-off.
 """
 
 EVER_SECONDS = -100 * 365 * 86_400
