@@ -30,7 +30,7 @@ __all__ = ["Workshop"]
 
 LET_GO_SECONDS = 0.2
 MOST_WAITS = 5
-"""A cancellation ends one of the worker's waits, each 30 s if its database is away: for its loop, for tasks in that, for
+"""A cancellation ends one of the worker's waits, each 30 s if its database is away: for its loop, for tasks in it, for
 its side tasks, for its jobs, and for its sign-off.
 """
 
