@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agentd.cli.screen import clean, print_lines
+from agentd.cli.sessions_files import plain_faults
 from agentd.cli.systemd import Systemd, find_systemd
 from agentd.cli.unit_config import ETC, Plan, plan_config
 from agentd.cli.unit_places import check_readable, find_program, find_roots, is_hidden, make_open_folder
@@ -55,18 +56,23 @@ def uninstall(is_personal: PersonalOption = False) -> None:
         print_lines([f"There is no {place.unit}: nothing to remove."])
         return
     place.systemd.ask("disable", "--now", NAME)
-    place.unit.unlink()
+    with plain_faults():
+        place.unit.unlink()
     place.systemd.ask("daemon-reload")
     print_lines(map(clean, _say_what_stays(place)))
 
 
 def set_up(place: Place, plan: Plan, text: str) -> list[str]:
-    """Write configuration and unit if nothing speaks against it; return what was done to the configuration."""
+    """Write configuration and unit if nothing speaks against it; return what was done to the configuration.
+
+    Raises AgentdError, also if a disk is full or /etc cannot be written.
+    """
     place.systemd.ask("show", "--property=Version")  # learn first if the manager cannot be reached
     place.systemd.verify(NAME, text)
-    steps = plan.carry_out()
-    if text != _read_ours(place.unit):
-        _write(place, text)
+    with plain_faults():
+        steps = plan.carry_out()
+        if text != _read_ours(place.unit):
+            _write(place, text)
     place.systemd.ask("daemon-reload")
     return steps
 

@@ -79,8 +79,7 @@ def plan_config(given: Path | None, environ: Mapping[str, str], etc: Etc) -> Pla
     load_file(source)
     split = split_secrets(source.read_text("utf-8-sig"), source)
     # The service will have another environment, and the credentials of the store.
-    store = etc.store if etc.store.is_dir() else None
-    drain_seconds = load_settings(source, {"HOME": str(Path.home())}, store=store).service.drain_seconds
+    drain_seconds = load_settings(source, {"HOME": str(Path.home())}, store=etc.store).service.drain_seconds
     is_plain = not split.secrets and split.workspace in ("", SYSTEM_STATE)
     if is_plain and _is_within_reach(source):
         return Plan(source, drain_seconds)

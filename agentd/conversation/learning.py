@@ -114,6 +114,8 @@ class Learner:
         newest = max(_newest(view.live_turns), live_from(view) - 1)
         if after < live_from(view) - 1:
             async with memory.rereading:
+                if self._is_stopped:
+                    return 0  # while it waited for its turn: nobody is to wait for what it would read
                 turns = await self._store.past(session, after, memory.since)
                 queued, are_known = await self._queue_turns(turns, after)
                 if are_known:

@@ -196,6 +196,8 @@ class Router:
                     if task is not None:
                         task.cancel()
                         await asyncio.wait([task])
+                        # An ending that it was about to record settles its messages only once it is on disk.
+                        await self._wiring.store.exclusive((), lambda: None)
                     yield
             finally:
                 self._resting.discard(key)

@@ -135,6 +135,7 @@ class _Desk:
                 writer.transport.abort()
 
     async def _outcome(self, caller: Caller) -> dict[str, object]:
+        """Do what is asked for; this is the boundary that a command's bugs do not cross."""
         try:
             request = await caller.request()
             handler = self._handlers.get(str(request.get("command")), _refuse)
@@ -144,10 +145,13 @@ class _Desk:
         except (msgspec.ValidationError, UnicodeError, OverflowError) as fault:
             # Raised by what the value is passed to: for half a surrogate pair, say, or a number of many digits.
             return {"error": f"this is no request: {fault}", "exit": 1}
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, EOFError):
             raise
         except OSError as fault:
             return {"error": f"{fault.filename or 'sessions'}: {fault.strerror or fault}", "exit": 1}
+        except Exception as fault:
+            log.error("control_failed", exc_info=fault)
+            return {"error": f"the daemon could not do this ({type(fault).__name__}): see what its log says", "exit": 1}
 
 
 async def _refuse(request: Mapping[str, object], caller: Caller) -> int:

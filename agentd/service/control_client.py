@@ -54,6 +54,8 @@ def _ask(
                 connection.connect(address)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
+        except BlockingIOError as fault:  # the daemon's queue of waiting connections is full
+            raise TimeoutError from fault
         with suppress(BrokenPipeError, ConnectionResetError):  # the daemon may have answered already
             connection.sendall(json.dumps(request).encode() + b"\n")
             if body is not None:

@@ -38,8 +38,8 @@ def load_settings(
 ) -> Settings:
     """Load the settings: environment over credential files over TOML over defaults.
 
-    `path` is `--config`; `store` is the credential store that goes with it, if not the one beside it. Raises
-    `ConfigError` with one line that names source, key and fault, and shows no secret.
+    `path` is `--config`; `store` is the credential store that goes with it, if not the one beside it; it may be
+    missing. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
     file = find_file(path, environ, search)
     sources = tuple(_open(file, environ, store))
@@ -77,10 +77,11 @@ def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Set
 
 def _open(file: Path | None, environ: Mapping[str, str], store: Path | None = None) -> Iterator[Source]:
     yield read_environment(environ)
+    beside = find_store(file) if store is None else str(store) if store.is_dir() else None
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
-    elif found := (str(store) if store else find_store(file)):
-        yield load_credentials(found, STORED)
+    elif beside:
+        yield load_credentials(beside, STORED)
     if file:
         yield load_file(file)
 

@@ -34,11 +34,15 @@ _NAME = re.compile("[a-z0-9_]{1,40}")
 class Ledger:
     """Keeps tasks in a database; a `TaskQueue`."""
 
-    def __init__(self, app: App, place: Place, now: Callable[[], datetime]) -> None:
-        """Use an open database."""
+    def __init__(self, app: App, place: Place, now: Callable[[], datetime], gone_seconds: float | None = None) -> None:
+        """Use an open database; `gone_seconds` is after how long a silent worker counts as dead.
+
+        None: the workshop that runs tasks here takes care of that.
+        """
         self._app = app
         self._place = place
         self._now = now
+        self._gone_seconds = gone_seconds
 
     async def defer(self, order: Order) -> bool:
         """Store a task, durably; return False if one with the same `once` waits, or the same task is known already."""
@@ -98,6 +102,7 @@ class Ledger:
         until = asyncio.get_running_loop().time() + ERASE_SECONDS
         async with _translated():
             doomed = await self._doomed(session, spare)
+            await self._put_back(doomed)
             while left := await self._remove(session, doomed):
                 if asyncio.get_running_loop().time() > until:
                     break
@@ -119,6 +124,16 @@ class Ledger:
             if stays is not None:
                 await self.defer(Order(job.task_name, stays, session))
         return doomed
+
+    async def _put_back(self, numbers: Collection[int]) -> None:
+        """Put back the tasks of dead workers among these: nobody else would, and they would never end."""
+        if self._gone_seconds is None:
+            return
+        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._gone_seconds):
+            if job.id in numbers:
+                await self._place.connector.execute_query_all_async(
+                    own_queries.REQUEUE, job_id=job.id, worker_id=job.worker_id
+                )
 
     async def _remove(self, session: str, doomed: Collection[int]) -> int:
         """Remove tasks that do not run, and abort those that do; return how many run."""

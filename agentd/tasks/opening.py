@@ -55,11 +55,13 @@ async def open_queue(location: Path | SecretStr, now: Callable[[], datetime]) ->
 
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.ledger import Ledger
+    from agentd.tasks.pace import EVER_SECONDS, Pace
     from agentd.tasks.places import open_place
 
     with discreet():
         async with open_place(location, now) as place:
-            yield Ledger(App(connector=place.connector), place, now)
+            gone_seconds = Pace().stale_seconds if place.is_shared else EVER_SECONDS
+            yield Ledger(App(connector=place.connector), place, now, gone_seconds)
 
 
 @asynccontextmanager

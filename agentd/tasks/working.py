@@ -22,7 +22,7 @@ from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
 from agentd.tasks.faults import describe
-from agentd.tasks.pace import JobFailed, Pace, RetryStrategy
+from agentd.tasks.pace import EVER_SECONDS, JobFailed, Pace, RetryStrategy
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
 
@@ -33,9 +33,6 @@ MOST_WAITS = 5
 """A cancellation ends one of the worker's waits, each 30 s if its database is away: for its loop, for tasks in it, for
 its side tasks, for its jobs, and for its sign-off.
 """
-
-EVER_SECONDS = -100 * 365 * 86_400
-"""An age that every worker has, whatever the clock did while the daemon was down."""
 
 GONE = "its worker ended before it did"
 
