@@ -94,7 +94,10 @@ class Spending:
         self._changed |= totals.keys() & self._spent.keys()
 
     def forget(self, people: Collection[Person]) -> None:
-        """Forget what these people spent; called under erasure."""
+        """Forget what these people spent.
+
+        A save under way has handed its totals to the database before, so deleting them there next leaves none.
+        """
         for key in [key for key in self._spent if key[1] in people]:
             self._totals[key[0]] -= self._spent.pop(key)
             self._changed.discard(key)

@@ -1,4 +1,4 @@
-"""Runs beside the daemon's parts: beats once a second, feeds systemd's watchdog and status, updates metrics, handles
+"""Runs beside the daemon's parts: at each beat feeds systemd's watchdog, status and metrics; handles stop and reload
 signals.
 """
 

@@ -110,10 +110,7 @@ class SessionActor:
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
-        """Put an incoming message, edit or deletion on disk, unless it is there already (a redelivery).
-
-        Raises NotAccepted if the disk refuses.
-        """
+        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if that fails."""
         try:
             async with self._entrance.passed():
                 session = await self._open()
@@ -136,10 +133,9 @@ class SessionActor:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
     async def finished(self, *, is_heard: bool) -> bool:
-        """Wait until nothing is pending: no message, no command, nothing to deliver. Return whether that was reached.
+        """Wait until nothing is pending or undelivered, or the actor is stalled.
 
-        If the last message announced more that has not come yet, and the channels do not run yet (`is_heard` is False),
-        waiting is pointless: return False at once.
+        If the last message announced more, which cannot come before channels run (`is_heard`), return False at once.
         """
         session = await self._open()
         if self._quiet.left_seconds > 0:
@@ -153,11 +149,8 @@ class SessionActor:
 
     @asynccontextmanager
     async def resting(self, ids: Collection[str]) -> AsyncIterator[None]:
-        """Accept nothing until the end of the block.
-
-        The block begins once a running turn has ended; a turn of the people with these ids is not waited for, one of
-        others for 30 s at most. Raises NotAccepted if a message that is being taken in does not get done.
-        """
+        """Accept nothing in the block; a running turn of others than `ids` may end first, for 30 s. Raises NotAccepted
+        if a message is being accepted for too long."""
         async with self._entrance.shut():
             if self._turn is not None and self._session is not None:
                 await _let_end(self._turn, self._session, ids)
@@ -257,8 +250,7 @@ class SessionActor:
                     break
                 with bound_contextvars(session=self._key.file_name, trace=command.trace):
                     await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
-            # There is no await after the last check: commands older than a turn's messages are answered before the turn
-            # begins.
+            # No await since the last check: commands older than a turn's messages are answered before it begins.
             if self._turn is None and not self._closing and not self._stall.holds:
                 self._stall.forget()
                 await self._begin_turn(opened)
@@ -273,10 +265,7 @@ class SessionActor:
             await self._take_up(question, opened)
 
     async def _take_up(self, question: Question, opened: _Opened) -> None:
-        """Begin a turn for this question, or settle it without one: stale, nothing to retry, or only unreadable files.
-
-        The turn's tasks inherit the trace id that is bound to the log here.
-        """
+        """Settle a question that needs no turn (a stale one), or begin its turn, whose tasks inherit the trace id."""
         session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
@@ -299,8 +288,7 @@ class SessionActor:
             await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
-            # If its sender has written again since the turn began, run it again at once instead of asking for another
-            # message.
+            # If its sender has written again since, the turn is made again at once, without asking for a message.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
                 await self._stall.begin(session, opened.outbox, fault)
             else:

@@ -1,4 +1,4 @@
-"""Obeys `/link`: makes two accounts of one person one, by a code issued on one account and entered on the other.
+"""Obeys `/link`: links two accounts of one person, by a code issued on one account and entered on the other.
 
 Codes are issued in private chats only; one that is written where others can read is withdrawn.
 """

@@ -1,4 +1,4 @@
-"""Finds when each session of a channel last heard from a person: from there on, missed messages are fetched at a start.
+"""Finds when each session of a channel last heard from a person, to ask the platform for messages missed since.
 
 The newest message or command of a file tells, nearly always within the first block read from its end. So does the
 `erased` record of an erased person's message, so that it is not fetched again. What a repair left has the time of the
