@@ -160,7 +160,7 @@ class Supervisor:
     async def _cut(self, watched: Watched, running: asyncio.Task[None], *, is_again: bool) -> None:
         """Cancel a hanging run; no other begins until it has ended. Repeated cancels are not logged."""
         name = watched.channel.name
-        watched.fault = f"it was silent for {watched.channel.health.patience_seconds:g} s and is begun anew"
+        watched.fault = f"it was silent for {watched.channel.health.patience_seconds:g} s and is restarted"
         if not is_again:
             log.warning("channel_stuck", channel=name, fault=watched.fault)
         running.cancel()
@@ -177,7 +177,7 @@ class Supervisor:
         reason = str(end.fault) if isinstance(end.fault, ChannelUnavailable) else _kind(end.fault)
         if watched.falls < self._policy.most_falls and not _is_refused(watched, end):
             seconds = self._policy.pause.after(watched.falls - 1)
-            watched.fault = f"it fell ({reason}) and is begun anew"
+            watched.fault = f"it fell ({reason}) and is restarted"
             log.error("channel_fell", channel=name, falls=watched.falls, seconds=seconds, exc_info=end.fault)
             return seconds
         watched.is_left_out = True

@@ -47,7 +47,7 @@ def init(context: typer.Context, output: Output = None) -> None:
             "run agentd init on a terminal, or give it one answer a line"
         ) from None
     except KeyboardInterrupt:
-        talk.say("", "Nothing was written. agentd init begins anew.")
+        talk.say("", "Nothing was written. Run agentd init to start over.")
         raise
     _say_how_to_go_on(talk, written, channels)
 

@@ -33,7 +33,7 @@ def check_place(path: Path) -> None:
     if os.path.lexists(path):
         raise AgentdError(
             f"{path} exists already, and is left as it is: agentd check looks at it; "
-            "to write another use agentd init --output OTHER.toml, to begin anew move it away: "
+            "to write another use agentd init --output OTHER.toml, to start over move it away: "
             f"mv {quote(str(path))} {quote(f'{path}.old')}"
         )
     folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))

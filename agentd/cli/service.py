@@ -146,7 +146,7 @@ def _write(place: Place, text: str) -> None:
 
 
 def _explain(place: Place, config: Path, before: str | None, text: str) -> Iterator[str]:
-    done = "is as it should be" if text == before else "written" if before is None else "written anew"
+    done = "is as it should be" if text == before else "written" if before is None else "rewritten"
     yield f"{place.unit}: {done}; systemd-analyze finds no fault in it."
     if place.systemd.is_personal:
         yield f"It runs {find_program()} as you, with {config}."
@@ -171,7 +171,7 @@ def _next(place: Place, config: Path, before: str | None) -> Iterator[str]:
         if place.systemd.is_personal:
             yield "Let it run while you are logged out, too: loginctl enable-linger"
     else:
-        yield f"If it runs, start it anew: {command} restart agentd"
+        yield f"If it runs, restart it: {command} restart agentd"
     yield f"See how it is: {command} status agentd"
     yield f"Read its log: journalctl{' --user' if place.systemd.is_personal else ''} -u agentd -f"
 

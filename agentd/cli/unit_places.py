@@ -28,7 +28,7 @@ def find_program() -> Path:
     """Return this installation's command, beside its interpreter."""
     program = Path(sys.executable).with_name("agentd")
     if not program.is_file():
-        raise AgentdError(f"{program} is missing: set agentd up anew (make run), then install the service")
+        raise AgentdError(f"{program} is missing: set agentd up again (make run), then install the service")
     return program
 
 

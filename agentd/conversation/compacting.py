@@ -270,7 +270,7 @@ class Compactor:
         [recorded] = await self._wiring.store.append(self._session, record)
         in_force = self._session.view.summary
         if in_force is None or in_force.seq != recorded.seq:
-            raise Unusable("the conversation began anew meanwhile")
+            raise Unusable("the conversation was reset meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
         log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)

@@ -36,7 +36,7 @@ def ask_daemon(
     except TimeoutError:
         raise AgentdError(
             f"the daemon on {workspace} has not answered within {patience_seconds:g} s: it is stuck or stopped, or the "
-            "machine is busy; see what its log says, and start it anew if it stays so"
+            "machine is busy; see what its log says, and restart it if it stays so"
         ) from None
 
 

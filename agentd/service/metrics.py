@@ -60,7 +60,7 @@ ESTIMATE_RATIO_TEXT = (
 )
 SENDS_TOTAL_TEXT = "Messages that were to be sent, by what the platform said."
 CHANNEL_LAST_CONTACT_SECONDS_TEXT = "Since the platform last answered; +Inf: never."
-CHANNEL_RESTARTS_TOTAL_TEXT = "Channels that were begun anew."
+CHANNEL_RESTARTS_TOTAL_TEXT = "Restarts of channels that failed or were stuck."
 
 
 def build_metrics() -> Metrics:

@@ -122,7 +122,7 @@ def say_status(status: Status) -> list[str]:
     for channel in status.channels:
         heard = "not heard from yet" if channel.silent_seconds is None else f"heard {_span(channel.silent_seconds)} ago"
         lines.append(f"{channel.name}: {channel.fault or 'well'} ({heard})")
-        lines += [f"    begun anew: {channel.restarts} times"] if channel.restarts else []
+        lines += [f"    restarted {channel.restarts} times"] if channel.restarts else []
         lines += [f"    passed over, {what}: {times}" for what, times in sorted(channel.counts.items())]
     for model in status.models:
         pause = f" (not asked for another {_span(model.pause_seconds)})" if model.pause_seconds else ""

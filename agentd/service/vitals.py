@@ -86,5 +86,5 @@ class Vitals:
             (sweep_seconds > limits.sweep_seconds, "the queue of background tasks does not answer"),
             (idle_seconds > limits.idle_seconds, "background tasks wait, and none is being done"),
         )
-        stuck = [f"{name} is stuck, though it was begun anew" for name in signs.stuck_channels()]
+        stuck = [f"{name} is stuck, though it was restarted" for name in signs.stuck_channels()]
         return [sentence for is_wrong, sentence in judged if is_wrong] + stuck

@@ -201,7 +201,7 @@ def open_telegram(settings: TelegramSettings, tools: Tools) -> TelegramChannel:
 def say_unknown(settings: TelegramSettings, fault: TokenRefused) -> str:
     """Return the sentence for a refused token, which says what to change."""
     who = "Telegram does"
-    what = "copy it anew from @BotFather"
+    what = "copy it again from @BotFather"
     if settings.api_base_url:
         who = "the server at channels_config.telegram.api_base_url does"
         what += ", or correct the address"

@@ -71,10 +71,10 @@ async def test_a_poller_whose_connection_is_held_for_ever_is_begun_anew_and_name
             await until_told(bot, lambda told: told["stuck"] == [] and told["channels"][0]["fault"] == "")
             await supervisor.until(lambda: supervisor.statuses[-1].startswith("Answering on telegram"))
 
-    assert told["stuck"] == ["telegram is stuck, though it was begun anew"]
+    assert told["stuck"] == ["telegram is stuck, though it was restarted"]
     assert told["channels"][0]["restarts"] >= 1
     assert told["channels"][0]["is_missing"]
-    assert "it was silent for 0.7 s and is begun anew" in told["channels"][0]["fault"]
+    assert "it was silent for 0.7 s and is restarted" in told["channels"][0]["fault"]
     assert signs == 0
     assert any("telegram: it was silent" in status for status in supervisor.statuses)
     assert texts(bot.telegram.screen()) == ["You said: Hello", "You said: Are you there?"]
@@ -160,7 +160,7 @@ async def test_a_gateway_that_only_greets_any_more_is_begun_anew_and_named(tmp_p
             bot.discord.post("Are you there?")
             await bot.shows("You said: Are you there?")
 
-    assert told["stuck"] == ["discord is stuck, though it was begun anew"]
+    assert told["stuck"] == ["discord is stuck, though it was restarted"]
     assert begun > 1
 
 
@@ -185,6 +185,6 @@ async def test_a_slack_that_only_greets_any_more_is_begun_anew_and_named(
             app.slack.post("Are you there?")
             await app.shows("You said: Are you there?")
 
-    assert told["stuck"] == ["slack is stuck, though it was begun anew"]
+    assert told["stuck"] == ["slack is stuck, though it was restarted"]
     assert "showed no sign of life for 0.3 s" in told["channels"][0]["fault"]
     assert opened > 2
