@@ -40,12 +40,12 @@ _SECRET = re.compile(
     r"|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}"
     r"|(?:\b|(?<=bot))\d{5,12}:[\w-]{20,}"  # Telegram's, in every address
     r"|(?<![\w-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord's, whose first part is a number in base64
-    r"|\bsk-[\w-]{8,}|(?<=[Bb]earer )[^\s'\"]+"
+    r"|\bsk-[\w-]{8,}|(?<=(?i:bearer) )[^\s'\"]+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 """Tokens of the platforms, keys of providers, and a name with a password in an address."""
 
-_HINT = re.compile("[-:=.]")
+_HINT = re.compile("[-:=.]|bearer ", re.IGNORECASE)
 """Every secret contains one of these, or stands beside one; ordinary values hardly ever do. For speed."""
 
 BLOT = "(blotted out)"
@@ -128,7 +128,7 @@ def configure_log(settings: LogSettings, stream: TextIO) -> None:
 
 def _quieten_libraries() -> None:
     """Drop what libraries log below warnings: some of them print what they were given."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge(logging.WARNING)], force=True)
     stamina.instrumentation.set_on_retry_hooks([])
 
 
@@ -136,14 +136,16 @@ class _Bridge(logging.Handler):
     """Turns what a library logs into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record as an event; one whose text cannot be formatted is logged unformatted."""
+        """Log the record as an event; one whose text cannot be formatted is logged unformatted.
+
+        A library that logs never gets an exception from here.
+        """
         try:
             said = record.getMessage()
-        except (TypeError, ValueError):
-            said = str(record.msg)
-        structlog.get_logger().log(
-            record.levelno, "library_logged", logger=record.name, said=said, exc_info=record.exc_info
-        )
+        except Exception:  # noqa: BLE001 - the library's, in what it logs
+            said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        level = max(logging.WARNING, min(record.levelno // 10 * 10, logging.CRITICAL))  # structlog knows no other
+        structlog.get_logger().log(level, "library_logged", logger=record.name, said=said, exc_info=record.exc_info)
 
 
 def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -161,8 +163,10 @@ def _harmless(value: object) -> object:
             return [_harmless(item) for item in value]
         case dict():
             return {_harmless(name): _harmless(item) for name, item in value.items()}
-        case _:
+        case None | int() | float():
             return value
+        case _:
+            return _harmless(repr(value))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from agentd.errors import AgentdError
 from agentd.tasks import own_queries
 from agentd.tasks.faults import unusable
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Cleared, Entry, Order, Spare, spare_none
+from agentd.tasks.queue import DEAD, MOST_DELAY_SECONDS, Cleared, Entry, Order, Spare, spare_none
 
 __all__ = ["MOST_SECONDS", "Ledger"]
 
@@ -48,6 +48,8 @@ class Ledger:
         """Store a task, durably; return False if one with the same `once` waits, or the same task is known already."""
         if not _NAME.fullmatch(order.task):
             raise ValueError(f"{order.task} is no name for a task")
+        if order.delay_seconds > MOST_DELAY_SECONDS:
+            raise ValueError(f"{order.task} is to wait for {order.delay_seconds:.0f} s, which is too long")
         due = self._now() + timedelta(seconds=order.delay_seconds) if order.delay_seconds > 0 else None
         deferrer = self._app.configure_task(
             order.task, queue=order.task, lock=order.session, queueing_lock=order.once, schedule_at=due

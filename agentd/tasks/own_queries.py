@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 
 __all__ = [
     "ARE_IDLE",
+    "BRING_FORWARD",
     "ERASE",
     "FREE_QUEUEING_LOCK",
     "IS_KNOWN",
@@ -107,6 +108,15 @@ SELECT EXISTS (
 ) AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE status = 'doing') AS found
 """
 """Tell whether a job could run, and none does."""
+
+BRING_FORWARD: Final[LiteralString] = """
+UPDATE procrastinate_jobs SET scheduled_at = NULL
+ WHERE status = 'todo' AND scheduled_at > NOW() + make_interval(secs => %(most_seconds)s)
+RETURNING id
+"""
+"""Jobs that would rest for longer than any does: they, and all of their sessions behind them, would for as long as the
+clock was ahead.
+"""
 
 SWEEP_AWAY: Final[LiteralString] = """
 DELETE FROM procrastinate_jobs WHERE status IN ('aborted', 'cancelled')

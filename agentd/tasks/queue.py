@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 __all__ = [
     "DEAD",
+    "MOST_DELAY_SECONDS",
     "Args",
     "Cleared",
     "Entry",
@@ -32,6 +33,9 @@ __all__ = [
 
 DEAD = "failed"
 """The state of a dead task, which is not retried."""
+
+MOST_DELAY_SECONDS = 86_400
+"""No task rests for longer, whatever it waits for: one that would was put off by a clock that was ahead."""
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -82,6 +86,7 @@ class Order:
     a session's task, while one with the same words waits for another attempt or runs.
     """
     delay_seconds: float = 0
+    """At most `MOST_DELAY_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _take_over(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
 
 
 def _restarting(sql: str) -> Query:
-    """Return a query that puts a job back to be tried again, if it is in the right state."""
+    """Return a query that puts jobs back to be tried again, or sooner, if they are in the right state."""
 
     def restart(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
         rows = connection.execute(f"{sql} RETURNING id, lock, queue_name", arguments).fetchall()
@@ -173,6 +173,13 @@ def _revive(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
     if outcome.rows:
         connection.execute("DELETE FROM failure WHERE job_id = :job_id", arguments)
     return outcome
+
+
+def _bring_forward(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
+    after = arguments["now"] + float(arguments["most_seconds"]) * _SECOND
+    return _restarting(
+        "UPDATE job SET scheduled_at = NULL, changed_at = :now WHERE status = 'todo' AND scheduled_at > :after"
+    )(connection, {**arguments, "after": after})
 
 
 def _erase(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
@@ -212,6 +219,7 @@ _OWN: Final[Mapping[str, Query]] = {
         " abort_requested = 0, worker_id = NULL, changed_at = :now"
         " WHERE id = :job_id AND status = 'doing' AND worker_id IS :worker_id"
     ),
+    own_queries.BRING_FORWARD: _bring_forward,
     own_queries.ERASE: _erase,
     own_queries.ARE_IDLE: _are_idle,
     own_queries.SWEEP_AWAY: _selecting("DELETE FROM job WHERE status IN ('aborted', 'cancelled')"),

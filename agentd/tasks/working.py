@@ -24,7 +24,7 @@ from agentd.tasks import own_queries
 from agentd.tasks.faults import describe
 from agentd.tasks.pace import EVER_SECONDS, JobFailed, Pace, RetryStrategy
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
+from agentd.tasks.queue import DEAD, MOST_DELAY_SECONDS, Gauges, Job, Leaving, TaskPostponed
 
 __all__ = ["Workshop"]
 
@@ -195,6 +195,7 @@ class Workshop:
                 await manager.update_heartbeat(worker.worker_id)
             await self._take_over(self._pace.stale_seconds)
         await self._put_back(worker.worker_id if worker is not None else None)
+        await self._bring_forward()
         await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)
         await self._count()
 
@@ -226,6 +227,14 @@ class Workshop:
             await self._place.connector.execute_query_all_async(own_queries.REQUEUE, job_id=number, worker_id=holder)
             log.warning("task_put_back", id=number, reason="how it ended could not be written down")
         self._suspects = idle - self._suspects
+
+    async def _bring_forward(self) -> None:
+        """Let go what rests for longer than anything does: it was put off before the clock was set back."""
+        rows = await self._place.connector.execute_query_all_async(
+            own_queries.BRING_FORWARD, most_seconds=MOST_DELAY_SECONDS
+        )
+        for row in rows:
+            log.warning("task_brought_forward", id=row["id"], reason="the clock was set back since it was put off")
 
     async def _is_idle(self) -> bool:
         """Tell whether a task could run here, while none runs anywhere."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,13 @@ class _Remembering(InMemoryConnector):
 
     async def requeue_all(self, job_id: int, worker_id: int) -> list[dict[str, Any]]:
         raise ConnectorException(f"job {job_id} of worker {worker_id} has ended: nothing fails in memory")
+
+    async def bring_forward_all(self, most_seconds: float) -> list[dict[str, Any]]:
+        latest = now() + timedelta(seconds=most_seconds)
+        late = [job for job in self.jobs.values() if job["scheduled_at"] is not None and job["scheduled_at"] > latest]
+        for job in late:
+            job["scheduled_at"] = None
+        return late
 
     async def erase_run(self, job_id: int, lock: str) -> None:
         await self._drop(lambda job: (job["id"], job["lock"]) == (job_id, lock) and job["status"] != "doing")

@@ -372,6 +372,20 @@ async def test_a_task_that_is_to_wait_does(stand: Stand) -> None:
     assert log.done == [2, 1]
 
 
+async def test_what_was_put_off_by_a_clock_that_was_ahead_holds_up_nobody(stand: Stand) -> None:
+    log, ahead_seconds = Log(), 365 * 86_400.0
+    log.faults = [ValueError()]
+    with capture_logs() as logs:
+        async with stand.work(log, replace(QUICK, pause_seconds=lambda failures: ahead_seconds)) as queue:
+            await queue.defer(order("fail", 1, "one"))
+            await queue.defer(order("note", 2, "one"))
+            await until(lambda: sorted(log.done) == [1, 2])
+            with pytest.raises(ValueError, match="too long"):
+                await queue.defer(order("note", 3, delay_seconds=ahead_seconds))
+
+    assert "task_brought_forward" in [said["event"] for said in logs]
+
+
 async def test_tasks_are_counted_and_their_time_is_taken(stand: Stand) -> None:
     log, counts, seconds = Log(), dict[str, int](), list[str]()
     gauges = Gauges(lambda task, took: seconds.append(task), counts.__setitem__)
