@@ -1,4 +1,4 @@
-"""Memory that ends with the process: for tests and trials, held to the same suite as the databases."""
+"""This module is a memory store in a dict, which ends with the process; it passes the same tests as the databases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["InMemoryMemory"]
 
 @dataclass(slots=True)
 class _Entry:
-    """An entry with what its person does not see."""
+    """An entry, with the fields that its person does not see."""
 
     memory: Memory
     author: str
@@ -42,10 +42,10 @@ class _Entry:
 
 
 class InMemoryMemory:
-    """All ports of memory, over a dict."""
+    """A memory store with all of its parts, in a dict."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        """Begin empty."""
+        """Begin without entries."""
         self._clock = clock
         self._entries: dict[int, _Entry] = {}
         self._learnt: set[tuple[str, str, str, int, int]] = set()

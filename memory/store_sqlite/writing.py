@@ -1,4 +1,4 @@
-"""Writes what was learnt: entries, evidence, and which range is done, in one transaction."""
+"""This module writes what was learnt to SQLite in one transaction: entries, evidence and the range that is done."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Le
 
 
 def knows(connection: sqlite3.Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before."""
+    """Tell whether the range, or a part of it, was learnt before."""
     return _is_done(connection, storable_exchange(exchange))
 
 
 def watermark(connection: sqlite3.Connection, session: str, began: str) -> int | None:
-    """Return the last seq that was learnt from, whoever of the session wrote it."""
+    """Return the last seq of the session that was learnt from, by any of its people; None: nothing was."""
     [seq] = connection.execute(
         "SELECT max(last) FROM learnt WHERE session = ? AND began = ?", (storable(session), began)
     ).fetchone()
@@ -58,7 +58,7 @@ def keep_vectors(connection: sqlite3.Connection, model: str, vectors: Sequence[t
 
 
 def _is_done(connection: sqlite3.Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before; the newest alone does not say: a dead task may revive."""
+    """Tell whether a part of the range was learnt before; every range is checked, since a dead task may be revived."""
     [found] = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM learnt"
         " WHERE session = ? AND began = ? AND person = ? AND last >= ? AND first <= ?)",
@@ -96,8 +96,8 @@ def _insert(
 def _keep_facts(
     connection: sqlite3.Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
 ) -> tuple[Change, ...]:
-    """Do what the comparison says, fact by fact; each is compared with those before it, too."""
-    # Loaded with the first fact: whoever only recalls does without what weighs them.
+    """Decide and write fact by fact; each is compared with those before it, too."""
+    # Imported with the first fact: a process that only recalls does without them.
     from memory.comparing import Known
     from memory.learning import decide, read_said
 
@@ -145,7 +145,7 @@ def _do(connection: sqlite3.Connection, scope: int, exchange: Exchange, step: St
 
 
 def _supersede(connection: sqlite3.Connection, old: int | None, new: int, now: datetime) -> None:
-    """Mark the old one, which is found no more; it stays to be looked at."""
+    """Mark the old entry as superseded: recall no longer finds it, but it can still be listed."""
     if old is not None:
         connection.execute("UPDATE entry SET superseded_at = ?, superseded_by = ? WHERE id = ?", (stamp(now), new, old))
         drop_words(connection, [old])
