@@ -33,8 +33,8 @@ BROAD_EXCEPTS = {
     ("agentd/log.py", "emit"),
 }
 """The boundaries that a bug may not cross: a channel, a command over the control socket, a reload and the models that
-it opens, a turn, its drafts beside it, a job (a summary, the queue), and memory: none may take a reply with it. And what
-a library logs, whose fault it is not if that cannot be put together."""
+it opens, a turn, its drafts beside it, a job (a summary, the queue), and memory: none may take a reply with it. And
+what a library logs, whose fault it is not if that cannot be put together."""
 
 
 def name_of(path: Path) -> str:
