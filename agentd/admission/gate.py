@@ -13,7 +13,7 @@ import structlog
 
 from agentd.admission.allowing import AllowList
 from agentd.admission.deciding import Verdict, decide
-from agentd.admission.pace import Pace, Paces, Person
+from agentd.admission.rate_limit import Person, RateLimiter, RateVerdict
 from agentd.admission.settings import GateSettings
 from agentd.errors import StorageError
 from channels.base import Accept, Address, Author, FromPerson, Inbound, InboundMessage, InboundMove, Receipt
@@ -82,7 +82,7 @@ class Gate:
         """Begin with nobody seen."""
         self._wiring = wiring
         self._settings = wiring.settings
-        self._paces = Paces(wiring.settings.messages_per_minute)
+        self._limiter = RateLimiter(wiring.settings.messages_per_minute)
         self._offering: set[Person] = set()
         """Strangers to whom a code is being sent."""
 
@@ -90,7 +90,7 @@ class Gate:
         """Judge by other rules from the next message on."""
         self._wiring = replace(self._wiring, settings=settings, allowed=allowed)
         self._settings = settings
-        self._paces.change(settings.messages_per_minute)
+        self._limiter.change(settings.messages_per_minute)
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Hand on what may come in, drop what may not. Raises what the router raises."""
@@ -118,16 +118,16 @@ class Gate:
         )
         return decide(inbound, is_allowed=is_allowed, offers_codes=self._settings.pairing, judge=self._judge)
 
-    def _judge(self, message: InboundMessage) -> Pace:
+    def _judge(self, message: InboundMessage) -> RateVerdict:
         if message.address.channel in self._wiring.unlimited:
-            return Pace.ADMIT
+            return RateVerdict.ADMIT
         key = (message.address.chat, message.message_id)
-        return self._paces.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
+        return self._limiter.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
 
     async def _limit(self, inbound: FromPerson, *, is_news: bool) -> None:
         _log_dropped("message_limited", inbound)
         if is_news and not await self._wiring.tell(inbound.address, too_fast_text(self._settings.messages_per_minute)):
-            self._paces.unwarn(_person(inbound))
+            self._limiter.unwarn(_person(inbound))
 
     async def _offer(self, address: Address, stranger: Author) -> None:
         """Show a stranger their code, once; where it does not arrive, their next message is another try."""

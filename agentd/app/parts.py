@@ -44,13 +44,13 @@ from channels.settings import ChannelsSettings
 from channels.tools import Tools
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
-__all__ = ["Around", "Edges", "Paces", "Parts", "new_id", "open_parts"]
+__all__ = ["Around", "Edges", "Intervals", "Parts", "new_id", "open_parts"]
 
 
 @dataclass(frozen=True, slots=True)
-class Paces:
+class Intervals:
     """How often the daemon looks at itself, and how long it waits for others."""
 
     beat_seconds: float = 1.0
@@ -67,11 +67,11 @@ class Edges:
     build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
     clock: Clock = utc_now
-    pace: Pace | None = None
+    timing: QueueTiming | None = None
     """How often the queue looks, and how long it waits."""
     notifier: Notifier = SILENT
     """Who supervises the daemon."""
-    paces: Paces = Paces()
+    intervals: Intervals = Intervals()
     load: Callable[[], Settings] | None = None
     """Reads the configuration anew; None: it cannot be."""
     configure_log: Callable[[Settings], None] = lambda settings: None
@@ -153,7 +153,7 @@ async def open_parts(
                 clock=edges.clock,
                 leaving=stop.leaving,
                 senders_of=state.people.senders_of,
-                pace=edges.pace,
+                timing=edges.timing,
                 since=await state.onset.note(is_on=settings.memory.enabled),
             )
             wiring = replace(wiring, slots=precedence, people=state.people)

@@ -30,7 +30,7 @@ from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["Background", "Remembering", "open_remembering"]
 
@@ -49,7 +49,7 @@ class Background:
     clock: Clock
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
-    pace: Pace | None = None
+    timing: QueueTiming | None = None
     """How often the queue looks, and how long it waits; the usual one where there is none."""
     since: str = ""
     """When memory was switched on, as records write it."""
@@ -71,7 +71,7 @@ class Remembering:
 async def open_remembering(settings: Settings, around: Background) -> AsyncIterator[Remembering]:
     """Open memory and the queue. Raises ConfigError and StorageError."""
     location = locate(settings.storage.url, settings.workspace)
-    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.pace)
+    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.timing)
     async with _open_embedder(settings) as embedder, _open_store(settings, around.clock, embedder) as store:
 
         def open_queue(queue: TaskQueue) -> AbstractAsyncContextManager[TaskQueue]:

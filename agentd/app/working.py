@@ -17,14 +17,14 @@ from agentd.tasks.queue import Gauges, Leaving
 from agentd.transcript.clock import utc_now
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["open_work"]
 
 
 @asynccontextmanager
 async def open_work(
-    settings: Settings, figures: Figures, leaving: Leaving, pace: Pace | None = None
+    settings: Settings, figures: Figures, leaving: Leaving, timing: QueueTiming | None = None
 ) -> AsyncIterator[None]:
     """Do background tasks until the end of the block. Raises ConfigError and StorageError.
 
@@ -40,7 +40,7 @@ async def open_work(
             clock=utc_now,
             leaving=leaving,
             senders_of=lambda sender: frozenset({sender}),
-            pace=pace,
+            timing=timing,
         )
         async with open_remembering(settings, around):
             yield

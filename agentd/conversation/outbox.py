@@ -78,7 +78,7 @@ class Outbox:
         screen = wiring.front.screens[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
         self._to = Destination(
-            screen, address, wiring.front.paces[key.channel], grows=screen.streams and wiring.streams
+            screen, address, wiring.front.budgets[key.channel], grows=screen.streams and wiring.streams
         )
         self._begun: dict[int, Reply] = {}
         """Replies not yet delivered, by the first seq that they answer."""
@@ -163,12 +163,12 @@ class Outbox:
 
     async def keep_typing(self, reply: Reply) -> None:
         """Show that a reply is being made, again and again, until something of it is visible."""
-        screen, to, pace = self._to.screen, self._to.address, self._to.pace
+        screen, to, budget = self._to.screen, self._to.address, self._to.budget
         if screen.typing_seconds <= 0:
             return
         await asyncio.sleep(TYPING_AFTER_SECONDS)
         while not reply.is_visible:
-            if not pace.is_resting(to.chat):
+            if not budget.is_resting(to.chat):
                 await self._show_typing()
             await asyncio.sleep(screen.typing_seconds * TYPING_AGAIN)
 
@@ -176,7 +176,7 @@ class Outbox:
         try:
             await self._to.screen.show_typing(self._to.address)
         except RateLimited as fault:
-            self._to.pace.rest(self._to.address.chat, fault.retry_after_seconds)
+            self._to.budget.rest(self._to.address.chat, fault.retry_after_seconds)
         except (SendFailed, Unreachable) as fault:
             log.info("typing_not_shown", fault=str(fault))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from agentd.delivery.governor import Pace
+from agentd.delivery.governor import RateBudget
 
 __all__ = ["Drafts", "NotNow"]
 
@@ -28,9 +28,9 @@ class NotNow(Exception):
 class Drafts:
     """What is owed to the person's screen, and when its time comes."""
 
-    def __init__(self, pace: Pace, chat: str, monotonic: Callable[[], float]) -> None:
+    def __init__(self, budget: RateBudget, chat: str, monotonic: Callable[[], float]) -> None:
         """Begin with nothing owed."""
-        self._pace = pace
+        self._budget = budget
         self._chat = chat
         self._monotonic = monotonic
         self._next = 0.0
@@ -55,17 +55,17 @@ class Drafts:
 
     def wait_seconds(self) -> float:
         """Return how long the next draft has to wait; a text is not rendered before, since mostly there is no room."""
-        return max(self._next - self._monotonic(), self._pace.draft(self._chat, reply=self, looks_only=True))
+        return max(self._next - self._monotonic(), self._budget.draft(self._chat, reply=self, looks_only=True))
 
     async def take(self) -> None:
         """Take a place for a draft. Raises NotNow where there is no room to spare."""
-        seconds = self._pace.draft(self._chat, reply=self)
+        seconds = self._budget.draft(self._chat, reply=self)
         if seconds > 0:
             raise NotNow(seconds)
 
     def end(self) -> None:
         """Keep no room any more for the end of what was begun."""
-        self._pace.ended(self)
+        self._budget.ended(self)
 
     def postpone(self, text: str, seconds: float) -> None:
         """Owe this, or what the model has said since, and try again after so long."""

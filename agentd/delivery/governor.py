@@ -17,7 +17,7 @@ from typing import Protocol
 from agentd.delivery.edits import Edits
 from channels.pacing import Rate, Rates
 
-__all__ = ["Governor", "Pace"]
+__all__ = ["Governor", "RateBudget"]
 
 STRICT_SECONDS = 600
 """How long bursts are left out after the platform complained."""
@@ -26,7 +26,7 @@ MOST_IDLE_PLACES = 1_000
 """Chats that are remembered although nothing is known of them that matters any more."""
 
 
-class Pace(Protocol):
+class RateBudget(Protocol):
     """What is asked before a chat is shown something."""
 
     async def turn(self, chat: str) -> None:
@@ -129,7 +129,7 @@ class _Place:
 
 
 class Governor:
-    """The budget of one channel; a `Pace`."""
+    """The budget of one channel; a `RateBudget`."""
 
     def __init__(self, rates: Rates, monotonic: Callable[[], float]) -> None:
         """Begin with the whole budget."""

@@ -21,7 +21,7 @@ from typing import Literal, Protocol, TypeVar
 import structlog
 
 from agentd.delivery.drafts import Drafts, NotNow
-from agentd.delivery.governor import Pace
+from agentd.delivery.governor import RateBudget
 from agentd.errors import StorageError
 from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
@@ -79,7 +79,7 @@ class Destination:
 
     screen: Screen
     address: Address
-    pace: Pace
+    budget: RateBudget
     grows: bool
 
 
@@ -121,7 +121,7 @@ class Reply:
         """Send to one place; `nonce` is this reply's alone, the same in every run; `known` are its parts so far."""
         self._screen = to.screen
         self._to = to.address
-        self._pace = to.pace
+        self._budget = to.budget
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
@@ -139,7 +139,7 @@ class Reply:
         self._grows = to.grows
         self._growing = False
         self._showing = asyncio.Lock()
-        self._drafts = Drafts(to.pace, to.address.chat, monotonic)
+        self._drafts = Drafts(to.budget, to.address.chat, monotonic)
         self._prepared = ("", plain(""))
         self.fault: StorageError | None = None
         """Why something that was to be shown could not be recorded: nothing more is shown until `resume`."""
@@ -266,7 +266,7 @@ class Reply:
 
     async def _must(self) -> None:
         """Wait for room."""
-        await self._pace.turn(self._to.chat)
+        await self._budget.turn(self._to.chat)
 
     async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
         """Call the platform; it is left alone as long as it asks for, and then called again."""
@@ -274,7 +274,7 @@ class Reply:
             try:
                 return await call()
             except RateLimited as fault:
-                self._pace.refused(self._to.chat, fault.retry_after_seconds)
+                self._budget.refused(self._to.chat, fault.retry_after_seconds)
             await room()
 
     def _is_recognised(self, part: _Part) -> bool:

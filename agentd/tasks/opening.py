@@ -16,8 +16,8 @@ from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
     from agentd.tasks.places import Place
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
 __all__ = ["Surroundings", "load_engine", "locate", "open_queue", "open_tasks", "work_at"]
@@ -30,7 +30,7 @@ class Surroundings:
     now: Callable[[], datetime]
     leaving: Leaving
     gauges: Gauges = field(default=Gauges())
-    pace: Pace | None = None
+    timing: QueueTiming | None = None
     """The usual one where there is none."""
 
 
@@ -87,12 +87,12 @@ async def work_at(
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.faults import unusable
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
     app = App(connector=place.connector)
     limits = settings.concurrency, settings.max_attempts
-    workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
+    workshop = Workshop(app, place, jobs, limits, around.gauges, around.timing or QueueTiming())
     with discreet():
         try:
             await workshop.begin()

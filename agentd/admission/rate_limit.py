@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-__all__ = ["Pace", "Paces", "Person"]
+__all__ = ["Person", "RateLimiter", "RateVerdict"]
 
 Person = tuple[str, str]
 """A channel, and the sender's id there."""
@@ -26,7 +26,7 @@ REMEMBERED_SECONDS = 600
 """How long a message is remembered after it came: a channel offers one again within a minute or so."""
 
 
-class Pace(Enum):
+class RateVerdict(Enum):
     """What is done with a message."""
 
     ADMIT = "admit"
@@ -47,8 +47,8 @@ class _History:
     seen: float = 0
 
 
-class Paces:
-    """The pace of each person; a minute counts from any message to any other, in whichever order they come."""
+class RateLimiter:
+    """Each person's messages, counted; a minute counts from any message to any other, in whichever order they come."""
 
     def __init__(self, per_minute: int) -> None:
         """Begin with people who have sent nothing."""
@@ -59,7 +59,7 @@ class Paces:
         """Take as many from the next message on."""
         self._most = per_minute
 
-    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> Pace:
+    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> RateVerdict:
         """Say what is done with a message that comes at `now_seconds`, by a clock that never goes back."""
         self._forget(now_seconds)
         history = self._people.setdefault(person, _History())
@@ -70,11 +70,11 @@ class Paces:
         if known is None and self._is_too_much(history.times, sent_at):
             is_news = history.dropped is None or abs(sent_at - history.dropped) >= WINDOW
             history.dropped = sent_at
-            return Pace.WARN if is_news else Pace.DROP
+            return RateVerdict.WARN if is_news else RateVerdict.DROP
         if known is None:
             insort(history.times, sent_at)
         history.admitted[message] = (known[0] if known else sent_at, now_seconds)
-        return Pace.ADMIT
+        return RateVerdict.ADMIT
 
     def unwarn(self, person: Person) -> None:
         """Take back that the person was told: the next message that is too much is told again."""

@@ -14,11 +14,11 @@ from agentd.tasks.backoff import pause_seconds
 from agentd.tasks.queue import TaskPostponed
 from channels.backoff import Growing
 
-__all__ = ["JobFailed", "Pace", "RetryStrategy"]
+__all__ = ["JobFailed", "QueueTiming", "RetryStrategy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class QueueTiming:
     """How often is looked, and how long is waited."""
 
     sweep_seconds: float = 10
