@@ -31,7 +31,7 @@ from agentd.service.vitals import Limits
 from agentd.settings import Settings
 from agentd.state.saving import Save, save, save_regularly
 from agentd.state.state import State, open_state
-from agentd.tasks.asking import Account
+from agentd.tasks.asking import Allowance
 from agentd.tasks.queue import Gauges as TaskGauges
 from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
@@ -148,7 +148,7 @@ async def open_parts(
                 provider=models.background,
                 slots=wiring.background_slots,
                 precedence=precedence,
-                account=Account(counted.spending.wait_seconds, counted.spending.spend),
+                allowance=Allowance(counted.spending.wait_seconds, counted.spending.spend),
                 gauges=around.tasks,
                 clock=edges.clock,
                 leaving=stop.leaving,

@@ -18,7 +18,7 @@ from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
-from agentd.tasks.asking import Account, Asker
+from agentd.tasks.asking import Allowance, Asker
 from agentd.tasks.embedding import EMBED, build_embedding_job
 from agentd.tasks.exchanges import CONSOLIDATE
 from agentd.tasks.late import has_tasks, open_late
@@ -44,7 +44,7 @@ class Background:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account
+    allowance: Allowance
     gauges: Gauges
     clock: Clock
     leaving: Leaving
@@ -118,7 +118,7 @@ def _build_jobs(
 ) -> Mapping[str, Job]:
     from agentd.tasks.consolidating import build_consolidation  # with the engine: see load_engine
 
-    asker = Asker(around.provider, around.slots, around.precedence, around.account)
+    asker = Asker(around.provider, around.slots, around.precedence, around.allowance)
 
     embed = partial(_ask_for_vectors, store, embedder, queue)
     jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, embed)}

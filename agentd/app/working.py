@@ -35,7 +35,7 @@ async def open_work(
             provider=models.background,
             slots=asyncio.Semaphore(settings.tasks.concurrency),
             precedence=Precedence(1, cuts=False),
-            account=FREE,
+            allowance=FREE,
             gauges=Gauges(figures.observe_task, figures.set_tasks),
             clock=utc_now,
             leaving=leaving,

@@ -16,7 +16,7 @@ from itertools import groupby
 
 import structlog
 
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.tasks.exchanges import order_for
@@ -162,7 +162,7 @@ class Learner:
                         began=session.view.began,
                         first=seq,
                         last=seq,
-                        person=person_of(session.key, source),
+                        person=author_id(session.key, source),
                         name=source.author.name,
                         direct=source.direct is not False,
                         said=(),
@@ -252,7 +252,7 @@ def _exchange(
         began=session.view.began,
         first=messages[0].seq,
         last=messages[-1].seq,
-        person=person_of(session.key, source),
+        person=author_id(session.key, source),
         name=source.author.name,
         direct=source.direct is not False,  # where that is not on record it stays private
         said=tuple(_said(messages, answers, own)),

@@ -27,7 +27,7 @@ from agentd.conversation.memory_texts import (
     too_many_text,
     why_text,
 )
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.clock import parse_time
 from agentd.transcript.key import SessionKey
@@ -158,7 +158,7 @@ def _learned(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Lear
         session=name,
         first=command.seq,
         last=command.seq,
-        person=person_of(asked.key, command.source),
+        person=author_id(asked.key, command.source),
         name=author.name or author.id,
         direct=_keeper(asked).direct,
         said=(said,),

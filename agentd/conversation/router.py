@@ -12,7 +12,7 @@ from itertools import starmap
 import msgspec
 import structlog
 
-from agentd.admission.spending import person_of
+from agentd.admission.spending import person_id
 from agentd.conversation.actor import SessionActor
 from agentd.conversation.inbound_records import session_key
 from agentd.conversation.learning import Learner
@@ -85,7 +85,7 @@ class Router:
         aliases, at = self._wiring.front.aliases, inbound.address
         if isinstance(inbound, InboundMove):
             return await self._move(inbound)
-        while (heard := self._unheard.get(person_of(at.channel, inbound.author.id))) is not None:
+        while (heard := self._unheard.get(person_id(at.channel, inbound.author.id))) is not None:
             await heard.wait()
         key = session_key(inbound, self._scope)
         key = msgspec.structs.replace(key, chat=aliases.canonical(at.channel, at.account, at.chat))

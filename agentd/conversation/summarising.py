@@ -15,7 +15,7 @@ from agentd.context.summary import (
     parse_summary,
 )
 from agentd.context.tokens import estimate_tokens
-from agentd.conversation.account import Account
+from agentd.conversation.metering import UsageMeter
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Usage
 from agentd.providers.collecting import Answer, Endless, collect
@@ -37,11 +37,11 @@ class Unusable(Exception):
 class SummaryAuthor:
     """The model that makes the summaries of one session."""
 
-    def __init__(self, wiring: Wiring, session: Session, account: Account) -> None:
+    def __init__(self, wiring: Wiring, session: Session, meter: UsageMeter) -> None:
         """Begin with as much as its settings say that it reads."""
         self._wiring = wiring
         self._session = session
-        self._account = account
+        self._meter = meter
         self._most_tokens = sys.maxsize
 
     def capacity(self, budget: Budget) -> Capacity:
@@ -50,8 +50,8 @@ class SummaryAuthor:
         context = min(most, self._wiring.background.context_tokens or most)
         room = int(summary_room(budget) * SUMMARY_SHARE)
         # What a prompt has no room for need not be written: of a small context, more is left for reading.
-        most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
-        return Capacity(int(context / self._account.factor), most_output, room, self._most_tokens)
+        most_output = min(self._wiring.max_output_tokens, int(room * self._meter.factor))
+        return Capacity(int(context / self._meter.factor), most_output, room, self._most_tokens)
 
     def narrow(self, chunk: Chunk, past: Past, budget: Budget) -> bool:
         """Give it half as much from now on, since it found that too long; False where that would be next to nothing."""
@@ -70,14 +70,14 @@ class SummaryAuthor:
         request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
-        self._account.admit(author, estimated, request.max_output_tokens)
+        self._meter.admit(author, estimated, request.max_output_tokens)
         try:
             await collect(self._wiring.background.stream(request), answer, ANSWER_CHARACTERS)
         except Endless:
             raise Unusable("the model's answer does not come to an end") from None
         finally:
             if answer.text or answer.done:
-                self._account.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
+                self._meter.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
         if answer.done is None or answer.done.reason == "filtered":
             why = "the model's provider withheld the summary" if answer.done else "the model's answer has no end"
             raise Unusable(why)

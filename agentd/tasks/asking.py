@@ -17,7 +17,7 @@ from memory.ports import Complete
 if TYPE_CHECKING:
     from memory.consolidation import Ask
 
-__all__ = ["FREE", "Account", "Asker"]
+__all__ = ["FREE", "Allowance", "Asker"]
 
 CALL_SECONDS = 120.0
 """How long one answer may take; the next attempt has its own time."""
@@ -34,7 +34,7 @@ BUDGET_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Allowance:
     """What a person's answers may cost, and have."""
 
     wait_seconds: Callable[[str, int], float]
@@ -43,7 +43,7 @@ class Account:
     """Takes who it was for, and what it cost in tokens."""
 
 
-FREE = Account(lambda person, tokens: 0.0, lambda person, tokens: None)
+FREE = Allowance(lambda person, tokens: 0.0, lambda person, tokens: None)
 """Nobody counts."""
 
 
@@ -54,7 +54,7 @@ class Asker:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account = FREE
+    allowance: Allowance = FREE
 
     def on_behalf_of(self, person: str) -> Complete:
         """Return what asks for this person.
@@ -70,7 +70,7 @@ class Asker:
 
     def _check_budget(self, ask: Ask, person: str) -> None:
         needed = _estimate(ask.system, ask.user) + ask.max_output_tokens
-        seconds = self.account.wait_seconds(person, needed)
+        seconds = self.allowance.wait_seconds(person, needed)
         if math.isinf(seconds):
             raise TaskFault(f"it may take {needed} tokens, and a whole day allows less: raise [limits]")
         if seconds > 0:
@@ -91,7 +91,7 @@ class Asker:
             if answer.done:
                 usage = answer.done.usage
                 estimate = _estimate(ask.system, ask.user, answer.text)
-                self.account.spend(person, usage.input_tokens + usage.output_tokens or estimate)
+                self.allowance.spend(person, usage.input_tokens + usage.output_tokens or estimate)
         return answer.text
 
 
