@@ -18,7 +18,7 @@ from agentd.app.reloading import CONSOLE
 from agentd.app.remembering import Background, Remembering, open_remembering
 from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import RestartPolicy
-from agentd.context.calibration import Calibration, Learnt
+from agentd.context.calibration import Calibration, ModelFactor
 from agentd.context.tokens import MOST_CHARACTERS_PER_TOKEN
 from agentd.conversation.router import Router, open_router
 from agentd.conversation.wiring import Wiring
@@ -166,7 +166,7 @@ async def open_parts(
 
 def _calibrate(state: State, figures: Figures) -> Calibration:
     return Calibration(
-        {model: Learnt(*learnt) for model, learnt in state.factors.known.items()},
+        {model: ModelFactor(*learnt) for model, learnt in state.factors.known.items()},
         figures.show_token_ratio,
     )
 

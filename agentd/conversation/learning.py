@@ -29,7 +29,7 @@ from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
-from memory.model import Exchange, Learned, Words
+from memory.model import Exchange, Lesson, Words
 from memory.own import is_worth_learning
 
 __all__ = ["Learner", "Learning", "exchanges"]
@@ -156,7 +156,7 @@ class Learner:
         if passed:
             seq, source = max(passed, key=lambda entry: entry[0])
             await self._memory.store.learn(
-                Learned(
+                Lesson(
                     Exchange(
                         session=session.key.file_name,
                         began=session.view.began,

@@ -17,7 +17,7 @@ from agentd.tasks.queue import Args, Leaving, Order, TaskFault, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from agentd.transcript.lines import read_lines
 from agentd.transcript.verify import verify
-from memory.model import Daily, Exchange, Learned, Who, Words
+from memory.model import Daily, Exchange, Lesson, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.provider import FakeProvider
@@ -193,7 +193,7 @@ async def until_count(queue: TaskQueue, count: int, *, dead: bool = False) -> No
 
 async def learn(memory: MemoryStore) -> None:
     exchange = Exchange(HERS, 1, 1, ADA, "Ada", True, (Words(1, START, "I live in a lighthouse"),))
-    await memory.learn(Learned(exchange, Daily("She lives in a lighthouse", START)))
+    await memory.learn(Lesson(exchange, Daily("She lives in a lighthouse", START)))
 
 
 async def test_a_summary_under_way_that_holds_their_words_is_not_written(tmp_path: Path) -> None:
