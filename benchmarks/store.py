@@ -28,7 +28,7 @@ from agentd.state.state import open_state
 from agentd.transcript.clock import format_time, utc_now
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Reset, SessionHeader, Source, UserMessage, encode_line
-from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.store import ReadLimits, SessionStore, open_store
 from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.sessions import ENGLISH, SESSIONS, TS, TURNS, conversation, write_workspace
 
@@ -349,7 +349,7 @@ async def searching(workspace: Path) -> AsyncIterator[SessionStore]:
     """Open the state and the store, as a start does."""
     async with (
         open_state(workspace / "state.db", "benchmark", utc_now) as state,
-        open_store(workspace / "sessions", utc_now, recall=Recall(marks=state.marks)) as store,
+        open_store(workspace / "sessions", utc_now, limits=ReadLimits(marks=state.marks)) as store,
     ):
         yield store
 

@@ -37,7 +37,7 @@ from agentd.transcript.clock import Clock, utc_now
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
-from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.store import ReadLimits, SessionStore, open_store
 from channels.base import Channel, Closing
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -133,7 +133,7 @@ async def open_parts(
                 edges.clock,
                 wrap_disk=edges.wrap_disk,
                 persistent=kept.session_persistence,
-                recall=Recall(
+                limits=ReadLimits(
                     settings.agent.max_context_tokens * MOST_CHARACTERS_PER_TOKEN,
                     state.marks if kept.session_persistence else NO_MARKS,
                 ),
