@@ -1,4 +1,4 @@
-"""What a session says: every ending goes on disk, then to the person, then its receipt on disk."""
+"""What a session says: every ending goes on disk, then to the person, then its delivery on disk."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Outbox:
         """
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
-        await self.receipt(of, outcome.message_ids, outcome.state)
+        await self.record_delivery(of, outcome.message_ids, outcome.state)
         self._forget(reply)
         return outcome.message_ids
 
@@ -157,7 +157,7 @@ class Outbox:
                 reply = self.reply_to(*(ending.answers or (ending.seq,)))
                 await self.deliver(reply, ending.seq, closing_text(ending))
 
-    async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
+    async def record_delivery(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Record the delivery of `of`."""
         await self._wiring.store.append(self._session, Delivery(of=of, message_ids=message_ids, state=state))
 

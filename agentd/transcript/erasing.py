@@ -169,7 +169,7 @@ class _Survey:
         self._commands: set[int] = set()
         self._last_turn: tuple[int, ...] = ()
         self._tainted: set[int] = set()
-        """Messages and commands of others whose reply goes, and the endings that go: drafts and receipts name them."""
+        """Messages and commands of others whose reply goes, and endings that go: drafts and deliveries name them."""
         self._drafts: list[tuple[int, tuple[int, ...]]] = []
         self._deliveries: list[tuple[int, int]] = []
         self._summaries: list[Compaction] = []
