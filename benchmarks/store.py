@@ -1,7 +1,7 @@
 """What the store costs: reading a session back, searching for pending work at start, appending.
 
 Every figure stands beside a yardstick of the same run, so that the ratio holds on any machine. Yardsticks: the same on
-a short file; a bare look at the end of every file; the disk's own flushes; what the seed does (read and parse every
+a short file; a bare look at the end of every file; the disk's own flushes; what is simplest (read and parse every
 line); and rewriting the whole file for each message. Run it as `python -m benchmarks.store`; it needs 0.7 GB of disk.
 """
 
@@ -35,7 +35,7 @@ from benchmarks.sessions import ENGLISH, SESSIONS, TS, TURNS, conversation, writ
 TITLE = "Reading sessions back, searching them at start, appending"
 FLOOR = (
     "The yardstick stands behind the semicolon: the same on a session of 1,000 lines, a bare look at the end of every "
-    "file, one file that is written and flushed line by line, parsing every line as the seed does, or writing the "
+    "file, one file that is written and flushed line by line, simply parsing every line, or writing the "
     "whole file anew for each message."
 )
 SHORT_LINES, LIVE_LINES = 1_000, 50
@@ -82,7 +82,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             asyncio.run(reading_back(table, Path(name), sizes))
         with tempfile.TemporaryDirectory() as name:
-            asyncio.run(against_the_seed(table, Path(name)))
+            asyncio.run(against_the_simplest(table, Path(name)))
             asyncio.run(appending(table, Path(name, "appending"), sizes))
         with tempfile.TemporaryDirectory() as name:
             write_workspace(Path(name), sizes.sessions, sizes.turns)
@@ -217,7 +217,7 @@ def resident_now() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MB
 
 
-async def against_the_seed(table: Table, folder: Path) -> None:
+async def against_the_simplest(table: Table, folder: Path) -> None:
     """Compare with parsing every line to read back, and with writing every line anew to save."""
     for number, messages in enumerate(SEED_MESSAGES):
         path, key = path_of(folder, number), key_of(number)
@@ -246,7 +246,7 @@ async def seconds_to_open(store: SessionStore, key: SessionKey) -> float:
 
 
 def parse_all(*paths: Path) -> None:
-    """Read sessions as the seed does."""
+    """Read sessions the simple way."""
     for path in paths:
         with path.open(encoding="utf-8") as file:
             for line in file:

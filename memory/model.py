@@ -191,7 +191,7 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """How much may be recalled: the seed's limits."""
+    """How much may be recalled: some 1,000 tokens of English at most, which each prompt carries."""
 
     entries: int = 4
     entry_chars: int = 800

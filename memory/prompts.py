@@ -18,10 +18,10 @@ from memory.secrets import without_secrets
 __all__ = ["SCHEMA", "SLOTS", "TURN_CHARS", "Ask", "build_ask"]
 
 TURN_CHARS = 4_000
-"""What is shown of an exchange (the seed's figure); the person's words come first in the sharing."""
+"""What is shown of an exchange, some 1,000 tokens of English; the person's words come first in the sharing."""
 
 TEMPERATURE = 0.1
-"""The seed's figure."""
+"""Low: what is learnt stands in the text, and is the same each time."""
 
 OUTPUT_TOKENS = 700
 """Room for a history entry and some facts with their quotes, in most scripts."""

@@ -22,7 +22,7 @@ from agentd.transcript.view import Turn
 __all__ = ["SOURCE_CHARACTERS", "Chunk", "Extent", "find_cut", "plan_chunk", "render_source"]
 
 SOURCE_CHARACTERS = 12_000
-"""What one summary is made from at most (the seed's figure)."""
+"""What one summary is made from at most, some 3,000 tokens of English: what is more waits for the next one."""
 
 BACKGROUND_SHARE = 0.75
 """The share of the budget from which a summary is made in the background, so that nobody has to wait for one."""

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MESSAGE_OVERHEAD_TOKENS = 4
-"""What a chat template adds to each message (the seed's figure)."""
+"""What a chat template adds to each message: its role, and marks before and behind it."""
 
 MOST_CHARACTERS_PER_TOKEN = 12
 """More than any ordinary text has. Spaces weigh nothing, yet endless ones must not pass for an empty text."""

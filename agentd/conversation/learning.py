@@ -35,7 +35,7 @@ from memory.own import is_worth_learning
 __all__ = ["Learner", "Learning", "exchanges"]
 
 MOST_CHARACTERS = 4_000
-"""Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
+"""Of a turn's text, some 1,000 tokens; as many of its answer, of which the model sees what is left of the room."""
 
 ECHO_TURNS = TURNS_BEFORE
 """What the assistant said in so many turns before, and is pasted back, is not learnt from."""

@@ -23,7 +23,7 @@ CALL_SECONDS = 120.0
 """How long one answer may take; the next attempt has its own time."""
 
 CHARACTERS_BY_ESTIMATE = 4
-"""For a token where the provider does not count (the seed's estimate)."""
+"""For a token where the provider does not count: what English takes."""
 
 CHARACTERS_PER_TOKEN = 8
 """No answer is listened to beyond so many for each token that it may have."""

@@ -43,7 +43,7 @@ _SOURCE = b'"source"'
 """What every line holds that has an id."""
 
 MOST_CHARACTERS = 32_000 * 12
-"""What the seed's context of 32,000 tokens can hold, at no more than 12 characters a token."""
+"""What the usual context of 32,000 tokens can hold, at no more than 12 characters a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,6 @@ def parse_header(start: bytes) -> SessionHeader | None:
 
 
 def find_key(start: bytes, path: Path) -> SessionKey | None:
-    """Return whose file this is: the key inside decides; a file that the seed wrote has only its name."""
+    """Return whose file this is: the key inside decides; a file of an older format has only its name."""
     header = parse_header(start)
     return header.key if header else parse_file_name(path.stem)

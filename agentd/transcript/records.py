@@ -105,7 +105,7 @@ class SessionHeader(_Record, frozen=True, kw_only=True, tag_field="type", tag="s
 
 
 class UserMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag="message"):
-    """One platform message. Without `source` (as the seed wrote it) it is history: nobody waits for its answer."""
+    """One platform message. Without `source` (an older format has none) it is history: nobody waits for its answer."""
 
     role: Literal["user"] = "user"
     content: str
@@ -245,7 +245,7 @@ Record = (
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What decides how the rest of a line is read; the seed wrote messages without a type."""
+    """What decides how the rest of a line is read; an older format had messages without a type."""
 
     type: str = "message"
     role: str | None = None

@@ -107,7 +107,7 @@ class Transcript:
     """Where the conversation does: at the last reset, or at the first message between its command and it."""
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
-        """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
+        """Take in the next record of the file; one without a seq (of an older format) gets the next."""
         if isinstance(record, Damaged):
             self.damaged_lines += 1
             return

@@ -61,7 +61,7 @@ async def test_an_exchange_becomes_a_history_entry_and_its_facts_with_their_evid
 
 
 @pytest.mark.parametrize("update", ["Lives in Lisbon\nLikes fado", ["Lives in Lisbon", "Likes fado"]])
-async def test_in_the_seeds_shape_the_words_that_carry_a_fact_are_found(update: object) -> None:
+async def test_of_bare_sentences_the_words_that_carry_a_fact_are_found(update: object) -> None:
     model = Scripted(json.dumps({"history_entry": "Anna moved.", "memory_update": update}))
 
     lesson = await consolidate(LISBON, model)
@@ -278,7 +278,7 @@ async def test_what_was_said_word_for_word_is_no_fact_where_it_tells_nothing(wor
 
 
 class Parrot:
-    """A model that restates what was recalled, as history and as facts: with quotes, and in the seed's shape."""
+    """A model that restates what was recalled, as history and as facts: with quotes, and as bare sentences."""
 
     def __init__(self, recalled: Sequence[Recalled], shape: Callable[[str, list[str]], str]) -> None:
         self.texts = [found.text for found in recalled]
@@ -293,11 +293,11 @@ def with_quotes(history: str, facts: list[str]) -> str:
     return answer(history, *({"fact": fact, "quote": fact} for fact in facts))
 
 
-def as_the_seed(history: str, facts: list[str]) -> str:
+def as_sentences(history: str, facts: list[str]) -> str:
     return json.dumps({"history_entry": history, "memory_update": facts})
 
 
-@pytest.mark.parametrize("shape", [with_quotes, as_the_seed])
+@pytest.mark.parametrize("shape", [with_quotes, as_sentences])
 async def test_five_hundred_exchanges_with_a_model_that_restates_its_memory_add_nothing_to_it(
     shape: Callable[[str, list[str]], str],
 ) -> None:
