@@ -142,12 +142,10 @@ async def open_parts(
             open_changing_models(settings.provider, figures) as models,
             save_regularly(_saves(state, counted)),
         ):
-            wiring = _wire(settings, store, models, front, edges.clock, counted)
-            precedence = Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local")
             background = Background(
                 provider=models.background,
-                slots=wiring.background_slots,
-                precedence=precedence,
+                slots=asyncio.Semaphore(settings.tasks.concurrency),
+                precedence=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
                 allowance=Allowance(counted.spending.wait_seconds, counted.spending.spend),
                 gauges=around.tasks,
                 clock=edges.clock,
@@ -156,7 +154,7 @@ async def open_parts(
                 timing=edges.timing,
                 since=await state.onset.note(is_on=settings.memory.enabled),
             )
-            wiring = replace(wiring, slots=precedence, people=state.people)
+            wiring = replace(_wire(settings, store, models, front, background, counted), people=state.people)
             async with (
                 open_remembering(settings, background) as remembering,
                 open_router(replace(wiring, memory=remembering.memory), kept.session_scope, stop.drain) as router,
@@ -192,26 +190,31 @@ async def _closing(channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator
 
 
 def _wire(
-    settings: Settings, store: SessionStore, models: ChangingModels, front: Front, clock: Clock, counted: Counted
+    settings: Settings,
+    store: SessionStore,
+    models: ChangingModels,
+    front: Front,
+    background: Background,
+    counted: Counted,
 ) -> Wiring:
     return Wiring(
         settings=settings.agent,
         store=store,
         enclosures=Enclosures(store.folder if settings.channels_config.session_persistence else None),
         provider=models.main,
-        background=models.background,
+        background=background.provider,
         front=front,
         max_output_tokens=min(settings.provider.max_output_tokens, max(settings.agent.max_context_tokens // 2, 1)),
         temperature=settings.provider.temperature,
         streams=settings.channels_config.stream == "edit",
         stale_after_minutes=settings.channels_config.stale_after_minutes,
-        slots=Precedence(settings.agent.max_concurrent_turns, cuts=settings.provider.kind == "local"),
-        background_slots=asyncio.Semaphore(settings.tasks.concurrency),
+        slots=background.precedence,
+        background_slots=background.slots,
         calibration=counted.calibration,
         spending=counted.spending,
         count_compaction=counted.figures.count_compaction,
         observe_turn=counted.figures.observe_turn,
-        clock=clock,
+        clock=background.clock,
         monotonic=time.monotonic,
         new_id=new_id,
     )

@@ -59,11 +59,6 @@ class Router:
         self._learning = asyncio.Lock()
         """Held while a session that nobody talks in is learnt from, and while one rests: what it said may go."""
 
-    @property
-    def sessions_in_memory(self) -> int:
-        """Return how many actors are alive."""
-        return len(self._actors)
-
     def count(self) -> tuple[int, int]:
         """Return how many sessions are in memory, and how many messages wait in them."""
         return len(self._actors), sum(actor.waiting for actor in self._actors.values())

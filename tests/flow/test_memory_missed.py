@@ -184,7 +184,7 @@ async def test_an_actor_that_would_rest_answers_while_its_learning_waits_for_the
         await stage.say(LATER)
         queue.fault = None
         await stage.say(EVEN_LATER)
-        await until(lambda: len(queue.orders) == 3 and not stage.router.sessions_in_memory)
+        await until(lambda: len(queue.orders) == 3 and not stage.router.count()[0])
 
     assert queue.texts == [SAID, LATER, EVEN_LATER]
 
