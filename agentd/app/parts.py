@@ -1,4 +1,6 @@
-"""Builds the parts of the daemon, each inside the lifetimes of those that it needs."""
+"""Builds the daemon's parts, each nested in the lifetimes of those that it needs; leaving them backwards is the
+shutdown order.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,7 @@ from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.marks import NO_MARKS
 from agentd.transcript.store import ReadLimits, SessionStore, open_store
+from agentd.transcript.uptime import read_uptime
 from channels.base import Channel, Closing
 from channels.registry import build_channels
 from channels.settings import ChannelsSettings
@@ -51,29 +54,29 @@ __all__ = ["Around", "Edges", "Intervals", "Parts", "new_id", "open_parts"]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often the daemon looks at itself, and how long it waits for others."""
+    """How often the daemon checks itself, and how long it waits for others."""
 
     beat_seconds: float = 1.0
     contact_seconds: float = CONTACT_SECONDS
-    """Until it is ready without the channels that have not reached their platform."""
+    """After this time it counts as ready even without the channels that have not reached their platform."""
     restart_policy: RestartPolicy = field(default=RestartPolicy())
     limits: Limits = field(default=Limits())
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Where the daemon meets the world; a test of the whole process puts its own there."""
+    """The daemon's connections to the world: channels, disk, clock, supervisor; tests replace them."""
 
     build_channels: Callable[[Sequence[str], ChannelsSettings, Tools], Mapping[str, Channel]] = build_channels
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk
     clock: Clock = utc_now
     timing: QueueTiming | None = None
-    """How often the queue looks, and how long it waits."""
+    """How often the queue polls, and how long it waits; None: the usual."""
     notifier: Notifier = SILENT
-    """Who supervises the daemon."""
+    """Reports to whoever supervises the daemon (systemd)."""
     intervals: Intervals = Intervals()
     load: Callable[[], Settings] | None = None
-    """Reads the configuration anew; None: it cannot be."""
+    """Reads the configuration again for a reload; None: no reload is possible."""
     configure_log: Callable[[Settings], None] = lambda settings: None
     burn: Callable[[float], None] = lambda seconds: None
     """Ends the process after so many seconds, whatever hangs."""
@@ -81,7 +84,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the daemon does."""
+    """The parts that live as long as the daemon does."""
 
     state: State
     front: Front
@@ -94,17 +97,17 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What stands around the parts."""
+    """What the parts get from outside: the stop signal, the metrics, the queue's gauges."""
 
     stop: Stop
     figures: Figures
     tasks: TaskGauges
-    """Where the queue tells how it is doing."""
+    """The callbacks by which the queue reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What is learnt and counted beside the replies."""
+    """What is learnt and counted besides the replies."""
 
     calibration: Calibration
     spending: Spending
@@ -115,7 +118,7 @@ class Counted:
 async def open_parts(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around
 ) -> AsyncIterator[Parts]:
-    """Build them, each inside those that it needs; leaving ends them in turn."""
+    """Build the parts, each inside those that it needs; leaving the block closes them in reverse."""
     kept, stop, figures = settings.channels_config, around.stop, around.figures
     async with (
         _closing(channels, stop),
@@ -178,7 +181,7 @@ def _saves(state: State, counted: Counted) -> Sequence[Save]:
 
 @asynccontextmanager
 async def _closing(channels: Mapping[str, Channel], stop: Stop) -> AsyncIterator[None]:
-    """Close the channels' connections last: the turns that end at a shutdown still say something."""
+    """Close the channels' connections last, since turns that end during a shutdown still send."""
     try:
         yield
     finally:
@@ -216,6 +219,7 @@ def _wire(
         observe_turn=counted.figures.observe_turn,
         clock=background.clock,
         monotonic=time.monotonic,
+        uptime=read_uptime(),
         new_id=new_id,
     )
 

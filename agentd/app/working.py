@@ -1,4 +1,4 @@
-"""What a worker needs of the daemon: the model for work in the background, memory and the queue."""
+"""Opens what a separate worker process needs to do background tasks: the background model, memory and the queue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def open_work(
 ) -> AsyncIterator[None]:
     """Do background tasks until the end of the block. Raises ConfigError and StorageError.
 
-    What they cost is counted where the daemon is, which this is not: no day's budget holds for it.
+    The tokens they cost are not counted: the daily budgets are the daemon's.
     """
     async with open_models(settings.provider, figures) as models:
         around = Background(

@@ -1,4 +1,4 @@
-"""`agentd init`: asks a newcomer a few questions, and writes the configuration."""
+"""`agentd init`: the wizard that asks a newcomer a few questions and writes the configuration."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _say_how_to_go_on(talk: Talk, path: Path, channels: Sequence[Enrolled]) -> N
 
 
 def _command() -> str:
-    """Return how this program was called, as short as it works from here, for a shell."""
+    """Return how this program was called, as short as works from this folder, quoted for a shell."""
     called = Path(sys.argv[0])
     if shutil.which(called.name) == str(called):
         return quote(called.name)

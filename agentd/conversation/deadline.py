@@ -1,4 +1,4 @@
-"""How long a turn waits: until its time is over, or somebody says why it should not."""
+"""The time limit of a turn: bounds all its waits together, and lets `/stop` or a joining message end them early."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
 
 
 class Slots(Protocol):
-    """What so many turns may hold at once, such as a semaphore."""
+    """A limit on turns at once, such as a semaphore."""
 
     async def acquire(self) -> bool:
-        """Wait for one."""
+        """Wait for a free slot."""
         ...
 
     def release(self) -> None:
-        """Give one back."""
+        """Give a slot back."""
         ...
 
 
 class CutOff(Exception):
-    """The wait was ended from outside, or by the clock."""
+    """A wait was ended by `cut` or by the time limit."""
 
 
 class TurnDeadline:
-    """The waits of one turn, which share one end."""
+    """The waits of one turn, which share one deadline."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
-        """Wait for so many seconds from now on, all in all."""
+        """Set the deadline so many seconds from now."""
         self._monotonic = monotonic
         self._ends_at = monotonic() + seconds
         self._scope: asyncio.Timeout | None = None
         self.why: Cut | None = None
-        """Why the waits are over; None while they are not, and where the clock ended them."""
+        """Why the waits were cut; None if they were not, also if the deadline ended them."""
 
     def cut(self, why: Cut) -> None:
-        """End the wait under way, and those to come: for good, or (`joined`) until `renew`."""
+        """End the wait under way and all later ones: for good, or (`joined`) until `renew`."""
         if self.why in (None, "joined"):
             self.why = why
-            if self._scope is not None and not self._scope.expired():  # else the wait is ending already
+            if self._scope is not None and not self._scope.expired():  # an expired one is ending already
                 self._scope.reschedule(asyncio.get_running_loop().time())
 
     def renew(self) -> None:
-        """Wait on, after having been cut."""
+        """Allow waiting again, after a cut."""
         self.why = None
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
-        """Raise `CutOff` where `cut`, or the clock, ends the wait in the body."""
+        """Raise CutOff if `cut` or the deadline ends the wait in the body."""
         if self.why is not None:
             raise CutOff
         scope = asyncio.timeout(max(self._ends_at - self._monotonic(), 0))
@@ -69,7 +69,7 @@ class TurnDeadline:
 
     @asynccontextmanager
     async def holding(self, slots: Slots) -> AsyncIterator[None]:
-        """Wait for a slot, and hold it for the body."""
+        """Wait for a slot, and hold it during the body."""
         async with self.waiting():
             await slots.acquire()
         try:

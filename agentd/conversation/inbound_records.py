@@ -1,4 +1,4 @@
-"""What comes in as a record: a platform's message, edit or deletion, and whose conversation it belongs to."""
+"""Turns a platform's message, edit or deletion into a record, and finds the session that it belongs to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from channels.base import FromPerson, InboundDelete, InboundEdit, InboundMessage
 __all__ = ["build_change", "build_record", "session_key"]
 
 MOST_NAME_CHARACTERS = 200
-"""Of a person's name on record, which is for people to read: platforms allow 64 to 129."""
+"""Longest name of a person on record, which is for people to read: platforms allow 64 to 129."""
 
 
 def session_key(inbound: FromPerson, scope: str) -> SessionKey:
-    """Return whose conversation a message belongs to: its sender's in this chat, or the whole chat's."""
+    """Return the session that a message belongs to: its sender's in this chat, or (scope `chat`) the whole chat's."""
     to = inbound.address
     sender = inbound.author.id if scope == "sender" else None
     return SessionKey(to.channel, to.account, to.chat, to.thread, sender)
@@ -28,7 +28,7 @@ def session_key(inbound: FromPerson, scope: str) -> SessionKey:
 def build_record(
     inbound: InboundMessage, trace: str, attachments: tuple[FileAttachment, ...] = ()
 ) -> UserMessage | Command:
-    """Return the record of a message, or of the command that it is."""
+    """Return the record of a message: a command if it parses as one."""
     source = _source(inbound, inbound.sent_at)
     command = parse_command(inbound.text)
     if command is not None:
@@ -44,7 +44,7 @@ def build_record(
 
 
 def build_change(inbound: InboundEdit | InboundDelete, of: int) -> Edit | Delete:
-    """Return the record of what an author did to a message, whose seq is `of`, after sending it."""
+    """Return the record of an author's later edit or deletion of the message with seq `of`."""
     when = inbound.edited_at if isinstance(inbound, InboundEdit) else inbound.deleted_at
     source = _source(inbound, when)
     if isinstance(inbound, InboundEdit):

@@ -1,4 +1,7 @@
-"""What the requests of one conversation cost: whose budget they are made from, and what is learnt of the estimate."""
+"""Token accounting of one conversation: checks each request against its author's daily budget and books what it cost.
+
+It also feeds the calibration, which learns how many tokens a model really counts for one estimated token.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ class OverBudget(Exception):
 
 
 class UsageMeter:
-    """Asks before a request is made, and books what it cost."""
+    """Checks a request against the budget before it is made, and books its tokens after."""
 
     def __init__(self, wiring: Wiring, session: Session) -> None:
-        """Learn of the model that answers people."""
+        """Use the factor and the name of the model that answers people (`wiring.provider`)."""
         self._calibration = wiring.calibration
         self._spending = wiring.spending
         self._provider = wiring.provider
@@ -28,7 +31,7 @@ class UsageMeter:
 
     @property
     def factor(self) -> float:
-        """Return how many tokens the model counts for one of the estimate's: as far as is known, and a little more."""
+        """Return how many tokens the model counts per estimated token, as far as known, plus a safety margin."""
         return self._known * SAFETY
 
     @property
@@ -39,18 +42,18 @@ class UsageMeter:
         return learnt
 
     def admit(self, author: str, prompt_tokens: int, reply_tokens: int) -> None:
-        """Raise OverBudget where a request, of so many tokens by estimate, is more than its author may spend."""
+        """Raise OverBudget if this request, in estimated tokens, exceeds what its author may still spend today."""
         refusal = self._spending.refusal(self._payer(author), prompt_tokens + reply_tokens)
         if refusal:
             raise OverBudget(refusal)
 
     def book(self, author: str, prompt_tokens: int, usage: Usage, said: str) -> None:
-        """Count what a request cost: what its provider reports, else what is estimated of the prompt and the answer."""
+        """Book the tokens of a request: as the provider reported them, else as estimated from prompt and answer."""
         spent = usage.input_tokens + usage.output_tokens
         self._spending.spend(self._payer(author), spent or prompt_tokens + estimate_tokens(said))
 
     def learn(self, prompt_tokens: int, usage: Usage) -> float:
-        """Learn from what the provider counted of a prompt without images; return what goes on record."""
+        """Learn from the provider's count for a prompt without images; return the factor that goes on record."""
         return self._calibration.learn(self._provider.model, prompt_tokens, usage.input_tokens, self._known)
 
     def _payer(self, author: str) -> str:

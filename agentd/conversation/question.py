@@ -1,4 +1,7 @@
-"""What the next turn answers: the messages that wait together, and which of them come too late."""
+"""Decides which waiting messages form the next question, and which of them are stale.
+
+Stale is what was sent so long ago that it is no longer answered unasked; its senders get one notice instead.
+"""
 
 from __future__ import annotations
 
@@ -36,40 +39,42 @@ __all__ = [
 RETRY = "retry"
 
 BARRIERS = frozenset({"new", "stop"})
-"""Commands that end what came before them, and nothing that came after."""
+"""Commands that end everything sent before them, and nothing sent after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the next turn answers: messages that wait, or with `/retry` those of the last turn once more."""
+    """What the next turn answers: waiting messages, or with `/retry` the last turn's messages once more."""
 
     messages: tuple[UserMessage, ...]
     answers: tuple[int, ...]
-    """The seqs that its ending settles: the messages' own, or that of the command."""
+    """The seqs that the turn's ending settles: those of the messages, or that of `/retry`."""
     trace: str
     retries: bool = False
 
     @property
     def author(self) -> str:
-        """Return who wrote it, by the platform's id; "" where that is not on record."""
+        """Return the platform's id of who wrote the last message; "" if that is not on record."""
         return _author(self.messages[-1]) or ""
 
     @property
     def figures(self) -> dict[str, object]:
-        """Return what the log says of it; `joined` are the traces of messages whose way goes on under the newest's."""
+        """Return the values to log; `joined` holds the traces of older messages that go on under the newest one's
+        trace.
+        """
         joined = [message.trace for message in self.messages if message.trace != self.trace and not self.retries]
         return {"messages": len(self.messages), "retries": self.retries, "joined": joined}
 
     def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
-        """Return those of the settled turns that the prompt holds before it."""
+        """Return the past turns that the prompt shows before this question: with `/retry`, without the retried one."""
         asked = self.messages[0].seq
         return [turn for turn in turns if not (self.retries and turn.messages[0].seq == asked)]
 
 
 def next_question(view: Transcript, most: int) -> Question | None:
-    """Return what may be answered now, oldest first: no more than `most` messages at once, or one `/retry`.
+    """Return what may be answered now, oldest first: at most `most` messages, or one `/retry`; None if nothing.
 
-    Nothing that came after a `/new` or `/stop` still to be obeyed is, nor what came after a `/retry`.
+    Messages after a `/new` or `/stop` that is still to be obeyed have to wait, and so do those after a `/retry`.
     """
     barriers = [seq for seq, command in view.commands.items() if command.name in BARRIERS and seq not in view.acted]
     retry = next((command for command in view.commands.values() if command.name == RETRY), None)
@@ -84,7 +89,7 @@ def next_question(view: Transcript, most: int) -> Question | None:
 
 
 def stale_question(view: Transcript, question: Question, now: datetime, limit_minutes: float) -> Question | None:
-    """Return all that waits too long already, if that is true of all of this question; else None."""
+    """Return everything stale that waits, if all of this question is stale; else None."""
     if question.retries:
         command = view.commands[question.answers[0]]
         return question if _is_stale(command, now, limit_minutes) else None
@@ -97,12 +102,12 @@ def stale_question(view: Transcript, question: Question, now: datetime, limit_mi
 
 def _build_question(messages: tuple[UserMessage, ...], view: Transcript) -> Question:
     seqs = tuple(message.seq for message in messages)
-    # A reply that an earlier run began may name a message that its author has taken back since.
+    # A reply that an earlier run began may also name a message that its author has deleted since.
     return Question(messages, tuple(dict.fromkeys((*view.begun_for(seqs), *seqs))), messages[-1].trace)
 
 
 def _asked_together(waiting: Sequence[UserMessage], most: int) -> tuple[UserMessage, ...]:
-    """Return the first messages, of one author: so many, and what else belongs to the last of them."""
+    """Return the first messages, all of one author: at most `most`, plus further parts of the last (album, paste)."""
     taken: list[UserMessage] = []
     for message in waiting:
         if taken and _author(message) != _author(taken[0]):
@@ -114,14 +119,14 @@ def _asked_together(waiting: Sequence[UserMessage], most: int) -> tuple[UserMess
 
 
 def _continues(message: UserMessage, before: UserMessage) -> bool:
-    """Tell whether a message is a further part of the album, or of the paste, that the one before is a part of."""
+    """Tell whether a message is a further part of the album or of the cut text that the one before belongs to."""
     if before.album is not UNSET:
         return message.album == before.album
     return before.goes_on is True
 
 
 def is_unfinished(view: Transcript) -> bool:
-    """Tell whether the last message that waits said that more of it was about to come."""
+    """Tell whether the newest waiting message announced that more of it was about to come."""
     return bool(view.pending) and view.pending[max(view.pending)].goes_on is True
 
 
@@ -130,9 +135,9 @@ def _author(message: UserMessage) -> str | None:
 
 
 def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
-    """Return the seqs of all messages, and of `/retry`, that came before a command and have no end yet.
+    """Return the seqs of all messages and `/retry`s that came before a command and are not settled.
 
-    With them those that a reply begun for them names, of messages that their author has taken back since.
+    Includes what a begun reply to them names of messages that their author has deleted since.
     """
     retries = [seq for seq, waiting in view.commands.items() if waiting.name == RETRY]
     seqs = [seq for seq in (*view.pending, *retries) if seq < command.seq]
@@ -140,25 +145,25 @@ def waiting_before(command: Command, view: Transcript) -> tuple[int, ...]:
 
 
 def is_stale(inbound: InboundMessage, now: datetime, limit_minutes: float) -> bool:
-    """Tell whether what comes in was sent too long ago to be answered unasked."""
+    """Tell whether an incoming message was sent too long ago to be answered unasked."""
     return (now - inbound.sent_at).total_seconds() > limit_minutes * 60
 
 
 def announced_seconds(inbound: InboundMessage, now: datetime, limit_minutes: float) -> float:
-    """Return how long the next turn waits for what this message says is about to come; never for anything else."""
+    """Return how long the next turn should wait for the rest that this message announces; 0 if it announces nothing."""
     if inbound.goes_on:
         return PART_SECONDS
     return BACKLOG_SECONDS if is_stale(inbound, now, limit_minutes) else 0.0
 
 
 def _is_stale(message: UserMessage | Command, now: datetime, limit_minutes: float) -> bool:
-    """Tell whether a message, or `/retry`, was sent too long ago, by its platform's clock, to be answered unasked."""
+    """Tell whether a message, or `/retry`, was sent too long ago (by the platform's clock) to be answered unasked."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
     return sent_at is not None and (now - sent_at).total_seconds() > limit_minutes * 60
 
 
 def unread_files(question: Question) -> tuple[str, ...]:
-    """Return why nothing of a question can be used; nothing where there is something to answer."""
+    """Return why each file is unreadable, if the question consists of such files alone; else nothing."""
     if question.retries or any(message.content.strip() for message in question.messages):
         return ()
     files = [file for message in question.messages for file in message.attachments]
@@ -166,14 +171,14 @@ def unread_files(question: Question) -> tuple[str, ...]:
 
 
 async def settle_unread(question: Question, why: tuple[str, ...], outbox: Outbox) -> None:
-    """End what consists of nothing but files that cannot be used with a word about each."""
+    """Settle a question that consists of unreadable files, with a notice that says why for each."""
     notice = "\n".join(why)
     failure = Failure(answers=question.answers, reason="unsupported", told=True, notice=notice, trace=question.trace)
     await outbox.settle(outbox.reply_to(*question.answers), failure, notice)
 
 
 async def settle_stale(question: Question, limit_minutes: float, outbox: Outbox) -> None:
-    """End what nobody may want answered any more with one notice for all."""
+    """Settle stale messages with one notice for all of them."""
     notice = stale_retry_text(limit_minutes) if question.retries else stale_text(question.messages, limit_minutes)
     failure = Failure(answers=question.answers, reason="stale", told=True, notice=notice, trace=question.trace)
     await outbox.settle(outbox.reply_to(*question.answers), failure, notice)

@@ -1,7 +1,7 @@
-"""The job that learns from an exchange: asks the model for what was said, and writes it down once.
+"""The job `consolidate`: has the model extract facts from an exchange, and writes them to memory once.
 
 The model is asked outside of any transaction: a job that is cut there is done again. What was learnt, and that it was,
-are one transaction of the store's, so done twice has the effect of once.
+are one transaction of the store's, so doing it twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ log = structlog.get_logger()
 def build_consolidation(
     store: MemoryWriting, complete: Callable[[str], Complete], learnt: Callable[[], Awaitable[object]]
 ) -> Job:
-    """Return the job; `complete` asks on behalf of a person, `learnt` is told of something new.
+    """Return the job; `complete` asks the model on behalf of a person, `learnt` is called when there is something new.
 
-    It raises TaskFault, in words that hold nothing of what was said.
+    The job raises TaskFault, in words that hold nothing of what was said.
     """
 
     async def work(args: Args) -> None:
         exchange = parse_exchange(args)
-        bind_contextvars(trace=exchange.trace)  # for what is said of its failing too: a task has a context of its own
+        bind_contextvars(trace=exchange.trace)  # bound here for the failure's log line too: a task has its own context
         try:
             if await store.knows(exchange):
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
-                await learnt()  # a run that was cut may not have come to say so
+                await learnt()  # a run that was cut may not have called it
                 return
             lesson = await consolidate(exchange, complete(exchange.person))
             outcome = await store.learn(lesson)

@@ -1,4 +1,4 @@
-"""What is wrong with an app's tokens or settings, as a sentence that says what to change."""
+"""This module explains what is wrong with an app's tokens or settings, in a sentence that says what to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ADDRESS = ", or correct channels_config.slack.api_base_url"
 
 
 def wrong_bot(fault: Misconfigured, *, is_slack: bool = True) -> str:
-    """Say what is wrong with the bot's token."""
+    """Return what is wrong with the bot's token, and what to change."""
     what = {
         "token_revoked": "the token was revoked: install the app again, and copy the new token",
         "account_inactive": "the app was removed from the workspace: install it again, and copy the new token",
@@ -22,7 +22,7 @@ def wrong_bot(fault: Misconfigured, *, is_slack: bool = True) -> str:
 
 
 def wrong_app(fault: Misconfigured) -> str:
-    """Say what is wrong with the app's token, or with what it may."""
+    """Return what is wrong with the app-level token or its scopes, and what to change."""
     if isinstance(fault, WireSwitchedOff):
         return f"{APP_TOKEN}: Socket Mode is switched off for the app ({fault}): switch it on at Socket Mode"
     what = {

@@ -29,9 +29,10 @@ BROAD_EXCEPTS = {
     ("agentd/conversation/learning.py", "_queue"),
     ("agentd/conversation/recalling.py", "_look"),
     ("agentd/conversation/router.py", "learn_missed"),
+    ("agentd/service/control.py", "_outcome"),
 }
-"""The boundaries that a bug may not cross: a channel, a reload and the models that it opens, a turn, its drafts beside
-it, a job (a summary, the queue), and memory, of which none may take a reply with it."""
+"""The boundaries that a bug may not cross: a channel, a command over the control socket, a reload and the models that
+it opens, a turn, its drafts beside it, a job (a summary, the queue), and memory: none may take a reply with it."""
 
 
 def name_of(path: Path) -> str:

@@ -213,3 +213,22 @@ async def test_of_many_sessions_whose_past_is_to_be_learnt_few_are_in_memory_at_
 
     assert asked_before == MOST_REREAD
     assert queue.texts == [SAID] * len(people)
+
+
+async def test_who_waits_for_the_turn_to_read_a_past_and_is_stopped_reads_nothing(tmp_path: Path) -> None:
+    people = [SessionKey("fake", "bot", "dm", sender=f"p{number}") for number in range(MOST_REREAD + 1)]
+    for person in people:
+        await written(tmp_path, [f"{SAID} I am {person.sender}."], person)
+    queue = Slow()
+    shared = remembrance(queue)
+    async with open_store(tmp_path / "sessions", lambda: START) as store, asyncio.TaskGroup() as tasks:
+        learners = [Learner(shared, store, await store.open(person)) for person in people]
+        for person, learner in zip(people, learners, strict=True):
+            tasks.create_task(learner.queue_all(), name=person.file_name)
+        await until(lambda: queue.asked == MOST_REREAD)
+        for learner in learners:
+            learner.stop()
+        queue.opened.set()
+
+    assert len(queue.texts) == MOST_REREAD
+    assert learners[-1].is_due

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from agentd.tasks.exchanges import order_for, parse_exchange
 from agentd.tasks.opening import Surroundings, open_tasks
 from agentd.tasks.queue import Args, Leaving, Order, TaskFault, TaskQueue
 from agentd.tasks.settings import TasksSettings
+from agentd.transcript.file_disk import FileDisk
+from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import read_lines
 from agentd.transcript.verify import verify
 from memory.model import Daily, Exchange, Lesson, Who, Words
@@ -23,6 +26,7 @@ from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scribe import Scribe
 from tests.flow.stage import START, Run, Stage, daemon, rehearsed, until
+from tests.flow.test_disk_faults import SlowOnce
 
 ADA = "fake:ada"
 GROUP = "-4"
@@ -240,3 +244,29 @@ async def test_erasing_twice_at_once_is_erasing_once(tmp_path: Path) -> None:
         assert [done.result() for done in both] == [0, 0]
         assert len(list(stage.folder.glob("*.jsonl"))) == 1
         assert damage(stage) == []
+
+
+async def test_a_turn_that_is_cut_while_its_reply_is_on_its_way_to_the_disk_is_not_answered_again(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    with ThreadPoolExecutor(1) as flushers:
+        slow = SlowOnce(FileDisk(flushers), b'"assistant"')
+        async with daemon(tmp_path, disk=slow) as stage:
+            await stage.post("Hello")
+            await until(slow.held.is_set)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(rested(stage), name="resting")
+                await until(lambda: stage.router.doing(HERS) == "idle")  # the turn is cut
+                for _ in range(100):
+                    await asyncio.sleep(0)  # in which the session would begin anew
+                slow.let.set()
+            await until(lambda: stage.kinds()[-1] == "delivery")
+
+    assert len(stage.provider.requests) == 1
+    assert stage.channel.texts == ["ok"]
+
+
+async def rested(stage: Stage) -> None:
+    async with stage.router.resting(SessionKey("fake", "bot", "dm", sender="ada"), {"ada"}):
+        pass

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from agentd.errors import ConfigError, StorageError
 from agentd.tasks.opening import Surroundings, open_queue, work_at
 from agentd.tasks.places import Place
-from agentd.tasks.queue import Leaving, Order, TaskQueue
+from agentd.tasks.queue import Cleared, Leaving, Order, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from agentd.tasks.sqlite_connector import SqliteConnector
 from agentd.tasks.sqlite_queries import REFUSED, check_names
@@ -176,6 +176,22 @@ async def test_words_are_gone_from_the_file_when_the_daemon_has_ended(tmp_path: 
 
     assert log.done == ["a secret of hers"]
     assert b"a secret of hers" not in bytes_of(tmp_path)
+
+
+async def test_what_a_process_that_was_killed_was_at_is_erased_where_nobody_is_at_it_any_more(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    async with open_queue(path, now) as queue:
+        for n, session in ((1, "one"), (2, "two")):
+            await queue.defer(Order("wait", {"n": n}, session))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO worker (id, heartbeat) VALUES (7, 0)")
+        connection.execute("UPDATE job SET status = 'doing', worker_id = iif(lock = 'one', 7, NULL)")
+    async with open_queue(path, now) as queue:
+        cleared = await queue.erase("one")
+        left = await queue.entries()
+
+    assert cleared == Cleared(1, 0)
+    assert [(entry.session, entry.state) for entry in left] == [("two", "doing")]
 
 
 async def test_a_job_that_kills_its_process_each_time_is_dead_in_the_end(tmp_path: Path) -> None:
