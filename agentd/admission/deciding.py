@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from agentd.admission.pace import Pace
+from agentd.admission.rate_limit import RateVerdict
 from channels.base import FromPerson, InboundMessage
 
 __all__ = ["Verdict", "decide"]
@@ -28,11 +28,11 @@ class Verdict(Enum):
     """It exceeds the rate limit, and its author was told already."""
 
 
-_BY_PACE = {Pace.ADMIT: Verdict.ACCEPT, Pace.WARN: Verdict.WARN, Pace.DROP: Verdict.DROP}
+_BY_RATE = {RateVerdict.ADMIT: Verdict.ACCEPT, RateVerdict.WARN: Verdict.WARN, RateVerdict.DROP: Verdict.DROP}
 
 
 def decide(
-    inbound: FromPerson, *, is_allowed: bool, offers_codes: bool, judge: Callable[[InboundMessage], Pace]
+    inbound: FromPerson, *, is_allowed: bool, offers_codes: bool, judge: Callable[[InboundMessage], RateVerdict]
 ) -> Verdict:
     """Return the verdict; `judge` is asked only about a message that counts towards the rate limit.
 
@@ -44,4 +44,4 @@ def decide(
         return Verdict.OFFER if asks else Verdict.REFUSE
     if not isinstance(inbound, InboundMessage) or _STOP.fullmatch(inbound.text.strip()):
         return Verdict.ACCEPT
-    return _BY_PACE[judge(inbound)]
+    return _BY_RATE[judge(inbound)]

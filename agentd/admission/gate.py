@@ -14,7 +14,7 @@ import structlog
 
 from agentd.admission.allowing import AllowList
 from agentd.admission.deciding import Verdict, decide
-from agentd.admission.pace import Pace, Paces, Person
+from agentd.admission.rate_limit import Person, RateLimiter, RateVerdict
 from agentd.admission.settings import GateSettings
 from agentd.errors import StorageError
 from channels.base import Accept, Address, Author, FromPerson, Inbound, InboundMessage, InboundMove, Receipt
@@ -83,7 +83,7 @@ class Gate:
         """Begin with no message counted."""
         self._wiring = wiring
         self._settings = wiring.settings
-        self._paces = Paces(wiring.settings.messages_per_minute)
+        self._limiter = RateLimiter(wiring.settings.messages_per_minute)
         self._offering: set[Person] = set()
         """Strangers to whom a code is being sent right now."""
 
@@ -91,7 +91,7 @@ class Gate:
         """Use other settings and allow lists from the next message on (a reload)."""
         self._wiring = replace(self._wiring, settings=settings, allowed=allowed)
         self._settings = settings
-        self._paces.change(settings.messages_per_minute)
+        self._limiter.change(settings.messages_per_minute)
 
     async def accept(self, inbound: Inbound) -> Receipt:
         """Pass on what is let in, and drop the rest. Raises what the router raises."""
@@ -119,16 +119,16 @@ class Gate:
         )
         return decide(inbound, is_allowed=is_allowed, offers_codes=self._settings.pairing, judge=self._judge)
 
-    def _judge(self, message: InboundMessage) -> Pace:
+    def _judge(self, message: InboundMessage) -> RateVerdict:
         if message.address.channel in self._wiring.unlimited:
-            return Pace.ADMIT
+            return RateVerdict.ADMIT
         key = (message.address.chat, message.message_id)
-        return self._paces.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
+        return self._limiter.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
 
     async def _limit(self, inbound: FromPerson, *, is_news: bool) -> None:
         _log_dropped("message_limited", inbound)
         if is_news and not await self._wiring.tell(inbound.address, too_fast_text(self._settings.messages_per_minute)):
-            self._paces.unwarn(_person(inbound))
+            self._limiter.unwarn(_person(inbound))
 
     async def _offer(self, address: Address, stranger: Author) -> None:
         """Send a stranger their pairing code, once; if it does not arrive, their next message triggers another try."""

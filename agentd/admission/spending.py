@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from agentd.admission.settings import LimitsSettings
 
-__all__ = ["Spending", "person_of"]
+__all__ = ["Spending", "person_id"]
 
 Day = str
 Person = str
@@ -21,7 +21,7 @@ Person = str
 Tokens = Mapping[tuple[Day, Person], int]
 
 
-def person_of(channel: str, sender: str) -> Person:
+def person_id(channel: str, sender: str) -> Person:
     """Return the name under which a person's tokens are counted."""
     return f"{channel}:{sender}"
 

@@ -36,12 +36,12 @@ class Oversight:
 
     def __init__(self, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
         """Begin in the stage of starting."""
-        self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
+        self.reporter = Reporter(edges.notifier, time.monotonic, edges.intervals.contact_seconds)
         self.supervisor = Supervisor(
-            channels, edges.paces.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+            channels, edges.intervals.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
         )
         self._pulse = Pulse(time.monotonic)
-        self.vitals = Vitals(self._pulse, edges.paces.limits)
+        self.vitals = Vitals(self._pulse, edges.intervals.limits)
         self.queue = QueueSign(time.monotonic)
         self._tasks: dict[str, int] = {}
         self._figures = Figures()
@@ -49,7 +49,7 @@ class Oversight:
         self._count: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._watchdog = Watchdog(edges.notifier, self.vitals, time.monotonic)
         self._stacks_seconds = (edges.notifier.watchdog_seconds or 2 * LIMIT_SECONDS) / 2
-        self._beat_seconds = min(edges.paces.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
+        self._beat_seconds = min(edges.intervals.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
         self._stop = stop
         self._burn = edges.burn
         self._reload_asked = asyncio.Event()

@@ -66,7 +66,7 @@ class Reloader:
         except ConfigError as fault:
             log.error("reload_refused", reason=str(fault), effect="nothing has changed")
             return
-        changed = [key for key in _changed(self._settings, new)]
+        changed = list(_changed(self._settings, new))
         self._parts.gate.change(new.gate, read_allow_lists(new.channels_config))
         self._parts.spending.change(new.limits)
         self._parts.log(new)

@@ -18,7 +18,7 @@ from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
-from agentd.tasks.asking import Account, Asker
+from agentd.tasks.asking import Allowance, Asker
 from agentd.tasks.embedding import EMBED, build_embedding_job
 from agentd.tasks.exchanges import CONSOLIDATE
 from agentd.tasks.late import has_tasks, open_late
@@ -30,7 +30,7 @@ from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["Background", "Remembering", "open_remembering"]
 
@@ -44,12 +44,12 @@ class Background:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account
+    allowance: Allowance
     gauges: Gauges
     clock: Clock
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
-    pace: Pace | None = None
+    timing: QueueTiming | None = None
     """How often the queue polls, and how long it waits; None: the usual."""
     since: str = ""
     """When memory was switched on, as a record's time stamp."""
@@ -71,7 +71,7 @@ class Remembering:
 async def open_remembering(settings: Settings, around: Background) -> AsyncIterator[Remembering]:
     """Open memory and the queue. Raises ConfigError and StorageError."""
     location = locate(settings.storage.url, settings.workspace)
-    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.pace)
+    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.timing)
     async with _open_embedder(settings) as embedder, _open_store(settings, around.clock, embedder) as store:
 
         def open_queue(queue: TaskQueue) -> AbstractAsyncContextManager[TaskQueue]:
@@ -118,7 +118,7 @@ def _build_jobs(
 ) -> Mapping[str, Job]:
     from agentd.tasks.consolidating import build_consolidation  # imported late, like the engine: see load_engine
 
-    asker = Asker(around.provider, around.slots, around.precedence, around.account)
+    asker = Asker(around.provider, around.slots, around.precedence, around.allowance)
 
     embed = partial(_ask_for_vectors, store, embedder, queue)
     jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, embed)}

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -36,9 +35,6 @@ from channels.base import Accept, Channel
 from channels.errors import ChannelUnavailable
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Edges", "serve"]
 

@@ -17,14 +17,14 @@ from agentd.tasks.queue import Gauges, Leaving
 from agentd.transcript.clock import utc_now
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["open_work"]
 
 
 @asynccontextmanager
 async def open_work(
-    settings: Settings, figures: Figures, leaving: Leaving, pace: Pace | None = None
+    settings: Settings, figures: Figures, leaving: Leaving, timing: QueueTiming | None = None
 ) -> AsyncIterator[None]:
     """Do background tasks until the end of the block. Raises ConfigError and StorageError.
 
@@ -35,12 +35,12 @@ async def open_work(
             provider=models.background,
             slots=asyncio.Semaphore(settings.tasks.concurrency),
             precedence=Precedence(1, cuts=False),
-            account=FREE,
+            allowance=FREE,
             gauges=Gauges(figures.observe_task, figures.set_tasks),
             clock=utc_now,
             leaving=leaving,
             senders_of=lambda sender: frozenset({sender}),
-            pace=pace,
+            timing=timing,
         )
         async with open_remembering(settings, around):
             yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-__all__ = ["HIGHEST", "LOWEST", "SAFETY", "START", "Calibration", "Learnt"]
+__all__ = ["HIGHEST", "LOWEST", "SAFETY", "START", "Calibration", "ModelFactor"]
 
 START = 1.1
 """The factor before anything is learnt: rather too high than too low."""
@@ -40,21 +40,21 @@ IMPLAUSIBLE_BELOW, IMPLAUSIBLE_ABOVE = 0.6, 6.0
 """Reports outside are no count of the prompt: zero, or only what was not cached, or images besides the text."""
 
 
-class Learnt(NamedTuple):
+class ModelFactor(NamedTuple):
     """How many tokens a model counts per estimated token, and from how many reports that is known."""
 
     factor: float
     reports: int
 
 
-UNKNOWN = Learnt(START, 0)
+UNKNOWN = ModelFactor(START, 0)
 
 
 class Calibration:
     """The factors of all models."""
 
     def __init__(
-        self, learnt: Mapping[str, Learnt], observe: Callable[[str, float], None] = lambda _model, _ratio: None
+        self, learnt: Mapping[str, ModelFactor], observe: Callable[[str, float], None] = lambda _model, _ratio: None
     ) -> None:
         """Begin with what an earlier run learnt; impossible values are left out.
 
@@ -86,16 +86,16 @@ class Calibration:
             return expected
         self._observe(model, ratio / expected)
         known = self._models.get(model, UNKNOWN)
-        self._models[model] = Learnt(move(known.factor, ratio), known.reports + 1)
+        self._models[model] = ModelFactor(move(known.factor, ratio), known.reports + 1)
         self._changed.add(model)
         return move(expected, ratio)
 
-    def take_changed(self) -> dict[str, Learnt]:
+    def take_changed(self) -> dict[str, ModelFactor]:
         """Return the models' factors that have changed since the last call, to be saved."""
         changed, self._changed = self._changed, set()
         return {model: self._models[model] for model in sorted(changed)}
 
-    def put_back(self, models: Mapping[str, Learnt]) -> None:
+    def put_back(self, models: Mapping[str, ModelFactor]) -> None:
         """Note that saving these failed: `take_changed` returns them again."""
         self._changed.update(models)
 

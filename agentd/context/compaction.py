@@ -22,7 +22,7 @@ from agentd.transcript.view import Turn
 __all__ = ["SOURCE_CHARACTERS", "Chunk", "Extent", "find_cut", "plan_chunk", "render_source"]
 
 SOURCE_CHARACTERS = 12_000
-"""The most text that one summary is made from (the seed's figure)."""
+"""The most text that one summary is made from (some 3,000 tokens of English); the rest waits for the next one."""
 
 BACKGROUND_SHARE = 0.75
 """The share of the budget from which a summary is made in the background, so that nobody has to wait for one."""

@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 SUMMARY_CHARACTERS = 2_000
-"""Longest summary (the seed's figure)."""
+"""Longest summary: some 500 tokens of English, which every later prompt of the session carries."""
 
 TEMPERATURE = 0.2
-"""The seed's figure."""
+"""Low: a summary keeps what was said, and adds nothing."""
 
 OUTPUT_TOKENS = 1_024
 """Room for `SUMMARY_CHARACTERS` in most scripts."""

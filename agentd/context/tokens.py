@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 MESSAGE_OVERHEAD_TOKENS = 4
-"""What a chat template adds to each message (the seed's figure)."""
+"""What a chat template adds to each message: its role, and marks before and behind it."""
 
 MOST_CHARACTERS_PER_TOKEN = 12
 """More than any ordinary text has. Spaces weigh nothing, but endless ones must not count as an empty text."""

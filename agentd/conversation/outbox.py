@@ -87,7 +87,7 @@ class Outbox:
         screen = wiring.front.screens[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
         self._to = Destination(
-            screen, address, wiring.front.paces[key.channel], grows=screen.streams and wiring.streams
+            screen, address, wiring.front.budgets[key.channel], grows=screen.streams and wiring.streams
         )
         self._begun: dict[int, Reply] = {}
         """Replies that are not delivered yet, by the first seq that they answer."""
@@ -162,7 +162,7 @@ class Outbox:
         """
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
-        await self.receipt(of, outcome.message_ids, outcome.state)
+        await self.record_delivery(of, outcome.message_ids, outcome.state)
         self._forget(reply)
         return outcome.message_ids
 
@@ -173,18 +173,18 @@ class Outbox:
                 reply = self.reply_to(*(ending.answers or (ending.seq,)))
                 await self.deliver(reply, ending.seq, closing_text(ending))
 
-    async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
+    async def record_delivery(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Append the `delivery` of the record `of`."""
         await self._wiring.store.append(self._session, Delivery(of=of, message_ids=message_ids, state=state))
 
     async def keep_typing(self, reply: Reply) -> None:
         """Renew the typing indicator until something of the reply is visible."""
-        screen, to, pace = self._to.screen, self._to.address, self._to.pace
+        screen, to, budget = self._to.screen, self._to.address, self._to.budget
         if screen.typing_seconds <= 0:
             return
         await asyncio.sleep(TYPING_AFTER_SECONDS)
         while not reply.is_visible:
-            if not pace.is_resting(to.chat):
+            if not budget.is_resting(to.chat):
                 await self._show_typing()
             await asyncio.sleep(screen.typing_seconds * TYPING_AGAIN)
 
@@ -192,7 +192,7 @@ class Outbox:
         try:
             await self._to.screen.show_typing(self._to.address)
         except RateLimited as fault:
-            self._to.pace.rest(self._to.address.chat, fault.retry_after_seconds)
+            self._to.budget.rest(self._to.address.chat, fault.retry_after_seconds)
         except (SendFailed, Unreachable) as fault:
             log.info("typing_not_shown", fault=str(fault))
 

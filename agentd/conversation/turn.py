@@ -16,10 +16,10 @@ from structlog.contextvars import bind_contextvars
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
-from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.deadline import Cut, CutOff, TurnDeadline
 from agentd.conversation.enclosing import load_images
+from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.outbox import Ending, Outbox
 from agentd.conversation.progress import Progress, closing
 from agentd.conversation.question import Question, next_question
@@ -73,7 +73,7 @@ class Turn:
         self._session = session
         self._outbox = outbox
         self._compactor = compactor
-        self._account = Account(wiring, session)
+        self._meter = UsageMeter(wiring, session)
         self._settings = wiring.settings
         self._deadline = TurnDeadline(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
@@ -200,7 +200,7 @@ class Turn:
                 break
             await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
             prompt = self._build_prompt(replace(budget, tokens=room))
-        self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
+        self._meter.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
@@ -237,9 +237,9 @@ class Turn:
     def _book(self, prompt_tokens: int, progress: Progress, *, has_images: bool) -> None:
         """Book what was asked and answered so far; a request without any answer is assumed to cost nothing."""
         if progress.finished or progress.text:
-            self._account.book(self._question.author, prompt_tokens, progress.usage, progress.text)
+            self._meter.book(self._question.author, prompt_tokens, progress.usage, progress.text)
         if progress.finished and not has_images:
-            progress.factor = self._account.learn(prompt_tokens, progress.usage)
+            progress.factor = self._meter.learn(prompt_tokens, progress.usage)
             self.reported_tokens = progress.usage.input_tokens
 
     def _build_prompt(self, budget: Budget) -> Prompt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from agentd.delivery.governor import Pace
+from agentd.delivery.governor import RateBudget
 
 __all__ = ["Drafts", "NotNow"]
 
@@ -30,9 +30,9 @@ class NotNow(Exception):
 class Drafts:
     """The newest text of one reply that is not shown yet, and when it may be shown."""
 
-    def __init__(self, pace: Pace, chat: str, monotonic: Callable[[], float]) -> None:
+    def __init__(self, budget: RateBudget, chat: str, monotonic: Callable[[], float]) -> None:
         """Begin without a text."""
-        self._pace = pace
+        self._budget = budget
         self._chat = chat
         self._monotonic = monotonic
         self._next = 0.0
@@ -57,17 +57,17 @@ class Drafts:
 
     def wait_seconds(self) -> float:
         """Return how long the next draft has to wait. Asked before rendering, since mostly there is no room."""
-        return max(self._next - self._monotonic(), self._pace.draft(self._chat, reply=self, looks_only=True))
+        return max(self._next - self._monotonic(), self._budget.draft(self._chat, reply=self, looks_only=True))
 
     async def take(self) -> None:
         """Take a place in the rate budget for a draft. Raises NotNow if there is no room to spare."""
-        seconds = self._pace.draft(self._chat, reply=self)
+        seconds = self._budget.draft(self._chat, reply=self)
         if seconds > 0:
             raise NotNow(seconds)
 
     def end(self) -> None:
         """Release the edit that was reserved for the reply's end."""
-        self._pace.ended(self)
+        self._budget.ended(self)
 
     def postpone(self, text: str, seconds: float) -> None:
         """Show this text, or a newer one, no sooner than in so many seconds."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from agentd.delivery.counting import CountingScreen
 from agentd.delivery.following import Aliases, FollowingScreen
-from agentd.delivery.governor import Governor, Pace
+from agentd.delivery.governor import Governor, RateBudget
 from channels.base import Channel, Screen
 
 __all__ = ["Front", "build_front"]
@@ -21,7 +21,7 @@ class Front:
     channels: Mapping[str, Channel]
     screens: Mapping[str, Screen]
     """Where to show replies; they follow chats that moved."""
-    paces: Mapping[str, Pace]
+    budgets: Mapping[str, RateBudget]
     aliases: Aliases
 
 

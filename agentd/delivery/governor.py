@@ -17,7 +17,7 @@ from typing import Protocol
 from agentd.delivery.edits import Edits
 from channels.pacing import Rate, Rates
 
-__all__ = ["Governor", "Pace"]
+__all__ = ["Governor", "RateBudget"]
 
 STRICT_SECONDS = 600
 """How long bursts are left out after the platform complained."""
@@ -26,7 +26,7 @@ MOST_IDLE_PLACES = 1_000
 """How many chats are remembered before the idle ones are forgotten."""
 
 
-class Pace(Protocol):
+class RateBudget(Protocol):
     """The rate budget, as asked before something is sent to a chat."""
 
     async def turn(self, chat: str) -> None:
@@ -130,7 +130,7 @@ class _Place:
 
 
 class Governor:
-    """The rate budget of one channel; a `Pace`."""
+    """The rate budget of one channel; a `RateBudget`."""
 
     def __init__(self, rates: Rates, monotonic: Callable[[], float]) -> None:
         """Begin with the whole budget."""

@@ -22,7 +22,7 @@ from typing import Literal, Protocol, TypeVar
 import structlog
 
 from agentd.delivery.drafts import Drafts, NotNow
-from agentd.delivery.governor import Pace
+from agentd.delivery.governor import RateBudget
 from agentd.errors import StorageError
 from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
@@ -80,7 +80,7 @@ class Destination:
 
     screen: Screen
     address: Address
-    pace: Pace
+    budget: RateBudget
     grows: bool
 
 
@@ -124,7 +124,7 @@ class Reply:
         """
         self._screen = to.screen
         self._to = to.address
-        self._pace = to.pace
+        self._budget = to.budget
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
@@ -132,7 +132,7 @@ class Reply:
         self._grows = to.grows
         self._growing = False
         self._showing = asyncio.Lock()
-        self._drafts = Drafts(to.pace, to.address.chat, monotonic)
+        self._drafts = Drafts(to.budget, to.address.chat, monotonic)
         self._prepared = ("", plain(""))
         self.fault: StorageError | None = None
         """Why a draft could not be recorded; nothing more is shown then until `resume`."""
@@ -260,7 +260,7 @@ class Reply:
 
     async def _must(self) -> None:
         """Wait for room for a call that must be made."""
-        await self._pace.turn(self._to.chat)
+        await self._budget.turn(self._to.chat)
 
     async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
         """Call the platform; after a 429 wait as long as it asks and for room, then call again."""
@@ -268,7 +268,7 @@ class Reply:
             try:
                 return await call()
             except RateLimited as fault:
-                self._pace.refused(self._to.chat, fault.retry_after_seconds)
+                self._budget.refused(self._to.chat, fault.retry_after_seconds)
             await room()
 
     def _is_recognised(self, part: _Part) -> bool:

@@ -36,10 +36,10 @@ class Teller:
             return False
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self.front.paces[to.channel].turn(to.chat)
+                await self.front.budgets[to.channel].turn(to.chat)
                 await screen.send(to, plain(text), self.new_id())
         except RateLimited as fault:
-            self.front.paces[to.channel].rest(to.chat, fault.retry_after_seconds)
+            self.front.budgets[to.channel].rest(to.chat, fault.retry_after_seconds)
             log.warning("notice_not_sent", channel=to.channel, fault=str(fault))
             return False
         except (SendFailed, Unreachable, TimeoutError) as fault:

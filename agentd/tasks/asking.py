@@ -17,13 +17,13 @@ from memory.ports import Complete
 if TYPE_CHECKING:
     from memory.consolidation import Ask
 
-__all__ = ["FREE", "Account", "Asker"]
+__all__ = ["FREE", "Allowance", "Asker"]
 
 CALL_SECONDS = 120.0
 """Time limit for one answer; the next attempt has its own."""
 
 CHARACTERS_BY_ESTIMATE = 4
-"""Characters per token if the provider does not count (the seed's estimate)."""
+"""Characters per token if the provider does not count: about what English takes."""
 
 CHARACTERS_PER_TOKEN = 8
 """An answer is read up to so many characters per allowed token."""
@@ -34,7 +34,7 @@ BUDGET_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Allowance:
     """A person's token budget, as two functions."""
 
     wait_seconds: Callable[[str, int], float]
@@ -43,8 +43,8 @@ class Account:
     """Takes a person and the tokens that a call has cost."""
 
 
-FREE = Account(lambda person, tokens: 0.0, lambda person, tokens: None)
-"""An account without limit, for a process that does not count."""
+FREE = Allowance(lambda person, tokens: 0.0, lambda person, tokens: None)
+"""An allowance without limit, for a process that does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Asker:
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account = FREE
+    allowance: Allowance = FREE
 
     def on_behalf_of(self, person: str) -> Complete:
         """Return a function that asks on this person's account.
@@ -71,7 +71,7 @@ class Asker:
 
     def _check_budget(self, ask: Ask, person: str) -> None:
         needed = _estimate(ask.system, ask.user) + ask.max_output_tokens
-        seconds = self.account.wait_seconds(person, needed)
+        seconds = self.allowance.wait_seconds(person, needed)
         if math.isinf(seconds):
             raise TaskFault(f"it may take {needed} tokens, and a whole day allows less: raise [limits]")
         if seconds > 0:
@@ -92,7 +92,7 @@ class Asker:
             if answer.done:
                 usage = answer.done.usage
                 estimate = _estimate(ask.system, ask.user, answer.text)
-                self.account.spend(person, usage.input_tokens + usage.output_tokens or estimate)
+                self.allowance.spend(person, usage.input_tokens + usage.output_tokens or estimate)
         return answer.text
 
 

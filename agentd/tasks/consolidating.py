@@ -17,7 +17,7 @@ from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Args, Job, TaskFault
 from memory.consolidation import consolidate
 from memory.errors import MemoryFault
-from memory.model import Learned, Learnt
+from memory.model import LearnOutcome, Lesson
 from memory.ports import Complete, MemoryWriting
 
 __all__ = ["build_consolidation"]
@@ -41,8 +41,8 @@ def build_consolidation(
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
                 await learnt()  # a run that was cut may not have called it
                 return
-            learned = await consolidate(exchange, complete(exchange.person))
-            outcome = await store.learn(learned)
+            lesson = await consolidate(exchange, complete(exchange.person))
+            outcome = await store.learn(lesson)
         except ProviderError as fault:
             # Its text may quote what the model was asked.
             raise TaskFault(f"the model could not be asked ({type(fault).__name__})") from None
@@ -50,21 +50,21 @@ def build_consolidation(
             raise TaskFault("the model took too long") from None
         except MemoryFault as fault:
             raise TaskFault(str(fault)) from None
-        _log(learned, outcome)
+        _log(lesson, outcome)
         if outcome.done:
             await learnt()
 
     return work
 
 
-def _log(learned: Learned, outcome: Learnt) -> None:
-    exchange = learned.exchange
+def _log(lesson: Lesson, outcome: LearnOutcome) -> None:
+    exchange = lesson.exchange
     log.info(
         "exchange_learnt" if outcome.done else "exchange_known",
         session=exchange.session,
         first=exchange.first,
         last=exchange.last,
-        history=learned.daily is not None,
+        history=lesson.daily is not None,
         facts=dict(Counter(change.deed.value for change in outcome.changes)),
-        refused=dict(Counter(map(str, learned.refused))),
+        refused=dict(Counter(map(str, lesson.refused))),
     )

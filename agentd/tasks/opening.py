@@ -16,8 +16,8 @@ from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
     from agentd.tasks.places import Place
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
 __all__ = ["Surroundings", "load_engine", "locate", "open_queue", "open_tasks", "work_at"]
@@ -30,7 +30,7 @@ class Surroundings:
     now: Callable[[], datetime]
     leaving: Leaving
     gauges: Gauges = field(default=Gauges())
-    pace: Pace | None = None
+    timing: QueueTiming | None = None
     """None: the usual."""
 
 
@@ -55,12 +55,12 @@ async def open_queue(location: Path | SecretStr, now: Callable[[], datetime]) ->
 
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.pace import EVER_SECONDS, Pace
     from agentd.tasks.places import open_place
+    from agentd.tasks.timing import EVER_SECONDS, QueueTiming
 
     with discreet():
         async with open_place(location, now) as place:
-            gone_seconds = Pace().stale_seconds if place.is_shared else EVER_SECONDS
+            gone_seconds = QueueTiming().stale_seconds if place.is_shared else EVER_SECONDS
             yield Ledger(App(connector=place.connector), place, now, gone_seconds)
 
 
@@ -89,12 +89,12 @@ async def work_at(
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.faults import unusable
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
     app = App(connector=place.connector)
     limits = settings.concurrency, settings.max_attempts
-    workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
+    workshop = Workshop(app, place, jobs, limits, around.gauges, around.timing or QueueTiming())
     with discreet():
         try:
             await workshop.begin()

@@ -22,9 +22,9 @@ from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
 from agentd.tasks.faults import describe
-from agentd.tasks.pace import EVER_SECONDS, JobFailed, Pace, RetryStrategy
 from agentd.tasks.places import Place
 from agentd.tasks.queue import DEAD, MOST_DELAY_SECONDS, Gauges, Job, Leaving, TaskPostponed
+from agentd.tasks.timing import EVER_SECONDS, JobFailed, QueueTiming, RetryStrategy
 
 __all__ = ["Workshop"]
 
@@ -43,7 +43,13 @@ class Workshop:
     """Runs the jobs of one process."""
 
     def __init__(
-        self, app: App, place: Place, jobs: Mapping[str, Job], limits: tuple[int, int], gauges: Gauges, pace: Pace
+        self,
+        app: App,
+        place: Place,
+        jobs: Mapping[str, Job],
+        limits: tuple[int, int],
+        gauges: Gauges,
+        timing: QueueTiming,
     ) -> None:
         """Register these jobs; `limits` are how many may run at once, and how often each is tried."""
         self._app = app
@@ -51,7 +57,7 @@ class Workshop:
         self._queues = list(jobs)
         self._concurrency, self._max_attempts = limits
         self._gauges = gauges
-        self._pace = pace
+        self._timing = timing
         self._worker: Worker | None = None
         self._running: dict[int, asyncio.Task[object]] = {}
         self._holding: dict[asyncio.Task[object], int] = {}
@@ -59,7 +65,7 @@ class Workshop:
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
         self._is_cut = False
-        strategy = RetryStrategy(self._max_attempts, pace.pause_seconds)
+        strategy = RetryStrategy(self._max_attempts, timing.pause_seconds)
         for name, job in jobs.items():
             app.task(name=name, queue=name, retry=strategy)(_as_function(job))
 
@@ -79,8 +85,8 @@ class Workshop:
                 await worker.run()  # type: ignore[no-untyped-call]
                 tries = 0
             except ConnectorException as fault:
-                tries = 0 if time.monotonic() - began > self._pace.restart.last_seconds else tries + 1
-                pause = self._pace.restart.after(tries)
+                tries = 0 if time.monotonic() - began > self._timing.restart.last_seconds else tries + 1
+                pause = self._timing.restart.after(tries)
                 log.warning("tasks_interrupted", fault=str(fault.__cause__ or fault), again_after_seconds=pause)
                 self._worker = None
                 await asyncio.sleep(pause)
@@ -99,7 +105,7 @@ class Workshop:
         for task in self._running.values():
             task.cancel()
         park_seconds = max(leaving.park_seconds() - MOST_WAITS * LET_GO_SECONDS, LET_GO_SECONDS)
-        await asyncio.wait({running}, timeout=min(self._pace.park_seconds, park_seconds))
+        await asyncio.wait({running}, timeout=min(self._timing.park_seconds, park_seconds))
         for _ in range(MOST_WAITS):
             if running.done():
                 return
@@ -123,18 +129,18 @@ class Workshop:
                     log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
                 is_down = True
             self._gauges.swept(is_idle)
-            await asyncio.sleep(self._pace.sweep_seconds)
+            await asyncio.sleep(self._timing.sweep_seconds)
 
     def _hire(self) -> Worker:
         return Worker(
             app=self._app,
             queues=self._queues,
             concurrency=self._concurrency,
-            fetch_job_polling_interval=self._pace.poll_seconds or self._place.poll_seconds,
+            fetch_job_polling_interval=self._timing.poll_seconds or self._place.poll_seconds,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
             update_heartbeat_interval=86_400,  # its own ends silently with the first fault
-            stalled_worker_timeout=self._pace.stale_seconds,
+            stalled_worker_timeout=self._timing.stale_seconds,
             worker_middleware=[self._do],
         )
 
@@ -151,7 +157,7 @@ class Workshop:
             await asyncio.sleep(0)  # lets the cancel above take effect
             if job.queueing_lock is not None:
                 await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
-            async with asyncio.timeout(self._pace.job_seconds):
+            async with asyncio.timeout(self._timing.job_seconds):
                 await call()
         except asyncio.CancelledError:
             if context.abort_reason() is AbortReason.USER_REQUEST:
@@ -193,7 +199,7 @@ class Workshop:
         if self._place.is_shared:
             if worker is not None and worker.worker_id is not None:
                 await manager.update_heartbeat(worker.worker_id)
-            await self._take_over(self._pace.stale_seconds)
+            await self._take_over(self._timing.stale_seconds)
         await self._put_back(worker.worker_id if worker is not None else None)
         await self._bring_forward()
         await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)

@@ -43,7 +43,7 @@ _SOURCE = b'"source"'
 """Occurs in every line that has a platform's id."""
 
 MOST_CHARACTERS = 32_000 * 12
-"""What a context of 32,000 tokens (the default, from the seed) can hold, at 12 characters a token at most."""
+"""What a context of 32,000 tokens (the default) can hold, at 12 characters a token at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def parse_header(start: bytes) -> SessionHeader | None:
 
 
 def find_key(start: bytes, path: Path) -> SessionKey | None:
-    """Return whose file this is: the key inside decides; a file without a header (the seed wrote none) has only its
+    """Return whose file this is: the key inside decides; a file without one (of an older format) has only its
     name.
     """
     header = parse_header(start)

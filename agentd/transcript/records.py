@@ -105,7 +105,7 @@ class SessionHeader(_Record, frozen=True, kw_only=True, tag_field="type", tag="s
 
 
 class UserMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag="message"):
-    """One platform message. Without `source` (imported, or written by the seed) it is history and not pending."""
+    """One platform message. Without `source` (imported, or of an older format) it is history and not pending."""
 
     role: Literal["user"] = "user"
     content: str
@@ -247,7 +247,7 @@ Record = (
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """The fields that decide how the rest of a line is parsed; messages without a type are the seed's."""
+    """The fields that decide how the rest of a line is parsed; messages without a type are of an older format."""
 
     type: str = "message"
     role: str | None = None

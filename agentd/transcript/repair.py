@@ -134,7 +134,7 @@ def plan_repair(path: Path, now: str) -> Plan:
     if not steps:
         return Plan(length, ())
     ended, left = _ended(examination.unended, [step.seqs for step in steps if isinstance(step, Standin)])
-    closing = _numbered((*_endings(left), *map(_receipt, examination.unconfirmed)), examination.next_seq, now)
+    closing = _numbered((*_endings(left), *map(_delivery, examination.unconfirmed)), examination.next_seq, now)
     return Plan(length, tuple(steps), ended, closing, is_open)
 
 
@@ -270,7 +270,7 @@ def _endings(messages: Sequence[int], seq: int = UNNUMBERED, ts: str = "") -> It
         yield Failure(answers=tuple(messages), reason=LOST_ENDING, told=False, seq=seq, ts=ts)
 
 
-def _receipt(of: int) -> Delivery:
+def _delivery(of: int) -> Delivery:
     return Delivery(of=of, state="uncertain")
 
 

@@ -35,7 +35,7 @@ from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript, Turn
 from agentd.transcript.writing import Observe, Session, Writer
 
-__all__ = ["Recall", "Session", "SessionStore", "open_store", "open_store_on"]
+__all__ = ["ReadLimits", "Session", "SessionStore", "open_store", "open_store_on"]
 
 READER_THREADS = 2
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class ReadLimits:
     """Limits what is read: the text of a session a prompt may need at most, and no file whose mark says it is
     settled.
     """
@@ -52,7 +52,7 @@ class Recall:
     marks: Marks = NO_MARKS
 
 
-DEFAULT_RECALL = Recall()
+DEFAULT_READ_LIMITS = ReadLimits()
 
 
 def unobserved(seconds: float) -> None:
@@ -72,12 +72,12 @@ class SessionStore:
     """Opens sessions and appends to them; made by `open_store`."""
 
     def __init__(
-        self, folder: Path, disk: Disk, clock: Clock, threads: Threads, recall: Recall, observe: Observe = unobserved
+        self, folder: Path, disk: Disk, clock: Clock, threads: Threads, reads: ReadLimits, observe: Observe = unobserved
     ) -> None:
         """Keep sessions in `folder`."""
         self.folder = folder
-        self._most_characters = recall.most_characters
-        self._marks = recall.marks
+        self._most_characters = reads.most_characters
+        self._marks = reads.marks
         self._disk = disk
         self._mender = Mender(disk, clock, threads.writer, self._read_now)
         self._commit = on(threads.writer, disk.commit)
@@ -332,7 +332,7 @@ async def open_store(
     clock: Clock,
     *,
     persistent: bool = True,
-    recall: Recall = DEFAULT_RECALL,
+    limits: ReadLimits = DEFAULT_READ_LIMITS,
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk,
     observe: Observe = unobserved,
 ) -> AsyncIterator[SessionStore]:
@@ -348,8 +348,8 @@ async def open_store(
             raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
         disk: Disk = FileDisk(flushers) if persistent else MemoryDisk()
-        marks = recall.marks if persistent else NO_MARKS
-        async with open_store_on(wrap_disk(disk), folder, clock, recall.most_characters, marks, observe) as store:
+        marks = limits.marks if persistent else NO_MARKS
+        async with open_store_on(wrap_disk(disk), folder, clock, limits.most_characters, marks, observe) as store:
             yield store
 
 
@@ -370,7 +370,7 @@ async def open_store_on(
         ThreadPoolExecutor(1, "transcript-writer") as writer,
         ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
     ):
-        store = SessionStore(folder, disk, clock, Threads(writer, readers), Recall(most_characters, marks), observe)
+        store = SessionStore(folder, disk, clock, Threads(writer, readers), ReadLimits(most_characters, marks), observe)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.write(), name="transcript-writer")
             try:

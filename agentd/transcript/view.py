@@ -109,7 +109,7 @@ class Transcript:
     """Where the conversation begins: at the last reset, or at the first message between `/new` and its reset."""
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
-        """Apply the next record of the file; one without a seq (as the seed wrote it) gets the next."""
+        """Apply the next record of the file; one without a seq (of an older format) gets the next."""
         if isinstance(record, Damaged):
             self.damaged_lines += 1
             return

@@ -83,7 +83,7 @@ class Way:
 
 
 def numbered(records: Iterable[Record | Damaged | Unknown]) -> Iterator[Record]:
-    """Yield the records of a file in order, each with its seq; those without one (as the seed wrote) get the next."""
+    """Yield the records of a file in order, each with its seq; those without one (of an older format) get the next."""
     following = 0
     for record in records:
         if isinstance(record, Damaged):

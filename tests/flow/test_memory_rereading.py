@@ -21,7 +21,7 @@ from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Record, Reset, Source
 from agentd.transcript.store import Session, SessionStore, open_store, open_store_on
-from memory.model import Learned
+from memory.model import Lesson
 from memory.store_memory import InMemoryMemory
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import START, Run, rehearsed, until
@@ -131,7 +131,7 @@ async def test_what_waits_in_the_queue_is_learnt_though_what_is_behind_it_was_pa
         await lines_read(tmp_path, queue, memory)
 
     exchanges = [parse_exchange(order.args) for order in queue.orders]
-    outcomes = [(await memory.learn(Learned(exchange, None))).done for exchange in exchanges]
+    outcomes = [(await memory.learn(Lesson(exchange, None))).done for exchange in exchanges]
 
     assert [exchange.said[0].text for exchange in exchanges] == [SAID, LATER]
     assert outcomes == [True, True]

@@ -20,7 +20,7 @@ from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import read_lines
 from agentd.transcript.verify import verify
-from memory.model import Daily, Exchange, Learned, Who, Words
+from memory.model import Daily, Exchange, Lesson, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.provider import FakeProvider
@@ -197,7 +197,7 @@ async def until_count(queue: TaskQueue, count: int, *, dead: bool = False) -> No
 
 async def learn(memory: MemoryStore) -> None:
     exchange = Exchange(HERS, 1, 1, ADA, "Ada", True, (Words(1, START, "I live in a lighthouse"),))
-    await memory.learn(Learned(exchange, Daily("She lives in a lighthouse", START)))
+    await memory.learn(Lesson(exchange, Daily("She lives in a lighthouse", START)))
 
 
 async def test_a_summary_under_way_that_holds_their_words_is_not_written(tmp_path: Path) -> None:
@@ -227,9 +227,9 @@ async def test_a_session_that_left_memory_is_erased_and_leaves_it_again(tmp_path
     async with daemon(tmp_path) as stage, opened(stage, tmp_path) as stores:
         await stage.say("the first words")
     async with daemon(tmp_path) as stage, opened(stage, tmp_path) as stores:
-        assert stage.router.sessions_in_memory == 0
+        assert stage.router.count()[0] == 0
         code = await erase(stores)
-        await until(lambda: stage.router.sessions_in_memory <= 1)
+        await until(lambda: stage.router.count()[0] <= 1)
 
         assert code == 0
         assert holding(tmp_path, "words", '"ada"') == []

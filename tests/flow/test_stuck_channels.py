@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentd.app.parts import Paces
+from agentd.app.parts import Intervals
 from agentd.app.supervising import RestartPolicy
 from agentd.service.notifying import Notifier
 from channels.backoff import Growing
@@ -23,14 +23,14 @@ from tests.platforms.notify_socket import NotifySocket, open_notify_socket
 from tests.platforms.telegram_behaviours import failing, hang
 from tests.platforms.telegram_server import texts
 
-QUICK = Paces(beat_seconds=0.05, contact_seconds=0.5, restart_policy=RestartPolicy(look_seconds=0.05))
+QUICK = Intervals(beat_seconds=0.05, contact_seconds=0.5, restart_policy=RestartPolicy(look_seconds=0.05))
 IMPATIENT = replace(telegram_bot.WAITS, poll_seconds=0, grace_seconds=0.3, call_seconds=0.3, network=Growing(0.1, 1))
 """A poll is given up after 0.3 s, a run after 0.7."""
 
 
 def prepare(house: House, supervisor: NotifySocket) -> None:
     """Let the house be supervised, and look at itself often."""
-    house.paces = QUICK
+    house.intervals = QUICK
     house.notifier = Notifier(supervisor.address, watchdog_seconds=0.4)
 
 

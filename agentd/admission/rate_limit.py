@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-__all__ = ["Pace", "Paces", "Person"]
+__all__ = ["Person", "RateLimiter", "RateVerdict"]
 
 Person = tuple[str, str]
 """A channel, and the sender's id there."""
@@ -28,7 +28,7 @@ minute.
 """
 
 
-class Pace(Enum):
+class RateVerdict(Enum):
     """The verdict on a message."""
 
     ADMIT = "admit"
@@ -49,7 +49,7 @@ class _History:
     seen: float = 0
 
 
-class Paces:
+class RateLimiter:
     """Judges each person's messages; a minute is any minute, in whichever order messages come."""
 
     def __init__(self, per_minute: int) -> None:
@@ -61,7 +61,7 @@ class Paces:
         """Allow this many from the next message on."""
         self._most = per_minute
 
-    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> Pace:
+    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> RateVerdict:
         """Return the verdict on a message that comes at `now_seconds` (a monotonic clock)."""
         self._forget(now_seconds)
         history = self._people.setdefault(person, _History())
@@ -72,11 +72,11 @@ class Paces:
         if known is None and self._is_too_much(history.times, sent_at):
             is_news = history.dropped is None or abs(sent_at - history.dropped) >= WINDOW
             history.dropped = sent_at
-            return Pace.WARN if is_news else Pace.DROP
+            return RateVerdict.WARN if is_news else RateVerdict.DROP
         if known is None:
             insort(history.times, sent_at)
         history.admitted[message] = (known[0] if known else sent_at, now_seconds)
-        return Pace.ADMIT
+        return RateVerdict.ADMIT
 
     def unwarn(self, person: Person) -> None:
         """Note that the person could not be told: the next message that is too much is a warning again."""

@@ -14,14 +14,14 @@ from agentd.tasks.backoff import pause_seconds
 from agentd.tasks.queue import TaskPostponed
 from channels.backoff import Growing
 
-__all__ = ["EVER_SECONDS", "JobFailed", "Pace", "RetryStrategy"]
+__all__ = ["EVER_SECONDS", "JobFailed", "QueueTiming", "RetryStrategy"]
 
 EVER_SECONDS = -100 * 365 * 86_400
 """An age that every worker has, whatever the clock did while the daemon was down."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class QueueTiming:
     """How often the queue polls, and how long it waits."""
 
     sweep_seconds: float = 10
