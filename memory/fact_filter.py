@@ -11,7 +11,7 @@ from memory.secrets import has_secret
 __all__ = ["PROPOSED_CHARS", "doubt_worth", "fits_slot"]
 
 PROPOSED_CHARS = 300
-"""A longer text is no fact but a piece of a conversation."""
+"""The longest proposed fact; a longer text is a piece of a conversation."""
 
 _SUBJECT = (
     r"^\W*(?:(?:the|this|our)\s+)?(?:user|person|speaker|customer|human|he|she|they|i|der nutzer|der benutzer"
@@ -62,7 +62,7 @@ _SLOT_WORDS = {
 
 
 def doubt_worth(text: str) -> Doubt | None:
-    """Return what speaks against keeping it, whoever said it; None where nothing does."""
+    """Return the reason against keeping a fact that lies in its own wording; None if there is none."""
     if len(text) > PROPOSED_CHARS:
         return Doubt.LONG
     if has_secret(text):
@@ -76,5 +76,5 @@ def doubt_worth(text: str) -> Doubt | None:
 
 
 def fits_slot(slot: str, text: str) -> bool:
-    """Tell whether a fact speaks of that of which there is one at a time: else it would push out another."""
+    """Tell whether a fact is about the slot that the model named; a wrong slot would replace another fact."""
     return bool(_SLOT_WORDS[slot].search(text))

@@ -1,6 +1,6 @@
-"""What the signals ask for, and how the time until the end is shared out.
+"""Handles the stop signals (SIGTERM, SIGINT), and divides the time of a shutdown among turns, tasks and files.
 
-Turns have most of it. What is kept from them is for what follows: tasks are parked, files and connections closed.
+Turns get most of it. The rest is for what follows: background tasks are parked, files and connections closed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from agentd.tasks.queue import Leaving
 __all__ = ["Stop"]
 
 GRACE_SECONDS = 5.0
-"""How long background tasks that run may take at the end: what is cut is kept, and costs one more call of the model."""
+"""How long running background tasks may take at the end; one that is cut is kept, and costs another model call."""
 
 END_SHARE, MOST_END_SECONDS = 0.3, 8.0
-"""What of the time turns do not get."""
+"""The share of the time that turns do not get, and its upper bound."""
 
 PARK_SECONDS = 6.0
-"""What parking tasks takes at most."""
+"""Upper bound for parking tasks."""
 
 CLOSE_SECONDS = 1.0
-"""What is kept for what comes after that."""
+"""Reserved for what comes after that."""
 
 LEAST_SECONDS = 0.1
 
@@ -33,10 +33,10 @@ INSISTED_SECONDS = 2.0
 
 
 class Stop:
-    """What the signals ask for: to end, and then to end at once."""
+    """Records the stop signals: the first asks to stop, the second to stop at once."""
 
     def __init__(self, drain_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Begin unasked; once asked, the daemon is to be gone after so many seconds."""
+        """Begin unasked; once asked, the daemon has to be gone after `drain_seconds`."""
         self.requested = asyncio.Event()
         self.insisted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.drain_seconds = drain_seconds
@@ -44,7 +44,7 @@ class Stop:
         self._until: float | None = None
 
     def ask(self) -> None:
-        """Take one signal."""
+        """Record a signal."""
         if not self.requested.is_set():
             self.requested.set()
             self._until = self._monotonic() + self.drain_seconds
@@ -53,28 +53,28 @@ class Stop:
             self._until = min(self.until, self._monotonic() + INSISTED_SECONDS)
 
     async def insistence(self) -> None:
-        """Return once nothing is to be waited for any more."""
+        """Return once a second signal has asked to stop at once."""
         await asyncio.wait([self.insisted])
 
     @property
     def until(self) -> float:
-        """Return when the daemon is to be gone; a shutdown that no signal asked for begins when this is asked first."""
+        """Return the deadline of the shutdown; without a signal, it is set when first asked for."""
         if self._until is None:
             self._until = self._monotonic() + self.drain_seconds
         return self._until
 
     @property
     def drain(self) -> Drain:
-        """Return what running turns may take."""
+        """Return the time for running turns."""
         return Drain(self.drain_seconds - min(END_SHARE * self.drain_seconds, MOST_END_SECONDS), self.insisted)
 
     @property
     def leaving(self) -> Leaving:
-        """Return what background tasks may take."""
+        """Return the times for background tasks."""
         return Leaving(self._rest_seconds, self.insistence, self._park_seconds)
 
     def close_seconds(self) -> float:
-        """Return what closing connections may take."""
+        """Return the time for closing connections."""
         return max(self.until - self._monotonic(), CLOSE_SECONDS)
 
     def _rest_seconds(self) -> float:

@@ -23,7 +23,7 @@ from agentd.conversation.entrance import Entrance
 from agentd.conversation.inbound_records import build_record
 from agentd.conversation.keeping import keep, keep_change
 from agentd.conversation.learning import Learning
-from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text
 from agentd.conversation.obey import Scene, obey
 from agentd.conversation.outbox import Outbox
 from agentd.conversation.question import (
@@ -38,6 +38,7 @@ from agentd.conversation.question import (
     unread_files,
 )
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
+from agentd.conversation.stall import Stall
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -50,10 +51,6 @@ from channels.errors import NotAccepted, Unreachable
 __all__ = ["SessionActor"]
 
 log = structlog.get_logger()
-
-FIRST_RETRY_SECONDS = 1.0
-LAST_RETRY_SECONDS = 60.0
-"""How long after an undeliverable reply the actor tries again: doubled each time, from the first to the last."""
 
 REST_PATIENCE_SECONDS = 30.0
 """How long a running turn of somebody else may take to end when the session is to be put to rest."""
@@ -105,8 +102,7 @@ class SessionActor:
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._turn: Turn | None = None
-        self._stalled = False
-        self._retry_seconds = 0.0
+        self._stall = Stall()
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
@@ -114,10 +110,7 @@ class SessionActor:
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
-        """Put an incoming message, edit or deletion on disk, unless it is there already (a redelivery).
-
-        Raises NotAccepted if the disk refuses.
-        """
+        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if that fails."""
         try:
             async with self._entrance.passed():
                 session = await self._open()
@@ -136,14 +129,13 @@ class SessionActor:
     async def settled(self, seq: int) -> None:
         """Wait until a message or command is settled, or the actor is stalled (a full disk, say)."""
         session = await self._open()
-        while not session.view.is_settled(seq) and not self._stalled:
+        while not session.view.is_settled(seq) and not self._stall.holds:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
     async def finished(self, *, is_heard: bool) -> bool:
-        """Wait until nothing is pending: no message, no command, nothing to deliver. Return whether that was reached.
+        """Wait until nothing is pending or undelivered, or the actor is stalled.
 
-        If the last message announced more that has not come yet, and the channels do not run yet (`is_heard` is False),
-        waiting is pointless: return False at once.
+        If the last message announced more, which cannot come before channels run (`is_heard`), return False at once.
         """
         session = await self._open()
         if self._quiet.left_seconds > 0:
@@ -157,11 +149,8 @@ class SessionActor:
 
     @asynccontextmanager
     async def resting(self, ids: Collection[str]) -> AsyncIterator[None]:
-        """Accept nothing until the end of the block.
-
-        The block begins once a running turn has ended; a turn of the people with these ids is not waited for, one of
-        others for 30 s at most. Raises NotAccepted if a message that is being taken in does not get done.
-        """
+        """Accept nothing in the block; a running turn of others than `ids` may end first, for 30 s. Raises NotAccepted
+        if a message is being accepted for too long."""
         async with self._entrance.shut():
             if self._turn is not None and self._session is not None:
                 await _let_end(self._turn, self._session, ids)
@@ -175,7 +164,7 @@ class SessionActor:
     @property
     def doing(self) -> str:
         """Return the actor's state: `answering`, `stalled` (a fault), `expecting` more parts, or `idle`."""
-        if self._turn is not None or self._stalled:
+        if self._turn is not None or self._stall.holds:
             return "answering" if self._turn is not None else "stalled"
         return "expecting" if self._quiet.left_seconds > 0 else "idle"
 
@@ -195,7 +184,7 @@ class SessionActor:
             while True:
                 self._bell.clear()
                 await self._step(opened)
-                _release(self._waiting, session, all_of_them=self._stalled)
+                _release(self._waiting, session, all_of_them=self._stall.holds)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
                     opened.learning.stop()
@@ -236,7 +225,7 @@ class SessionActor:
         announced = 0.0 if is_command else announced_seconds(inbound, now, limit)
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
-        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments), self._go_on)
+        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments), self._stall.end)
         log.info("message_accepted", seq=record.seq)
         if isinstance(record, UserMessage):
             if not announced:
@@ -245,17 +234,14 @@ class SessionActor:
                 self._turn.cut("joined")
         return record.seq
 
-    def _go_on(self) -> None:
-        self._stalled = False
-
     async def _step(self, opened: _Opened) -> None:
         """Do once what can be done now: redeliver what was left unsaid, obey commands, begin the next turn."""
-        if self._stalled:
+        if self._stall.holds:
             return
         session, outbox, compactor = opened.session, opened.outbox, opened.compactor
         try:
             await _note_aside(session, self._wiring.store)
-            while not self._stalled:
+            while not self._stall.holds:
                 if self._turn is None:
                     await outbox.redeliver()
                 waiting = (command for command in session.view.commands.values() if command.name != RETRY)
@@ -264,13 +250,12 @@ class SessionActor:
                     break
                 with bound_contextvars(session=self._key.file_name, trace=command.trace):
                     await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
-            # There is no await after the last check: commands older than a turn's messages are answered before the turn
-            # begins.
-            if self._turn is None and not self._closing and not self._stalled:
-                self._retry_seconds = 0.0
+            # No await since the last check: commands older than a turn's messages are answered before it begins.
+            if self._turn is None and not self._closing and not self._stall.holds:
+                self._stall.forget()
                 await self._begin_turn(opened)
         except (StorageError, Unreachable) as fault:
-            await self._stall(session, outbox, fault)
+            await self._stall.begin(session, outbox, fault)
 
     async def _begin_turn(self, opened: _Opened) -> None:
         question = next_question(opened.session.view, question_size(self._wiring.settings))
@@ -280,10 +265,7 @@ class SessionActor:
             await self._take_up(question, opened)
 
     async def _take_up(self, question: Question, opened: _Opened) -> None:
-        """Begin a turn for this question, or settle it without one: stale, nothing to retry, or only unreadable files.
-
-        The turn's tasks inherit the trace id that is bound to the log here.
-        """
+        """Settle a question that needs no turn (a stale one), or begin its turn, whose tasks inherit the trace id."""
         session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
@@ -306,10 +288,9 @@ class SessionActor:
             await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
-            # If its sender has written again since the turn began, run it again at once instead of asking for another
-            # message.
+            # If its sender has written again since, the turn is made again at once, without asking for a message.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
-                await self._stall(session, opened.outbox, fault)
+                await self._stall.begin(session, opened.outbox, fault)
             else:
                 log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
         finally:
@@ -319,36 +300,17 @@ class SessionActor:
             self._bell.set()
         opened.look(turn.reported_tokens)
 
-    async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
-        """Stop working for now, after the disk or the platform refused; what is on disk stays pending.
-
-        If the disk refused the model's answer, the model must be asked again: that happens with the next message or the
-        next run, and the sender is told so if possible. A recorded answer that could not be delivered is retried after
-        `_retry_seconds` (backoff).
-        """
-        self._stalled = True
-        has_to_say = bool(session.view.undelivered)
-        if isinstance(fault, StorageError) and not has_to_say and next_question(session.view, 1) is not None:
-            log.error("session_stalled", session=self._key.file_name, fault=str(fault))
-            self._retry_seconds = 0.0
-            await outbox.tell(unsaved_text(str(fault)))
-        else:
-            self._retry_seconds = min(max(2 * self._retry_seconds, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
-            log.warning(
-                "delivery_postponed", session=self._key.file_name, seconds=self._retry_seconds, fault=str(fault)
-            )
-
     async def _slept(self, opened: _Opened) -> bool:
         """Wait for the bell. Return True if the idle time passed without it and nothing is under way."""
-        retries = self._stalled and self._retry_seconds > 0
+        retry_seconds = self._stall.retry_seconds
         idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(opened) else None
-        wait_seconds = self._retry_seconds if retries else self._quiet.left_seconds or idle_seconds
+        wait_seconds = retry_seconds or self._quiet.left_seconds or idle_seconds
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._bell.wait()
         except TimeoutError:
-            if retries:
-                self._stalled = False
+            if retry_seconds:
+                self._stall.end()
                 return False
             return wait_seconds == idle_seconds and self._may_sleep(opened)
         return False
@@ -356,7 +318,7 @@ class SessionActor:
     def _may_sleep(self, opened: _Opened) -> bool:
         """Tell whether the actor can leave memory: a later message starts another, from the file."""
         is_at_work = self._turn is not None or opened.compactor.is_busy or opened.learning.is_busy
-        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stalled)
+        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stall.holds)
 
 
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:

@@ -16,7 +16,7 @@ import structlog
 from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
 from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn, summary_room
 from agentd.context.tokens import estimate_tokens
-from agentd.conversation.account import Account, OverBudget
+from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.summarising import SummaryAuthor, Unusable
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -69,11 +69,11 @@ class Compactor:
         self._session = session
         self._intake = intake
         self._tasks = tasks
-        self._account = Account(wiring, session)
+        self._meter = UsageMeter(wiring, session)
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
-        self._author = SummaryAuthor(wiring, session, self._account)
+        self._author = SummaryAuthor(wiring, session, self._meter)
         self._failures = 0
         self._again_at = 0.0
         self._is_over = False
@@ -96,7 +96,7 @@ class Compactor:
     @property
     def factor(self) -> float:
         """Return how many tokens the model counts per estimated token."""
-        return self._account.factor
+        return self._meter.factor
 
     @property
     def is_busy(self) -> bool:
@@ -270,7 +270,7 @@ class Compactor:
         [recorded] = await self._wiring.store.append(self._session, record)
         in_force = self._session.view.summary
         if in_force is None or in_force.seq != recorded.seq:
-            raise Unusable("the conversation began anew meanwhile")
+            raise Unusable("the conversation was reset meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
         log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)

@@ -16,7 +16,7 @@ from itertools import groupby
 
 import structlog
 
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.tasks.exchanges import order_for
@@ -29,13 +29,13 @@ from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
-from memory.model import Exchange, Learned, Words
+from memory.model import Exchange, Lesson, Words
 from memory.own import is_worth_learning
 
 __all__ = ["Learner", "Learning", "exchanges"]
 
 MOST_CHARACTERS = 4_000
-"""Longest text learnt from one turn's messages together (the seed's figure), and, separately, from its answer.
+"""Longest text learnt from one turn's messages together (some 1,000 tokens), and, separately, from its answer.
 
 The model sees as much of the answer as its prompt has room left for.
 """
@@ -114,6 +114,8 @@ class Learner:
         newest = max(_newest(view.live_turns), live_from(view) - 1)
         if after < live_from(view) - 1:
             async with memory.rereading:
+                if self._is_stopped:
+                    return 0  # while it waited for its turn: nobody is to wait for what it would read
                 turns = await self._store.past(session, after, memory.since)
                 queued, are_known = await self._queue_turns(turns, after)
                 if are_known:
@@ -160,13 +162,13 @@ class Learner:
         if passed:
             seq, source = max(passed, key=lambda entry: entry[0])
             await self._memory.store.learn(
-                Learned(
+                Lesson(
                     Exchange(
                         session=session.key.file_name,
                         began=session.view.began,
                         first=seq,
                         last=seq,
-                        person=person_of(session.key, source),
+                        person=author_id(session.key, source),
                         name=source.author.name,
                         direct=source.direct is not False,
                         said=(),
@@ -259,7 +261,7 @@ def _exchange(
         began=session.view.began,
         first=messages[0].seq,
         last=messages[-1].seq,
-        person=person_of(session.key, source),
+        person=author_id(session.key, source),
         name=source.author.name,
         direct=source.direct is not False,  # treat an unknown chat as private
         said=tuple(_said(messages, answers, own)),

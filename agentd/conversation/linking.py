@@ -1,4 +1,4 @@
-"""Obeys `/link`: makes two accounts of one person one, by a code issued on one account and entered on the other.
+"""Obeys `/link`: links two accounts of one person, by a code issued on one account and entered on the other.
 
 Codes are issued in private chats only; one that is written where others can read is withdrawn.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from agentd.conversation.remembrance import person_of
+from agentd.conversation.remembrance import author_id
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.telling import Teller
 from agentd.errors import StorageError
@@ -42,7 +42,7 @@ UNKNOWN = (
 
 async def answer_link(command: Command, key: SessionKey, wiring: Wiring) -> str:
     """Issue a code, redeem one, or unlink (`off`); return the answer."""
-    people, sender = wiring.people, person_of(key, command.source)
+    people, sender = wiring.people, author_id(key, command.source)
     if people is None:
         return UNAVAILABLE
     try:

@@ -27,7 +27,7 @@ from agentd.conversation.memory_texts import (
     too_many_text,
     why_text,
 )
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.clock import parse_time
 from agentd.transcript.key import SessionKey
@@ -36,7 +36,7 @@ from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 from channels.markup.rich import RichText, plain
 from memory.errors import MemoryFault
-from memory.model import MOST_FACT_CHARS, Deed, Evidence, Exchange, Fact, Learned, Memory, Reserve, Who, Words
+from memory.model import MOST_FACT_CHARS, Deed, Evidence, Exchange, Fact, Lesson, Memory, Reserve, Who, Words
 from memory.ports import MemoryLooking
 
 __all__ = ["obey_memory"]
@@ -140,7 +140,7 @@ async def _remember(asked: _Asked, wiring: Wiring, session: Session) -> RichText
         return plain(REMEMBER_USAGE)
     if len(text) > MOST_FACT_CHARS:
         return plain(too_long_text(len(text)))
-    learnt = await asked.memory.store.learn(_learned(asked, wiring, session, text))
+    learnt = await asked.memory.store.learn(_build_lesson(asked, wiring, session, text))
     [change] = learnt.changes
     log.info("fact_kept", session=asked.key.file_name, deed=change.deed, entry=change.entry)
     await asked.memory.embed()
@@ -150,7 +150,7 @@ async def _remember(asked: _Asked, wiring: Wiring, session: Session) -> RichText
     return kept_text(change.deed, entry)
 
 
-def _learned(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Learned:
+def _build_lesson(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Lesson:
     command, name = asked.command, asked.key.file_name
     author = command.source.author
     said = Words(command.seq, parse_time(command.source.sent_at) or wiring.clock(), text)
@@ -158,14 +158,14 @@ def _learned(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Lear
         session=name,
         first=command.seq,
         last=command.seq,
-        person=person_of(asked.key, command.source),
+        person=author_id(asked.key, command.source),
         name=author.name or author.id,
         direct=_keeper(asked).direct,
         said=(said,),
         began=session.view.began,
     )
     fact = Fact(text, (Evidence(name, command.seq, text),), importance=ASKED_FOR_IMPORTANCE)
-    return Learned(exchange, None, (fact,), is_range=False)
+    return Lesson(exchange, None, (fact,), is_range=False)
 
 
 def _keeper(asked: _Asked) -> Who:

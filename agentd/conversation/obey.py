@@ -51,7 +51,7 @@ async def obey(command: Command, scene: Scene) -> None:
     if command.name == "stop" and (scene.turn is not None or waiting_before(command, scene.session.view)):
         message_ids = await _stop(command, scene)
         if message_ids is not None:
-            await scene.outbox.receipt(command.seq, message_ids)
+            await scene.outbox.record_delivery(command.seq, message_ids)
         return
     answer = await _answer(command, scene)
     if answer is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
@@ -23,6 +24,7 @@ from agentd.delivery.telling import Teller
 from agentd.transcript.clock import parse_time
 from agentd.transcript.records import AssistantMessage, Delivery, Draft, Failure, Record
 from agentd.transcript.store import Session, SessionStore
+from agentd.transcript.uptime import Uptime
 from agentd.transcript.view import DraftPart
 from channels.base import Address
 from channels.errors import RateLimited, SendFailed, Unreachable
@@ -54,9 +56,12 @@ class _DraftRecords:
     store: SessionStore
     session: Session
     answers: Answers
+    uptime: Uptime | None
+    """None where no platform will ever be asked whether it knows the message."""
 
     async def sending(self, part: int) -> None:
-        await self.store.append(self.session, Draft(answers=self.answers(), part=part, state="sending"))
+        up = (self.uptime.boot, round(self.uptime.seconds(), 3)) if self.uptime else msgspec.UNSET
+        await self.store.append(self.session, Draft(answers=self.answers(), part=part, state="sending", up=up))
 
     async def sent(self, part: int, message_id: str) -> Awaitable[object]:
         draft = Draft(answers=self.answers(), part=part, state="sent", message_id=message_id)
@@ -82,7 +87,7 @@ class Outbox:
         screen = wiring.front.screens[key.channel]
         address = Address(key.channel, key.account, key.chat, key.thread)
         self._to = Destination(
-            screen, address, wiring.front.paces[key.channel], grows=screen.streams and wiring.streams
+            screen, address, wiring.front.budgets[key.channel], grows=screen.streams and wiring.streams
         )
         self._begun: dict[int, Reply] = {}
         """Replies that are not delivered yet, by the first seq that they answer."""
@@ -90,7 +95,8 @@ class Outbox:
     def reply(self, answers: Answers) -> Reply:
         """Begin the reply to these messages, or resume it: one that this run began knows more than the disk does."""
         first = answers()[0]
-        journal = _DraftRecords(self._wiring.store, self._session, answers)
+        uptime = self._wiring.uptime if self._to.screen.nonce_seconds else None
+        journal = _DraftRecords(self._wiring.store, self._session, answers, uptime)
         begun = self._begun.get(first)
         if begun is not None:
             begun.resume(journal)
@@ -102,16 +108,22 @@ class Outbox:
             self._to,
             journal,
             nonce=hashlib.sha256(seed.encode()).hexdigest()[:NONCE_CHARACTERS],
-            monotonic=self._wiring.monotonic,
-            known={number: self._known(part) for number, part in parts.items()},
+            monotonic=self._wiring.uptime.seconds,
+            known={
+                number: Known(part.message_id, part.tries, self._age_seconds(part)) for number, part in parts.items()
+            },
         )
         return self._begun[first]
 
-    def _known(self, part: DraftPart) -> Known:
+    def _age_seconds(self, part: DraftPart) -> float:
+        """Return the longest time that may have passed since a part was begun; infinite if no clock can be trusted."""
+        boot, seconds = part.begun_up or ("", 0.0)
         begun = parse_time(part.begun)
-        age_seconds = (self._wiring.clock() - begun).total_seconds() if begun else inf
-        # If the clock was set back, the age is unknown.
-        return Known(part.message_id, part.tries, age_seconds if age_seconds >= 0 else inf)
+        if begun is None or not boot or boot != self._wiring.uptime.boot:
+            return inf
+        # Somebody may have set the time of day back. A virtual machine's uptime stands still while it is stopped.
+        by_the_day = (self._wiring.clock() - begun).total_seconds()
+        return max(by_the_day, self._wiring.uptime.seconds() - seconds)
 
     def reply_to(self, *answers: int) -> Reply:
         """Begin or resume the reply to a fixed set of messages."""
@@ -150,7 +162,7 @@ class Outbox:
         """
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
-        await self.receipt(of, outcome.message_ids, outcome.state)
+        await self.record_delivery(of, outcome.message_ids, outcome.state)
         self._forget(reply)
         return outcome.message_ids
 
@@ -161,18 +173,18 @@ class Outbox:
                 reply = self.reply_to(*(ending.answers or (ending.seq,)))
                 await self.deliver(reply, ending.seq, closing_text(ending))
 
-    async def receipt(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
+    async def record_delivery(self, of: int, message_ids: tuple[str, ...], state: DeliveryState = "sent") -> None:
         """Append the `delivery` of the record `of`."""
         await self._wiring.store.append(self._session, Delivery(of=of, message_ids=message_ids, state=state))
 
     async def keep_typing(self, reply: Reply) -> None:
         """Renew the typing indicator until something of the reply is visible."""
-        screen, to, pace = self._to.screen, self._to.address, self._to.pace
+        screen, to, budget = self._to.screen, self._to.address, self._to.budget
         if screen.typing_seconds <= 0:
             return
         await asyncio.sleep(TYPING_AFTER_SECONDS)
         while not reply.is_visible:
-            if not pace.is_resting(to.chat):
+            if not budget.is_resting(to.chat):
                 await self._show_typing()
             await asyncio.sleep(screen.typing_seconds * TYPING_AGAIN)
 
@@ -180,7 +192,7 @@ class Outbox:
         try:
             await self._to.screen.show_typing(self._to.address)
         except RateLimited as fault:
-            self._to.pace.rest(self._to.address.chat, fault.retry_after_seconds)
+            self._to.budget.rest(self._to.address.chat, fault.retry_after_seconds)
         except (SendFailed, Unreachable) as fault:
             log.info("typing_not_shown", fault=str(fault))
 

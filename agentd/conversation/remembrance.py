@@ -13,7 +13,7 @@ from memory.model import Who
 from memory.ports import MemoryStore
 from memory.settings import MemorySettings
 
-__all__ = ["Remembrance", "person_of"]
+__all__ = ["Remembrance", "author_id"]
 
 
 MOST_REREAD = 4
@@ -42,9 +42,9 @@ class Remembrance:
 
     def who(self, key: SessionKey, source: Source) -> Who:
         """Return who asks, and whether in private; if that is not on record, others are assumed to read along."""
-        return Who(self.senders_of(person_of(key, source)), direct=source.direct is True)
+        return Who(self.senders_of(author_id(key, source)), direct=source.direct is True)
 
 
-def person_of(key: SessionKey, source: Source) -> str:
+def author_id(key: SessionKey, source: Source) -> str:
     """Return an author's id, CHANNEL:SENDER."""
     return f"{key.channel}:{source.author.id}"

@@ -12,7 +12,7 @@ from itertools import starmap
 import msgspec
 import structlog
 
-from agentd.admission.spending import person_of
+from agentd.admission.spending import person_id
 from agentd.conversation.actor import SessionActor
 from agentd.conversation.inbound_records import session_key
 from agentd.conversation.learning import Learner
@@ -61,11 +61,6 @@ class Router:
         then).
         """
 
-    @property
-    def sessions_in_memory(self) -> int:
-        """Return how many actors are alive."""
-        return len(self._actors)
-
     def count(self) -> tuple[int, int]:
         """Return how many sessions are in memory, and how many messages wait in them."""
         return len(self._actors), sum(actor.waiting for actor in self._actors.values())
@@ -87,7 +82,7 @@ class Router:
         aliases, at = self._wiring.front.aliases, inbound.address
         if isinstance(inbound, InboundMove):
             return await self._move(inbound)
-        while (heard := self._unheard.get(person_of(at.channel, inbound.author.id))) is not None:
+        while (heard := self._unheard.get(person_id(at.channel, inbound.author.id))) is not None:
             await heard.wait()
         key = session_key(inbound, self._scope)
         key = msgspec.structs.replace(key, chat=aliases.canonical(at.channel, at.account, at.chat))
@@ -196,6 +191,8 @@ class Router:
                     if task is not None:
                         task.cancel()
                         await asyncio.wait([task])
+                        # An ending that it was about to record settles its messages only once it is on disk.
+                        await self._wiring.store.exclusive((), lambda: None)
                     yield
             finally:
                 self._resting.discard(key)

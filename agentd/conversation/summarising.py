@@ -15,7 +15,7 @@ from agentd.context.summary import (
     parse_summary,
 )
 from agentd.context.tokens import estimate_tokens
-from agentd.conversation.account import Account
+from agentd.conversation.metering import UsageMeter
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Usage
 from agentd.providers.collecting import Answer, Endless, collect
@@ -38,11 +38,11 @@ class Unusable(Exception):
 class SummaryAuthor:
     """Writes the summaries of one session, with the background model."""
 
-    def __init__(self, wiring: Wiring, session: Session, account: Account) -> None:
+    def __init__(self, wiring: Wiring, session: Session, meter: UsageMeter) -> None:
         """Begin with requests as long as the settings allow."""
         self._wiring = wiring
         self._session = session
-        self._account = account
+        self._meter = meter
         self._most_tokens = sys.maxsize
 
     def capacity(self, budget: Budget) -> Capacity:
@@ -51,8 +51,8 @@ class SummaryAuthor:
         context = min(most, self._wiring.background.context_tokens or most)
         room = int(summary_room(budget) * SUMMARY_SHARE)
         # What a prompt has no room for need not be written: in a small context, more is left for reading.
-        most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
-        return Capacity(int(context / self._account.factor), most_output, room, self._most_tokens)
+        most_output = min(self._wiring.max_output_tokens, int(room * self._meter.factor))
+        return Capacity(int(context / self._meter.factor), most_output, room, self._most_tokens)
 
     def narrow(self, chunk: Chunk, past: Past, budget: Budget) -> bool:
         """Halve what the model is given, since it found this chunk too long; return False if that leaves next to
@@ -74,14 +74,14 @@ class SummaryAuthor:
         request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
-        self._account.admit(author, estimated, request.max_output_tokens)
+        self._meter.admit(author, estimated, request.max_output_tokens)
         try:
             await collect(self._wiring.background.stream(request), answer, ANSWER_CHARACTERS)
         except Endless:
             raise Unusable("the model's answer does not come to an end") from None
         finally:
             if answer.text or answer.done:
-                self._account.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
+                self._meter.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
         if answer.done is None or answer.done.reason == "filtered":
             why = "the model's provider withheld the summary" if answer.done else "the model's answer has no end"
             raise Unusable(why)

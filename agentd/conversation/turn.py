@@ -8,21 +8,20 @@ that its sender is told of.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import structlog
-from msgspec import UNSET, UnsetType
 from structlog.contextvars import bind_contextvars
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
-from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
 from agentd.conversation.deadline import Cut, CutOff, TurnDeadline
 from agentd.conversation.enclosing import load_images
+from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.outbox import Ending, Outbox
+from agentd.conversation.progress import Progress, closing
 from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.recalling import recall
@@ -30,9 +29,9 @@ from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
-from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
+from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
@@ -48,18 +47,6 @@ MOST_WAITS = 2
 
 TAIL_SHARE = 0.8
 """The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What a turn has received of its reply so far."""
-
-    text: str = ""
-    finished: Finished | None = None
-    factor: float | UnsetType = UNSET
-    """The token factor that was learnt from this request."""
-    ending: Ending | None = None
-    """The reply's record, once it is being written: the turn cannot end in another way then."""
 
 
 def question_size(settings: AgentSettings) -> int:
@@ -86,7 +73,7 @@ class Turn:
         self._session = session
         self._outbox = outbox
         self._compactor = compactor
-        self._account = Account(wiring, session)
+        self._meter = UsageMeter(wiring, session)
         self._settings = wiring.settings
         self._deadline = TurnDeadline(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
@@ -131,7 +118,7 @@ class Turn:
         """
         started = self._wiring.monotonic()
         log.info("turn_started", **self._question.figures)
-        progress = _Progress()
+        progress = Progress()
         reason, detail = await self._ask(progress)
         if is_blank(progress.text):
             await self._fail(reason or "empty", detail)
@@ -141,7 +128,7 @@ class Turn:
         self._wiring.observe_turn(seconds, max(seconds - self._waited_seconds, 0.0))
         log.info("turn_finished", outcome=reason or "complete", detail=detail, seconds=round(seconds, 3))
 
-    async def _ask(self, progress: _Progress) -> tuple[str, str]:
+    async def _ask(self, progress: Progress) -> tuple[str, str]:
         """Stream the reply into `progress`; return why it is not whole ("" if it is), and a sentence about that."""
         try:
             while True:
@@ -157,7 +144,7 @@ class Turn:
                     self._void(progress)
                     self._widen()
                 else:
-                    return _verdict(progress)
+                    return progress.verdict
         except StorageError:
             raise  # not a bug: the disk refused a draft
         except OverBudget as refusal:
@@ -167,7 +154,7 @@ class Turn:
             return "provider", str(fault)
         except Exception:
             log.exception("turn_crashed")
-            return _verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
+            return progress.verdict if progress.ending else ("internal", "")  # what is on record stays
 
     async def give_up(self) -> None:
         """Wait until no platform call of the reply is under way: one that is cut may or may not have arrived."""
@@ -192,7 +179,7 @@ class Turn:
             async with self._deadline.waiting():
                 await asyncio.sleep(seconds)
 
-    async def _stream(self, progress: _Progress) -> None:
+    async def _stream(self, progress: Progress) -> None:
         budget = self._compactor.extent.budget
         messages = self._question.messages
         self._recalled = await recall(self._wiring.memory, self._session.key, messages, budget.tokens)
@@ -204,7 +191,7 @@ class Turn:
             await self._make_room(None)
             await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
-    async def _stream_within(self, budget: Budget, progress: _Progress) -> None:
+    async def _stream_within(self, budget: Budget, progress: Progress) -> None:
         images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
         room = max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2)
         prompt = self._build_prompt(replace(budget, tokens=room))
@@ -213,14 +200,14 @@ class Turn:
                 break
             await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
             prompt = self._build_prompt(replace(budget, tokens=room))
-        self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
+        self._meter.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         asked_at = self._wiring.monotonic()
         async with (
             self._deadline.holding(self._wiring.slots),
-            _closing(self._wiring.provider.stream(request), progress) as events,
+            closing(self._wiring.provider.stream(request), progress) as events,
         ):
             asked = self._wiring.monotonic()
             try:
@@ -228,11 +215,11 @@ class Turn:
             finally:
                 self._waited_seconds += self._wiring.monotonic() - asked
                 self._book(prompt.tokens, progress, has_images=bool(images))
-            reason, _ = _verdict(progress)
+            reason, _ = progress.verdict
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which may take a while
 
-    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress, asked_at: float) -> None:
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: Progress, asked_at: float) -> None:
         while progress.finished is None:
             async with self._deadline.waiting():
                 event = await anext(events)
@@ -247,14 +234,13 @@ class Turn:
                 case Finished():
                     progress.finished = event
 
-    def _book(self, prompt_tokens: int, progress: _Progress, *, has_images: bool) -> None:
+    def _book(self, prompt_tokens: int, progress: Progress, *, has_images: bool) -> None:
         """Book what was asked and answered so far; a request without any answer is assumed to cost nothing."""
-        usage = progress.finished.usage if progress.finished else Usage()
         if progress.finished or progress.text:
-            self._account.book(self._question.author, prompt_tokens, usage, progress.text)
+            self._meter.book(self._question.author, prompt_tokens, progress.usage, progress.text)
         if progress.finished and not has_images:
-            progress.factor = self._account.learn(prompt_tokens, usage)
-            self.reported_tokens = usage.input_tokens
+            progress.factor = self._meter.learn(prompt_tokens, progress.usage)
+            self.reported_tokens = progress.usage.input_tokens
 
     def _build_prompt(self, budget: Budget) -> Prompt:
         past = past_of(self._session)
@@ -266,33 +252,21 @@ class Turn:
         async with self._deadline.waiting():
             await self._compactor.make_room(tail_tokens)
 
-    def _void(self, progress: _Progress) -> None:
+    def _void(self, progress: Progress) -> None:
         """Discard what the model has said so far: the reply starts over."""
         progress.text = ""
         self._reply.void()
 
-    async def _record(self, progress: _Progress, reason: str) -> Ending:
+    async def _record(self, progress: Progress, reason: str) -> Ending:
         """Begin to record the reply, unless that was done."""
         if progress.ending is not None:
             return progress.ending
-        done = progress.finished
-        record = AssistantMessage(
-            content=progress.text,
-            answers=self._answers(),
-            outcome="interrupted" if reason else "complete",
-            model=done.model if done else self._wiring.provider.model,
-            usage=TokenUsage(
-                input_tokens=done.usage.input_tokens if done else 0,
-                output_tokens=done.usage.output_tokens if done else 0,
-                factor=progress.factor,
-            ),
-            trace=self.trace,
-        )
+        record = progress.record(self._answers(), self._wiring.provider.model, self.trace, is_whole=not reason)
         progress.ending = await self._outbox.record(record)
         self._reply.grow_no_more()
         return progress.ending
 
-    async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
+    async def _answer(self, progress: Progress, reason: str, detail: str) -> None:
         ending = await self._record(progress, reason)
         shown = progress.text
         if reason:
@@ -323,25 +297,3 @@ class Turn:
             bind_contextvars(trace=self.trace)
             log.info("messages_joined", **wider.figures)
         self._joined_at = self._wiring.monotonic()
-
-
-def _verdict(progress: _Progress) -> tuple[str, str]:
-    if progress.finished and progress.finished.reason == "filtered":
-        return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
-    return "", ""
-
-
-@asynccontextmanager
-async def _closing(
-    events: AsyncGenerator[Event, None], progress: _Progress
-) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """Close the stream at the end of the block; once the reply is whole, a fault in closing is only logged."""
-    try:
-        yield events
-    finally:
-        try:
-            await events.aclose()
-        except ProviderError as fault:
-            if progress.finished is None:
-                raise
-            log.warning("stream_not_ended", fault=str(fault))

@@ -17,6 +17,7 @@ from agentd.state.people import People
 from agentd.transcript.clock import Clock
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore
+from agentd.transcript.uptime import Uptime
 from channels.backoff import Growing
 
 __all__ = ["SummaryTimes", "Wiring"]
@@ -61,6 +62,7 @@ class Wiring:
     """Called with `made` or `failed` for each summary."""
     clock: Clock
     monotonic: Callable[[], float]
+    uptime: Uptime
     new_id: Callable[[], str]
     summary_times: SummaryTimes = SummaryTimes()
     observe_turn: Callable[[float, float], None] = lambda seconds, overhead_seconds: None

@@ -1,4 +1,4 @@
-"""`agentd pair` while the daemon runs: it decides, so that it knows at once, and tells whom it concerns."""
+"""Answers `agentd pair` in a running daemon, so that it knows of an approval at once and can tell the person."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class _Revoke(msgspec.Struct):
 
 
 class Approving:
-    """Answers the command line."""
+    """Serves the commands `pair list`, `pair approve` and `pair revoke` on the control socket."""
 
     def __init__(self, pairings: Pairings, tell: Callable[[Address, str], Awaitable[bool]]) -> None:
-        """Decide on these; `tell` says one thing to a person, and returns whether it arrived."""
+        """Use these pairings; `tell` sends a notice to a person, and returns whether it arrived."""
         self._pairings = pairings
         self._tell = tell
 
@@ -68,13 +68,13 @@ class Approving:
 
 
 def say_approved(approved: Approved, *, is_told: bool) -> str:
-    """Say to the operator who may talk now; with the name as its owner wrote it."""
+    """Say to the operator who may talk now; the name is as its owner wrote it."""
     told = "and has been told" if is_told else "and has not been told: write to them that they may"
     return f"{approved.address.channel}:{approved.sender} ({approved.name}) may talk now, {told}."
 
 
 def say_revoked(channel: str, sender: str, *, removed: bool) -> str:
-    """Say to the operator whose approval is gone. Raises AgentdError where there was none."""
+    """Say to the operator whose approval was revoked. Raises AgentdError if there was none."""
     person = f"{channel}:{sender}"
     if not removed:
         raise AgentdError(f"{person} was not approved: agentd pair list --paired shows who was")

@@ -1,7 +1,7 @@
-"""Asks a provider again when it may succeed soon.
+"""Retries a request to a provider, with backoff, if it may succeed soon.
 
-The wait is what the server asked for, else exponential with jitter. A server that wants a long wait is not waited
-for: the person is told how long it is. This is the one retry in this direction; nothing above or below retries.
+The wait is what the server asked for (Retry-After), else exponential with jitter. If a server asks for a long wait, the
+person is told how long instead. This is the only retry towards providers; nothing above or below it retries.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ JITTER_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long somebody who waits for the reply is kept waiting, in seconds."""
+    """How long somebody who waits for a reply is kept waiting, in seconds."""
 
     asked_seconds: float
-    """What a server asks for beyond this is told instead of waited."""
+    """If a server asks for a longer wait, that is reported instead."""
     all_seconds: float
-    """After this nothing is asked again."""
+    """After this time there are no more retries."""
 
 
 PATIENT = RetryLimits(asked_seconds=60.0, all_seconds=math.inf)
-"""For the last hope; the turn has a limit of its own."""
+"""For the last provider in the row; the turn has a limit of its own."""
 
 BRIEF = RetryLimits(asked_seconds=5.0, all_seconds=15.0)
-"""Where somebody else can be asked instead: a server that is silent until its limit is not asked a second time."""
+"""If there is a fallback: a server that is silent until its timeout is not asked a second time."""
 
 _log = structlog.get_logger()
 
 
 class Retrying:
-    """A provider that asks the one inside it several times, as long as there is hope."""
+    """A provider that retries requests to the one inside it."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Retrying:
         limits: RetryLimits = PATIENT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take name and size from the provider inside."""
+        """Take name and context size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
@@ -67,7 +67,7 @@ class Retrying:
         self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
+        """Send the request, and retry it; yield `Restarted` first in an attempt after one that had yielded text."""
         import stamina  # here: with what it needs it takes 0.6 MB, which a daemon that nobody asks does without
 
         said = False
@@ -88,7 +88,7 @@ class Retrying:
                             yield Restarted()
                             said = void = False
                         said = said or isinstance(event, TextDelta)
-                        is_left = True  # who listens may go, and then nobody waits for another attempt
+                        is_left = True  # if the listener goes here, nobody waits for another attempt
                         yield event
                         is_left = False
             except ProviderRetryable as exc:
@@ -126,7 +126,7 @@ class Retrying:
 
 
 def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
-    """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
+    """Decide whether to retry: after so many seconds, after the usual wait (True), or not at all (False)."""
     if not isinstance(exc, ProviderRetryable):
         return False
     if exc.retry_after_seconds is None:
@@ -135,7 +135,7 @@ def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
 
 
 def describe_wait(seconds: float) -> str:
-    """Say a long wait in the largest unit that keeps it exact enough, rounded up."""
+    """Return a long wait in the largest unit that is exact enough, rounded up."""
     for unit, unit_seconds in (("hours", 3600), ("minutes", 60)):
         if seconds > 2 * unit_seconds:
             return f"{math.ceil(seconds / unit_seconds)} {unit}"

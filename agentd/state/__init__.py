@@ -1,1 +1,3 @@
-"""Keeps, in `state.db`, what the daemon must know from run to run and what is no conversation."""
+"""Stores in `state.db` what the daemon must know from run to run and is no conversation: pairings, links, usage and so
+on.
+"""

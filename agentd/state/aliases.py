@@ -1,6 +1,6 @@
-"""Chats whose id changed: which id their sessions were begun with, and which is theirs now.
+"""Stores the chats that got a new id: which id their sessions began with, and which one is valid now.
 
-A group that becomes a supergroup gets a new id; its sessions stay, under the key that they were begun with.
+A group that becomes a supergroup gets a new id; its sessions keep the key that they began with.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ _Chat = tuple[str, str, str]
 
 
 class ChatAliases:
-    """The known changes as chains: each id has one follower and one before it at most, and no chain bites its tail."""
+    """The known changes of id as chains: each id has at most one successor and one predecessor, and no chain is a
+    circle.
+    """
 
     def __init__(self, aliases: Iterable[Alias] = ()) -> None:
-        """Begin with these; what does not fit with those before it is left out."""
+        """Begin with these; one that contradicts those before it is left out."""
         self._new: dict[_Chat, str] = {}
         self._old: dict[_Chat, str] = {}
         for alias in aliases:
             self.add(*alias)
 
     def add(self, channel: str, account: str, old: str, new: str) -> bool:
-        """Add a change of id, and tell whether it is known now: one that contradicts another never is."""
+        """Add a change of id; return whether it is known now. One that contradicts another is not added."""
         if self._new.get((channel, account, old)) == new:
             return True
         is_taken = (channel, account, old) in self._new or (channel, account, new) in self._old
@@ -44,7 +46,7 @@ class ChatAliases:
         return True
 
     def canonical(self, channel: str, account: str, chat: str) -> str:
-        """Return the id with which the sessions of this chat were begun."""
+        """Return the id with which the sessions of this chat began."""
         return _follow(self._old, channel, account, chat)
 
     def current(self, channel: str, account: str, chat: str) -> str:
@@ -53,15 +55,15 @@ class ChatAliases:
 
 
 class Aliases:
-    """The changes in the database; looked up in memory."""
+    """The changes of id in the database, looked up in memory."""
 
     def __init__(self, database: Database, known: ChatAliases) -> None:
-        """Begin with what was read from there."""
+        """Begin with what was read from the database."""
         self._database = database
         self._known = known
 
     async def add_alias(self, channel: str, account: str, old: str, new: str) -> bool:
-        """Keep a change of id, and tell whether it is known now. Raises StorageError where it is not on disk."""
+        """Store a change of id; return whether it is known now. Raises StorageError if it is not on disk."""
         alias = (channel, account, old, new)
         known = await self._database.run_durably(lambda connection: _keep(connection, alias))
         if known is None:
@@ -71,12 +73,12 @@ class Aliases:
         return True
 
     async def forget(self, chats: Collection[tuple[str, str, str]]) -> int:
-        """Remove what is known of these chats (channel, account, id); return of how many rows. Raises StorageError."""
+        """Remove all changes of these chats (channel, account, id); return the number of rows. Raises StorageError."""
         removed, self._known = await self._database.run_durably(lambda connection: _forget(connection, chats))
         return removed
 
     def canonical(self, channel: str, account: str, chat: str) -> str:
-        """Return the id with which the sessions of this chat were begun."""
+        """Return the id with which the sessions of this chat began."""
         return self._known.canonical(channel, account, chat)
 
     def current(self, channel: str, account: str, chat: str) -> str:
@@ -85,7 +87,7 @@ class Aliases:
 
 
 def read_aliases(connection: sqlite3.Connection) -> ChatAliases:
-    """Read them all. Raises sqlite3.Error."""
+    """Read all changes of id. Raises sqlite3.Error."""
     return ChatAliases(connection.execute("SELECT channel, account, old, new FROM alias"))
 
 

@@ -1,6 +1,6 @@
-"""An SQLite database of ours: opened, looked over, brought to this version's form; on a thread of its own.
+"""Opens our SQLite databases, checks and migrates them, and runs queries on a thread of their own.
 
-What is damaged, or not ours, is set aside and a new one begun; one of a later version is left alone.
+A damaged file, or one of another program, is set aside and a new one begun; one of a later version is left alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 APPLICATION_ID = 0x61676E74
-"""Says that a database is ours: `agnt`."""
+"""Marks a database as ours: `agnt`."""
 
 MIGRATIONS = (
     """
@@ -89,21 +89,21 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a database of ours is called and consists of."""
+    """The name and schema of one of our databases."""
 
     name: str
-    """Of its file, as people know it."""
+    """The file's name, as shown to people."""
     application_id: int
     migrations: tuple[str, ...]
     """Each takes a database to the next `user_version`; they are added to, never changed."""
     damaged: str
-    """The event that says that one was set aside."""
+    """The log event that says that a file was set aside."""
 
 
 STATE = Form("state.db", APPLICATION_ID, MIGRATIONS, "state_set_aside")
 
 BUSY_SECONDS = 2
-"""How long somebody else who has the database open, such as a backup, is waited for."""
+"""How long to wait for another process that has the database open, such as a backup."""
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -119,41 +119,43 @@ Work = Callable[[sqlite3.Connection], T]
 
 
 class NotOurs(Exception):
-    """What stands in the database's place is none of ours, or damaged."""
+    """The file is damaged, or no database of ours."""
 
 
 class Database:
-    """An open database, and the thread on which its connection was made."""
+    """An open database, and the thread that its connection belongs to."""
 
     def __init__(self, connection: sqlite3.Connection, thread: Executor, fault: str | None = None) -> None:
-        """Work on that thread; a `fault` says why what is kept there is not on disk."""
+        """Run queries on that thread; `fault` says why the database is unusable, if it is."""
         self._connection = connection
         self._thread = thread
         self.fault = fault
 
     async def run(self, work: Work[T]) -> T:
-        """Do something whose loss costs nothing but time. Raises sqlite3.Error."""
+        """Run a query whose loss costs only time. Raises sqlite3.Error."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
 
     async def run_durably(self, work: Work[T]) -> T:
-        """Do something that has to be on disk. Raises StorageError where it is not, or cannot be read from there."""
+        """Run a query whose effect must be on disk. Raises StorageError if it is not, or the database cannot be
+        read.
+        """
         if self.fault is not None:
             raise unusable(self.fault)
         try:
             return await self.run(work)
-        except (sqlite3.Error, UnicodeEncodeError) as fault:  # an id may hold what is no character
+        except (sqlite3.Error, UnicodeEncodeError) as fault:  # an id may hold a lone surrogate
             raise unusable(str(fault)) from fault
 
 
 def unusable(fault: str) -> StorageError:
-    """Return what is raised where `state.db` cannot be used."""
+    """Return the error to raise if `state.db` cannot be used."""
     return StorageError(f"state.db cannot be used ({fault}): check its owner, mode and disk")
 
 
 def connect(path: Path, form: Form = STATE) -> sqlite3.Connection:
-    """Open a database file, made (0600) if missing.
+    """Open a database file, created (0600) if missing.
 
-    Raises OSError, sqlite3.Error, ConfigError where a later version wrote it, and NotOurs.
+    Raises OSError, sqlite3.Error, ConfigError if a later version wrote it, and NotOurs.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -165,7 +167,7 @@ def connect(path: Path, form: Form = STATE) -> sqlite3.Connection:
     finally:
         os.close(fd)
     if magic not in (b"", _MAGIC):
-        # SQLite would say so too, but remove the journal beside it.
+        # SQLite would refuse it too, but would remove the journal beside it.
         raise NotOurs("no database")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
@@ -181,12 +183,12 @@ def connect(path: Path, form: Form = STATE) -> sqlite3.Connection:
 
 
 def open_memory() -> sqlite3.Connection:
-    """Open an empty database that ends with the process."""
+    """Open an empty database in memory."""
     return _prepare(sqlite3.connect(":memory:", isolation_level=None), STATE)
 
 
 def renew(path: Path, now: datetime, fault: NotOurs, form: Form = STATE) -> sqlite3.Connection:
-    """Give what stands there, and its parts, another name, and begin a new one. Raises what `connect` raises."""
+    """Set the present file and its parts aside, and begin a new one. Raises what `connect` raises."""
     aside = _set_aside(path, now)
     log.error(form.damaged, to=aside.name, fault=str(fault))
     return connect(path, form)
@@ -194,7 +196,7 @@ def renew(path: Path, now: datetime, fault: NotOurs, form: Form = STATE) -> sqli
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all of it happen, or nothing. Raises sqlite3.Error."""
+    """Run the block as one transaction. Raises sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -205,12 +207,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def format_moment(moment: datetime) -> str:
-    """Return the time as the database has it; two such texts sort as their times do."""
+    """Return the time in the database's form; such texts sort as their times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def scrub(connection: sqlite3.Connection) -> None:
-    """Take what was deleted out of the file, and out of the journal beside it. Raises sqlite3.Error."""
+    """Remove deleted data from the file and from the write-ahead log. Raises sqlite3.Error."""
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("VACUUM")
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -219,12 +221,12 @@ def scrub(connection: sqlite3.Connection) -> None:
 
 
 def storable(name: str) -> str:
-    """Return a name as SQLite takes it: one from outside may hold what is no character."""
+    """Return a name that SQLite can store: one from outside may hold lone surrogates, which are escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _prepare(connection: sqlite3.Connection, form: Form) -> sqlite3.Connection:
-    """Look at whose database this is, and whether it is sound; bring it to this version's form."""
+    """Check that the database is ours and undamaged, and migrate it."""
     version, application = _number(connection, "user_version"), _number(connection, "application_id")
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != form.application_id and (application or version or tables):
@@ -254,7 +256,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _set_aside(path: Path, now: datetime) -> Path:
-    """Give the database and its parts another name; what is in them stays."""
+    """Rename the database and its parts; their content stays."""
     aside = path.with_name(f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}")
     number = 2
     while any(os.path.lexists(f"{aside}{part}") for part in _PARTS):

@@ -1,6 +1,6 @@
-"""What `state.db` keeps of a person, and its removal, from free pages and the journal too.
+"""Removes a person from `state.db`, including its free pages and journal; a step of erasing a person.
 
-The links go last: until then they tell who the person is, so that a removal that was cut can be done again.
+The links go last: until then they tell who the person is, so that an interrupted removal can be done again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Traces", "erase_traces"]
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """By what the database may name a person."""
+    """The ids under which the database may name a person."""
 
     senders: frozenset[str]
     """CHANNEL:SENDER."""
@@ -26,7 +26,7 @@ class Traces:
 
 
 async def erase_traces(state: State, traces: Traces) -> int:
-    """Remove a person, and return of how many rows. Raises StorageError."""
+    """Remove a person; return the number of rows. Raises StorageError."""
     removed = await state.pairings.forget(traces.senders)
     removed += await state.usage.forget(traces.senders)
     removed += await state.aliases.forget(traces.chats)

@@ -1,4 +1,6 @@
-"""Since when memory is on: what was said before that, or while it was off, is not learnt when it is switched on."""
+"""Records since when memory is on: messages from before, or from while it was off, are not learnt when it is switched
+on.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,15 @@ class Onset:
     """The moment in the database."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        """Keep it there."""
+        """Store it in this database."""
         self._database = database
         self._clock = clock
 
     async def note(self, *, is_on: bool) -> str:
-        """Note that a run begins with memory on, or off; return since when it is on, as records write it.
+        """Record that a run begins with memory on or off; return since when it is on, as a record's time stamp.
 
-        A clock that was ahead once moves the moment back to now. Where it cannot be kept it is now. Raises nothing.
+        If the stored moment is in the future (the clock was ahead), it becomes now. If it cannot be stored, return now.
+        Raises nothing.
         """
         now = format_moment(self._clock())
         try:

@@ -1,7 +1,7 @@
-"""Who may talk by the operator's word: strangers who have asked, people who were approved, codes that were wrong.
+"""Stores pairings: strangers who wait with a code, people whom the operator approved, and wrong codes.
 
-A stranger's code is good for an hour, and few may wait at a time; after too many wrong codes none is taken for an hour.
-All of it is on disk before anybody is told.
+A stranger's code is valid for an hour, and only a few strangers may wait at a time; after too many wrong codes none is
+accepted for an hour (lock-out). All of it is on disk before anybody is told.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from channels.base import Address, Author
 __all__ = ["Approved", "Entry", "Paired", "Pairings", "locked_until", "make_code", "parse_code", "read_paired"]
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-"""Without 0 and O, 1, I and L: codes are read off one screen and typed on another."""
+"""Without 0 and O, 1, I and L, since codes are read from one screen and typed on another."""
 
 CODE_CHARACTERS = 8
 CODE_LIFE = timedelta(hours=1)
 MOST_PENDING = 3
-"""In each channel: a crowd of strangers must not bury the one who is waited for."""
+"""Per channel, so that a crowd of strangers cannot hide the one who is expected."""
 
 MOST_WRONG = 5
 LOCK_OUT = timedelta(hours=1)
-"""How long after the last of `MOST_WRONG` wrong codes none is taken; also the time within which they count."""
+"""How long after `MOST_WRONG` wrong codes none is accepted; also the time within which they count together."""
 
 MOST_NAME_CHARACTERS = 100
 
 Paired = frozenset[tuple[str, str]]
-"""Channels and senders."""
+"""Pairs of channel and sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stranger who waits for approval, or a person who was approved: then there is no code."""
+    """A stranger who waits for approval, or an approved person, who has no code."""
 
     code: str | None
     channel: str
     sender: str
     name: str
-    """As its owner wrote it: to be cleaned where it is shown."""
+    """As its owner wrote it: sanitise it before showing it."""
     expires: str | None
     since: str | None
 
@@ -59,12 +59,12 @@ class Approved:
 
 
 class Pairings:
-    """The pairings in the database; whether somebody is paired is looked up in memory."""
+    """The pairings in the database; who is paired is looked up in memory."""
 
     def __init__(
         self, database: Database, paired: Paired, clock: Callable[[], datetime], new_code: Callable[[], str]
     ) -> None:
-        """Begin with the people that were read from there."""
+        """Begin with the approved people that were read from the database."""
         self._database = database
         self._paired = paired
         self._clock = clock
@@ -75,7 +75,7 @@ class Pairings:
         return (channel, sender) in self._paired
 
     async def request(self, address: Address, author: Author) -> str | None:
-        """Return the code to show to a stranger; None where it was shown, or too many wait already.
+        """Return the code to show to a stranger; None if it was shown already, or too many wait.
 
         Raises StorageError.
         """
@@ -85,13 +85,15 @@ class Pairings:
         )
 
     async def note_shown(self, code: str) -> None:
-        """Keep that the stranger has this code. Raises StorageError."""
+        """Record that the stranger was shown this code. Raises StorageError."""
         await self._database.run_durably(
             lambda connection: connection.execute("UPDATE pairing SET shown = 1 WHERE code = ?", [code])
         )
 
     async def approve(self, words: str) -> Approved:
-        """Let in who was shown this code. Raises AgentdError where nobody was, or none is taken; StorageError."""
+        """Approve the stranger with this code. Raises AgentdError if it is wrong or codes are locked out, and
+        StorageError.
+        """
         code, now = parse_code(words), self._clock()
         found = await self._database.run_durably(lambda connection: _approve(connection, code, now))
         if isinstance(found, datetime):
@@ -105,13 +107,13 @@ class Pairings:
         return found
 
     async def revoke(self, channel: str, sender: str) -> bool:
-        """Take an approval, or a code, back, and tell whether there was one. Raises StorageError."""
+        """Remove an approval, or a waiting code; return whether there was one. Raises StorageError."""
         removed = await self._database.run_durably(lambda connection: _revoke(connection, channel, sender))
         self._paired -= {(channel, sender)}
         return removed
 
     async def forget(self, senders: frozenset[str]) -> int:
-        """Remove what is kept of these people (CHANNEL:SENDER); return of how many rows. Raises StorageError."""
+        """Remove everything about these people (CHANNEL:SENDER); return the number of rows. Raises StorageError."""
         whose = [tuple(sender.split(":", 1)) for sender in senders if ":" in sender]
         removed = await self._database.run_durably(
             lambda connection: sum(_revoke_rows(connection, channel, sender) for channel, sender in whose)
@@ -120,23 +122,23 @@ class Pairings:
         return removed
 
     async def entries(self, *, paired: bool) -> list[Entry]:
-        """Return who waits for approval, or who was approved, the oldest first. Raises StorageError."""
+        """Return the approved people, or those who wait, oldest first. Raises StorageError."""
         now = self._clock()
         return await self._database.run_durably(_read_approved if paired else lambda found: _read_waiting(found, now))
 
 
 def make_code() -> str:
-    """Return a code that nobody can guess."""
+    """Return a random code."""
     return "".join(secrets.choice(ALPHABET) for _ in range(CODE_CHARACTERS))
 
 
 def parse_code(words: str) -> str:
-    """Read a code as people type it: in any case, in groups."""
+    """Parse a code as people type it: in any case, in groups."""
     return "".join(character for character in words.upper() if character.isalnum())
 
 
 def locked_until(wrong: Sequence[datetime], now: datetime) -> datetime | None:
-    """Return until when no code is taken, after codes that were wrong at these times, the newest first; None: now.
+    """Return until when codes are locked out, given the times of wrong ones, newest first; None if they are not.
 
     A clock that was set back far does not lock anybody out for longer.
     """
@@ -176,7 +178,7 @@ def _request(
 
 
 def _approve(connection: sqlite3.Connection, code: str, now: datetime) -> Approved | datetime | None:
-    """Return who was approved; None where the code is wrong, and a time where none is taken until then."""
+    """Return who was approved; None if the code is wrong; a time if codes are locked out until then."""
     with transaction(connection):
         until = locked_until(_read_wrong(connection), now)
         if until is not None:
@@ -236,11 +238,11 @@ def _read_approved(connection: sqlite3.Connection) -> list[Entry]:
 
 
 def _validity(now: datetime) -> list[str]:
-    """Return between what a code that is valid expires; a clock that was set back far keeps none for longer."""
+    """Return the limits between which a valid code expires, so that a clock set back far does not prolong any."""
     return [format_moment(now), format_moment(now + 2 * CODE_LIFE)]
 
 
 def _name_of(author: Author) -> str:
-    """Return what tells the operator who that is, of what the platform lets people call themselves."""
+    """Return the person's name for the operator, from what the platform gives: display name and @name, shortened."""
     name = f"{author.name} (@{author.username})" if author.username else author.name
     return name[:MOST_NAME_CHARACTERS].encode("utf-8", "replace").decode()

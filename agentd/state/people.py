@@ -1,9 +1,9 @@
-"""Which senders are one person: said by somebody who has had both accounts in hand, or by the operator.
+"""Stores which senders are one person (`/link`), as proven by a code or stated by the operator.
 
-A sender is CHANNEL:SENDER, and a person by itself until it is linked. A code that was asked for on one account and
-typed on another links both: it is good for an hour and for one use, each sender has one at a time, and who gives too
-many wrong ones is not heard for an hour. All of it is on disk before anybody is told. What was done already is
-recognised when it is asked for again.
+A sender is CHANNEL:SENDER, and a person by itself until it is linked. A code that was issued to one account and entered
+on another links both: it is valid for an hour and for one use, each sender has one at a time, and after too many wrong
+codes a sender is locked out for an hour. All of it is on disk before anybody is told. Entering a used code again is
+recognised.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from channels.base import Address
 __all__ = ["Burnt", "Groups", "People", "Redeemed", "read_groups"]
 
 Groups = Mapping[str, frozenset[str]]
-"""For each sender that is linked all senders of the person, this one among them."""
+"""For each linked sender, all senders of the person, that one included."""
 
 MOST_TRIES = 8
-"""Two codes that are alike do not come up in a lifetime: more tries are of no use."""
+"""Two random codes are never alike in practice: more tries would not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """The code was right: who is one person now, and whose code it was, with the place where they asked for it."""
+    """The code was right: who is one person now, whose code it was, and where they asked for it."""
 
     senders: frozenset[str]
     by: str
     place: Address | None
-    """None where that is not on record."""
+    """None if that is not on record."""
     is_news: bool
-    """False where this sender has used the code before."""
+    """False if this sender has used the code before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Burnt:
-    """The code did nothing: it was the sender's own, it is none that is valid, or none is taken."""
+    """The code did nothing: it was the sender's own, invalid, or the sender is locked out."""
 
     is_own: bool = False
     until: datetime | None = None
-    """No code of this sender's is taken before; None: at any time."""
+    """Until when this sender's codes are refused; None: they are not."""
 
 
 class People:
@@ -53,14 +53,14 @@ class People:
     def __init__(
         self, database: Database, groups: Groups, clock: Callable[[], datetime], new_code: Callable[[], str]
     ) -> None:
-        """Begin with what was read from there."""
+        """Begin with what was read from the database."""
         self._database = database
         self._groups = groups
         self._clock = clock
         self._new_code = new_code
 
     def senders_of(self, sender: str) -> frozenset[str]:
-        """Return all senders of a person, this one among them."""
+        """Return all senders of a person, given one of them, that one included."""
         return self._groups.get(sender, frozenset((sender,)))
 
     @property
@@ -69,20 +69,20 @@ class People:
         return frozenset(self._groups.values())
 
     async def link(self, a: str, b: str) -> frozenset[str]:
-        """Make one person of two, each with all its senders, and return them. Raises StorageError."""
+        """Make one person of two, each with all their senders; return those. Raises StorageError."""
         self._groups = await self._database.run_durably(lambda connection: _link(connection, a, b))
         return self.senders_of(a)
 
     async def unlink(self, sender: str) -> frozenset[str]:
-        """Let a sender stand by itself; return with whom it was linked. Raises StorageError."""
+        """Remove a sender's links; return whom it was linked with. Raises StorageError."""
         left = self.senders_of(sender) - {sender}
         self._groups = await self._database.run_durably(lambda connection: _unlink(connection, sender))
         return left
 
     async def offer(self, sender: str, place: Address | None = None) -> str:
-        """Return the code that links another account with this sender; the same one while it is valid and unused.
+        """Return a code that links another account with this sender; the same one while it is valid and unused.
 
-        At `place` the sender can be told that it was used. Raises StorageError.
+        `place` is where the sender is told that it was used. Raises StorageError.
         """
         now = self._clock()
         return await self._database.run_durably(
@@ -90,21 +90,21 @@ class People:
         )
 
     async def redeem(self, sender: str, words: str) -> Redeemed | Burnt:
-        """Link a sender with the one who was given this code. Raises StorageError."""
+        """Link a sender with the one to whom this code was issued. Raises StorageError."""
         code, now = parse_code(words), self._clock()
         outcome, groups = await self._database.run_durably(lambda connection: _redeem(connection, sender, code, now))
         self._groups = groups
         return outcome
 
     async def withdraw(self, words: str) -> None:
-        """Let a code, which others may have read, be worth nothing. Raises StorageError."""
+        """Invalidate an unused code, which others may have read. Raises StorageError."""
         code = parse_code(words)
         await self._database.run_durably(
             lambda connection: connection.execute("DELETE FROM link_code WHERE code = ? AND used_by IS NULL", [code])
         )
 
     async def forget(self, senders: frozenset[str]) -> None:
-        """Remove the links and codes of these senders; the rest of a group stays one. Raises StorageError."""
+        """Remove the links and codes of these senders; the rest of a group stays linked. Raises StorageError."""
         self._groups = await self._database.run_durably(lambda connection: _forget(connection, senders))
 
 
@@ -123,7 +123,7 @@ def _link(connection: sqlite3.Connection, a: str, b: str) -> Groups:
 
 
 def _merge(connection: sqlite3.Connection, a: str, b: str) -> None:
-    """Put two groups under one name, which is that of a sender among them."""
+    """Merge two groups under one name, that of the smallest sender in them."""
     groups = read_groups(connection)
     senders = groups.get(a, frozenset((a,))) | groups.get(b, frozenset((b,)))
     if len(senders) > 1:
@@ -142,7 +142,7 @@ def _unlink(connection: sqlite3.Connection, sender: str) -> Groups:
 
 
 def _leave(connection: sqlite3.Connection, leaving: frozenset[str]) -> None:
-    """Take senders out of their groups; a group of one is none."""
+    """Remove senders from their groups; a group of one is dissolved."""
     groups = read_groups(connection)
     for group in {groups[sender] for sender in leaving if sender in groups}:
         rest = group - leaving
@@ -200,7 +200,7 @@ def _redeem(connection: sqlite3.Connection, sender: str, code: str, now: datetim
 def _judge(
     connection: sqlite3.Connection, sender: str, code: str, now: datetime
 ) -> tuple[str, Address | None, bool] | Burnt:
-    """Do what a code is good for; return whose it was, where they asked, and whether this is its first use."""
+    """Apply a code; return whose it was, where they asked for it, and whether this is its first use."""
     until = locked_until(_read_wrong(connection, sender), now)
     if until is not None:
         return Burnt(until=until)
@@ -234,5 +234,5 @@ def _note_wrong(connection: sqlite3.Connection, sender: str, now: datetime) -> N
 
 
 def _validity(now: datetime) -> list[str]:
-    """Return between what a code that is valid expires; a clock that was set back far keeps none for longer."""
+    """Return the limits between which a valid code expires, so that a clock set back far does not prolong any."""
     return [format_moment(now), format_moment(now + 2 * CODE_LIFE)]

@@ -1,6 +1,6 @@
-"""Puts on disk, every few seconds, what parts learn or count beside the replies: no reply waits for it.
+"""Saves to `state.db`, every few seconds, what parts learn or count, so that no reply waits for it.
 
-A killed process loses what came in the last `SAVE_SECONDS`; one that ends by itself, nothing.
+A killed process loses the last `SAVE_SECONDS`; one that ends normally, nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["SAVE_SECONDS", "Changing", "Save", "save", "save_regularly"]
 
 SAVE_SECONDS = 5
 PAUSE_SECONDS = 60
-"""After a fault: a disk that is full stays so for a while, and each try is logged."""
+"""After a fault, since a full disk stays full for a while, and each try is logged."""
 
 log = structlog.get_logger()
 
@@ -27,23 +27,23 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Save = Callable[[], Awaitable[bool]]
-"""Puts on disk what has changed, and tells whether it is there."""
+"""Saves what has changed; returns whether it is on disk."""
 
 
 class Changing(Protocol[K, V]):
-    """A part that knows what of it has changed."""
+    """A part that tracks its own changes."""
 
     def take_changed(self) -> Mapping[K, V]:
         """Return what has changed since the last call."""
         ...
 
     def put_back(self, changed: Mapping[K, V], /) -> None:
-        """Take it back: it may not be on disk."""
+        """Count these as changed again: they may not be on disk."""
         ...
 
 
 async def save(part: Changing[K, V], keep: Callable[[Mapping[K, V]], Awaitable[None]]) -> bool:
-    """Put on disk what has changed, and tell whether it is there; where it may not be, it is saved the next time."""
+    """Save what has changed; return whether it is on disk. If it may not be, the next call saves it again."""
     changed = part.take_changed()
     if not changed:
         return True
@@ -61,14 +61,14 @@ async def save(part: Changing[K, V], keep: Callable[[Mapping[K, V]], Awaitable[N
 
 @asynccontextmanager
 async def save_regularly(saves: Sequence[Save], seconds: float = SAVE_SECONDS) -> AsyncIterator[None]:
-    """Save every few seconds, and once more at the end."""
+    """Save every few seconds, and once more at the end of the block."""
     async with asyncio.TaskGroup() as tasks:
         saving = tasks.create_task(_save_on(saves, seconds), name="saving")
         try:
             yield
         finally:
             saving.cancel()
-            await asyncio.wait([saving])  # what it was at is put back
+            await asyncio.wait([saving])  # what it was saving is put back
             for each in saves:
                 await each()
 

@@ -1,6 +1,6 @@
-"""What later runs may leave unread: for each session file its stamp when nothing in it was left to do.
+"""Stores which session files are settled, with their stamps, so that recovery need not read them.
 
-That can be done without: a fault here is logged and costs only speed.
+Losing this costs only speed, so a fault here is only logged.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 Settled = Mapping[str, tuple[int, int]]
-"""For each session file's name its length, and when it was last changed (nanoseconds, by the system's clock)."""
+"""For each session file, by name: its length, and its last change (nanoseconds, by the system's clock)."""
 
 
 class SettledMarks:
-    """The marks in the database, and when the run that keeps them had recovered."""
+    """The marks in the database, and when the present run had recovered."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        """Keep them there."""
+        """Store them in this database."""
         self._database = database
         self._clock = clock
 
     async def settled(self) -> Settled:
-        """Return the session files that had nothing left to do; none where that cannot be read."""
+        """Return the files that were settled; none if that cannot be read."""
         return await self._run(_read, {})
 
     async def keep(self, settled: Settled, gone: Collection[str]) -> None:
-        """Keep what a recovery that is done found settled, forget files that are gone, and note the time."""
+        """Store what a finished recovery found settled, remove files that are gone, and note the time."""
         await self._run(lambda connection: _keep(connection, settled, gone, self._clock()), None)
 
     async def forget(self, files: Collection[str]) -> None:
-        """Forget these files, by their names. Raises nothing, as everything here."""
+        """Remove the marks of these files. Raises nothing, like all methods here."""
         names = [(os.fsencode(file),) for file in files]
         await self._run(lambda connection: connection.executemany("DELETE FROM settled WHERE file = ?", names), None)
 

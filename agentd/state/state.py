@@ -1,10 +1,9 @@
-"""`state.db`: what the daemon keeps that is no conversation, in SQLite, on a thread of its own.
+"""Opens `state.db`, an SQLite database for everything the daemon keeps that is no conversation.
 
-Two kinds of things are kept. What can be done without costs little where it is lost: speed (`settled.py`, and when the
-last runs began, and had recovered), or what is learnt again (`token_factors.py`), or who is not learnt from for a
-while longer (`onset.py`). What cannot is on disk when it is
-said to be, and a fault is raised: who may talk (`pairings.py`), which senders are one person (`people.py`), which chats
-changed their id (`aliases.py`), and who spent how much (`usage.py`).
+There are two kinds of content. Losing the first costs only speed (`settled.py`, and when the last runs began and had
+recovered), or is learnt again (`token_factors.py`), or delays learning (`onset.py`). The second must be on disk when a
+call returns, or it raises: who may talk (`pairings.py`), which senders are one person (`people.py`), which chats
+changed their id (`aliases.py`), and who spent how many tokens (`usage.py`).
 """
 
 from __future__ import annotations
@@ -49,17 +48,17 @@ class State:
     onset: Onset
     kept: Database
     fault: str | None
-    """Why what has to be on disk is not; None where it is."""
+    """Why the second kind cannot be stored; None if it can."""
 
     def require(self) -> None:
-        """Make sure that what has to be on disk is. Raises StorageError."""
+        """Raise StorageError unless the second kind can be stored."""
         if self.fault is not None:
             raise unusable(self.fault)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What is read at once: looked up in memory from then on."""
+    """What is read at the start, and looked up in memory from then on."""
 
     paired: Paired = frozenset()
     aliases: ChatAliases = field(default_factory=ChatAliases)
@@ -70,12 +69,12 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """Two connections, the same one unless there is a fault, and what was read at once."""
+    """Two connections, which are the same unless there is a fault, and what was read at the start."""
 
     kept: sqlite3.Connection
     """On disk, unless there is a fault."""
     marked: sqlite3.Connection
-    """For what can be done without."""
+    """For the first kind; in memory if the file is unusable."""
     read: _Read
     fault: str | None
 
@@ -86,11 +85,11 @@ class _Opened:
 
 @asynccontextmanager
 async def open_state(path: Path, version: str, clock: Callable[[], datetime]) -> AsyncIterator[State]:
-    """Open the database, made (0600) if missing, and record that a run of this version of the program begins.
+    """Open the database, created (0600) if missing, and record that a run of this program version begins.
 
-    What another version found settled is forgotten: it may have had other eyes. Raises ConfigError where a later
-    version wrote the database. Where it cannot be used, this run keeps in memory what can be done without, and the
-    rest not at all (`State.require`).
+    What another version marked as settled is forgotten, as that version may have judged differently. Raises ConfigError
+    if a later version wrote the database. If it cannot be used, this run keeps the first kind in memory, and refuses
+    the second (`State.require`).
     """
     with ThreadPoolExecutor(1, "state") as thread:
         opened = await asyncio.get_running_loop().run_in_executor(thread, _open, path, version, clock)
@@ -102,7 +101,7 @@ async def open_state(path: Path, version: str, clock: Callable[[], datetime]) ->
 
 @asynccontextmanager
 async def open_kept(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[State]:
-    """Open the database for a command, which is no run. Raises ConfigError, and StorageError where it is no good."""
+    """Open the database for a command, which is no run. Raises ConfigError, and StorageError if it is unusable."""
     with ThreadPoolExecutor(1, "state") as thread:
         try:
             opened = await asyncio.get_running_loop().run_in_executor(thread, _open_kept, path, clock)
@@ -116,7 +115,7 @@ async def open_kept(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[
 
 @asynccontextmanager
 async def open_pairings(path: Path, clock: Callable[[], datetime]) -> AsyncIterator[Pairings]:
-    """Open the pairings alone, as `open_kept` does."""
+    """Open only the pairings, as `open_kept` does."""
     async with open_kept(path, clock) as state:
         yield state.pairings
 
@@ -189,7 +188,7 @@ def _begun_in_memory(version: str, clock: Callable[[], datetime]) -> sqlite3.Con
 
 
 def _begin_run(connection: sqlite3.Connection, version: str, now: datetime) -> None:
-    """Record the run, and forget what another version found."""
+    """Record the run, and forget what another version marked as settled."""
     last = connection.execute("SELECT version, began, recovered FROM run ORDER BY number DESC LIMIT 1").fetchone()
     last_version, began, recovered = last or (version, None, None)
     with transaction(connection):

@@ -1,4 +1,4 @@
-"""How many tokens each person spent on each day (UTC), kept for the days that matter to anybody."""
+"""Stores how many tokens each person spent on each day (UTC), for 31 days."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ __all__ = ["KEPT_DAYS", "Usage", "read_usage"]
 KEPT_DAYS = 31
 
 Tokens = Mapping[tuple[str, str], int]
-"""By day (YYYY-MM-DD) and person (CHANNEL:SENDER)."""
+"""Tokens by day (YYYY-MM-DD) and person (CHANNEL:SENDER)."""
 
 
 class Usage:
-    """What was spent, in the database."""
+    """The spent tokens, in the database."""
 
     def __init__(self, database: Database, recent: Tokens) -> None:
-        """Begin with what was read from there."""
+        """Begin with what was read from the database."""
         self._database = database
         self.recent = recent
 
     async def keep(self, tokens: Tokens) -> None:
-        """Keep these totals in place of the earlier ones; days that are long over go. Raises StorageError."""
+        """Store these totals over the earlier ones, and delete old days. Raises StorageError."""
         await self._database.run_durably(lambda connection: _keep(connection, tokens))
 
     async def spent_by(self, senders: frozenset[str]) -> list[tuple[str, str, int]]:
-        """Return day, sender and tokens of these people, as far back as that is kept. Raises StorageError."""
+        """Return day, sender and tokens of these people, for all stored days. Raises StorageError."""
         rows = await self._database.run_durably(
             lambda connection: connection.execute("SELECT day, person, tokens FROM usage ORDER BY day").fetchall()
         )
         return [(day, person, tokens) for day, person, tokens in rows if person in senders]
 
     async def forget(self, senders: frozenset[str]) -> int:
-        """Remove what these people spent; return of how many days. Raises StorageError."""
+        """Remove what these people spent; return the number of days. Raises StorageError."""
         return await self._database.run_durably(
             lambda connection: sum(
                 connection.execute("DELETE FROM usage WHERE person = ?", [storable(sender)]).rowcount
@@ -46,7 +46,7 @@ class Usage:
 
 
 def read_usage(connection: sqlite3.Connection, now: datetime) -> Tokens:
-    """Read what was spent since yesterday: the clock may be set back a little. Raises sqlite3.Error."""
+    """Read what was spent since yesterday, as the clock may be set back a little. Raises sqlite3.Error."""
     yesterday = (now - timedelta(days=1)).date().isoformat()
     rows = connection.execute("SELECT day, person, tokens FROM usage WHERE day >= ?", [yesterday])
     return {(day, person): tokens for day, person, tokens in rows}

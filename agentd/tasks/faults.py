@@ -1,4 +1,4 @@
-"""What the queue's callers are told where it cannot be read or written, and what is kept of why a task failed."""
+"""Turns a fault of the tasks' database into a StorageError, and describes why a task failed without people's words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_CHARACTERS = 500
 
 
 def unusable(fault: BaseException) -> StorageError:
-    """Return what is raised; procrastinate wraps what its database says."""
+    """Return the error to raise; procrastinate wraps what its database says."""
     told = str(fault.__cause__ or fault).strip().splitlines()
     reason = told[0] if told else type(fault).__name__
     return StorageError(
@@ -26,7 +26,9 @@ def unusable(fault: BaseException) -> StorageError:
 
 
 def describe(fault: BaseException) -> str:
-    """Say what went wrong without a person's words: an error's text may hold them, so only ours is kept."""
+    """Describe a fault without people's words: an exception's text may hold them, so only our own errors' text
+    is kept.
+    """
     if isinstance(fault, TaskFault | AgentdError):
         return str(fault)[:MOST_CHARACTERS]
     place = _place(fault)
@@ -34,7 +36,7 @@ def describe(fault: BaseException) -> str:
 
 
 def _place(fault: BaseException) -> str | None:
-    """Return the innermost line of our own code that the fault went through."""
+    """Return the innermost line of our own code in the fault's traceback."""
     for frame in reversed(traceback.extract_tb(fault.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:

@@ -1,4 +1,4 @@
-"""After a fault: what the operator is told, and how long Slack is left alone."""
+"""This module waits after a fault of Slack, with a growing pause, and reports the fault in the channel's health."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Backoff:
     """Waits longer with each fault, until there was a good connection again."""
 
     def __init__(self, health: Health, standing: Standing, waits: Waits) -> None:
-        """Say in `health` what is wrong; what stays wrong all the same is `standing`."""
+        """Report faults in `health`; `standing` holds those that a connection alone does not mend."""
         self._health = health
         self._standing = standing
         self._waits = waits
@@ -33,11 +33,11 @@ class Backoff:
         self._standing.greet()
 
     def begin_anew(self) -> None:
-        """Let the next wait be the shortest: all was well again."""
+        """Reset the pause to the shortest, after a connection that held."""
         self._tries = 0
 
     async def sit_out(self, fault: ChannelError) -> None:
-        """Say what is wrong, and wait."""
+        """Report a fault, and wait: as long as a rate limit says, or a growing pause if that is longer."""
         sentence, growing = self._judge(fault)
         seconds = growing.after(self._tries)
         if isinstance(fault, RateLimited):

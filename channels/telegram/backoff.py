@@ -1,4 +1,4 @@
-"""After a fault: what the operator is told, and how long Telegram is left alone."""
+"""This module waits after a fault of Telegram, with a growing pause, and reports the fault in the channel's health."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Backoff:
     """Waits longer with each fault, until there is an answer again."""
 
     def __init__(self, health: Health, waits: Waits) -> None:
-        """Say in `health` what is wrong."""
+        """Report faults in `health`."""
         self._health = health
         self._waits = waits
         self._tries = 0
 
     def answered(self) -> None:
-        """Note an answer."""
+        """Note an answer: nothing is wrong, and the next pause is the shortest again."""
         self._health.touch()
         self._tries = 0
 
     async def sit_out(self, fault: ChannelError) -> None:
-        """Say what is wrong, and wait."""
+        """Report a fault, and wait: as long as a rate limit says, else a growing pause."""
         sentence, growing = self._judge(fault)
         seconds = fault.retry_after_seconds if isinstance(fault, RateLimited) else growing.after(self._tries)
         self._tries += 1

@@ -43,9 +43,9 @@ async def outlive_staleness(url: SecretStr) -> None:
 
 async def test_two_workers_share_the_tasks_and_keep_a_sessions_order(postgres: PostgresServer) -> None:
     url, log = postgres.new_database(), Log()
-    pace = replace(QUICK, sweep_seconds=10)  # a task that a busy machine begins late is no lost one
+    timing = replace(QUICK, sweep_seconds=10)  # a task that a busy machine begins late is no lost one
     place = LocationStand(url)
-    async with place.work(log, pace, concurrency=2) as queue, place.work(log, pace, concurrency=2):
+    async with place.work(log, timing, concurrency=2) as queue, place.work(log, timing, concurrency=2):
         for n in range(20):
             await queue.defer(Order("note", {"n": n}, f"session {n % 2}"))
         await until_empty(queue)

@@ -169,7 +169,7 @@ async def test_an_actor_is_not_forgotten_while_a_message_is_on_its_way_to_the_di
             await until(gate.reached.is_set)
             for _ in range(100):
                 await asyncio.sleep(0)
-            alive = stage.router.sessions_in_memory
+            alive = stage.router.count()[0]
             gate.opened.set()
             await saying
 

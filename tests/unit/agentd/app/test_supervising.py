@@ -1,4 +1,4 @@
-"""A channel that falls takes nothing with it, and is begun anew, left out, and tried again."""
+"""A channel that falls takes nothing with it, and is restarted, left out, and tried again."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_one_that_fell_is_begun_anew_after_pauses_that_grow_and_is_well_ag
         back = await until(supervisor, lambda status: status.fault == "")
         keeping.cancel()
 
-    assert fallen.fault == "it fell (LookupError) and is begun anew"
+    assert fallen.fault == "it fell (LookupError) and is restarted"
     assert (back.restarts, back.is_missing, restarts) == (2, False, ["fake", "fake"])
     assert channel.began[1] - channel.began[0] >= 0.001
     assert channel.began[2] - channel.began[1] >= 0.002
@@ -197,7 +197,7 @@ async def test_one_without_an_outcome_is_begun_anew_and_stuck_only_if_it_was_hea
             task.cancel()
 
     assert stuck == ["once"]
-    assert look(supervisor, "once").fault == "it was silent for 0.02 s and is begun anew"
+    assert look(supervisor, "once").fault == "it was silent for 0.02 s and is restarted"
 
 
 async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog() -> None:
@@ -212,7 +212,7 @@ async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog
         keeping.cancel()
 
     assert stuck == []
-    assert look(supervisor).fault == "it was silent for 0.02 s and is begun anew"
+    assert look(supervisor).fault == "it was silent for 0.02 s and is restarted"
     assert look(supervisor).restarts >= 3
 
 
@@ -246,7 +246,7 @@ async def test_one_with_a_platform_that_ends_by_itself_has_fallen(run: Run) -> N
         fault = look(supervisor).fault
         keeping.cancel()
 
-    assert fault == "it fell (EndedByItself) and is begun anew"
+    assert fault == "it fell (EndedByItself) and is restarted"
 
 
 async def hold_on(channel: Scripted) -> None:

@@ -90,7 +90,7 @@ async def test_a_place_that_cannot_be_written_is_one_plain_sentence(tmp_path: Pa
 
 @asynccontextmanager
 async def working(place: Place, log: Log) -> AsyncIterator[TaskQueue]:
-    async with work_at(place, TasksSettings(), log.jobs, Surroundings(now, PATIENT, pace=QUICK)) as queue:
+    async with work_at(place, TasksSettings(), log.jobs, Surroundings(now, PATIENT, timing=QUICK)) as queue:
         yield queue
 
 
@@ -240,7 +240,7 @@ class SlowToGive(SqliteConnector):
 
 async def test_a_task_that_comes_after_the_others_were_cut_is_parked_too(tmp_path: Path) -> None:
     log, connector = Log(), SlowToGive(tmp_path / NAME, now)
-    around = Surroundings(now, Leaving(lambda: 0.0), pace=QUICK)
+    around = Surroundings(now, Leaving(lambda: 0.0), timing=QUICK)
     await connector.open_async()
     async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:
         await queue.defer(Order("wait", {"n": 1}, "one"))
@@ -267,7 +267,7 @@ class SlowToWrite(SqliteConnector):
 async def test_a_task_whose_end_is_slow_to_be_written_down_is_not_put_back(tmp_path: Path) -> None:
     log, connector = Log(), SlowToWrite(tmp_path / NAME, now)
     log.faults = [ValueError()]
-    around = Surroundings(now, PATIENT, pace=QUICK)
+    around = Surroundings(now, PATIENT, timing=QUICK)
     await connector.open_async()
     with capture_logs() as logs:
         async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:

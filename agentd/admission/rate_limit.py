@@ -1,7 +1,7 @@
-"""How many messages of a person are taken: in no minute, by the platform's clock, more than the limit.
+"""The message rate limit per person: never more than the limit within a minute, by the platform's clock.
 
-A message counts when it was sent, not when it came: what was written over a day and is delivered at once is no flood.
-One that comes again is recognised as long as it can matter, and neither counts twice nor is dropped.
+A message counts by when it was sent, not when it came: what was written over a day and is delivered at once is no
+flood. A redelivery is recognised while that matters; it neither counts twice nor is dropped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-__all__ = ["Pace", "Paces", "Person"]
+__all__ = ["Person", "RateLimiter", "RateVerdict"]
 
 Person = tuple[str, str]
 """A channel, and the sender's id there."""
@@ -23,44 +23,46 @@ MessageKey = tuple[str, str]
 WINDOW = timedelta(minutes=1)
 
 REMEMBERED_SECONDS = 600
-"""How long a message is remembered after it came: a channel offers one again within a minute or so."""
+"""How long a message is remembered after it came, to recognise a redelivery: channels redeliver within about a
+minute.
+"""
 
 
-class Pace(Enum):
-    """What is done with a message."""
+class RateVerdict(Enum):
+    """The verdict on a message."""
 
     ADMIT = "admit"
     WARN = "warn"
-    """It is too much, and the person is told: nothing of theirs was dropped in the minute before."""
+    """It is too much, and the person is to be told: none of theirs was dropped in the minute before."""
     DROP = "drop"
-    """It is too much, and the person knows."""
+    """It is too much, and the person was told."""
 
 
 @dataclass(slots=True)
 class _History:
-    """What one person sent: the messages that were admitted, as they came, and the last that was not."""
+    """One person's admitted messages, in order of arrival, and when the last dropped one was sent."""
 
     admitted: OrderedDict[MessageKey, tuple[datetime, float]] = field(default_factory=OrderedDict)
     times: list[datetime] = field(default_factory=list)
-    """When the admitted were sent, sorted."""
+    """When the admitted messages were sent, sorted."""
     dropped: datetime | None = None
     seen: float = 0
 
 
-class Paces:
-    """The pace of each person; a minute counts from any message to any other, in whichever order they come."""
+class RateLimiter:
+    """Judges each person's messages; a minute is any minute, in whichever order messages come."""
 
     def __init__(self, per_minute: int) -> None:
-        """Begin with people who have sent nothing."""
+        """Begin with nobody remembered."""
         self._most = per_minute
         self._people: OrderedDict[Person, _History] = OrderedDict()
 
     def change(self, per_minute: int) -> None:
-        """Take as many from the next message on."""
+        """Allow this many from the next message on."""
         self._most = per_minute
 
-    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> Pace:
-        """Say what is done with a message that comes at `now_seconds`, by a clock that never goes back."""
+    def judge(self, person: Person, message: MessageKey, sent_at: datetime, now_seconds: float) -> RateVerdict:
+        """Return the verdict on a message that comes at `now_seconds` (a monotonic clock)."""
         self._forget(now_seconds)
         history = self._people.setdefault(person, _History())
         self._people.move_to_end(person)
@@ -70,14 +72,14 @@ class Paces:
         if known is None and self._is_too_much(history.times, sent_at):
             is_news = history.dropped is None or abs(sent_at - history.dropped) >= WINDOW
             history.dropped = sent_at
-            return Pace.WARN if is_news else Pace.DROP
+            return RateVerdict.WARN if is_news else RateVerdict.DROP
         if known is None:
             insort(history.times, sent_at)
         history.admitted[message] = (known[0] if known else sent_at, now_seconds)
-        return Pace.ADMIT
+        return RateVerdict.ADMIT
 
     def unwarn(self, person: Person) -> None:
-        """Take back that the person was told: the next message that is too much is told again."""
+        """Note that the person could not be told: the next message that is too much is a warning again."""
         if person in self._people:
             self._people[person].dropped = None
 
@@ -91,7 +93,7 @@ class Paces:
         return any(last - first < WINDOW for first, last in zip(near, near[self._most :], strict=False))
 
     def _forget(self, now_seconds: float) -> None:
-        """Forget people who have not been seen for long."""
+        """Forget people who have not written for `REMEMBERED_SECONDS`."""
         while self._people:
             person, history = next(iter(self._people.items()))
             if now_seconds - history.seen <= REMEMBERED_SECONDS:

@@ -5,21 +5,21 @@ It also feeds the calibration, which learns how many tokens a model really count
 
 from __future__ import annotations
 
-from agentd.admission.spending import person_of
+from agentd.admission.spending import person_id
 from agentd.context.calibration import HIGHEST, LOWEST, SAFETY
 from agentd.context.tokens import estimate_tokens
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Usage
 from agentd.transcript.store import Session
 
-__all__ = ["Account", "OverBudget"]
+__all__ = ["OverBudget", "UsageMeter"]
 
 
 class OverBudget(Exception):
     """The day's budget does not allow a request; its text says so to the person."""
 
 
-class Account:
+class UsageMeter:
     """Checks a request against the budget before it is made, and books its tokens after."""
 
     def __init__(self, wiring: Wiring, session: Session) -> None:
@@ -57,4 +57,4 @@ class Account:
         return self._calibration.learn(self._provider.model, prompt_tokens, usage.input_tokens, self._known)
 
     def _payer(self, author: str) -> str:
-        return person_of(self._session.key.channel, author)
+        return person_id(self._session.key.channel, author)
