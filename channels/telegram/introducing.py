@@ -1,4 +1,7 @@
-"""Asks Telegram whom a token belongs to. Nothing is polled: a daemon that runs with the same token is not disturbed."""
+"""This module asks Telegram which bot a token belongs to, for `agentd init` and `check`.
+
+It does not poll, so that a daemon running with the same token is not disturbed.
+"""
 
 from __future__ import annotations
 

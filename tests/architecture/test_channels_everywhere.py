@@ -89,14 +89,12 @@ def text_of(path: str) -> str:
         set(_BUILDERS),
         set(read_allow_lists(ChannelsSettings())),
         packages(contract("only the registry sees concrete")["forbidden_modules"]),
-        packages(contract("only the markup")["source_modules"]),
         set(STANDS),
     ],
     ids=[
         "the registry",
         "the allow lists",
         "the contract on who sees it",
-        "the contract on who sees the Markdown parser",
         "the stands of the contract's tests",
     ],
 )

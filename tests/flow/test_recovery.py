@@ -157,7 +157,7 @@ async def test_a_turn_that_outlasts_the_drain_stays_pending_and_is_finished_by_t
 async def test_an_idle_session_leaves_memory_and_comes_back_from_its_file(tmp_path: Path) -> None:
     async with daemon(tmp_path, settings=AgentSettings(idle_minutes=0.0001)) as stage:
         await stage.say("one")
-        await until(lambda: stage.router.sessions_in_memory == 0)
+        await until(lambda: stage.router.count()[0] == 0)
         await stage.say("two")
 
         assert stage.prompt()[1:] == [("user", "one"), ("assistant", "ok"), ("user", "two")]
