@@ -1,4 +1,4 @@
-"""The seed's rows on compaction, and three of its defects, over a real channel and real model protocols."""
+"""These tests check compaction over a real channel and real model protocols: limits, records, restarts."""
 
 from __future__ import annotations
 
