@@ -70,7 +70,7 @@ class PostgresMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         async with self._server.connection() as connection:
             return await people(connection)
 

@@ -79,7 +79,7 @@ class SqliteMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         return await self._database.run(people)
 
     async def forget(self, who: Who, entry: int) -> bool:
