@@ -38,7 +38,7 @@ from benchmarks.idle import cpu_seconds
 from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.recall import BEGAN, Language
 from benchmarks.turn import AGENTD, BETWEEN_TURNS_SECONDS, PIECES
-from memory.model import Daily, Exchange, Learned, Words
+from memory.model import Daily, Exchange, Lesson, Words
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.platforms.botapi.methods import MESSAGES
 from tests.platforms.clerk_server import ClerkServer
@@ -266,7 +266,7 @@ async def fill(path: Path, language: Language, sizes: Sizes) -> None:
                 text, at = language.text(number), BEGAN + timedelta(hours=number)
                 words = (Words(number, at, text),)
                 said = Exchange(f"telegram~{chat}", number, number, f"telegram:{chat}", "Ada", True, words)
-                await store.learn(Learned(said, Daily(text, at)))
+                await store.learn(Lesson(said, Daily(text, at)))
 
 
 class Comparison:

@@ -146,16 +146,16 @@ async def run(table: Table, exchanges: int, *, bare: bool) -> None:
         for number in range(exchanges):
             given = exchange(number, chance)
             complete = Embedded(provider, shown)
-            learned = await consolidate(given, complete)
+            lesson = await consolidate(given, complete)
             answers = [parse_answer(text) for text in complete.answers]
             tally["answers"] += len(answers)
             tally["usable answers"] += sum(answer is not None and bool(answer.history) for answer in answers)
-            tally["exchanges with a history entry"] += learned.daily is not None
+            tally["exchanges with a history entry"] += lesson.daily is not None
             count(given, next((one.facts for one in reversed(answers) if one is not None), ()), tally)
-            for change in (await memory.learn(learned)).changes:
+            for change in (await memory.learn(lesson)).changes:
                 tally[f"stored: {change.deed}"] += 1
-            if learned.facts:
-                print(f"  {given.said[0].text!r} -> {[fact.text for fact in learned.facts]}")
+            if lesson.facts:
+                print(f"  {given.said[0].text!r} -> {[fact.text for fact in lesson.facts]}")
     for name, figure in sorted(tally.items()):
         table.add(name, figure, "", exchanges if name == "exchanges with a history entry" else None)
     entries = await memory.listed(Who(frozenset({PERSON}), direct=True), None, 10 * exchanges)

@@ -21,7 +21,7 @@ from itertools import accumulate, product
 from pathlib import Path
 
 from benchmarks.measuring.table import Bound, Table, handing_over
-from memory.model import Daily, Exchange, Learned, Reserve, Who
+from memory.model import Daily, Exchange, Lesson, Reserve, Who
 from memory.store_sqlite.indexing import index_missing
 from memory.store_sqlite.schema import connect, transaction
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
@@ -195,9 +195,9 @@ async def removing(table: Table, memory: SqliteMemory) -> None:
     learnt, forgot = [], []
     for seq in range(20):
         exchange = Exchange(session(0), 10**9 + seq, 10**9 + seq, person(0), "Ann", direct=True, said=())
-        learned = Learned(exchange, Daily(f"number {seq} of what is learnt and forgotten again", BEGAN))
+        lesson = Lesson(exchange, Daily(f"number {seq} of what is learnt and forgotten again", BEGAN))
         began = time.perf_counter()
-        await memory.learn(learned)
+        await memory.learn(lesson)
         learnt.append(time.perf_counter() - began)
         [newest] = await memory.listed(who, None, 1)
         began = time.perf_counter()

@@ -24,18 +24,18 @@ from typing import BinaryIO
 
 import structlog
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.clock import format_time, utc_now
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Reset, SessionHeader, Source, UserMessage, encode_line
-from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.store import ReadLimits, SessionStore, open_store
 from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.sessions import ENGLISH, SESSIONS, TS, TURNS, conversation, write_workspace
 
 TITLE = "Reading sessions back, searching them at start, appending"
 FLOOR = (
     "The yardstick stands behind the semicolon: the same on a session of 1,000 lines, a bare look at the end of every "
-    "file, one file that is written and flushed line by line, parsing every line as the seed does, or writing the "
+    "file, one file that is written and flushed line by line, simply parsing every line, or writing the "
     "whole file anew for each message."
 )
 SHORT_LINES, LIVE_LINES = 1_000, 50
@@ -82,7 +82,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             asyncio.run(reading_back(table, Path(name), sizes))
         with tempfile.TemporaryDirectory() as name:
-            asyncio.run(against_the_seed(table, Path(name)))
+            asyncio.run(against_the_simplest(table, Path(name)))
             asyncio.run(appending(table, Path(name, "appending"), sizes))
         with tempfile.TemporaryDirectory() as name:
             write_workspace(Path(name), sizes.sessions, sizes.turns)
@@ -217,7 +217,7 @@ def resident_now() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MB
 
 
-async def against_the_seed(table: Table, folder: Path) -> None:
+async def against_the_simplest(table: Table, folder: Path) -> None:
     """Compare with a program that parses every line to open a session, and rewrites every line to save a message."""
     for number, messages in enumerate(SEED_MESSAGES):
         path, key = path_of(folder, number), key_of(number)
@@ -349,7 +349,7 @@ async def searching(workspace: Path) -> AsyncIterator[SessionStore]:
     """Open the state and the store, as the daemon does at its start."""
     async with (
         open_state(workspace / "state.db", "benchmark", utc_now) as state,
-        open_store(workspace / "sessions", utc_now, recall=Recall(marks=state.marks)) as store,
+        open_store(workspace / "sessions", utc_now, limits=ReadLimits(marks=state.marks)) as store,
     ):
         yield store
 

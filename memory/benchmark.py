@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
-from memory.model import Daily, Exchange, Learned, Who
+from memory.model import Daily, Exchange, Lesson, Who
 from memory.ports import Embedder
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
 
@@ -77,7 +77,7 @@ class LocomoRetriever:
         self._memory = await self._stack.enter_async_context(open_sqlite_memory(None, self._clock, self._embedder))
         for place, turn in enumerate(turns):
             self._now = max(self._now, _parse_date(turn.date))
-            await self._memory.learn(_learned(place, turn))
+            await self._memory.learn(_build_lesson(place, turn))
         entries = [entry.id for entry in await self._memory.export(frozenset({_PERSON}))]
         self._ids = dict(zip(entries, (turn.id for turn in turns), strict=True))
         if self._embedder is not None:
@@ -93,9 +93,9 @@ class LocomoRetriever:
         return self._now
 
 
-def _learned(place: int, turn: Turn) -> Learned:
+def _build_lesson(place: int, turn: Turn) -> Lesson:
     exchange = Exchange(_SESSION, place, place, _PERSON, turn.speaker, direct=True, said=())
-    return Learned(exchange, Daily(turn.text, _parse_date(turn.date)))
+    return Lesson(exchange, Daily(turn.text, _parse_date(turn.date)))
 
 
 def _parse_date(text: str) -> datetime:

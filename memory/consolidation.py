@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
+from memory.fact_filter import doubt_worth, fits_slot
 from memory.guard import Doubt, Said, best_quote, ground, read_said
-from memory.model import Daily, Exchange, Fact, Learned
+from memory.model import Daily, Exchange, Fact, Lesson
 from memory.own import is_worth_learning
 from memory.ports import Complete
 from memory.prompts import SLOTS, Ask, build_ask
 from memory.quotes import find_quote
 from memory.secrets import has_secret, without_secrets
-from memory.worth import doubt_worth, fits_slot
 
 __all__ = ["Ask", "Complete", "consolidate", "is_worth_learning", "weigh"]
 
@@ -31,24 +31,24 @@ HISTORY_BESIDE_CHARS = 200
 ELLIPSIS = "…"
 
 
-async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
+async def consolidate(exchange: Exchange, complete: Complete) -> Lesson:
     """Return what is to be kept of an exchange. Raises what `complete` raises.
 
     Texts are checked on a thread: a long message, or an answer without sense, takes a tenth of a second.
     """
     said = await asyncio.to_thread(read_said, exchange)
     if not said.own:
-        return Learned(exchange, None)
+        return Lesson(exchange, None)
     answer = await _asked(build_ask(exchange), complete)
-    return Learned(exchange, None) if answer is None else await asyncio.to_thread(_learned, said, answer)
+    return Lesson(exchange, None) if answer is None else await asyncio.to_thread(_build_lesson, said, answer)
 
 
-def _learned(said: Said, answer: Answer) -> Learned:
+def _build_lesson(said: Said, answer: Answer) -> Lesson:
     weighed = [weigh(said, proposed) for proposed in answer.facts]
     facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
     refused = tuple(doubt for doubt in weighed if isinstance(doubt, Doubt))
     daily = _daily(answer, sum(map(len, said.own.values())), _moment(said.exchange))
-    return Learned(said.exchange, daily, facts, refused=refused)
+    return Lesson(said.exchange, daily, facts, refused=refused)
 
 
 def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:

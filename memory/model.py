@@ -17,8 +17,8 @@ __all__ = [
     "Exchange",
     "Fact",
     "Kind",
-    "Learned",
-    "Learnt",
+    "LearnOutcome",
+    "Lesson",
     "Memory",
     "Recalled",
     "Reserve",
@@ -114,7 +114,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class Lesson:
     """What was made of an exchange, to be written in one transaction."""
 
     exchange: Exchange
@@ -146,7 +146,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class LearnOutcome:
     """What became of an exchange."""
 
     done: bool
@@ -191,7 +191,7 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """How much may be recalled for one reply; the defaults are those of `[memory]`."""
+    """How much may be recalled for one reply, some 1,000 tokens of English at most; the defaults of `[memory]`."""
 
     entries: int = 4
     entry_chars: int = 800

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, LearnOutcome, Lesson, Memory, Recalled, Reserve, Who
 
 if TYPE_CHECKING:
     from memory.prompts import Ask
@@ -16,7 +16,7 @@ __all__ = ["Complete", "Embedder", "MemoryLooking", "MemoryRights", "MemoryStore
 class MemoryWriting(Protocol):
     """The writing part of a store. All methods raise MemoryUnusable."""
 
-    async def learn(self, learned: Learned) -> Learnt:
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
         """Write entries, and that the range is done, in one transaction; one that was learnt before does nothing."""
         ...
 

@@ -18,7 +18,8 @@ from memory.secrets import without_secrets
 __all__ = ["SCHEMA", "SLOTS", "TURN_CHARS", "Ask", "build_ask"]
 
 TURN_CHARS = 4_000
-"""How many characters of an exchange the model sees; the person's words take what they need, the answer the rest."""
+"""How many characters of an exchange the model sees, some 1,000 tokens of English; the person's words take what they
+need, the answer the rest."""
 
 TEMPERATURE = 0.1
 """Low, since the answer is JSON with words copied from the exchange."""

@@ -18,8 +18,8 @@ from memory.model import (
     Evidence,
     Exchange,
     Kind,
-    Learned,
-    Learnt,
+    LearnOutcome,
+    Lesson,
     Memory,
     Recalled,
     Reserve,
@@ -51,19 +51,19 @@ class InMemoryMemory:
         self._learnt: set[tuple[str, str, str, int, int]] = set()
         self._last_id = 0
 
-    async def learn(self, learned: Learned) -> Learnt:
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
         """Write entries, and that the range is done."""
-        exchange = learned.exchange
-        if learned.is_range and await self.knows(exchange):
-            return Learnt(False)
-        if learned.daily is not None:
-            daily = learned.daily
+        exchange = lesson.exchange
+        if lesson.is_range and await self.knows(exchange):
+            return LearnOutcome(False)
+        if lesson.daily is not None:
+            daily = lesson.daily
             self._add(exchange, Kind.DAILY, daily.text, daily.happened, daily.importance)
         said = read_said(exchange)
-        changes = [self._do(exchange, decide(said, fact, list(self._known(exchange)))) for fact in learned.facts]
-        if learned.is_range:
+        changes = [self._do(exchange, decide(said, fact, list(self._known(exchange)))) for fact in lesson.facts]
+        if lesson.is_range:
             self._learnt.add((exchange.session, exchange.began, exchange.person, exchange.first, exchange.last))
-        return Learnt(True, tuple(changes))
+        return LearnOutcome(True, tuple(changes))
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""

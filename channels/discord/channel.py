@@ -170,7 +170,7 @@ def open_discord(settings: DiscordSettings, tools: Tools) -> DiscordChannel:
 
 def say_unknown(settings: DiscordSettings) -> str:
     """Return the sentence for a refused token, which says what to change."""
-    what = "copy it anew: the application at https://discord.com/developers/applications, Bot, Reset Token"
+    what = "copy it again: the application at https://discord.com/developers/applications, Bot, Reset Token"
     if settings.api_base_url:
         return (
             "channels_config.discord.token: the server at channels_config.discord.api_base_url does not know this "

@@ -154,7 +154,7 @@ def _check(settings: DiscordSettings) -> None:
     token = settings.token.get_secret_value()
     if not re.fullmatch(r"[!-~]+", token):
         raise ChannelUnavailable(
-            "channels_config.discord.token: a bot's token has no spaces: copy it anew, and without the word Bot"
+            "channels_config.discord.token: a bot's token has no spaces: copy it again, and without the word Bot"
         )
     if bool(settings.api_base_url) != bool(settings.gateway_url):
         missing = "gateway_url" if settings.api_base_url else "api_base_url"

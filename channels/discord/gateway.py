@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 _INTENTS, _TOKEN = 4014, 4004
 _FATAL = {
-    _TOKEN: "channels_config.discord.token: Discord does not know this token (4004): copy it anew: the application at "
+    _TOKEN: "channels_config.discord.token: Discord does not know this token (4004): copy it again: the application at "
     "https://discord.com/developers/applications, Bot, Reset Token",
     4010: "channels_config.discord: Discord refuses the shard (4010): this version runs one connection and no shards",
     4011: "channels_config.discord: the bot is in more servers than one connection may serve (4011): take it out of "

@@ -19,6 +19,7 @@ from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import SlackSettings
 from channels.slack.assistant import Assistant
+from channels.slack.backoff import Backoff
 from channels.slack.budget import TIER_3, Budget, Lull
 from channels.slack.catchup import Inquiry
 from channels.slack.chats import Chats
@@ -43,7 +44,6 @@ from channels.slack.keeper import Keeper
 from channels.slack.lanes import Lanes
 from channels.slack.offering import Offering
 from channels.slack.parse import Me, Reader
-from channels.slack.patience import Patience
 from channels.slack.people import People
 from channels.slack.setup import wrong_bot
 from channels.slack.standing import Standing
@@ -120,10 +120,10 @@ class SlackChannel:
         """Receive until cancelled; if Slack refuses the first connection, return why."""
         async with asyncio.TaskGroup() as tasks:
             intake = self._build_intake(me, accept, places, tasks)
-            patience = Patience(self.health, self._standing, self._waits)
+            backoff = Backoff(self.health, self._standing, self._waits)
             if self._keeper is not None:  # of a run before this one
                 await self._keeper.close()
-            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, patience, self._waits)
+            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, backoff, self._waits)
 
             def found() -> None:
                 tasks.create_task(intake.catch_up.begin(), name="slack catch-up")
@@ -211,7 +211,7 @@ class SlackChannel:
 
     async def _introduce(self) -> Me:
         """Ask who the bot is, retrying while the network or Slack cannot be reached."""
-        patience = Patience(self.health, self._standing, self._waits)
+        backoff = Backoff(self.health, self._standing, self._waits)
         while True:
             try:
                 told = await self._connection.call(lambda client: client.auth_test())
@@ -219,13 +219,13 @@ class SlackChannel:
                 wrong = fault if isinstance(fault, Misconfigured) else Misconfigured(fault.error)
                 raise ChannelUnavailable(wrong_bot(wrong, is_slack=not self._settings.api_base_url)) from None
             except ChannelError as fault:
-                await patience.sit_out(fault)
+                await backoff.sit_out(fault)
                 continue
             me = _read_me(told)
             if me is not None:
                 log.info("slack_connected", bot=me.user, team=me.team)
                 return me
-            await patience.sit_out(Unreachable("Slack's answer cannot be read"))
+            await backoff.sit_out(Unreachable("Slack's answer cannot be read"))
 
     def _hearing(self, accept: Accept) -> Accept:
         """Return `accept` with a first step: a chat that had shut the bot out counts as open again."""

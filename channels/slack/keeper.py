@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, Callable
 import structlog
 
 from channels.errors import ChannelError, ChannelUnavailable, Unreachable
+from channels.slack.backoff import Backoff
 from channels.slack.connection import APP_TOKEN, Connection
 from channels.slack.ending import close_with_loop
 from channels.slack.faults import Misconfigured, Silent, WireSwitchedOff
 from channels.slack.line import Line, Take
-from channels.slack.patience import Patience
 from channels.slack.setup import wrong_app
 from channels.slack.waits import Waits
 
@@ -32,14 +32,14 @@ CROWDED = "too_many_websockets"
 class Keeper:
     """Keeps the Socket Mode connection of one app."""
 
-    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], patience: Patience, waits: Waits):
-        """Hand frames to `take`, tell `alive` of every sign of life, and wait after faults with `patience`."""
+    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], backoff: Backoff, waits: Waits):
+        """Hand frames to `take`, tell `alive` of every sign of life, and wait after faults with `backoff`."""
         self._connection = connection
         self._take = take
         self._alive = alive
-        self._monotonic = patience.monotonic
+        self._monotonic = backoff.monotonic
         self._waits = waits
-        self._patience = patience
+        self._backoff = backoff
         self._lines: set[Line] = set()
         self._ending: AsyncGenerator[None, None] | None = None
         self._is_known = False
@@ -92,7 +92,7 @@ class Keeper:
         await _either(line.ended, line.leaving)
         line.check()
         if self._monotonic() - began >= self._waits.steady_seconds:
-            self._patience.begin_anew()
+            self._backoff.begin_anew()
         if line.leaving.is_set() and line.reason not in (OFF, CROWDED) and not line.ended.is_set():
             log.info("slack_line_replaced", reason=line.reason)
             return line
@@ -100,12 +100,12 @@ class Keeper:
         await self._drop(line)
         log.warning("slack_line_lost", reason=line.reason or "it ended without notice")
         if line.reason == OFF:
-            await self._patience.sit_out(WireSwitchedOff(OFF))
+            await self._backoff.sit_out(WireSwitchedOff(OFF))
         elif line.is_silent:
             seconds = 1.5 * self._waits.ping_seconds
-            await self._patience.sit_out(Silent(f"a connection showed no sign of life for {seconds:g} s"))
+            await self._backoff.sit_out(Silent(f"a connection showed no sign of life for {seconds:g} s"))
         elif self._monotonic() - began < self._waits.steady_seconds:
-            await self._patience.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
+            await self._backoff.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
         return None
 
     async def _open_next(self) -> Line:
@@ -115,9 +115,9 @@ class Keeper:
             except Misconfigured as fault:
                 if not self._is_known:
                     raise ChannelUnavailable(wrong_app(fault)) from None
-                await self._patience.sit_out(fault)
+                await self._backoff.sit_out(fault)
             except ChannelError as fault:
-                await self._patience.sit_out(fault)
+                await self._backoff.sit_out(fault)
             else:
                 self._note(line)
                 return line
@@ -144,7 +144,7 @@ class Keeper:
         raise Unreachable(f"a connection of Socket Mode ended at once ({line.reason or 'without notice'})")
 
     def _note(self, line: Line) -> None:
-        self._patience.greeted()
+        self._backoff.greeted()
         if not self._is_known and line.beside > 1:
             reason = f"{line.beside} connections use {APP_TOKEN}: each of them gets only some of what is written"
             log.warning("slack_line_shared", reason=reason)

@@ -17,7 +17,7 @@ def wrong_bot(fault: Misconfigured, *, is_slack: bool = True) -> str:
         "account_inactive": "the app was removed from the workspace: install it again, and copy the new token",
         "token_expired": "the token has run out: switch token rotation off for the app, and install it again",
         "not_allowed_token_type": 'another kind is wanted: the "Bot User OAuth Token", which begins with xoxb-',
-    }.get(fault.error, "Slack does not know this token: copy it anew from OAuth & Permissions of your app")
+    }.get(fault.error, "Slack does not know this token: copy it again from OAuth & Permissions of your app")
     return f"{BOT_TOKEN}: {what} ({fault}){'' if is_slack else _ADDRESS}"
 
 
@@ -30,5 +30,5 @@ def wrong_app(fault: Misconfigured) -> str:
         "account_inactive": "the app is gone or switched off: look at https://api.slack.com/apps",
         "not_allowed_token_type": 'another kind is wanted: an "App-Level Token", which begins with xapp-',
         "missing_scope": "the token lacks the scope connections:write: make another with it at Basic Information",
-    }.get(fault.error, "Slack does not know this token: copy it anew from Basic Information of your app")
+    }.get(fault.error, "Slack does not know this token: copy it again from Basic Information of your app")
     return f"{APP_TOKEN}: {what} ({fault})"

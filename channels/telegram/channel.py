@@ -18,6 +18,7 @@ from channels.markup.rich import RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import TelegramSettings
 from channels.telegram.attention import Me
+from channels.telegram.backoff import Backoff
 from channels.telegram.chats import Chats
 from channels.telegram.connection import Connection
 from channels.telegram.dialect import TELEGRAM
@@ -27,7 +28,6 @@ from channels.telegram.faults import ChatClosed, TokenRefused, is_about_marks, i
 from channels.telegram.files import whole
 from channels.telegram.menu import list_commands
 from channels.telegram.parse import Reader
-from channels.telegram.patience import Patience
 from channels.telegram.polling import Poller
 from channels.telegram.waits import WAITS, Waits
 from channels.tools import Tools
@@ -142,14 +142,14 @@ class TelegramChannel:
 
     async def _introduce(self) -> Me:
         """Ask for the bot's id and name, retrying while the network or Telegram cannot be reached."""
-        patience = Patience(self.health, self._waits)
+        backoff = Backoff(self.health, self._waits)
         while True:
             try:
                 user = await self._connection.get_me()
             except TokenRefused as fault:
                 raise ChannelUnavailable(say_unknown(self._settings, fault)) from None
             except ChannelError as fault:
-                await patience.sit_out(fault)
+                await backoff.sit_out(fault)
             else:
                 self.health.greet()
                 if self._settings.groups == "all" and not user.can_read_all_group_messages:
@@ -201,7 +201,7 @@ def open_telegram(settings: TelegramSettings, tools: Tools) -> TelegramChannel:
 def say_unknown(settings: TelegramSettings, fault: TokenRefused) -> str:
     """Return the sentence for a refused token, which says what to change."""
     who = "Telegram does"
-    what = "copy it anew from @BotFather"
+    what = "copy it again from @BotFather"
     if settings.api_base_url:
         who = "the server at channels_config.telegram.api_base_url does"
         what += ", or correct the address"

@@ -15,12 +15,12 @@ import structlog
 from channels.base import Accept
 from channels.errors import ChannelError
 from channels.health import Health
+from channels.telegram.backoff import Backoff
 from channels.telegram.chats import Chats
 from channels.telegram.connection import Connection
 from channels.telegram.faults import SlotTaken
 from channels.telegram.lanes import Lanes, Tell
 from channels.telegram.parse import Ignored, Read, Reader, Standing
-from channels.telegram.patience import Patience
 from channels.telegram.progress import Progress
 from channels.telegram.waits import Waits
 
@@ -44,7 +44,7 @@ class Poller:
         self._monotonic = health.monotonic
         self._waits = waits
         self._progress = Progress()
-        self._patience = Patience(health, waits)
+        self._backoff = Backoff(health, waits)
         self._idle_polls = 0
         self._is_moving = False
         self._may_unhook = True
@@ -64,7 +64,7 @@ class Poller:
         except ChannelError as fault:
             await self._recover(fault)
             return
-        self._patience.answered()
+        self._backoff.answered()
         reads = self._reader.read(self._progress.news(answer))
         is_new = self._take(reads, lanes)
         if lanes.refusal:
@@ -81,7 +81,7 @@ class Poller:
             else:
                 log.warning("webhook_removed", reason="it took this bot's updates")
                 return
-        await self._patience.sit_out(fault)
+        await self._backoff.sit_out(fault)
 
     def _take(self, reads: list[Read], lanes: Lanes) -> bool:
         """Queue new updates; tell whether there were any. A chat's move to a new id is taken in on its own."""

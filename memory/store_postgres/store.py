@@ -10,7 +10,7 @@ from itertools import islice
 from pydantic import SecretStr
 
 from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
-from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, LearnOutcome, Lesson, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_postgres import looking, removing, writing
@@ -33,10 +33,10 @@ class PostgresMemory:
         self._clock = clock
         self._meaning = meaning
 
-    async def learn(self, learned: Learned) -> Learnt:
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
         """Write entries, and that the range is done, in one transaction."""
         async with self._server.transaction() as connection:
-            return await writing.learn(connection, learned, self._clock())
+            return await writing.learn(connection, lesson, self._clock())
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from memory.comparing import Known
 from memory.learning import MOST_EVIDENCE, Step, decide, read_said
-from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, LearnOutcome, Lesson
 from memory.store_postgres.indexing import drop_words, index_entry, neighbours_of
 from memory.store_postgres.server import Connection
 from memory.stored import stamp, storable, storable_exchange, storable_fact
@@ -36,22 +36,22 @@ async def lock_persons(connection: Connection, persons: Iterable[str]) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock(%s::integer, %s::integer)", (_LOCKS, key))
 
 
-async def learn(connection: Connection, learned: Learned, now: datetime) -> Learnt:
+async def learn(connection: Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
     """Write it, unless the range was learnt before; to be done in a transaction. Raises psycopg.Error."""
-    exchange = storable_exchange(learned.exchange)
+    exchange = storable_exchange(lesson.exchange)
     await lock_persons(connection, [exchange.person])
-    if learned.is_range and await _is_done(connection, exchange):
-        return Learnt(False)
+    if lesson.is_range and await _is_done(connection, exchange):
+        return LearnOutcome(False)
     scope = await _scope(connection, exchange)
-    if learned.daily is not None:
-        await _add_daily(connection, scope, exchange, learned.daily, now)
-    changes = await _keep_facts(connection, scope, exchange, learned.facts, now)
-    if learned.is_range:
+    if lesson.daily is not None:
+        await _add_daily(connection, scope, exchange, lesson.daily, now)
+    changes = await _keep_facts(connection, scope, exchange, lesson.facts, now)
+    if lesson.is_range:
         await connection.execute(
             "INSERT INTO agentd_memory_learnt (session, began, person, first, last) VALUES (%s, %s, %s, %s, %s)",
             (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last),
         )
-    return Learnt(True, changes)
+    return LearnOutcome(True, changes)
 
 
 async def knows(connection: Connection, exchange: Exchange) -> bool:

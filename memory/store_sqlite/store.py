@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
-from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, LearnOutcome, Lesson, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
@@ -36,10 +36,10 @@ class SqliteMemory:
         self._clock = clock
         self._meaning = meaning
 
-    async def learn(self, learned: Learned) -> Learnt:
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
         """Write entries, and that the range is done, in one transaction."""
         now = self._clock()
-        return await self._database.run(lambda connection: writing.learn(connection, learned, now))
+        return await self._database.run(lambda connection: writing.learn(connection, lesson, now))
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""

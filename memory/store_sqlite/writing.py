@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from memory.model import MOST_EVIDENCE, Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import MOST_EVIDENCE, Change, Daily, Deed, Exchange, Fact, Kind, LearnOutcome, Lesson
 from memory.store_sqlite.indexing import drop_words, index_entry
 from memory.store_sqlite.schema import transaction
 from memory.stored import stamp, storable, storable_exchange, storable_fact
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
 
-def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Learnt:
+def learn(connection: sqlite3.Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
     """Write it, unless the range was learnt before. Raises sqlite3.Error."""
-    exchange = storable_exchange(learned.exchange)
+    exchange = storable_exchange(lesson.exchange)
     with transaction(connection):
-        if learned.is_range and _is_done(connection, exchange):
-            return Learnt(False)
+        if lesson.is_range and _is_done(connection, exchange):
+            return LearnOutcome(False)
         scope = _scope(connection, exchange)
-        if learned.daily is not None:
-            _add_daily(connection, scope, exchange, learned.daily, now)
-        changes = _keep_facts(connection, scope, exchange, learned.facts, now)
-        if learned.is_range:
+        if lesson.daily is not None:
+            _add_daily(connection, scope, exchange, lesson.daily, now)
+        changes = _keep_facts(connection, scope, exchange, lesson.facts, now)
+        if lesson.is_range:
             row = (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last)
             connection.execute("INSERT INTO learnt VALUES (?, ?, ?, ?, ?)", row)
-        return Learnt(True, changes)
+        return LearnOutcome(True, changes)
 
 
 def knows(connection: sqlite3.Connection, exchange: Exchange) -> bool:

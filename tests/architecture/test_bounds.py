@@ -21,6 +21,7 @@ BROAD_EXCEPTS = {
     ("agentd/app/supervising.py", "_run"),
     ("agentd/app/overseeing.py", "_reload_when_asked"),
     ("agentd/app/models.py", "_keep"),
+    ("agentd/service/control.py", "_outcome"),
     ("agentd/conversation/turn.py", "_ask"),
     ("agentd/delivery/reply.py", "catch_up"),
     ("agentd/conversation/compacting.py", "_run"),
@@ -30,8 +31,8 @@ BROAD_EXCEPTS = {
     ("agentd/conversation/recalling.py", "_look"),
     ("agentd/conversation/router.py", "learn_missed"),
 }
-"""The boundaries that a bug may not cross: a channel, a reload and the models that it opens, a turn, its drafts beside
-it, a job (a summary, the queue), and memory, of which none may take a reply with it."""
+"""The boundaries that a bug may not cross: a channel, a reload and the models that it opens, an operator's command, a
+turn, its drafts beside it, a job (a summary, the queue), and memory, of which none may take a reply with it."""
 
 
 def name_of(path: Path) -> str:

@@ -2,7 +2,8 @@
 
     python -m tests.crash.matrix [--platform NAME] [SCENARIO ...]
 
-prints two tables: those that docs/durability.md holds, of the other platforms only the first.
+prints two tables: the summary, which docs/durability.md holds, and the rows, which docs/durability-matrix.md holds for
+Telegram.
 """
 
 from __future__ import annotations

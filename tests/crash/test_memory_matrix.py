@@ -143,7 +143,7 @@ async def away(server: PostgresServer) -> AsyncIterator[None]:
         await asyncio.to_thread(server.start)
 
 
-@pytest.mark.parametrize("point", ["memory.store_postgres.writing:Learnt:before:1", f"{FINISHING}:before:1", ""])
+@pytest.mark.parametrize("point", ["memory.store_postgres.writing:LearnOutcome:before:1", f"{FINISHING}:before:1", ""])
 async def test_what_a_killed_worker_was_at_is_done_once_by_another_process(
     postgres: PostgresServer, tmp_path: Path, point: str
 ) -> None:

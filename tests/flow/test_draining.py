@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from tests.flow.process import started, write_config
 from tests.platforms.clerk_server import ClerkServer
 from tests.platforms.notify_socket import NotifySocket, open_notify_socket

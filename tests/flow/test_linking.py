@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.clock import utc_now
 from tests.flow.stage import until
 from tests.flow.town import ADA, BOB, Market, Town

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from agentd.conversation.intake import session_key
+from agentd.conversation.inbound_records import session_key
 from agentd.transcript.lines import cut_lines
 from agentd.transcript.verify import verify
 from channels.base import InboundMessage

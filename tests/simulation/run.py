@@ -85,6 +85,7 @@ def _live(world: World, span: LifeSpan | None, parts: Parts) -> None:
         world.cut_lives.add(world.life)
         if span is not None and span.loses_power:
             storage.lose_power()
+            world.boots += 1
             world.kept.lose_power()
             world.note("power", "is lost")
 

@@ -47,6 +47,7 @@ class World:
         """What did not hold."""
         self.now = 0.0
         self.life = 0
+        self.boots = 1
         self.clock_skew = timedelta(0)
         self.storage = Storage(dice(script.seed, "disk"))
         self.kept = Kept(dice(script.seed, "marks"))

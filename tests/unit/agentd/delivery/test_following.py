@@ -6,7 +6,7 @@ import pytest
 
 from agentd.delivery.following import MOST_MOVES, FollowingScreen
 from agentd.errors import StorageError
-from agentd.service.aliases import ChatAliases
+from agentd.state.aliases import ChatAliases
 from channels.base import Address
 from channels.errors import ChatMoved, NotSent, SendFailed
 from channels.markup.rich import PLAIN, RichText, plain

@@ -192,4 +192,4 @@ DAMAGES = {
     "a reset over a waiting message": Damage(_after(user("f"), Reset(reason="new")), 30, "message 28"),
 }
 
-UNANSWERED = UserMessage(content="as the seed wrote it")
+UNANSWERED = UserMessage(content="of an older format")

@@ -201,7 +201,7 @@ def test_of_a_groups_session_of_one_person_the_group_stays() -> None:
     assert erasure.key == SessionKey("fake", "bot", "-100", None, "erased-x")
 
 
-def test_records_without_seq_or_time_as_the_seed_wrote_them_get_both() -> None:
+def test_records_without_seq_or_time_of_an_older_format_get_both() -> None:
     content = b'{"role":"user","content":"Hello"}\n{"role":"assistant","content":"Hello, you"}\nnot JSON\n'
     key = SessionKey("fake", "bot", ADA, None, ADA)
     erasure = plan_erasure(key, cut_lines([content]), {ADA}, STAMP)

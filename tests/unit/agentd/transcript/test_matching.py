@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,16 @@ def test_a_word_that_ascii_cannot_write_is_in_no_line_of_ascii() -> None:
 
 def test_where_no_letter_is_written_in_one_way_only_every_line_is_read() -> None:
     assert hits("é", "ÉTÉ", "ete", "nothing") == ["ÉTÉ"]
+
+
+@pytest.mark.parametrize("word", ["/", '"', "\\", '/ "', "\x01"])
+def test_a_word_of_which_nothing_is_written_in_one_way_only_has_each_line_of_ascii_read_once(word: str) -> None:
+    block = b"".join(encode_line(UserMessage(content=text)) for text in ("one", "two"))
+    found = islice(query(word).candidates(block), 3)
+
+    assert [block[start:end] for start, end in found] == block.split(b"\n")[:2]
+
+
+def test_a_word_of_signs_alone_is_found() -> None:
+    assert hits("/", "and/or", "and or") == ["and/or"]
+    assert hits('"', 'he said "yes"', "he said yes") == ['he said "yes"']
