@@ -52,7 +52,7 @@ class InMemoryMemory:
         self._last_id = 0
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done."""
+        """Write entries and mark the range as done."""
         exchange = lesson.exchange
         if lesson.is_range and await self.knows(exchange):
             return LearnOutcome(False)

@@ -37,7 +37,7 @@ class SqliteMemory:
         self._meaning = meaning
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done, in one transaction."""
+        """Write entries and mark the range as done, in one transaction."""
         now = self._clock()
         return await self._database.run(lambda connection: writing.learn(connection, lesson, now))
 

@@ -1,4 +1,4 @@
-"""These tests check compaction over a real channel and real model protocols: limits, records, restarts, three faults."""
+"""These tests check compaction over a real channel and real model protocols: limits, records, restarts, faults."""
 
 from __future__ import annotations
 
