@@ -1,4 +1,4 @@
-"""Who asks a page gets it; who only holds a connection is let go, and keeps nobody else away for long."""
+"""These tests check the HTTP pages: requests are answered, and idle connections are dropped and block nobody."""
 
 from __future__ import annotations
 
