@@ -142,7 +142,7 @@ class _Bridge(logging.Handler):
         """
         try:
             said = record.getMessage()
-        except Exception:  # noqa: BLE001 - the library's, in what it logs
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         level = max(logging.WARNING, min(record.levelno // 10 * 10, logging.CRITICAL))  # structlog knows no other
         structlog.get_logger().log(level, "library_logged", logger=record.name, said=said, exc_info=record.exc_info)
