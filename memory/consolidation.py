@@ -32,7 +32,7 @@ ELLIPSIS = "…"
 
 
 async def consolidate(exchange: Exchange, complete: Complete) -> Lesson:
-    """Return what is to be kept of an exchange. Raises what `complete` raises.
+    """Ask the model, and return what is learnt from an exchange. Raises what `complete` raises.
 
     Texts are checked on a thread: a long message, or an answer without sense, takes a tenth of a second.
     """

@@ -1,4 +1,4 @@
-"""Filters proposed facts: tells which are worth proposing at all: lasting ones about the person, without secrets."""
+"""This module filters proposed facts by their wording: only lasting ones about the person, without secrets, pass."""
 
 from __future__ import annotations
 

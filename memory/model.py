@@ -115,7 +115,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What was made of an exchange, to be written in one transaction."""
+    """What was learnt from an exchange, to be written in one transaction."""
 
     exchange: Exchange
     daily: Daily | None
@@ -147,7 +147,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LearnOutcome:
-    """What became of an exchange."""
+    """What writing a lesson did."""
 
     done: bool
     """False if the range, or a part of it, was learnt before: nothing was written."""

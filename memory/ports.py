@@ -17,7 +17,7 @@ class MemoryWriting(Protocol):
     """The writing part of a store. All methods raise MemoryUnusable."""
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done, in one transaction; one that was learnt before does nothing."""
+        """Write entries and mark the range as done, in one transaction; a range that was learnt before is skipped."""
         ...
 
     async def knows(self, exchange: Exchange) -> bool:

@@ -52,7 +52,7 @@ class InMemoryMemory:
         self._last_id = 0
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done."""
+        """Write entries and mark the range as done."""
         exchange = lesson.exchange
         if lesson.is_range and await self.knows(exchange):
             return LearnOutcome(False)
@@ -94,7 +94,7 @@ class InMemoryMemory:
         return next((found.memory for found in self._seen(who) if found.memory.id == entry), None)
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         return tuple(sorted({entry.memory.person for entry in self._entries.values()}))
 
     async def forget(self, who: Who, entry: int) -> bool:

@@ -1,4 +1,4 @@
-"""The order of the tests, and when their garbage is looked for.
+"""This module sets the order of the tests, and when Python collects garbage.
 
 Those that take long begin first, so that no worker is left alone with one at the end.
 """

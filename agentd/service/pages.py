@@ -6,6 +6,7 @@ the daemon no more than that.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import sys
@@ -37,6 +38,8 @@ NO_PROBES: Final[Mapping[str, Probe]] = {}
 
 Request = socket.socket | tuple[bytes, socket.socket]
 """The library's type; over TCP it is the first of the two."""
+
+NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 LOOK_SECONDS = 0.5
 """How often connections are checked for having exceeded their time."""
@@ -78,6 +81,18 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._is_full = False
         super().__init__((place.host, place.port), _Silent)
         self.set_app(application)
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a connection; where the system has no descriptor left for it, it is not asked again at once.
+
+        Raises OSError.
+        """
+        try:
+            return super().get_request()
+        except OSError as fault:
+            if fault.errno in NONE_LEFT:
+                time.sleep(LOOK_SECONDS)
+            raise
 
     def process_request(self, request: Request, client_address: object) -> None:
         """Answer it, or close it if too many are open."""

@@ -60,7 +60,7 @@ class DiscordChannel:
     """https://docs.discord.com/developers/resources/channel#trigger-typing-indicator"""
 
     def __init__(self, settings: DiscordSettings, tools: Tools, waits: Waits = WAITS) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
+        """Prepare, without a call. Raises ChannelUnavailable for invalid settings."""
         self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._tools = tools
@@ -120,12 +120,12 @@ class DiscordChannel:
                 raise
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made, for some seconds."""
+        """Show the typing indicator, for some seconds."""
         place = _number(to.thread or to.chat)
         await self._connection.call(lambda client: client.http.send_typing(place))
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         return self._downloads.fetch(file)
 
     async def close(self) -> None:

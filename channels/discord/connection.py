@@ -51,7 +51,7 @@ class Connection:
     """Calls Discord for one bot. Every fault leaves it as a class of `channels.errors`."""
 
     def __init__(self, settings: DiscordSettings, monotonic: Callable[[], float], waits: Waits) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
+        """Prepare, without a call. Raises ChannelUnavailable for invalid settings."""
         _check(settings)
         tame_library()
         point_at(settings.api_base_url, settings.gateway_url)

@@ -30,7 +30,7 @@ _SITE: Final = "https://discord.com/developers/applications"
 
 
 async def introduce_discord(settings: DiscordSettings, seconds: float) -> Introduction:
-    """Return who the bot is, within so many seconds. Raises the classes of `channels.errors`."""
+    """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
     connection = Connection(settings, monotonic, replace(WAITS, call_seconds=seconds))
     try:
         client = await connection.log_in()

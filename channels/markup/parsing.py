@@ -22,7 +22,7 @@ MOST_INLINE_LEVELS = 16
 """The parser's own limit; it is more than blocks can reach, since the parser drops a block that is deeper."""
 
 LEAST_FILLED = 4
-"""A table row has at least one cell to so many columns: else a short text could swell to a million empty cells."""
+"""A table row has at least one cell for every four columns: else a short text could swell to a million empty cells."""
 
 _WITHOUT = ("reference", "html_block", "html_inline", "entity", "lheading")
 _COLUMNS = "columns"

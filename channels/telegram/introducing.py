@@ -19,7 +19,7 @@ __all__ = ["introduce_telegram"]
 
 
 async def introduce_telegram(settings: TelegramSettings, seconds: float) -> Introduction:
-    """Return who the bot is, within so many seconds. Raises the classes of `channels.errors`."""
+    """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
     connection = Connection(settings, replace(WAITS, connect_seconds=seconds, call_seconds=seconds))
     try:
         user = await connection.get_me()

@@ -34,7 +34,7 @@ class PostgresMemory:
         self._meaning = meaning
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done, in one transaction."""
+        """Write entries and mark the range as done, in one transaction."""
         async with self._server.transaction() as connection:
             return await writing.learn(connection, lesson, self._clock())
 
@@ -70,7 +70,7 @@ class PostgresMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         async with self._server.connection() as connection:
             return await people(connection)
 

@@ -37,7 +37,7 @@ async def lock_persons(connection: Connection, persons: Iterable[str]) -> None:
 
 
 async def learn(connection: Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
-    """Write it, unless the range was learnt before; to be done in a transaction. Raises psycopg.Error."""
+    """Write a lesson, unless its range was learnt before; to be called in a transaction. Raises psycopg.Error."""
     exchange = storable_exchange(lesson.exchange)
     await lock_persons(connection, [exchange.person])
     if lesson.is_range and await _is_done(connection, exchange):

@@ -37,7 +37,7 @@ class SqliteMemory:
         self._meaning = meaning
 
     async def learn(self, lesson: Lesson) -> LearnOutcome:
-        """Write entries, and that the range is done, in one transaction."""
+        """Write entries and mark the range as done, in one transaction."""
         now = self._clock()
         return await self._database.run(lambda connection: writing.learn(connection, lesson, now))
 
@@ -79,7 +79,7 @@ class SqliteMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         return await self._database.run(people)
 
     async def forget(self, who: Who, entry: int) -> bool:

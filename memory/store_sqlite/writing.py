@@ -20,7 +20,7 @@ __all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
 
 def learn(connection: sqlite3.Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
-    """Write it, unless the range was learnt before. Raises sqlite3.Error."""
+    """Write a lesson in one transaction, unless its range was learnt before. Raises sqlite3.Error."""
     exchange = storable_exchange(lesson.exchange)
     with transaction(connection):
         if lesson.is_range and _is_done(connection, exchange):

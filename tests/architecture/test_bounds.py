@@ -1,4 +1,4 @@
-"""The house's bounds: what drifts in prose is held here, without opt-outs."""
+"""These tests hold the project's size and style bounds for all code, without opt-outs: prose alone would drift."""
 
 from __future__ import annotations
 

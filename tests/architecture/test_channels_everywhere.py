@@ -1,4 +1,4 @@
-"""A channel is known wherever channels are listed: one that is forgotten somewhere hears nobody, or is never tried.
+"""These tests check that every channel is listed wherever channels are listed, so that none is forgotten anywhere.
 
 docs/architecture.md has the same list under "Adding a channel".
 """

@@ -1,4 +1,4 @@
-"""The memories that one suite is asked of, and how a conversation looks that they learn from."""
+"""This module opens each memory store for the suite that runs over all of them, and builds exchanges to learn from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each place where tasks can be kept, for the tests that ask the same of all."""
+"""This module opens each task queue for the suite that runs over all of them."""
 
 from __future__ import annotations
 

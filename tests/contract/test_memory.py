@@ -1,4 +1,4 @@
-"""What every memory promises about what it learns: one suite for the databases, and for the one in memory alone."""
+"""These tests check what every memory store promises about learning, for both databases and the one in memory."""
 
 from __future__ import annotations
 

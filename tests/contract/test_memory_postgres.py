@@ -1,4 +1,4 @@
-"""What holds for a memory on a PostgreSQL that several processes share."""
+"""These tests check a memory on a PostgreSQL that several processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every place for background tasks keeps to: an SQLite file, a PostgreSQL, and procrastinate's own in memory."""
+"""These tests check what every task queue promises: an SQLite file, a PostgreSQL, and procrastinate's in memory."""
 
 from __future__ import annotations
 

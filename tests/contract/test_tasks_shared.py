@@ -1,4 +1,4 @@
-"""What holds for tasks on a PostgreSQL that several workers share; procrastinate's connector, as it is."""
+"""These tests check tasks on a PostgreSQL that several workers share, with procrastinate's own connector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The matrix: each scenario, killed at each step that it passes, started again, and judged.
+"""This module runs the kill matrix: each scenario is killed at each step that it passes, restarted, and judged.
 
     python -m tests.crash.matrix [--platform NAME] [SCENARIO ...]
 

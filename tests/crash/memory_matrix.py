@@ -1,4 +1,4 @@
-"""The rows of what is learnt: where the daemon is killed, how the model is meanwhile, and how it went.
+"""This module runs the kill matrix of consolidation: where the daemon is killed, how the model behaves, the result.
 
     python -m tests.crash.memory_matrix [--on files|server] [ROW ...]
 

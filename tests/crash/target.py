@@ -1,4 +1,4 @@
-"""The daemon as it is, between a platform, a disk and a clock of the test's choice: what the test kills.
+"""This module runs the real daemon on a platform, a disk and a clock of the test's choice, to be killed.
 
     python -m tests.crash.target --config CONFIG [--kill-at STEP] [--most-units UNITS]
 

@@ -1,4 +1,4 @@
-"""The daemon as a process, killed at every step of a turn and started again: nothing lost, nothing twice."""
+"""These tests kill the daemon at every step of a turn, and restart it: nothing is lost, nothing is sent twice."""
 
 from __future__ import annotations
 

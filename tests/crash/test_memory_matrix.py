@@ -1,4 +1,4 @@
-"""Killed at every step of a consolidation and started again: each range is learnt once, and none is lost.
+"""These tests kill the daemon at every step of a consolidation: each range is learnt exactly once.
 
 The rows that run with every test are few of many: `EVERY_STEP=1`, or `python -m tests.crash.memory_matrix`, runs all.
 """

@@ -1,4 +1,4 @@
-"""One conversation whose daemon is killed dozens of times, at moments that nobody chose."""
+"""These tests kill the daemon of one conversation dozens of times, at random moments."""
 
 from __future__ import annotations
 

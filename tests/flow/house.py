@@ -1,4 +1,4 @@
-"""The whole daemon in this process, between a loopback platform and a loopback model: what is the same for each."""
+"""This module runs the whole daemon in this process between loopback servers; the platforms' bots build on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People who ask a daemon what it knows of them: in private, in a group, in a thread; the store is a real one."""
+"""This module has people ask a daemon what it knows about them, in private, groups and threads, with a real store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A daemon without its process: the real store, router and actors between a fake platform and a fake model."""
+"""This module runs the real store, router and actors between a fake platform and a fake model, without a process."""
 
 from __future__ import annotations
 

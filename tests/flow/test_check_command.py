@@ -1,4 +1,4 @@
-"""`agentd check`: what is well, what is not and what to do about it; beside a daemon and without one."""
+"""These tests check `agentd check`, beside a daemon and without one: what is well, what is not, and what to do."""
 
 from __future__ import annotations
 

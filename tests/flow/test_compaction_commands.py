@@ -1,4 +1,4 @@
-"""`/compact` and its undo are obeyed once, whatever comes in between, and no conversation is stuck over them."""
+"""These tests check that `/compact` and its undo are obeyed once, and that no conversation gets stuck over them."""
 
 from __future__ import annotations
 

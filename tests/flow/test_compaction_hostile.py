@@ -1,4 +1,4 @@
-"""Summarisers and contexts that nobody would wish for: turns go on, and what cannot be done is said."""
+"""These tests check compaction with hostile summarisers and contexts: turns go on, and failures are told."""
 
 from __future__ import annotations
 

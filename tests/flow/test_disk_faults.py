@@ -1,4 +1,4 @@
-"""A disk that refuses: the person is told, nothing is half-written, and the next message works."""
+"""These tests check a disk that refuses: the person is told, nothing is half-written, the next message works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shutdown is over in time, whatever hangs, and tells how far it has come."""
+"""These tests check that a shutdown ends in time whatever hangs, and reports its progress."""
 
 from __future__ import annotations
 

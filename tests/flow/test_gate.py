@@ -1,4 +1,4 @@
-"""Who may talk: nothing of anybody else reaches a file or the model."""
+"""These tests check the allow list: nothing of anybody else reaches a file or the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a monitor reads: figures that move, and whether the daemon lives and is ready."""
+"""These tests check what a monitor reads: metrics that move, `/healthz` and `/readyz`."""
 
 from __future__ import annotations
 

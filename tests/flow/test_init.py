@@ -1,4 +1,4 @@
-"""`agentd init` as a newcomer meets it: on a terminal, from a pipe, interrupted, and on to the first answer."""
+"""These tests check `agentd init` on a terminal, from a pipe, interrupted, and on to the first answer."""
 
 from __future__ import annotations
 

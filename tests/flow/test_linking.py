@@ -1,4 +1,4 @@
-"""`/link`: two accounts become one person, by the word of whoever holds both."""
+"""These tests check `/link`: two accounts become one person, if the holder of both says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory in the chat: people see what is known of them and why, have things kept, and have them forgotten."""
+"""These tests check memory in the chat: people see what is known about them and why, add to it, and remove it."""
 
 from __future__ import annotations
 

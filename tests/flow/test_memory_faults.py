@@ -1,4 +1,4 @@
-"""A full disk, and a database that somebody else holds: nobody waits for what is learnt, and nothing is lost."""
+"""These tests check memory on a full disk or a locked database: nobody waits for it, and nothing is lost."""
 
 from __future__ import annotations
 

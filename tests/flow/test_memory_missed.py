@@ -1,4 +1,4 @@
-"""What could not be put into the queue of memory when it was said is put there later, whatever happened meanwhile."""
+"""These tests check that exchanges which could not be queued for memory are queued later, whatever happens first."""
 
 from __future__ import annotations
 

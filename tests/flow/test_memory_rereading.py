@@ -1,4 +1,4 @@
-"""What learning costs and stands: files that were looked through, that are damaged, or begun anew; and erasures."""
+"""These tests check learning from files that were read before, are damaged or were replaced, and after erasures."""
 
 from __future__ import annotations
 

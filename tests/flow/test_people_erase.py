@@ -1,4 +1,4 @@
-"""`agentd people erase`: a workspace of two people, filled by the running daemon; then one of them is gone from it."""
+"""These tests check `agentd people erase` on a workspace of two people that the running daemon has filled."""
 
 from __future__ import annotations
 

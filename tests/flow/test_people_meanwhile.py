@@ -1,4 +1,4 @@
-"""Erasing a person while they talk: what is under way is cut, what waits is gone, what comes in comes after."""
+"""These tests erase a person while they talk: turns under way are cut, what waits is gone, later messages stay."""
 
 from __future__ import annotations
 

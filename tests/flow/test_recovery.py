@@ -1,4 +1,4 @@
-"""What an earlier run left: every cut between two records of a turn is finished by the next run, once."""
+"""These tests check recovery: a turn that was cut between any two records is finished by the next run, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stuck channel is noticed, begun anew and named, and the supervisor learns of it only if that does not help."""
+"""These tests check that a stuck channel is noticed, restarted and named, and that the watchdog learns of it last."""
 
 from __future__ import annotations
 

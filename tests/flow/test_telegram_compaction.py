@@ -1,4 +1,4 @@
-"""Compaction, and three faults that it may have, over a real channel and real model protocols."""
+"""These tests check compaction over a real channel and real model protocols: limits, records, restarts, faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair and import beside a conversation: nothing that was said is lost, or answered twice."""
+"""These tests check repair and import beside a conversation: nothing is lost, nothing is answered twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold at the end of a run, read from outside: the files, the screens, and what the model was asked."""
+"""This module checks the end of a run from outside: the files, the screens, and the model's requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One life of the process: the daemon's core as `agentd.app` nests it, until it is asked to end, or dies."""
+"""This module is one life of the process: the daemon's core, nested as in `agentd.app`, until it ends or dies."""
 
 from __future__ import annotations
 

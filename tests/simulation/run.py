@@ -1,4 +1,4 @@
-"""Runs a seed from its first life to its last, and tells what did not hold."""
+"""This module runs a seed from its first life to its last, and reports what did not hold."""
 
 from __future__ import annotations
 

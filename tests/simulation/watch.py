@@ -1,4 +1,4 @@
-"""What must hold at every moment: checked where the daemon tells the world something."""
+"""This module checks what must hold at every moment, whenever the daemon tells the world something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run: the world that outlives every process, and the lives of the process in it, one after the other."""
+"""This module is the world of one run, which outlives every process, and runs its lives one after another."""
 
 from __future__ import annotations
 

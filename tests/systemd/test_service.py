@@ -1,4 +1,4 @@
-"""The service under a real systemd, from its first start to a restored backup."""
+"""These tests check the service under a real systemd, from its first start to a restored backup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log takes values from outside, and stays what it is: one event a line, and nothing that steers a terminal."""
+"""These tests check that foreign values cannot break the log: one event a line, and no terminal control characters."""
 
 from __future__ import annotations
 

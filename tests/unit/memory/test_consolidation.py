@@ -1,4 +1,4 @@
-"""From an exchange, by way of a model, to what is kept of it."""
+"""These tests check how a model's answer about an exchange becomes what memory keeps."""
 
 from __future__ import annotations
 

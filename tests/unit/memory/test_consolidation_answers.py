@@ -1,4 +1,4 @@
-"""What is read of a model's answer, whatever it looks like."""
+"""These tests check what is read of a model's answer, whatever it looks like."""
 
 from __future__ import annotations
 

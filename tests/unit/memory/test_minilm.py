@@ -1,4 +1,4 @@
-"""MiniLM, really run: what it makes of sentences, and that nothing of it is left behind."""
+"""These tests run MiniLM: what it makes of sentences, and that nothing of it is left behind."""
 
 from __future__ import annotations
 

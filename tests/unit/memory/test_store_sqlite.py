@@ -1,4 +1,4 @@
-"""`memory.db`: its form over the versions, its modes, and that what was removed is in no byte of it."""
+"""These tests check `memory.db`: its migrations, its modes, and that removed entries are in no byte of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many changes of the pure core its tests notice, counted from what mutmut writes."""
+"""These tests check the mutation score: how many mutants the tests notice, counted from mutmut's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel that falls takes nothing with it, and is restarted, left out, and tried again."""
+"""These tests check that a failed channel is restarted, left out or tried again, without harm to the others."""
 
 from __future__ import annotations
 

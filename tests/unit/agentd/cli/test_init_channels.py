@@ -1,4 +1,4 @@
-"""Which channels a newcomer gets: every token is shown to its platform, and what is wrong is asked again."""
+"""These tests check the wizard's channels: each token is tried at its platform, and asked again if it is wrong."""
 
 from __future__ import annotations
 

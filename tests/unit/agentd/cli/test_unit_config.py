@@ -1,4 +1,4 @@
-"""Which configuration the service reads, and where its secrets go."""
+"""These tests check which configuration the service reads, and where its secrets go."""
 
 from __future__ import annotations
 

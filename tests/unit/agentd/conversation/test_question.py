@@ -1,4 +1,4 @@
-"""What the next turn answers: pure, of a transcript's view."""
+"""These tests check which messages the next turn answers, by a transcript's view alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat that moves is followed on the way out, and ids of its places do not meet."""
+"""These tests check that sending follows a chat that moves, and that ids of its places are not confused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reply of several parts: what is on disk, and on the screen, at every step of its way."""
+"""These tests check a reply of several parts: what is on disk and on the screen at every step."""
 
 from __future__ import annotations
 

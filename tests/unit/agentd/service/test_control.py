@@ -1,4 +1,4 @@
-"""The control socket: what it answers, whom it hears, and that no client can hurt the daemon."""
+"""These tests check the control socket: its answers, whom it hears, and that no client can hurt the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as progress, and what the supervisor is told of it."""
+"""These tests check what counts as progress, and what the supervisor is told of it."""
 
 from __future__ import annotations
 

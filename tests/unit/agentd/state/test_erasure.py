@@ -1,4 +1,4 @@
-"""What `state.db` keeps of a person goes, from its bytes too; what it keeps of others stays."""
+"""These tests check that erasing a person removes them from `state.db` and its bytes, and keeps others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store and `state.db` together: what a start reads, and what it may leave unread."""
+"""These tests check the store and `state.db` together: what a start reads, and what it may leave unread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Since when memory is on, through runs with and without it."""
+"""These tests check since when memory counts as switched on, through runs with and without it."""
 
 from __future__ import annotations
 

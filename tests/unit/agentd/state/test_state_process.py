@@ -1,4 +1,4 @@
-"""`state.db` as the daemon's process leaves and finds it."""
+"""These tests check `state.db` as the daemon's process leaves and finds it."""
 
 from __future__ import annotations
 

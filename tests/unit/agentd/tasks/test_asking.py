@@ -1,4 +1,4 @@
-"""Asking the model in the background: what it costs is counted, and what there is no budget for is not asked."""
+"""These tests check background requests to the model: their cost is counted, and none is made without a budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a task is tried again."""
+"""These tests check when a failed task is tried again."""
 
 from __future__ import annotations
 

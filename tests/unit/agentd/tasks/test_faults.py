@@ -1,4 +1,4 @@
-"""What is kept of why a task failed."""
+"""These tests check what is kept of the reason why a task failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tasks.db` as a file: its mode, its damage, its disk, and what is left in it."""
+"""These tests check `tasks.db` as a file: its mode, its damage, its disk, and what is left in it."""
 
 from __future__ import annotations
 

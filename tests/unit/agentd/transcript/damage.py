@@ -1,4 +1,4 @@
-"""A session file without a fault, and ways to damage it, for the tests of verify and repair."""
+"""This module builds a session file without faults, and damages it for the tests of verify and repair."""
 
 from __future__ import annotations
 

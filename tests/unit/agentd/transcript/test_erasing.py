@@ -1,4 +1,4 @@
-"""What is left of a session once a person is erased: sound, and the others' as it was."""
+"""These tests check a session after a person is erased: it is sound, and others' records are unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import: what two other agents wrote comes in whole, with its times, as history that nobody answers."""
+"""These tests check import: files of two other agents come in whole, with their times, and are not answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search: what is passed over without being read as JSON cannot match."""
+"""These tests check that a search skips lines without parsing them only if they cannot match."""
 
 from __future__ import annotations
 

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentd.transcript.file_disk import READ_BLOCK_BYTES
-from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import Loaded, find_key, load, load_ids
+from agentd.transcript.reading import Loaded, load, load_ids
 from agentd.transcript.records import (
     AssistantMessage,
     Compaction,
@@ -31,7 +30,6 @@ from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
     CALM,
     KEY,
-    OTHER_KEY,
     History,
     answer,
     as_file,
@@ -360,27 +358,3 @@ def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
     loaded, _ = read(as_file(numbered(user("m0"), user("m1", text), user("m2"))))
 
     assert [message.content for message in loaded.view.pending.values()] == ["text of m0", text, "text of m2"]
-
-
-def test_the_key_inside_decides_whose_a_file_is() -> None:
-    header = encode_line(SessionHeader(version=1, key=OTHER_KEY))
-
-    assert find_key(header + b"{}\n", PATH) == OTHER_KEY
-
-
-@pytest.mark.parametrize("start", [b"", b"{}", b'{"role":"user","content":"x"}\n', b"torn\n\xff\n"])
-def test_a_file_without_a_header_has_the_key_of_its_name(start: bytes) -> None:
-    assert find_key(start, PATH) == KEY
-
-
-def test_a_header_behind_a_torn_one_is_found() -> None:
-    long = SessionKey("fake", "bot", "x" * 300)
-    header = encode_line(SessionHeader(version=1, key=long))
-
-    assert find_key(header[:50] + b"\n" + header, Path(f"/nowhere/{long.file_name}.jsonl")) == long
-
-
-def test_a_shortened_name_alone_is_no_key() -> None:
-    long = SessionKey("fake", "bot", "x" * 300)
-
-    assert find_key(b"torn", Path(f"/nowhere/{long.file_name}.jsonl")) is None

@@ -1,4 +1,4 @@
-"""The machine's uptime: the same for every process until the machine starts again."""
+"""These tests check the machine's uptime: the same for every process until the machine restarts."""
 
 from __future__ import annotations
 

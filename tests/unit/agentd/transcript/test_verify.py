@@ -1,4 +1,4 @@
-"""Verify: every kind of damage is named with its line, and nothing else is."""
+"""These tests check verify: every kind of damage is named with its line, and nothing else is."""
 
 from __future__ import annotations
 
