@@ -33,12 +33,10 @@ from tests.unit.agentd.transcript.building import (
     History,
     answer,
     as_file,
-    command,
     compaction,
     failure,
     numbered,
     put,
-    source,
     start_clock,
     user,
 )
@@ -182,29 +180,6 @@ def test_reading_stops_at_what_the_compaction_in_force_covers(undone: bool) -> N
 
     assert what_matters(loaded.view) == what_matters(history.view)
     assert (disk.lines_read < len(history.records) - 1500) == (not undone)
-
-
-def test_a_compaction_that_begins_between_new_and_its_reset_counts_when_only_its_end_need_be_read() -> None:
-    records = numbered(
-        SessionHeader(version=1, key=KEY),
-        command("new"),
-        user("a"),
-        user("b"),
-        Reset(reason="new", source=source("c")),
-        Delivery(of=1, state="sent"),
-        answer(2),
-        Delivery(of=6, state="sent"),
-        answer(3),
-        Delivery(of=8, state="sent"),
-        Compaction(covers=(2, 3), digest="0" * 64, summary="of both"),
-        user("d"),
-        answer(11),
-        Delivery(of=12, state="sent"),
-    )
-    view, _ = read_with_ids(as_file(records))
-
-    assert view.summary == records[10]
-    assert what_matters(view) == what_matters(fold(records))
 
 
 def test_a_reply_that_could_not_be_delivered_before_a_reset_is_not_forgotten() -> None:
