@@ -81,7 +81,7 @@ class Horizon:
         self._most_characters = most_characters
         self._characters = 0
         self._live_from: int | None = None
-        self._covers_from = 0
+        self._covers_from = sys.maxsize
         self._oldest_answered = sys.maxsize
         self._undone: set[int] = set()
         self._boundary = Boundary()
@@ -122,7 +122,7 @@ class Horizon:
                 # What came between the command `/new` and its reset belongs to the new conversation.
                 self._live_from = min(record.seq, self._oldest_answered)
             case Reset() if self._live_from is not None and record.seq > self._live_from:
-                # The compaction in force stands for some of that, and counts only if its first message is read too.
+                # A compaction in force stands for some of that, and counts only if its first message is read too.
                 self._live_from = min(self._live_from, self._covers_from)
             case Compaction() if self._live_from is None and record.seq not in self._undone:
                 if record.covers[1] < record.seq:  # otherwise it is damaged, and the view ignores it
