@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -175,7 +176,8 @@ class Router:
         """Stop a session's actor until the end of the block; new messages wait at its entrance.
 
         A turn of the people with these ids is cut; one of others may end first, for 30 s, and if cut, it is run again
-        from the file, as after a crash. Raises channels.errors.NotAccepted if the session does not come to rest.
+        from the file, as after a crash. If the block is cancelled, the session rests until the next run. Raises
+        channels.errors.NotAccepted if the session does not come to rest.
         """
         if key.channel not in self._wiring.front.channels:
             async with self._learning:
@@ -196,7 +198,10 @@ class Router:
                     yield
             finally:
                 self._resting.discard(key)
-                if key not in self._keeping or self._keeping[key].done():
+                # A shutdown cuts the block, and what the actor was recording may still be on its way to the disk: the
+                # next run goes on from there.
+                is_cut = isinstance(sys.exception(), asyncio.CancelledError)
+                if not is_cut and (key not in self._keeping or self._keeping[key].done()):
                     self._start(actor, key)
 
     async def drain(self, drain: Drain) -> None:

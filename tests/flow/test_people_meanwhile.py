@@ -270,3 +270,30 @@ async def test_a_turn_that_is_cut_while_its_reply_is_on_its_way_to_the_disk_is_n
 async def rested(stage: Stage) -> None:
     async with stage.router.resting(SessionKey("fake", "bot", "dm", sender="ada"), {"ada"}):
         pass
+
+
+async def test_a_shutdown_that_cuts_an_erasure_does_not_begin_the_turn_anew_that_the_disk_has_not_taken_yet(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    with ThreadPoolExecutor(1) as flushers:
+        slow = SlowOnce(FileDisk(flushers), b'"assistant"')
+        async with daemon(tmp_path, disk=slow) as stage:
+            await stage.post("Hello")
+            await until(slow.held.is_set)
+            async with asyncio.TaskGroup() as tasks:
+                resting = tasks.create_task(rested(stage), name="resting")
+                await until(lambda: stage.router.doing(HERS) == "idle")  # the turn is cut
+                for _ in range(100):
+                    await asyncio.sleep(0)  # in which it comes to wait for the disk
+                resting.cancel()
+            for _ in range(100):
+                await asyncio.sleep(0)  # in which the session would begin anew
+            slow.let.set()
+    asked = len(stage.provider.requests)
+    async with daemon(tmp_path) as stage:
+        await until(lambda: stage.kinds()[-1] == "delivery")
+
+    assert asked == 1
+    assert stage.provider.requests == []
+    assert stage.channel.texts == ["ok"]
