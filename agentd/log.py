@@ -40,7 +40,8 @@ _SECRET = re.compile(
     r"|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}"
     r"|(?:\b|(?<=bot))\d{5,12}:[\w-]{20,}"  # Telegram's, in every address
     r"|(?<![\w-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord's, whose first part is a number in base64
-    r"|\bsk-[\w-]{8,}|(?<=(?i:bearer) )[^\s'\"]+"
+    r"|\bsk-[\w-]{8,}"
+    r"|(?<=(?i:bearer) )(?!\[key\](?![\w-]))[^\s'\"]+"  # unless it is taken out already (`providers/faults.py`)
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 """Tokens of the platforms, keys of providers, and a name with a password in an address."""
@@ -136,10 +137,7 @@ class _Bridge(logging.Handler):
     """Turns what a library logs into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record as an event; one whose text cannot be formatted is logged unformatted.
-
-        A library that logs never gets an exception from here.
-        """
+        """Log the record as an event; one whose text cannot be formatted is logged unformatted."""
         try:
             said = record.getMessage()
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):

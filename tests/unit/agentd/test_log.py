@@ -170,7 +170,8 @@ def test_what_looks_like_a_secret_is_blotted_out_of_values_and_exceptions(form: 
 def test_what_only_resembles_a_secret_stays() -> None:
     stream = opened("json")
     harmless = (
-        "http://127.0.0.1:8080/metrics at 12:30:45, telegram:123456789, session telegram~1~2~~3, https://a.example/b@c"
+        "http://127.0.0.1:8080/metrics at 12:30:45, telegram:123456789, session telegram~1~2~~3, https://a.example/b@c,"
+        " Bearer [key]"
     )
     structlog.get_logger().info("one", said=harmless)
     [event] = map(json.loads, written(stream).splitlines())
