@@ -33,7 +33,8 @@ from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
 __all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "Said", "best_quote", "ground", "own_messages", "read_said"]
 
 LEAST_SHARE = 0.6
-"""The share of a fact's subjects that the person must have said. Measured on the tests' cases: see docs/memory.md."""
+"""The share of a fact's subjects that the person must have said. Measured on the tests' cases: see
+docs/notes/memory-measurements.md."""
 
 _CLAUSE = re.compile(
     r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais(?! (?:em|de|na|no|nas|nos|com)\b)"

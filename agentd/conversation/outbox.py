@@ -131,6 +131,9 @@ class Outbox:
 
     async def record(self, ending: AssistantMessage | Failure) -> Ending:
         """Begin to append how a turn ended; from then on it cannot end in another way."""
+        first = min(ending.answers, default=0)
+        if beside := tuple(seq for seq in self._session.view.commands if seq < first):
+            ending = msgspec.structs.replace(ending, beside=beside)
         is_told = isinstance(ending, AssistantMessage) or ending.told
         return Ending(await self._wiring.store.enqueue(self._session, ending), is_told)
 

@@ -1,8 +1,8 @@
 """One turn: builds the prompt from the waiting messages, streams the model's reply to the platform, and records both.
 
 The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform or to
-the disk is not. However a turn ends, exactly one record settles its messages: a reply, whole or cut short, or a failure
-that its sender is told of.
+the disk is not. A turn that ends leaves exactly one record, which settles its messages: a reply, whole or cut short, or
+a failure that its sender is told of. Cut by a shutdown or refused by the disk, it leaves none: the messages still wait.
 """
 
 from __future__ import annotations

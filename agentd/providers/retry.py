@@ -1,7 +1,8 @@
 """Retries a request to a provider, with backoff, if it may succeed soon.
 
 The wait is what the server asked for (Retry-After), else exponential with jitter. If a server asks for a long wait, the
-person is told how long instead. This is the only retry towards providers; nothing above or below it retries.
+person is told how long instead. Nothing else repeats the same request: what is asked after a failure differs (without a
+refused parameter, `remote.py`; with a shorter prompt, the turn) or goes to another model (`fallback.py`).
 """
 
 from __future__ import annotations

@@ -127,6 +127,8 @@ class AssistantMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag
     outcome: Literal["complete", "interrupted"] = "complete"
     model: str = ""
     usage: TokenUsage = TokenUsage()
+    beside: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The commands before the turn that were still at work (`/compact`): not all before it is settled."""
     trace: str = ""
 
 
@@ -168,6 +170,8 @@ class Failure(_Record, frozen=True, kw_only=True, tag_field="type", tag="failure
     reason: str
     told: bool
     notice: str = ""
+    beside: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """As in `AssistantMessage`."""
     trace: str = ""
 
 

@@ -234,7 +234,7 @@ class Rules:
         if record.answers if isinstance(record, AssistantMessage) else record.told:
             self.undelivered[record.seq] = line_number
             first = min(record.answers, default=0)
-            if self._kind(first) == _Kind.USER:
+            if self._kind(first) == _Kind.USER and not record.beside:
                 self._firsts[record.seq] = first
         if _kind(record) == _Kind.LOST:
             self._last_lost = record.seq

@@ -3,7 +3,8 @@
 Everything unsettled comes after a boundary. A turn takes the oldest waiting messages, after every command before them,
 and is delivered before the next one begins: so everything before the first message of a delivered turn is settled. A
 turn for a command alone (`/retry`) is no boundary: what it answers comes before it. Neither is an ending that nobody is
-told: `/new` may write one while the reply before it is still undelivered.
+told: `/new` may write one while the reply before it is still undelivered. Nor is the ending of a turn that began while
+a `/compact` before it was still at work: it names that command in `beside`.
 
 If a record before a boundary is damaged, what it settled seems to wait again, but is not looked for: it was settled,
 and a repair puts that on record.
@@ -83,7 +84,7 @@ class Boundary:
         is_said = bool(ending.answers) if isinstance(ending, AssistantMessage) else ending.told
         if is_said and ending.seq not in self._delivered:
             self.is_clear = False
-        elif is_said and ending.answers:
+        elif is_said and ending.answers and not ending.beside:
             self._first.add(min(ending.answers))
 
 
@@ -117,7 +118,7 @@ def _ends_in_a_turn(end: bytes) -> bool:
         reply = _reply_decoder.decode(end[start:reply_stop])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    if reply.seq != delivery.of or not reply.answers:
+    if reply.seq != delivery.of or not reply.answers or reply.beside:
         return False
     begin = b'{"type":"message","seq":%d,"ts":"' % min(reply.answers)
     while start > 0:
