@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import inf
+from math import floor, inf
 from typing import Literal
 
 import msgspec
@@ -60,7 +60,7 @@ class _DraftRecords:
     """None where no platform will ever be asked whether it knows the message."""
 
     async def sending(self, part: int) -> None:
-        up = (self.uptime.boot, round(self.uptime.seconds(), 3)) if self.uptime else msgspec.UNSET
+        up = (self.uptime.boot, floor(1000 * self.uptime.seconds()) / 1000) if self.uptime else msgspec.UNSET
         await self.store.append(self.session, Draft(answers=self.answers(), part=part, state="sending", up=up))
 
     async def sent(self, part: int, message_id: str) -> Awaitable[object]:
@@ -121,9 +121,11 @@ class Outbox:
         begun = parse_time(part.begun)
         if begun is None or not boot or boot != self._wiring.uptime.boot:
             return inf
-        # Somebody may have set the time of day back. A virtual machine's uptime stands still while it is stopped.
+        # Somebody may have set the time of day back. A virtual machine's uptime stands still while it is stopped, and
+        # goes back with an earlier state of it, or in a container that is given another beginning.
         by_the_day = (self._wiring.clock() - begun).total_seconds()
-        return max(by_the_day, self._wiring.uptime.seconds() - seconds)
+        by_uptime = self._wiring.uptime.seconds() - seconds
+        return max(by_the_day, by_uptime) if by_uptime >= 0 else inf
 
     def reply_to(self, *answers: int) -> Reply:
         """Begin or resume the reply to a fixed set of messages."""

@@ -59,6 +59,7 @@ class Forgetful(FakeChannel):
         ("b", 1_130, 70, True),  # somebody set the time of day back by a minute
         ("b", 1_060, -3_600, False),  # by an hour: how long it was is known all the same
         ("b", 1_060, 3_600, True),  # the machine's own clock stood still
+        ("b", 990, -3_600, True),  # it went back: a container with another beginning, or a machine's earlier state
         ("c", 1_060, 60, True),
         ("", 1_060, 60, True),
     ],
