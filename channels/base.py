@@ -159,7 +159,9 @@ class Screen(Protocol):
     """Whether a reply may be streamed: shown early and extended by edits."""
     dialect: Dialect
     nonce_seconds: float
-    """How long the platform drops a second send with the same nonce and returns the first one's id; 0: never."""
+    """How long after the first another send with the same nonce may begin, which the platform drops, returning the
+    first one's id; 0: never.
+    """
     typing_seconds: float
     """How long the typing indicator stays visible; 0: the platform has none."""
 

@@ -54,8 +54,10 @@ class DiscordChannel:
     streams = True
     dialect = DISCORD
     rates = RATES
-    nonce_seconds = 120.0
-    """Discord looks for a nonce among the messages of "the past few minutes", which is taken to mean at least two."""
+    nonce_seconds = 120.0 - WAITS.call_seconds
+    """Discord looks for a nonce among the messages of "the past few minutes", which is taken to mean at least two; the
+    library may repeat the last request until the call's time is up.
+    """
     typing_seconds = 10.0
     """https://docs.discord.com/developers/resources/channel#trigger-typing-indicator"""
 

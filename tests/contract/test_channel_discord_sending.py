@@ -13,6 +13,7 @@ from aiohttp import web
 
 from channels.base import Address
 from channels.discord.channel import NOTHING_VISIBLE, RATES, DiscordChannel
+from channels.discord.waits import WAITS
 from channels.errors import ChannelError, NotSent, RateLimited, SendFailed, Unreachable
 from channels.markup.rich import RichText, Span, plain
 from tests.platforms.discord_behaviours import (
@@ -85,6 +86,10 @@ async def test_the_same_nonce_shows_nothing_new_and_returns_the_first_ones_id(ri
 
     assert first == second != other
     assert texts(rig.server.screen()) == ["one", "three"]
+
+
+def test_the_last_request_of_a_call_that_repeats_a_nonce_comes_while_discord_surely_knows_it() -> None:
+    assert DiscordChannel.nonce_seconds + WAITS.call_seconds <= 120
 
 
 async def test_a_long_nonce_is_shortened_and_still_one_of_a_kind(rig: Rig) -> None:
