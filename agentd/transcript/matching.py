@@ -58,6 +58,9 @@ class Query:
             return
         if is_ascii and not all(map(str.isascii, self.words)):
             return  # which are all words without a needle: what is not ASCII was suspected above
+        if not self.needle:  # which is found everywhere, again and again
+            yield from self._suspects(block)
+            return
         lowered = block.lower()
         at = lowered.find(self.needle)
         while at >= 0:

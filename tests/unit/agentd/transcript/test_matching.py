@@ -49,6 +49,12 @@ def test_words_are_found_in_any_case_and_script(words: str, text: str) -> None:
     assert hits(words, "something else", text, "другое", "其他") == [text]
 
 
+@pytest.mark.parametrize("words", ["/", '"', "\\", '" /'])
+def test_what_is_written_in_several_ways_alone_is_found_once_in_each_message(words: str) -> None:
+    texts = ('a "/" and \\', "none of them", 'again: "/\\"')
+    assert hits(words, *texts) == [texts[0], texts[2]]
+
+
 def test_all_words_must_be_in_one_message() -> None:
     assert hits("one two", "one", "two", "two and one") == ["two and one"]
 
