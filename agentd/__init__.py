@@ -1,1 +1,1 @@
-"""The daemon: conversations over channels, kept on disk."""
+"""The daemon: conversations with a language model over chat platforms, kept on disk."""

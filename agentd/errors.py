@@ -1,9 +1,9 @@
-"""What can end a command or the daemon, one class for each decision.
+"""The error classes that end a command or the daemon, each with its exit code.
 
 AgentdError
-├── ConfigError      the operator must change something: exit 78
-├── WorkspaceBusy    another daemon holds the workspace: exit 75
-└── StorageError     a record did not reach the disk: nothing was accepted, try again
+ ├── ConfigError      the operator must change something: exit 78
+ ├── WorkspaceBusy    another daemon holds the workspace: exit 75
+ └── StorageError     a record did not reach the disk: nothing was accepted, try again
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The log: events with values, on stderr, for people on a terminal and for machines elsewhere.
+"""Configures the log: events with values, on stderr, as JSON or for a terminal, with secrets and control characters
+removed.
 
-An event is a short past-tense name. Nothing above `debug` carries the text of a message. Secrets are carried by
-nothing, and what looks like one, in a library's exception perhaps, is blotted out here at the latest. Values come from
-outside too (a server's words, a file's name): nothing in them begins a line, or steers a terminal. What libraries log
-is an event like any other.
+An event is a short past-tense name. Nothing above `debug` carries the text of a message. No event carries a secret, and
+what looks like one, in a library's exception perhaps, is blotted out here at the latest. Values come from outside too
+(a server's words, a file's name): nothing in them begins a line, or steers a terminal. What libraries log becomes an
+event too.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["LogSettings", "configure_log", "open_log_stream"]
 
 PATIENCE_MS = 100
-"""How long one line waits for a reader that is slow; those after it do not wait until it reads again."""
+"""How long one line waits for a slow reader; the following ones do not wait until it reads again."""
 
 
 _STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that end a line or turn the direction of writing, and lone surrogates."""
+"""Control characters, those that end a line or change the direction of writing, and lone surrogates."""
 
 
 _SECRET = re.compile(
@@ -39,13 +40,14 @@ _SECRET = re.compile(
     r"|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}"
     r"|(?:\b|(?<=bot))\d{5,12}:[\w-]{20,}"  # Telegram's, in every address
     r"|(?<![\w-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,}"  # Discord's, whose first part is a number in base64
-    r"|\bsk-[\w-]{8,}|(?<=[Bb]earer )[^\s'\"]+"
+    r"|\bsk-[\w-]{8,}"
+    r"|(?<=(?i:bearer) )(?!\[key\](?![\w-]))[^\s'\"]+"  # unless it is taken out already (`providers/faults.py`)
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
-"""Tokens of the platforms, keys of providers, and what stands for a name in an address."""
+"""Tokens of the platforms, keys of providers, and a name with a password in an address."""
 
-_HINT = re.compile("[-:=.]")
-"""Every one of them holds one of these, or stands beside it; hardly an ordinary value does."""
+_HINT = re.compile("[-:=.]|bearer ", re.IGNORECASE)
+"""Every secret contains one of these, or stands beside one; ordinary values hardly ever do. For speed."""
 
 BLOT = "(blotted out)"
 
@@ -60,7 +62,7 @@ class LogSettings(BaseModel):
 
 
 class _Dropping(io.RawIOBase):
-    """Writes what a descriptor takes and drops the rest: nobody's reading the log must not end or hold up anything."""
+    """Writes what the descriptor takes and drops the rest: a log that nobody reads must not end or delay anything."""
 
     def __init__(self, descriptor: int) -> None:
         """Write to an open descriptor, past any buffer."""
@@ -80,7 +82,7 @@ class _Dropping(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, content: ReadableBuffer, /) -> int:
-        """Take all of it, in parts of the size that a pipe takes at once when it is ready for any."""
+        """Write all of it, in parts that a ready pipe takes at once; what it does not take is dropped."""
         left = memoryview(content)
         with suppress(OSError):
             while left and self._is_ready():
@@ -94,7 +96,7 @@ class _Dropping(io.RawIOBase):
 
 
 def open_log_stream(stream: TextIO) -> TextIO:
-    """Return a stream of lines to the same place, on which writing never fails and hardly ever waits."""
+    """Return a line stream to the same place; writing to it never fails, and hardly ever waits."""
     raw = io.BufferedWriter(_Dropping(stream.fileno()))
     return io.TextIOWrapper(raw, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
 
@@ -126,27 +128,26 @@ def configure_log(settings: LogSettings, stream: TextIO) -> None:
 
 
 def _quieten_libraries() -> None:
-    """Keep what libraries log below warnings out: some of them print what they were given."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+    """Drop what libraries log below warnings: some of them print what they were given."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge(logging.WARNING)], force=True)
     stamina.instrumentation.set_on_retry_hooks([])
 
 
 class _Bridge(logging.Handler):
-    """Makes an event of what a library logs."""
+    """Turns what a library logs into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand it over; one that cannot be put together is told as it is."""
+        """Log the record as an event; one whose text cannot be formatted is logged unformatted."""
         try:
             said = record.getMessage()
-        except (TypeError, ValueError):
-            said = str(record.msg)
-        structlog.get_logger().log(
-            record.levelno, "library_logged", logger=record.name, said=said, exc_info=record.exc_info
-        )
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        level = max(logging.WARNING, min(record.levelno // 10 * 10, logging.CRITICAL))  # structlog knows no other
+        structlog.get_logger().log(level, "library_logged", logger=record.name, said=said, exc_info=record.exc_info)
 
 
 def _defuse(logger: object, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Take from the values secrets, and what could be taken for another line, or for an order to a terminal."""
+    """Remove secrets from the values, and escape what could pass for another line or steer a terminal."""
     del logger, method
     return {name: value if name == "exc_info" else _harmless(value) for name, value in event.items()}
 
@@ -160,8 +161,10 @@ def _harmless(value: object) -> object:
             return [_harmless(item) for item in value]
         case dict():
             return {_harmless(name): _harmless(item) for name, item in value.items()}
-        case _:
+        case None | int() | float():
             return value
+        case _:
+            return _harmless(repr(value))
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -169,7 +172,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _print_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
-    """Print it below its event, indented: no line of an exception's text can be taken for an event."""
+    """Print a traceback below its event, indented, so that no line of an exception's text passes for an event."""
     plain = io.StringIO()
     structlog.dev.plain_traceback(plain, exc_info)
     stream.write("\n")

@@ -1,8 +1,8 @@
-"""Runs every benchmark at its short size, and writes `benchmarks/RESULTS.md`.
+"""This module runs every benchmark at its short size, and writes `benchmarks/RESULTS.md`.
 
     python -m benchmarks [NAME ...]
 
-With names, only those are run, and nothing is written.
+With names, it runs only those and writes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main() -> int:
-    """Return 1 if one of them has failed or was cut off; a bound that is missed is shown and is no failure."""
+    """Return 1 if a benchmark failed or was cut off, 2 for an unknown name; a missed bound is only shown."""
     names = sys.argv[1:]
     if unknown := {*names} - {entry.name for entry in SUITE}:
         print(f"no such benchmark: {', '.join(sorted(unknown))}", file=sys.stderr)

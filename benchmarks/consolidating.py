@@ -1,12 +1,13 @@
-"""What memory costs whoever waits for a reply: with consolidations that hang, with some that end at once, and off.
+"""This benchmark measures how much memory delays replies: with hanging consolidations, with quick ones, and off.
 
-Three daemons as processes, each with a Telegram and two models on this machine: one answers people at once, the other
-is asked what is to be kept, and is silent for a minute ("hanging") or answers at once. The daemons take turns, a few
-people at a time. Measured from an update handed over: until the model is asked, until something of the reply is sent,
-and until its last edit. Then the same for people of whom many entries are known, which are looked up first.
+It runs three daemons as processes, each with a Telegram and two models on this machine: one model answers people at
+once, the other does the consolidations, and is silent for a minute ("hanging") or answers at once. The daemons take
+turns, a few people at a time. It takes three times from the moment an update is handed over: until the model is asked,
+until something of the reply is sent, and until its last edit. Then the same for people with many known entries, which
+are recalled first.
 
-Consolidations that hang cost nothing: at most 1.1 times the wait where they end at once. What is looked up before a
-question costs some milliseconds, the figures beside "off".
+The bound: with hanging consolidations, at most 1.1 times the wait with quick ones. The figures beside "off" show what
+recall costs, some milliseconds.
 
     python -m benchmarks.consolidating
 """
@@ -37,7 +38,7 @@ from benchmarks.idle import cpu_seconds
 from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.recall import BEGAN, Language
 from benchmarks.turn import AGENTD, BETWEEN_TURNS_SECONDS, PIECES
-from memory.model import Daily, Exchange, Learned, Words
+from memory.model import Daily, Exchange, Lesson, Words
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.platforms.botapi.methods import MESSAGES
 from tests.platforms.clerk_server import ClerkServer
@@ -54,23 +55,23 @@ FLOOR = (
 HARMLESS = Bound("ratio", 1.1)
 BLOCK = 5
 BURSTS = 9
-"""Each daemon is the first in a third of them: it goes on working while the next is measured."""
+"""Each daemon is the first in a third of the bursts, since it goes on working while the next is measured."""
 COLD_TURNS = 10
-"""So few at the beginning load what a daemon loads once."""
+"""A measurement of so few turns has no bound: it includes what a daemon loads only once."""
 FEW_TURNS = 100
-"""Of fewer, the 95th of a hundred says nothing."""
+"""With fewer turns than this, no 95th percentile is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many people, and how often."""
+    """How many people write, and how often."""
 
     first: range
     chats: range
     known: range
-    """Of these people something is known."""
+    """The people of whom memory knows something."""
     entries: int
-    """So much of each of them."""
+    """How many entries memory has of each of those."""
     rounds: int
 
 
@@ -79,21 +80,21 @@ SHORT = Sizes(range(900, 905), range(1_000, 1_015), range(2_000, 2_003), 500, 1)
 
 ASKED = "{question} (chat {chat}, day {day})"
 REST_SECONDS = 1.2
-"""Before many ask at once: Telegram takes 30 messages a second, and what a burst before had of them would count."""
+"""The pause before a burst: Telegram takes 30 messages a second, and those of the burst before would count."""
 PAUSE_SECONDS = 0.05
-"""Before the last piece of an answer, so that its beginning is seen before its end."""
+"""The pause before the last piece of an answer, so that its beginning is shown before its end."""
 STEPS = {
     "asked": "the model is asked",
     "shown": "something is sent",
     "ended": "the last edit",
     "cpu": "processor a turn",
 }
-"""Of a turn; the processor's time is that of a block for each of its turns."""
+"""What is measured of a turn; the processor's time is that of a block divided by its turns."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """When what happened, by the clock that only goes on."""
+    """The times of one turn's steps, by the monotonic clock."""
 
     handed: float = 0.0
     asked: float = 0.0
@@ -103,10 +104,10 @@ class Turn:
 
 
 class Telegram(TelegramServer):
-    """Notes when a person's update is handed over, and when something is sent to them; results are not checked."""
+    """A loopback Telegram that notes when an update is handed over and when a reply is sent; it checks no results."""
 
     def __init__(self, turns: Mapping[int, Turn]) -> None:
-        """Note it in the person's turn."""
+        """Note the times in the person's turn."""
         super().__init__()
         self._turns = turns
 
@@ -133,10 +134,10 @@ class Telegram(TelegramServer):
 
 
 class Model(OpenAIServer):
-    """Answers at once, and notes when it was asked."""
+    """A loopback model that answers at once, and notes when it was asked."""
 
     def __init__(self, turns: Mapping[int, Turn]) -> None:
-        """Note it in the person's turn."""
+        """Note the times in the person's turn."""
         super().__init__()
         self._turns = turns
 
@@ -161,10 +162,10 @@ async def _answer(call: Call) -> web.StreamResponse:
 
 
 class Clerk(ClerkServer):
-    """Says what is to be kept, after a while."""
+    """A loopback model for consolidations that answers after a while."""
 
     def __init__(self, silent_seconds: float) -> None:
-        """Be silent for so long."""
+        """Wait `silent_seconds` before each answer."""
         super().__init__()
         self._silent_seconds = silent_seconds
 
@@ -179,7 +180,7 @@ class Clerk(ClerkServer):
 
 
 class Rig:
-    """A daemon and what is around it."""
+    """A daemon with its loopback servers, and what is measured of it."""
 
     def __init__(
         self, name: str, turns: dict[int, Turn], telegram: Telegram, clerk: Clerk, questions: Sequence[str], pid: int
@@ -191,7 +192,7 @@ class Rig:
         self._questions = questions
         self._pid = pid
         self.waits: dict[str, list[float]] = defaultdict(list)
-        """From an update handed over to each step."""
+        """The seconds from an update handed over to each step."""
         self._turns = turns
 
     async def block(self, chats: Sequence[int], day: int, *, together: bool) -> None:
@@ -224,7 +225,7 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(name: str, folder: Path, memory: Path, questions: Sequence[str]) -> AsyncIterator[Rig]:
-    """Start a daemon that begins with this memory, and what is around it."""
+    """Start a daemon with a copy of this memory, and its loopback servers."""
     turns: dict[int, Turn] = defaultdict(Turn)
     os.makedirs(folder / "workspace", mode=0o700)
     shutil.copy(memory, folder / "workspace/memory.db")
@@ -251,34 +252,34 @@ async def open_rig(name: str, folder: Path, memory: Path, questions: Sequence[st
 
 
 def _check(log: Path) -> None:
-    """Let nothing have gone wrong that would have cost somebody a reply."""
+    """Assert that the log has no event that would have cost somebody a reply."""
     events = [json.loads(line)["event"] for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
     wrong = {"turn_crashed", "provider_failed", "recall_failed", "learning_postponed", "task_dead", "task_failed"}
     assert not wrong & {*events}, sorted(wrong & {*events})
 
 
 async def fill(path: Path, language: Language, sizes: Sizes) -> None:
-    """Write down what some people said, an hour apart."""
+    """Fill a memory with entries of some people, an hour apart."""
     async with open_sqlite_memory(path, lambda: datetime.now(UTC)) as store:
         for chat in sizes.known:
             for number in range(sizes.entries):
                 text, at = language.text(number), BEGAN + timedelta(hours=number)
                 words = (Words(number, at, text),)
                 said = Exchange(f"telegram~{chat}", number, number, f"telegram:{chat}", "Ada", True, words)
-                await store.learn(Learned(said, Daily(text, at)))
+                await store.learn(Lesson(said, Daily(text, at)))
 
 
 class Comparison:
-    """The daemons, by turns."""
+    """Measures the daemons in turn."""
 
     def __init__(self, table: Table, rigs: Sequence[Rig]) -> None:
-        """Compare these; each is the floor of the next."""
+        """Compare these daemons; each is the floor of the next."""
         self._table = table
         self._rigs = rigs
         self._day = 0
 
     async def show(self, what: str, chats: Sequence[int], rounds: int, *, block: int = BLOCK) -> None:
-        """Measure, and hand over the medians; of many turns also the 95th of a hundred."""
+        """Measure, and add the medians to the table; with many turns also the 95th percentiles."""
         for rig in self._rigs:
             rig.waits.clear()
         for _ in range(rounds):
@@ -305,7 +306,7 @@ def _figures(waits: Sequence[float]) -> tuple[float, float]:
 
 
 async def measure(table: Table, sizes: Sizes) -> None:
-    """Compare one person at a time, many at once, and people of whom much is known."""
+    """Compare one person at a time, many at once, and people with many known entries."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         memory, language = folder / "memory.db", Language()

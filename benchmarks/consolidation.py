@@ -1,9 +1,9 @@
-"""What the embedded model makes of exchanges, and what of it is kept: how messy answers may be without any harm.
+"""This benchmark consolidates exchanges with the embedded model, and counts what is proposed, refused and kept.
 
-The model is small, and invents, repeats and breaks off: a hard test of reading answers and of the guard, and no measure
-of what a good model finds. By itself it does not keep to the form that is asked for; here it is shown two examples, so
-that there is something to guard against; `--bare` leaves them out. Run it as
-`python -m benchmarks.consolidation [exchanges] [--bare]`; it needs the extra `local`.
+The model is small, and invents, repeats and breaks off: a hard test of parsing answers and of the guard, but no measure
+of what a good model finds. By itself it does not keep to the form that is asked for; so the prompt shows it two
+examples, which `--bare` leaves out. Run it as `python -m benchmarks.consolidation [exchanges] [--bare]`; it needs the
+extra `local`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TITLE = "What the embedded model makes of exchanges"
 FLOOR = "The yardstick of the history entries is the number of exchanges; counts have none."
 EXCHANGES, SHORT_EXCHANGES = 200, 2
 MOST_TOKENS = 120
-"""Less than is asked for: this model goes on until it is cut off."""
+"""The limit on an answer, less than the prompt allows: this model goes on until it is cut off."""
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PERSON = "benchmark:1"
@@ -89,19 +89,19 @@ EXAMPLES = (
         '{"fact": "Works as a baker", "quote": "I work as a baker", "about": "", "importance": 0.7}]}',
     ),
 )
-"""Both have facts: after one without any this model proposes none."""
+"""The examples in the prompt. Both have facts: after an example without any, this model proposes none."""
 
 
 @dataclass(slots=True)
 class Embedded:
-    """Asks the embedded model, and keeps what it answered."""
+    """Asks the embedded model, and keeps its answers."""
 
     provider: Provider
     examples: tuple[PromptMessage, ...]
     answers: list[str] = field(default_factory=list)
 
     async def __call__(self, ask: Ask, /) -> str:
-        """Return its answer."""
+        """Return the model's answer."""
         messages = (PromptMessage("system", ask.system), *self.examples, PromptMessage("user", ask.user))
         request = CompletionRequest(messages, min(ask.max_output_tokens, MOST_TOKENS), ask.temperature)
         async with aclosing(self.provider.stream(request)) as events:
@@ -111,13 +111,13 @@ class Embedded:
 
 
 def example(said: str, answer: str) -> tuple[PromptMessage, PromptMessage]:
-    """Make an exchange with the model that went as it should."""
+    """Return a question to the model and a good answer, as messages of the prompt."""
     asked = build_ask(Exchange("session", 0, 0, PERSON, "Sam", True, (Words(0, BEGAN, said),)))
     return PromptMessage("user", asked.user), PromptMessage("assistant", answer)
 
 
 def exchange(number: int, chance: random.Random) -> Exchange:
-    """Make one: two of three tell something of the person."""
+    """Return a random exchange; two of three tell something about the person."""
     words = {
         "name": chance.choice(NAMES), "town": chance.choice(TOWNS), "trade": chance.choice(TRADES),
         "thing": chance.choice(THINGS), "number": chance.randint(2, 9),
@@ -137,7 +137,7 @@ def count(given: Exchange, proposals: tuple[Proposed, ...], tally: Counter[str])
 
 
 async def run(table: Table, exchanges: int, *, bare: bool) -> None:
-    """Consolidate them one after the other, and hand over what became of them."""
+    """Consolidate exchanges one after another, and add the counts to the table."""
     chance = random.Random(1)  # noqa: S311 - no secret
     memory = InMemoryMemory(lambda: BEGAN)
     tally: Counter[str] = Counter()
@@ -146,16 +146,16 @@ async def run(table: Table, exchanges: int, *, bare: bool) -> None:
         for number in range(exchanges):
             given = exchange(number, chance)
             complete = Embedded(provider, shown)
-            learned = await consolidate(given, complete)
+            lesson = await consolidate(given, complete)
             answers = [parse_answer(text) for text in complete.answers]
             tally["answers"] += len(answers)
             tally["usable answers"] += sum(answer is not None and bool(answer.history) for answer in answers)
-            tally["exchanges with a history entry"] += learned.daily is not None
+            tally["exchanges with a history entry"] += lesson.daily is not None
             count(given, next((one.facts for one in reversed(answers) if one is not None), ()), tally)
-            for change in (await memory.learn(learned)).changes:
+            for change in (await memory.learn(lesson)).changes:
                 tally[f"stored: {change.deed}"] += 1
-            if learned.facts:
-                print(f"  {given.said[0].text!r} -> {[fact.text for fact in learned.facts]}")
+            if lesson.facts:
+                print(f"  {given.said[0].text!r} -> {[fact.text for fact in lesson.facts]}")
     for name, figure in sorted(tally.items()):
         table.add(name, figure, "", exchanges if name == "exchanges with a history entry" else None)
     entries = await memory.listed(Who(frozenset({PERSON}), direct=True), None, 10 * exchanges)

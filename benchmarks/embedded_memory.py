@@ -1,8 +1,8 @@
-"""What becomes of 200 turns with the embedded model as the one that learns, through the whole daemon.
+"""This benchmark runs the daemon for 200 turns with the embedded model for consolidation, and counts what it learns.
 
-People are answered by a model on this machine at once; what is to be kept is asked of the embedded one, which is small,
-and seldom keeps to the form. No task may die, every turn must be answered, and no fact be kept that nobody told. What
-was proposed and why it was refused is read from the daemon's log. It needs the extra `local`, and some minutes:
+A loopback model answers people at once; the embedded one, which is small and seldom keeps to the form, does the
+consolidations. The bounds: no task dies, and every turn is answered. What was proposed and why it was refused is read
+from the daemon's log, and the kept facts are printed. It needs the extra `local`, and some minutes:
 
     python -m benchmarks.embedded_memory [TURNS]
 """
@@ -38,36 +38,36 @@ NONE = Bound("figure", 0)
 TURNS, SHORT_TURNS = 200, 2
 CHATS = 5
 LEAST_CHARACTERS = MemorySettings().min_message_chars
-"""Messages under that are not learnt from."""
+"""Shorter messages are not learnt from."""
 BETWEEN_TURNS_SECONDS = 0.5
 MOST_SECONDS = 900.0
-"""So long is waited for the consolidations, which come behind the turns; what is not done then stays in the queue."""
+"""How long to wait for the consolidations, which lag behind the turns; what is not done by then stays in the queue."""
 
 ENDS = {"exchange_learnt", "exchange_known", "task_dead"}
 WRONG = ("task_dead", "task_failed", "turn_crashed", "provider_failed", "recall_failed", "learning_postponed")
 
 
 def events(log: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield what the daemon wrote down."""
+    """Yield the events of the daemon's log."""
     for line in log.read_text("utf-8").splitlines():
         if line.startswith("{") and line.endswith("}"):
             yield json.loads(line)
 
 
 def count(log: Path, names: set[str]) -> int:
-    """Return how often something of these happened."""
+    """Return how many events of these names the log has."""
     return sum(event["event"] in names for event in events(log))
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait until this holds, for so long at most."""
+    """Wait until a condition holds, for `seconds` at most."""
     end = time.monotonic() + seconds
     while not holds() and time.monotonic() < end:  # noqa: ASYNC110 - a file has no event
         await asyncio.sleep(1)
 
 
 async def talk(telegram: TelegramServer, log: Path, turns: int) -> None:
-    """Let some people write by turns, and wait until each message was learnt from, or given up."""
+    """Let some people write in turn, and wait until each exchange was learnt, or given up."""
     chance = random.Random(1)  # noqa: S311 - no secret
     texts = [exchange(number, chance).said[0].text for number in range(turns)]
     too_short = sum(len(text) < LEAST_CHARACTERS for text in texts)
@@ -76,7 +76,7 @@ async def talk(telegram: TelegramServer, log: Path, turns: int) -> None:
         telegram.post(text, chat=chat, sender=chat)
         await asyncio.sleep(BETWEEN_TURNS_SECONDS)
     await until(lambda: count(log, {"message_accepted"}) == turns and _is_quiet(log), 60)
-    # An exchange is queued after its turn has ended: none may be taken for all.
+    # An exchange is queued after its turn has ended: without this wait, none queued could be taken for all done.
     await until(lambda: count(log, {"exchange_queued"}) >= count(log, {"turn_finished"}) - too_short, 60)
     await until(lambda: count(log, ENDS) == count(log, {"exchange_queued"}), MOST_SECONDS)
 
@@ -86,7 +86,7 @@ def _is_quiet(log: Path) -> bool:
 
 
 def report(table: Table, log: Path) -> None:
-    """Hand over what happened."""
+    """Count the events of the log, and add the counts to the table."""
     happened = list(events(log))
     learnt = [event for event in happened if event["event"] == "exchange_learnt"]
     tally: Counter[str] = Counter(f"event: {event['event']}" for event in happened if event["event"] in WRONG)
@@ -109,7 +109,7 @@ def report(table: Table, log: Path) -> None:
 
 
 async def kept(memory: Path) -> None:
-    """Print what is known in the end."""
+    """Print the facts that memory has in the end, with their quotes."""
     async with open_sqlite_memory(memory, lambda: datetime.now(UTC)) as store:
         entries = await store.export(frozenset(f"telegram:{1 + number}" for number in range(CHATS)))
     for entry in entries:
@@ -119,7 +119,7 @@ async def kept(memory: Path) -> None:
 
 
 async def run(table: Table, turns: int) -> None:
-    """Start the daemon, let people talk, and end it."""
+    """Start the daemon, let people write, and stop it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "log"

@@ -1,10 +1,10 @@
-"""What the daemon costs while nobody says a word: memory and CPU with every channel connected, against the libraries.
+"""This benchmark measures memory and CPU of an idle daemon with every channel connected, against the bare libraries.
 
-The floor is a Python that imports the three SDKs as the adapters do, pydantic-settings and structlog, and nothing else.
-The daemon is connected to a Telegram, a Discord and a Slack on this machine, in a process of their own, and is measured
-over the same seconds as the floor.
+The floor is a Python process that only imports the three SDKs as the adapters do, pydantic-settings and structlog. The
+daemon is connected to a loopback Telegram, Discord and Slack in a process of their own, and is measured over the same
+seconds as the floor.
 
-At most 1.25 times the floor's memory, and less than 1 % of a core.
+The bounds: at most 1.25 times the floor's memory, and at most 1 % of a core.
 
     python -m benchmarks.idle [SECONDS]
 """
@@ -52,7 +52,7 @@ MB = 1024
 
 
 async def serve() -> None:
-    """Be the three platforms: say where they are, and when a bot is on all of them, until the input ends."""
+    """Run the loopback platforms until the input ends; print a configuration, then a line when the daemon is there."""
     async with TelegramServer() as telegram, DiscordServer() as discord, SlackServer() as slack:
         print(write_config(telegram, discord, slack), flush=True)
         while not (telegram.calls and discord.gateway.is_connected and slack.lines.open):  # noqa: ASYNC110 - three events
@@ -62,7 +62,7 @@ async def serve() -> None:
 
 
 def write_config(telegram: TelegramServer, discord: DiscordServer, slack: SlackServer) -> str:
-    """Return the configuration of a daemon that talks with them, as one line of JSON."""
+    """Return the configuration of a daemon for these platforms, as one line of JSON."""
     return json.dumps(
         f'[channels_config.telegram]\ntoken = "{telegram_server.TOKEN}"\napi_base_url = "{telegram.base_url}"\n'
         f'[channels_config.discord]\ntoken = "{discord_server.TOKEN}"\napi_base_url = "{discord.base_url}"\n'
@@ -88,7 +88,7 @@ def started(*command: str, log: int = subprocess.DEVNULL) -> Iterator[subprocess
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
-    """Return the next line that a process says."""
+    """Return the next line of a process's output."""
     assert process.stdout
     line = process.stdout.readline()
     assert line, "the process ended before it was ready"
@@ -96,19 +96,19 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def resident_kb(pid: int) -> int:
-    """Return what the kernel says of a process's memory."""
+    """Return a process's resident memory in kB."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process has used so far, in all its threads."""
+    """Return the CPU time that a process has used so far, in all its threads."""
     # What clock_getcpuclockid(3) returns for a process.
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def measure(table: Table, seconds: float) -> None:
-    """Start both, wait until the daemon is on all platforms, and look at both for so long."""
+    """Start floor and daemon, wait until the daemon is connected everywhere, and measure both for `seconds`."""
     with (
         tempfile.TemporaryDirectory() as folder,
         started(sys.executable, __file__, "--serve") as platforms,
@@ -130,7 +130,7 @@ def measure(table: Table, seconds: float) -> None:
 
 
 def main() -> None:
-    """Measure, or be the platforms."""
+    """Measure, or with `--serve` run the platforms."""
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve())
         return

@@ -1,8 +1,8 @@
-"""What recall costs among 100,000 memories of one person, beside a plain FTS5 query over the same texts.
+"""This benchmark measures recall among 100,000 memories of one person, against a plain FTS5 query over the same texts.
 
-The words are made up and stand as often as words do (Zipf), with English stop words between them; every tenth text is
+The words are made up and as frequent as words are (Zipf), with English stop words between them; every tenth text is
 Chinese. A thousand other people have a hundred memories each in the same database. Run it as
-`python -m benchmarks.recall`; with a number after it, for so many memories.
+`python -m benchmarks.recall [MEMORIES]`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itertools import accumulate, product
 from pathlib import Path
 
 from benchmarks.measuring.table import Bound, Table, handing_over
-from memory.model import Daily, Exchange, Learned, Reserve, Who
+from memory.model import Daily, Exchange, Lesson, Reserve, Who
 from memory.store_sqlite.indexing import index_missing
 from memory.store_sqlite.schema import connect, transaction
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
@@ -37,12 +37,12 @@ ENTRIES, SHORT_ENTRIES = 100_000, 10_000
 OTHERS, SHORT_OTHERS, OF_EACH = 1000, 50, 100
 QUESTIONS = 100
 PLAIN_SECONDS, SHORT_PLAIN_SECONDS = 5.0, 1.0
-"""So long the yardstick is asked one kind of questions; those of 300 words take it a second each."""
+"""How long the yardstick is asked one kind of questions; those of 300 words take it a second each."""
 SUBJECTS, SMALL_WORDS = 12, 13
-"""Of each text; two thirds as many of a question."""
+"""How many words and stop words each text has."""
 
 LIMIT_MS = 30.0
-"""For the 99th percentile of recall, on a machine that does nothing else."""
+"""The bound on the 99th percentile of recall, on a machine that does nothing else."""
 
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 CHINESE = Path(__file__).parent / "texts" / "chinese.txt"
@@ -51,14 +51,14 @@ SYLLABLES = [first + second for first, second in product("bdfgklmnprstvz", ("a",
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds of the clock and of the processor, each in rising order."""
+    """Seconds of wall-clock and of CPU time, each in rising order."""
 
     wall: Sequence[float]
     cpu: Sequence[float]
 
 
 class Language:
-    """Draws texts and questions, the same ones each time."""
+    """Generates random texts and questions, the same ones in each run."""
 
     def __init__(self) -> None:
         self._chance = random.Random(1)  # noqa: S311 - no secret
@@ -96,7 +96,7 @@ class Language:
 
 
 def main() -> None:
-    """Measure, and hand over a row a figure."""
+    """Measure, and add a row for each figure."""
     with handing_over(TITLE, FLOOR) as (given, table), tempfile.TemporaryDirectory() as folder:
         entries = given.size(SHORT_ENTRIES, ENTRIES)
         language = Language()
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def plain(texts: Sequence[str]) -> sqlite3.Connection:
-    """Make a table of the texts as anybody would."""
+    """Return a plain FTS5 table of the texts, in memory."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE plain USING fts5(text, tokenize = 'porter unicode61')")
     database.executemany("INSERT INTO plain (text) VALUES (?)", ((text,) for text in texts))
@@ -195,9 +195,9 @@ async def removing(table: Table, memory: SqliteMemory) -> None:
     learnt, forgot = [], []
     for seq in range(20):
         exchange = Exchange(session(0), 10**9 + seq, 10**9 + seq, person(0), "Ann", direct=True, said=())
-        learned = Learned(exchange, Daily(f"number {seq} of what is learnt and forgotten again", BEGAN))
+        lesson = Lesson(exchange, Daily(f"number {seq} of what is learnt and forgotten again", BEGAN))
         began = time.perf_counter()
-        await memory.learn(learned)
+        await memory.learn(lesson)
         learnt.append(time.perf_counter() - began)
         [newest] = await memory.listed(who, None, 1)
         began = time.perf_counter()

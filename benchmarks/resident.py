@@ -1,8 +1,8 @@
-"""What a session costs that stays in memory, against the same messages kept as plain dicts.
+"""This benchmark measures how much memory an open session takes, against the same messages kept as plain dicts.
 
-Some hundred people on Slack write once: such as have never done so, and such as have a history. Each session then stays
-in memory until nobody has written in it for `agent.idle_minutes`. Measured is by how much the daemon's resident memory
-grows, after it has talked with others, so that everything it loads is there.
+Some hundred people on Slack write once: first people who are new, then people with a history. Each session then stays
+in memory until nobody has written in it for `agent.idle_minutes`. The figure is the growth of the daemon's resident
+memory, measured after a warm-up with others, so that everything is loaded.
 
     python -m benchmarks.resident [SESSIONS]
 """
@@ -34,7 +34,7 @@ FLOOR = (
 )
 SESSIONS, SHORT_SESSIONS = 1_000, 150
 TURNS = 10
-"""Below what would start a compaction."""
+"""Few enough not to start a compaction."""
 WARM_UP = 50
 BLOCK = 50
 KEEP = """
@@ -55,7 +55,7 @@ print(resident_kb(os.getpid()) - before)
 
 
 async def measure(table: Table, sessions: int) -> None:
-    """Let people write whom the daemon has never heard, then those whom it has."""
+    """Let people write who are new to the daemon, then people with a history."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         slack = await stack.enter_async_context(CountingSlack())
@@ -68,7 +68,7 @@ async def measure(table: Table, sessions: int) -> None:
             for people in (range(10_000, 10_000 + WARM_UP), range(20_000, 20_000 + sessions)):
                 await talk(rig, people)
                 resident.append(resident_kb(rig.pid))
-            # Their files come while it runs: on a start it would ask Slack what was said in each, 50 chats a minute.
+            # The files are added while it runs: at a start it would read each history at Slack, 50 chats a minute.
             paths = write_sessions(folder / "workspace/sessions", slack, range(sessions))
             await talk(rig, range(sessions))
             resident.append(resident_kb(rig.pid))
@@ -84,7 +84,7 @@ async def talk(rig: Rig, people: Sequence[int]) -> None:
 
 
 def write_sessions(folder: Path, slack: CountingSlack, people: Sequence[int]) -> list[Path]:
-    """Write what each has said so far, as the daemon has named the sessions that it has, and return the files."""
+    """Write a history for each person, in files named as the daemon names sessions, and return the files."""
     path = next(folder.glob("*.jsonl"))
     with path.open("rb") as file:
         first = msgspec.convert(json.loads(file.readline())["key"], SessionKey)
@@ -98,7 +98,7 @@ def write_sessions(folder: Path, slack: CountingSlack, people: Sequence[int]) ->
 
 
 def keep_as_dicts(paths: Sequence[Path]) -> int:
-    """Return by how many kB a process grows that keeps these messages."""
+    """Return by how many kB a process grows that keeps these messages as dicts."""
     program = KEEP.format(root=str(Path(__file__).parents[1]))
     command = [sys.executable, "-c", program, *map(str, paths)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

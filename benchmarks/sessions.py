@@ -1,9 +1,9 @@
-"""What `agentd sessions search`, `list` and `verify` cost over 10,000 sessions of 50 messages.
+"""This benchmark measures `agentd sessions search`, `list` and `verify` over 10,000 sessions of 50 messages.
 
 The yardstick is a bare read of all the bytes in the same run. Each turn is written as the daemon writes it: a message,
 two drafts, a reply and its delivery; one session in four is in Chinese. Searches are measured as the whole command, the
-start of the interpreter included, on all cores and on one; and without the command, on one. The longest that a search
-may take on two cores that have nothing else to do is 2 s, also for a word that stands in nearly every message.
+start of the interpreter included, on all cores and on one; and in this process, without the command. The bound: on two
+idle cores, a search takes at most 2 s, also for a word in three of four sessions.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TURNS = 25
 ROUNDS = 3
 AGENTD = Path(sys.executable).with_name("agentd")
 LIMIT = Bound("figure", 2.0)
-"""Seconds, of the whole command over 10,000 sessions on two cores."""
+"""The bound in seconds on the whole command, over 10,000 sessions on two cores."""
 CHAT = "(chat)"
 TS = "2026-01-01T12:00:00.000Z"
 ENGLISH = (
@@ -51,11 +51,11 @@ ENGLISH = (
 )
 CHINESE = ("你能告诉我下周海边的天气怎么样吗？", "天气温和，星期二有雨。")
 SEARCHES = ("needle", "mild coast", "weather", "海边的针", "Straße", "иголка")
-"""Once in one English session, nowhere, in two of three messages, in one Chinese session, nowhere, nowhere."""
+"""Found in: one English session, no session, every English session, one Chinese session, no session, no session."""
 
 
 def main() -> None:
-    """Write the workspace, then hand over each figure beside the bare read's."""
+    """Write the workspace, then measure each command beside the bare read."""
     with handing_over(TITLE, FLOOR) as (given, table), tempfile.TemporaryDirectory() as folder:
         count = given.size(SHORT_SESSIONS, SESSIONS)
         config = write_workspace(Path(folder), count)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measure(table: Table, config: Path, files: list[Path], given: Given) -> None:
-    """Search, list and verify."""
+    """Measure searching, listing and verifying."""
     searches = SEARCHES[:: 3 if given.short else 1]
     size = sum(path.stat().st_size for path in files)
     bare = median(lambda: read_all(files))
@@ -102,7 +102,7 @@ def search(files: list[Path], words: str) -> None:
 
 
 def run(config: Path, *words: str) -> None:
-    """Run the command."""
+    """Run `agentd sessions` with these words."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENTD_")}
     subprocess.run(
         [AGENTD, "--config", config, "sessions", *words], check=True, stdout=subprocess.DEVNULL, env=environment
@@ -137,7 +137,7 @@ def write_workspace(folder: Path, count: int = SESSIONS, turns: int = TURNS) -> 
 
 
 def body_of(words: tuple[str, str], turns: int) -> bytes:
-    """Return a session's lines after the first, with a place for its chat."""
+    """Return a session's lines after the header, with a placeholder for its chat."""
     return b"".join(map(encode_line, conversation(SessionKey("telegram", "bot", CHAT), words, turns)[1:]))
 
 

@@ -1,8 +1,8 @@
-"""How long the daemon takes from its start until it hears its channels, with nothing, 1,000 and 10,000 sessions.
+"""This benchmark measures the daemon's start until its channels receive, with 0, 1,000 and 10,000 sessions.
 
 A first start knows nothing of the sessions and looks at each; a later one knows which were settled when the last run's
-recovery was completed. Sessions have few messages: only the end of each is read (`benchmarks.store` has long ones).
-Memory is off: with it, a first run goes on to look through all sessions for what was not learnt, and each round would
+recovery was completed. Sessions have few messages, since only the end of each is read (`benchmarks.store` has long
+ones). Memory is off: with it, a first run would look through all sessions for what was not learnt, and each round would
 wait for that.
 
     python -m benchmarks.starting [ROUNDS]
@@ -34,7 +34,7 @@ PROVIDER = (
 
 
 def main() -> None:
-    """Measure each number of sessions."""
+    """Measure with each number of sessions."""
     with handing_over(TITLE, FLOOR_SENTENCE) as (given, table):
         rounds = given.size(SHORT_ROUNDS, ROUNDS)
         bare = statistics.median(measure([sys.executable, "-c", FLOOR], "ready")[0] for _ in range(rounds))
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def start(table: Table, config: Path, count: int, bare: float, rounds: int) -> None:
-    """Start so often for the first time, and as often again."""
+    """Measure `rounds` first starts, each followed by a later one."""
     workspace = config.parent / "workspace"
     command = [str(AGENTD), "--config", str(config), "run"]
     firsts: list[float] = []

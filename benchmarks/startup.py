@@ -1,7 +1,7 @@
-"""What the daemon costs before anyone says a word: time to start and memory, against the libraries it stands on.
+"""This benchmark measures the daemon's start time and its memory then, against a process that imports its libraries.
 
-The floor is a Python that imports pydantic-settings, structlog and httpx, and nothing else. The daemon runs as a
-service with a remote provider and the console channel would: `agentd run` until it reads its first line.
+The floor is a Python process that only imports pydantic-settings, structlog and httpx. The daemon is `agentd run` with
+a remote provider and the console channel, until it logs that its channels receive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MB = 1024
 
 
 def main() -> None:
-    """Measure both in turn, and hand over the medians."""
+    """Measure floor and daemon in turn, and add the medians to the table."""
     with handing_over(TITLE, FLOOR_SENTENCE) as (given, table), tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.toml"
         config.write_text(
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def measure(command: list[str], ready: str) -> tuple[float, int]:
-    """Start a process, and return the seconds until it says that it is ready, and its resident kB then."""
+    """Start a process, and return the seconds until a line of its output has `ready`, and its resident kB then."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AGENTD_")}
     begun = time.perf_counter()
     with subprocess.Popen(
@@ -62,7 +62,7 @@ def measure(command: list[str], ready: str) -> tuple[float, int]:
 
 
 def resident_kb(pid: int) -> int:
-    """Return what the kernel says of a process's memory."""
+    """Return a process's resident memory in kB."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 

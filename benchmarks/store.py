@@ -1,8 +1,8 @@
-"""What the store costs: reading a session back, searching for pending work at start, appending.
+"""This benchmark measures the session store: opening a session, searching for pending work at start, and appending.
 
-Every figure stands beside a yardstick of the same run, so that the ratio holds on any machine. Yardsticks: the same on
-a short file; a bare look at the end of every file; the disk's own flushes; what the seed does (read and parse every
-line); and rewriting the whole file for each message. Run it as `python -m benchmarks.store`; it needs 0.7 GB of disk.
+Every figure stands beside a yardstick of the same run, so that the ratio holds on any machine: the same on a short
+file; a bare look at the end of every file; the disk's own flushes; reading and parsing every line; or rewriting the
+whole file for each message. Run it as `python -m benchmarks.store`; it needs 0.7 GB of disk.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import BinaryIO
 
 import structlog
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.clock import format_time, utc_now
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Reset, SessionHeader, Source, UserMessage, encode_line
-from agentd.transcript.store import Recall, SessionStore, open_store
+from agentd.transcript.store import ReadLimits, SessionStore, open_store
 from benchmarks.measuring.table import Bound, Table, handing_over
 from benchmarks.sessions import ENGLISH, SESSIONS, TS, TURNS, conversation, write_workspace
 
 TITLE = "Reading sessions back, searching them at start, appending"
 FLOOR = (
     "The yardstick stands behind the semicolon: the same on a session of 1,000 lines, a bare look at the end of every "
-    "file, one file that is written and flushed line by line, parsing every line as the seed does, or writing the "
+    "file, one file that is written and flushed line by line, simply parsing every line, or writing the "
     "whole file anew for each message."
 )
 SHORT_LINES, LIVE_LINES = 1_000, 50
@@ -47,22 +47,22 @@ MB = 1 << 20
 UNITS = {"ms": 1000, "s": 1, "MB": 1, "/s": 1}
 IN_TIME = Bound("ratio", 1.5)
 SHARED = (Bound("figure", 2_000, is_least=True), Bound("ratio", 3.0, is_least=True))
-"""Flushes are shared on a slow disk; a fast one needs no sharing."""
+"""Appends must share flushes on a slow disk (ratio); a fast disk needs no sharing (figure)."""
 AT_START = Bound("ratio", 2.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is written and how often it is measured."""
+    """How much is written, and how often it is measured."""
 
     lines: int
-    """Of a long session."""
+    """The lines of a long session."""
     wakes: int
     appends_each: int
     flushes: int
     sessions: int
     turns: int
-    """Of each of them."""
+    """The turns of each session."""
     starts: int
 
 
@@ -71,7 +71,7 @@ SHORT = Sizes(200_000, 100, 40, 150, 5_000, 5, 3)
 
 
 def main() -> None:
-    """Measure, and print a line a figure; or do what a process of its own is for, and print its memory."""
+    """Measure, and print a line for each figure; or, with `--resident`, print this process's memory after some work."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     if sys.argv[1:2] == ["--resident"]:
         what, folder, number = sys.argv[2:]
@@ -82,7 +82,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             asyncio.run(reading_back(table, Path(name), sizes))
         with tempfile.TemporaryDirectory() as name:
-            asyncio.run(against_the_seed(table, Path(name)))
+            asyncio.run(against_the_simplest(table, Path(name)))
             asyncio.run(appending(table, Path(name, "appending"), sizes))
         with tempfile.TemporaryDirectory() as name:
             write_workspace(Path(name), sizes.sessions, sizes.turns)
@@ -90,23 +90,23 @@ def main() -> None:
 
 
 def show(table: Table, figure: str, measured: float, yardstick: float, unit: str, *bounds: Bound) -> None:
-    """Hand over a figure and its yardstick."""
+    """Add a figure and its yardstick to the table."""
     scale = UNITS[unit]
     table.add(figure, measured * scale, unit, yardstick * scale, *bounds)
 
 
 def key_of(number: int) -> SessionKey:
-    """Return the key of the session with a number, as `benchmarks.sessions` has it."""
+    """Return the key of a session by its number, as in `benchmarks.sessions`."""
     return SessionKey("telegram", "bot", str(number), None, str(number))
 
 
 def path_of(folder: Path, number: int) -> Path:
-    """Return its file."""
+    """Return the file of a session by its number."""
     return folder / f"{key_of(number).file_name}.jsonl"
 
 
 def turn_pattern() -> bytes:
-    """Return the five lines of a turn, with places for its time and seqs."""
+    """Return the five lines of a turn, with placeholders for its time and seqs."""
     lines = b"".join(map(encode_line, conversation(key_of(0), ENGLISH)[1 : LINES_A_TURN + 1]))
     lines = lines.replace(b"%", b"%%").replace(TS.encode(), b"%(ts)b")
     for offset in range(LINES_A_TURN):
@@ -116,7 +116,7 @@ def turn_pattern() -> bytes:
 
 
 def write_turns(file: BinaryIO, first: int, turns: int, minutes_a_turn: float) -> str:
-    """Write turns whose first seq is `first`; return the time of the last."""
+    """Write turns that begin with the seq `first`; return the time of the last."""
     pattern, ts = turn_pattern(), ""
     for seq in range(first, first + turns * LINES_A_TURN, LINES_A_TURN):
         ts = format_time(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=seq / LINES_A_TURN * minutes_a_turn))
@@ -126,7 +126,7 @@ def write_turns(file: BinaryIO, first: int, turns: int, minutes_a_turn: float) -
 
 
 def write_session(path: Path, number: int, turns: int, live_turns: int, minutes_a_turn: float) -> None:
-    """Write a session; with live turns, those follow a reset."""
+    """Write a session; live turns, if any, follow a reset."""
     with path.open("wb", buffering=MB) as file:
         file.write(encode_line(SessionHeader(version=1, key=key_of(number), seq=0, ts=TS)))
         ts = write_turns(file, 1, turns, minutes_a_turn)
@@ -137,7 +137,7 @@ def write_session(path: Path, number: int, turns: int, live_turns: int, minutes_
 
 
 async def reading_back(table: Table, folder: Path, sizes: Sizes) -> None:
-    """Compare long sessions with one of a thousand lines, the same number of them live."""
+    """Compare opening long sessions with one of a thousand lines that has as many live lines."""
     live = LIVE_LINES // LINES_A_TURN
     for number, (lines, minutes) in enumerate([(SHORT_LINES, 7), (sizes.lines, MINUTES_A_TURN), (sizes.lines, 0)]):
         write_session(path_of(folder, number), number, lines // LINES_A_TURN - live, live, minutes)
@@ -169,7 +169,7 @@ async def reading_back(table: Table, folder: Path, sizes: Sizes) -> None:
 
 
 async def wake(store: SessionStore, number: int, message_id: str = "") -> None:
-    """Open a session; with a message's id, recognise it."""
+    """Open a session; with a message id, recognise its redelivery."""
     session = await store.open(key_of(number))
     assert len(session.view.turns) == LIVE_LINES // LINES_A_TURN
     if message_id:
@@ -180,7 +180,7 @@ async def wake(store: SessionStore, number: int, message_id: str = "") -> None:
 async def in_turn(
     one: Callable[[], Awaitable[object]], other: Callable[[], Awaitable[object]], rounds: int
 ) -> tuple[float, float]:
-    """Return the medians of the seconds that two pieces of work take, done by turns."""
+    """Return the median seconds of two pieces of work, done in turn."""
     took: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for work, seconds in zip((one, other), took, strict=True):
@@ -191,14 +191,14 @@ async def in_turn(
 
 
 def resident(what: str, folder: Path, number: int) -> float:
-    """Do something in a process of its own, and return by how many MB that made it larger, or how large it is."""
+    """Run `resident_after` in its own process, and return the MB that it prints."""
     command = [sys.executable, "-m", "benchmarks.store", "--resident", what, str(folder), str(number)]
     root = Path(__file__).parents[1]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
 
 
 async def resident_after(what: str, folder: Path, number: int) -> None:
-    """Open a session, perhaps with its ids, or search all; print what is resident then, or how much more."""
+    """Open a session, or also its ids, and print the resident MB; or search all sessions, and print the growth."""
     before = 0.0
     async with open_store(folder, utc_now) as store:
         if what == "search":
@@ -217,8 +217,8 @@ def resident_now() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / MB
 
 
-async def against_the_seed(table: Table, folder: Path) -> None:
-    """Compare with parsing every line to read back, and with writing every line anew to save."""
+async def against_the_simplest(table: Table, folder: Path) -> None:
+    """Compare with a program that parses every line to open a session, and rewrites every line to save a message."""
     for number, messages in enumerate(SEED_MESSAGES):
         path, key = path_of(folder, number), key_of(number)
         write_session(path, number, messages // 2, 0, MINUTES_A_TURN)
@@ -239,14 +239,14 @@ async def against_the_seed(table: Table, folder: Path) -> None:
 
 
 async def seconds_to_open(store: SessionStore, key: SessionKey) -> float:
-    """Open a session that nobody has open."""
+    """Return the seconds that opening a session takes."""
     begun = time.perf_counter()
     await store.open(key)
     return time.perf_counter() - begun
 
 
 def parse_all(*paths: Path) -> None:
-    """Read sessions as the seed does."""
+    """Read sessions by parsing every line."""
     for path in paths:
         with path.open(encoding="utf-8") as file:
             for line in file:
@@ -254,7 +254,7 @@ def parse_all(*paths: Path) -> None:
 
 
 async def rewrite(path: Path, lines: list[object], *, flush: bool) -> None:
-    """Write a session anew, as a program does that keeps it in memory."""
+    """Rewrite a whole session, as a program does that keeps it in memory."""
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -271,7 +271,7 @@ def message(message_id: str) -> UserMessage:
 
 
 async def appending(table: Table, folder: Path, sizes: Sizes) -> None:
-    """Let many sessions append at once; the yardstick is one file that is written and flushed line by line."""
+    """Measure many sessions that append at once; the yardstick is one file, written and flushed line by line."""
     async with open_store(folder, utc_now) as store:
         alone = flushes_a_second(folder / "yardstick", sizes.flushes)
         sessions = [await store.open(key_of(number)) for number in range(APPENDERS)]
@@ -289,7 +289,7 @@ async def appending(table: Table, folder: Path, sizes: Sizes) -> None:
 
 
 def flushes_a_second(path: Path, flushes: int) -> float:
-    """Append a line to one file and flush it, again and again."""
+    """Return how many times a second one line can be appended to a file and flushed."""
     line = encode_line(message("yardstick"))
     with path.open("ab", buffering=0) as file:
         begun = time.perf_counter()
@@ -300,7 +300,7 @@ def flushes_a_second(path: Path, flushes: int) -> float:
 
 
 async def starting(table: Table, workspace: Path, sizes: Sizes) -> None:
-    """Search 10,000 settled sessions for work; the yardstick is a bare look at the end of each file."""
+    """Search settled sessions for pending work; the yardstick is a bare look at the end of each file."""
     folder = workspace / "sessions"
     looks, firsts, keeps, laters = [], [], [], []
     for _ in range(sizes.starts):
@@ -331,7 +331,7 @@ async def starting(table: Table, workspace: Path, sizes: Sizes) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that it takes."""
+    """Return the seconds that a piece of work takes."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
@@ -346,10 +346,10 @@ async def search(store: SessionStore) -> float:
 
 @asynccontextmanager
 async def searching(workspace: Path) -> AsyncIterator[SessionStore]:
-    """Open the state and the store, as a start does."""
+    """Open the state and the store, as the daemon does at its start."""
     async with (
         open_state(workspace / "state.db", "benchmark", utc_now) as state,
-        open_store(workspace / "sessions", utc_now, recall=Recall(marks=state.marks)) as store,
+        open_store(workspace / "sessions", utc_now, limits=ReadLimits(marks=state.marks)) as store,
     ):
         yield store
 

@@ -1,9 +1,10 @@
-"""How many turns a second the whole daemon makes with a provider that answers at once, against a bare loop.
+"""This benchmark measures how many turns a second the daemon makes with an instant model, against a bare loop.
 
-Some hundred people on Slack write at the same moment, in chats that are new and then in known ones. The bare loop does
-by hand what must be done: slack_sdk's line and calls, the provider's stream, one line a message that is appended and
-flushed; as many turns at once as the daemon. Slack and the model are one process, which may be the slower part of the
-bare loop: what a turn takes of the processor, in the daemon's process or the loop's alone, does not depend on them.
+Some hundred people on Slack write at the same moment, in new chats and then in known ones. The bare loop does only what
+must be done: slack_sdk's connection and calls, the provider's stream, and one line for each message that is appended
+and flushed; it makes as many turns at once as the daemon. Slack and the model run in one process, which may be the
+slower part for the bare loop; the CPU time of a turn, of the daemon's or the loop's process alone, does not depend on
+them.
 
     python -m benchmarks.throughput [PEOPLE]
 """
@@ -46,7 +47,7 @@ AT_ONCE = 16
 
 
 async def measure(table: Table, people: int, rounds: int) -> None:
-    """Let new people write, and then the same again."""
+    """Let new people write, and then the same people again."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         rigs = [await _open(stack, name, folder) for name in ("daemon", "bare")]
@@ -63,7 +64,7 @@ async def measure(table: Table, people: int, rounds: int) -> None:
 
 
 async def _open(stack: AsyncExitStack, name: str, folder: Path) -> Rig:
-    """Start a Slack and a model for it alone, and the daemon or the bare loop."""
+    """Start the daemon or the bare loop, with a Slack and a model of its own."""
     slack = await stack.enter_async_context(CountingSlack())
     model = await stack.enter_async_context(InstantModel())
     config = folder / "config.toml"
@@ -76,7 +77,7 @@ async def _open(stack: AsyncExitStack, name: str, folder: Path) -> Rig:
 
 
 def _add(table: Table, what: str, ours: list[Spent], theirs: list[Spent]) -> None:
-    """Hand over the medians of the rounds."""
+    """Add the medians of the rounds to the table."""
     [calls, floor_calls] = (sum(one.calls for one in some) / sum(one.turns for one in some) for some in (ours, theirs))
     [rate, floor_rate] = (statistics.median(one.turns_a_second for one in some) for some in (ours, theirs))
     [cpu, floor_cpu] = (statistics.median(one.cpu_ms for one in some) for some in (ours, theirs))
@@ -86,10 +87,10 @@ def _add(table: Table, what: str, ours: list[Spent], theirs: list[Spent]) -> Non
 
 
 class BareLoop:
-    """Answers what is written, some at once, until killed."""
+    """Answers messages, `AT_ONCE` at the same time, until killed."""
 
     def __init__(self, client: httpx.AsyncClient, web: AsyncWebClient, model: str, path: Path) -> None:
-        """Append to `path`."""
+        """Append messages to `path`."""
         self._client = client
         self._web = web
         self._model = model
@@ -97,7 +98,7 @@ class BareLoop:
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, line: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-        """Write a message down, flush it, ack it, and answer."""
+        """Append a message, flush it, ack it, and answer."""
         event: Mapping[str, Any] = request.payload["event"]
         self._file.write(json.dumps({"user": event["user"], "ts": event["ts"], "text": event["text"]}).encode() + b"\n")
         os.fsync(self._file.fileno())
@@ -117,7 +118,7 @@ class BareLoop:
 
 
 async def bare_loop(slack: str, model: str, path: Path) -> None:
-    """Be on Slack until killed."""
+    """Run the bare loop on Slack until killed."""
     async with httpx.AsyncClient(trust_env=False, timeout=120) as client:
         web = AsyncWebClient(token=BOT_TOKEN, base_url=slack)
         line = SocketModeClient(app_token=APP_TOKEN, web_client=AsyncWebClient(token=BOT_TOKEN, base_url=slack))
@@ -127,7 +128,7 @@ async def bare_loop(slack: str, model: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, or be the bare loop."""
+    """Measure, or with `--bare` run the bare loop."""
     if sys.argv[1:2] == ["--bare"]:
         slack, model, path = sys.argv[2:]
         asyncio.run(bare_loop(slack, model, Path(path)))

@@ -1,10 +1,11 @@
-"""How near token estimates come to real vocabularies, against ceil(characters / 4); and what they cost.
+"""This benchmark measures the errors of token estimates against real vocabularies, and the time that estimates take.
 
-By group of texts and vocabulary: the error of the estimate, and that of the rule of four. Then what is left of it after
-ten turns of a conversation (at most 5 %), by how much a prompt exceeds what was expected when the conversation changes
-to another group, and what an estimate takes.
+By group of texts and vocabulary it shows the error of the estimate beside that of ceil(characters / 4). Then the error
+that is left after ten turns of a conversation, by how much a prompt exceeds its estimate when the conversation changes
+to another group, and the time that an estimate takes.
 
-At most 8 % on the mean of the current vocabularies, no group over 40 %.
+The bounds: a mean error of at most 8 % against the mean of the current vocabularies, no group over 40 %, and at most
+5 % after ten turns.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LARGE = 100_000
 
 
 def main() -> None:
-    """Print each group; hand over what the groups come to."""
+    """Print each group, and add the figures over all groups to the table."""
     with handing_over(TITLE, FLOOR) as (_, table):
         groups, vocabularies = load_groups(), load_vocabularies()
         measured = measure(groups, vocabularies)

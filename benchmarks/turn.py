@@ -1,12 +1,12 @@
-"""What a Telegram turn costs the daemon, and how long a person waits for it, against a bare loop.
+"""This benchmark measures the CPU time of a Telegram turn and how long a person waits for it, against a bare loop.
 
-The bare loop does by hand what the daemon does in a turn: python-telegram-bot's calls, with the same connections, the
-provider's stream, line by line, and one line that is appended and flushed. Both are processes of their own, and so are
-together the loopback Telegram and the loopback model, which take the times: from an update handed over to the
-provider's request, from there to the first visible piece less the provider's own time until its first word, and from
-the provider's last word to the final edit. The two take turns, block by block.
+The bare loop does only what must be done in a turn: python-telegram-bot's calls, with the same connections, the
+provider's stream, line by line, and one line that is appended and flushed. Daemon and loop are processes of their own,
+and take turns, block by block. The loopback Telegram and the loopback model, in one process, take the times: from an
+update handed over to the provider's request, from the same moment to the first visible piece less the provider's time
+until its first word, and from the provider's last word to the final edit.
 
-At most twice the bare loop's CPU, and twice its time on either way.
+The bounds: at most twice the bare loop's CPU time, its time to the request, and its time to the final edit.
 
     python -m benchmarks.turn [TURNS]
 """
@@ -62,14 +62,14 @@ FLOOR = (
 TWICE = Bound("ratio", 2.0)
 TURNS, SHORT_TURNS = 200, 20
 WARM_UP_TURNS = 40
-"""Who asks in these has talked before, later."""
+"""The turns before measuring; the people of these turns are the known ones later."""
 ASKED = "How will the weather be on the coast next week?"
 PAUSE_SECONDS = 0.12
-"""Between two pieces of a slow answer: the reply is seen growing once more than at its first piece."""
+"""The pause between two pieces of a slow answer, so that the reply is edited once between its first and its last."""
 DRAFT_SECONDS = 1.0
-"""How often the bare loop shows more of the answer, as the daemon's budget for one chat lets it."""
+"""How often the bare loop edits a growing answer, as the daemon's budget for one chat allows."""
 BETWEEN_TURNS_SECONDS = 0.15
-"""So that no rate of Telegram's is near: 30 messages a second over all chats."""
+"""The pause between turns, which keeps below Telegram's rate of 30 messages a second over all chats."""
 
 STEPS = {
     "cpu": "processor a turn",
@@ -81,10 +81,10 @@ STEPS = {
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured of one process, in seconds; and how often it called Telegram."""
+    """What was measured of one process, in seconds, and how often it called Telegram."""
 
     cpu: list[float] = field(default_factory=list)
-    """A turn, one figure a block."""
+    """The CPU time of a turn, one figure for each block."""
     to_request: list[float] = field(default_factory=list)
     to_first_piece: list[float] = field(default_factory=list)
     to_final: list[float] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Figures:
 
 
 class TimedTelegram(TelegramServer):
-    """Notes when an update is handed over, and when a whole answer arrives; results are not checked."""
+    """A loopback Telegram that notes when an update is handed over and when an answer arrives; it checks no results."""
 
     def __init__(self) -> None:
         """Begin with nothing noted."""
@@ -120,7 +120,7 @@ class TimedTelegram(TelegramServer):
 
 
 class Rig:
-    """A Telegram, a model, and the process between them."""
+    """A loopback Telegram, a loopback model, and the measured process between them."""
 
     def __init__(self, name: str, telegram: TimedTelegram, model: OpenAIServer) -> None:
         """Let the model answer with the pieces."""
@@ -146,7 +146,7 @@ class Rig:
         return await call.finish()
 
     def _cpu_seconds(self) -> float:
-        """Return what the process has used so far, in all its threads."""
+        """Return the CPU time that the process has used so far, in all its threads."""
         assert self.process
         # What clock_getcpuclockid(3) returns for a process.
         return time.clock_gettime(~self.process.pid << 3 | 2)
@@ -172,7 +172,7 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(name: str, folder: Path) -> AsyncIterator[Rig]:
-    """Start both servers, and `daemon` or `bare` between them."""
+    """Start both servers, and between them the daemon or the bare loop, by `name`."""
     os.mkdir(folder)
     async with TimedTelegram() as telegram, OpenAIServer() as model:
         rig = Rig(name, telegram, model)
@@ -199,10 +199,10 @@ async def open_rig(name: str, folder: Path) -> AsyncIterator[Rig]:
 
 
 class Comparison:
-    """The daemon and the bare loop, by turns."""
+    """Measures the daemon and the bare loop in turn."""
 
     def __init__(self, table: Table, rigs: Sequence[Rig], turns: int, block: int) -> None:
-        """Measure so many turns of each, in blocks."""
+        """Measure `turns` turns of each, in blocks of `block`."""
         self._table = table
         self._rigs = rigs
         self._blocks = turns // block
@@ -218,11 +218,11 @@ class Comparison:
         await self._measure(what, chats, self._blocks, 0.0)
 
     async def show_slow(self, what: str, chats: Callable[[], list[int]], turns: int) -> None:
-        """Measure with answers that come by and by."""
+        """Measure with answers that come slowly, piece by piece."""
         await self._measure(what, chats, turns // self._block, PAUSE_SECONDS)
 
     async def _measure(self, what: str, chats: Callable[[], list[int]], blocks: int, pause_seconds: float) -> None:
-        """Hand over the medians."""
+        """Measure, and add the medians to the table."""
         sums = {rig.name: Figures() for rig in self._rigs}
         for number in range(blocks):
             asking = chats()
@@ -260,7 +260,7 @@ async def measure(table: Table, turns: int, *, short: bool, block: int = 5) -> N
 
 
 async def bare_loop(telegram: str, model: str, path: Path) -> None:
-    """Answer one message after the other, until killed."""
+    """Answer one message after another, until killed."""
     tls = ssl.create_default_context()
     options: dict[str, Any] = {"httpx_kwargs": {"trust_env": False, "verify": tls}}
     bot = Bot(
@@ -286,7 +286,7 @@ async def bare_loop(telegram: str, model: str, path: Path) -> None:
 
 
 async def bare_turn(bot: Bot, client: httpx.AsyncClient, model: str, chat: int, asked: str) -> None:
-    """Ask, and show what comes: its beginning at once, more of it now and then, at last all."""
+    """Ask the model, send the beginning of its answer at once, edit it every `DRAFT_SECONDS`, and complete it."""
     body = {
         "model": "test",
         "messages": [{"role": "user", "content": asked}],
@@ -312,7 +312,7 @@ async def bare_turn(bot: Bot, client: httpx.AsyncClient, model: str, chat: int, 
 
 
 def main() -> None:
-    """Measure, or be the bare loop."""
+    """Measure, or with `--bare` run the bare loop."""
     if sys.argv[1:2] == ["--bare"]:
         telegram, model, path = sys.argv[2:]
         asyncio.run(bare_loop(telegram, model, Path(path)))

@@ -1,1 +1,4 @@
-"""Ways to talk to people: each channel parses what comes in, sends what goes out, and keeps its connection."""
+"""This package connects the daemon to chat platforms: each channel receives, parses and sends messages, and reconnects.
+
+The channels are Telegram, Slack, Discord and the console.
+"""

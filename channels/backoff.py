@@ -1,4 +1,4 @@
-"""How long a channel waits before it tries something again."""
+"""This module computes the exponential backoff of a channel: the pause before it tries something again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["Growing"]
 
 @dataclass(frozen=True, slots=True)
 class Growing:
-    """A pause that doubles with each try, up to a last one."""
+    """A pause that doubles with each failed try, from `first_seconds` up to `last_seconds`."""
 
     first_seconds: float
     last_seconds: float
 
     def after(self, tries: int) -> float:
-        """Return the pause after so many tries before this one."""
+        """Return the pause in seconds when `tries` pauses have gone before it."""
         return min(self.first_seconds * 2.0 ** min(tries, 32), self.last_seconds)

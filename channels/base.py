@@ -1,7 +1,8 @@
-"""The port to a platform, and the values that cross it.
+"""This module defines the `Channel` protocol that every platform implements, and the values that cross it.
 
-A channel parses at the edge into one frozen `Inbound` and offers it to `accept`, which returns once that is on disk.
-Only then does the channel tell its platform so (an offset, an ack): what `accept` returns is the only `Receipt`.
+A channel parses what its platform delivers into one frozen `Inbound` and passes it to `accept`, which returns once that
+is on disk. Only then does the channel acknowledge it to its platform (an offset, an ack): `accept` returns a `Receipt`,
+and a receipt comes from nowhere else.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote, by the platform's stable id; the names are for people only."""
+    """The person who wrote; `id` is the platform's stable id, the names are shown to people only."""
 
     id: str
     name: str
@@ -78,11 +79,11 @@ class InboundMessage:
     text: str
     files: tuple[RemoteFile, ...] = ()
     album: str | None = None
-    """What the parts of one album have in common: they are one question."""
+    """An id that all messages of one album share; together they are one question."""
     goes_on: bool = False
-    """Whether more of the same is about to come: a part of an album, or of a text that was too long for one."""
+    """Whether another part is about to follow: the rest of an album, or of a text too long for one message."""
     is_direct: bool = True
-    """Whether nobody but its author and the daemon can read there."""
+    """Whether the chat is private: nobody but the author and the daemon can read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class InboundEdit:
 
 @dataclass(frozen=True, slots=True)
 class InboundDelete:
-    """A message's author took it back; `author` is who wrote it, since that decides whose session it stands in."""
+    """A message was deleted; `author` is who wrote it, since that decides whose session it stands in."""
 
     address: Address
     author: Author
@@ -130,14 +131,14 @@ class Receipt(Protocol):
 
 
 Accept = Callable[[Inbound], Awaitable[Receipt]]
-"""Puts what came in on disk. Raises `channels.errors.NotAccepted` where that failed: offer it again later."""
+"""Writes what came in to disk. Raises `channels.errors.NotAccepted` when that failed: offer it again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPlace:
-    """Where somebody was heard before, and when the newest message that is on disk was sent there (aware, UTC).
+    """A place where somebody has written, and when the newest message of it that is on disk was sent (aware, UTC).
 
-    From there on, what a platform does not deliver again has to be asked for.
+    A channel whose platform does not redeliver fetches what was written there since that time.
     """
 
     address: Address
@@ -145,22 +146,22 @@ class KnownPlace:
 
 
 Places = Callable[[], Awaitable[Sequence[KnownPlace]]]
-"""Gives the places of one channel, each once, the one heard last first; what cannot be read is not among them.
+"""Returns the places of one channel, each once, the most recently heard first; what cannot be read is left out.
 
-Raises `channels.errors.NotAccepted` where that cannot be told: ask again later.
+Raises `channels.errors.NotAccepted` when it cannot tell now: ask again later.
 """
 
 
 class Screen(Protocol):
-    """What people see of the daemon. Its methods raise the classes of `channels.errors` and nothing else."""
+    """The sending half of a channel: send, edit, delete. Its methods raise the classes of `channels.errors` only."""
 
     streams: bool
-    """Whether a reply may grow on the person's screen by edits."""
+    """Whether a reply may be streamed: shown early and extended by edits."""
     dialect: Dialect
     nonce_seconds: float
-    """How long a second send with the same nonce shows nothing new and returns the first one's id; 0: never."""
+    """How long the platform drops a second send with the same nonce and returns the first one's id; 0: never."""
     typing_seconds: float
-    """How long the sign that a reply is being made stays; 0: there is none."""
+    """How long the typing indicator stays visible; 0: the platform has none."""
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Send one platform message and return its id; `nonce` lets the platform drop a second copy."""
@@ -175,32 +176,32 @@ class Screen(Protocol):
         ...
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made."""
+        """Show the typing indicator: a reply is being made."""
         ...
 
 
 class Channel(Screen, Protocol):
-    """One platform connection."""
+    """One connection to a platform: it sends as a `Screen` does, receives messages and fetches files."""
 
     name: str
     rates: Rates
     health: Health
 
     async def run(self, accept: Accept, places: Places) -> None:
-        """Receive until the platform has no more to say (a console at its end of input); cancel to stop.
+        """Receive messages until the platform ends (a console at its end of input); cancel to stop.
 
-        `places` tells what is on disk now: asked at the start, and after each gap, it says where to catch up from.
+        `places` tells what is on disk now. A channel that has to catch up calls it at the start and after each gap.
         """
         ...
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         ...
 
 
 @runtime_checkable
 class Closing(Protocol):
-    """A channel that keeps connections which want to be closed before the process ends."""
+    """A channel whose connections have to be closed before the process ends."""
 
     async def close(self) -> None:
         """Close every connection, within seconds; nothing can be sent after that."""

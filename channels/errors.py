@@ -1,15 +1,15 @@
-"""What can go wrong between the daemon and a platform, one class for each decision.
+"""This module defines the errors of channels, one class for each decision that the daemon takes about them.
 
 ChannelError
-├── ChannelUnavailable   the channel cannot be had with this configuration: the operator must change it
-├── ChannelFailed        the channel broke while it ran, and what was to be said is lost: the process fails
-├── NotAccepted          the message is not on disk: the channel must not confirm it, and offers it again
-├── FetchFailed          the platform does not give a file for good: the message is taken without it
+├── ChannelUnavailable   the channel cannot run with this configuration: the operator must change it
+├── ChannelFailed        the channel broke while it ran, and replies are lost: the process fails
+├── NotAccepted          the message is not on disk: the channel must not acknowledge it, and offers it again
+├── FetchFailed          the platform will never give this file: the message is taken without it
 ├── SendFailed           the platform refused a message for good: that is on record, and the session goes on
-└── Unreachable          the platform cannot be reached: what was to be said is said when it can be
-    └── NotSent          and nothing of it has arrived: it is said then without being marked as a copy
-        ├── RateLimited  the platform wants to be left alone for a time, and says how long
-        └── ChatMoved    the chat has another id by now: it is said there
+└── Unreachable          the platform cannot be reached: the message is sent again when it can be
+    └── NotSent          and it is known not to have arrived: it is sent again without being marked as a copy
+        ├── RateLimited  the platform's rate limit (429), with the time to wait
+        └── ChatMoved    the chat has a new id: the message is sent there
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class ChannelError(Exception):
-    """The root."""
+    """The root of all errors of channels."""
 
 
 class ChannelUnavailable(ChannelError):
@@ -45,11 +45,11 @@ class NotAccepted(ChannelError):
 
 
 class FetchFailed(ChannelError):
-    """A file cannot be had; the text is one plain line for its sender."""
+    """A file cannot be downloaded, now or later; the text is one plain line for its sender."""
 
 
 class SendFailed(ChannelError):
-    """The platform refused a message."""
+    """The platform refused a call for good."""
 
 
 class Unreachable(ChannelError):
@@ -61,18 +61,18 @@ class NotSent(Unreachable):
 
 
 class RateLimited(NotSent):
-    """Too many calls."""
+    """The platform's rate limit was hit (429)."""
 
     def __init__(self, text: str, retry_after_seconds: float) -> None:
-        """Say what the platform said, and how long it wants no further call."""
+        """Keep the platform's text, and the time in seconds until it takes calls again."""
         super().__init__(text)
         self.retry_after_seconds = retry_after_seconds
 
 
 class ChatMoved(NotSent):
-    """The chat has another id."""
+    """The chat has a new id."""
 
     def __init__(self, text: str, to_chat: str) -> None:
-        """Say what the platform said, and the new id."""
+        """Keep the platform's text and the new id."""
         super().__init__(text)
         self.to_chat = to_chat

@@ -1,7 +1,7 @@
-"""How a channel is doing: it keeps this up to date itself, and status, metrics and supervision read it.
+"""This module holds a channel's health: the channel updates it, and status, metrics and the supervisor read it.
 
-What is watched over is attempts, not successes: a platform that is away refuses or cannot be reached, and says so each
-time; who is stuck has no outcome at all. Silence, a call that was given up without a word, is none either.
+The supervisor looks at attempts, not successes: while a platform is down, each attempt still has an outcome (refused,
+unreachable); a channel that is stuck has none at all. A call that was given up without any answer counts as no outcome.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ class Health:
 
     monotonic: Callable[[], float]
     patience_seconds: float | None = None
-    """Within this time an attempt to hear the platform has an outcome; None: there is no platform that could be away.
-    """
+    """The longest time that an attempt to hear the platform takes to have an outcome; None: there is no platform (a
+    console)."""
     contact: float | None = None
     """When the platform last answered; None: not yet."""
     fault: str = ""
     """What is wrong now, as one sentence for the operator; empty: nothing."""
     counts: Counter[str] = field(default_factory=Counter)
-    """How often something was passed over, by what it was."""
+    """How often something was passed over, by the reason."""
     is_heard: bool = False
-    """Whether it ever answered with more than its greeting."""
+    """Whether the platform ever answered with more than its greeting."""
     outcome: float | None = None
-    """When an attempt last had an outcome, or will have rested after it; None: none had one yet."""
+    """When an attempt last had an outcome, plus the pause that follows it; None: none had one yet."""
     is_tried: bool = True
     """Whether an attempt had an outcome since the platform last answered; true before the first."""
 
@@ -40,9 +40,10 @@ class Health:
         self._answer()
 
     def greet(self) -> bool:
-        """Note that the platform is there, though nothing was heard from it yet; return whether that counts.
+        """Note that the platform has taken a connection, though it has sent nothing yet; return whether that counts.
 
-        After nothing but silence it does not: who is begun anew because it hears nothing would seem well by it.
+        It does not count if the last contact was followed by silence alone: else a channel that is restarted because it
+        hears nothing would seem well after each restart.
         """
         is_news = self.is_tried
         if is_news:
@@ -56,12 +57,12 @@ class Health:
         self.is_tried = False
 
     def tried(self, rest_seconds: float = 0.0) -> None:
-        """Note that an attempt had an outcome, good or bad, and that the next begins after so many seconds."""
+        """Note that an attempt had an outcome, good or bad, and that the next begins in `rest_seconds`."""
         self.outcome = self.monotonic() + rest_seconds
         self.is_tried = True
 
     def overdue_seconds(self, began: float) -> float:
-        """Return how long an outcome has been overdue, if attempts are made since `began`; 0: none is."""
+        """Return for how long an outcome has been overdue, when attempts began at `began`; 0: it is not overdue."""
         if self.patience_seconds is None:
             return 0.0
         since = began if self.outcome is None else max(self.outcome, began)
@@ -69,5 +70,5 @@ class Health:
 
     @property
     def silent_seconds(self) -> float | None:
-        """Return the time since the platform last answered; None: it has not yet."""
+        """The seconds since the platform last answered; None: it has not yet."""
         return None if self.contact is None else self.monotonic() - self.contact

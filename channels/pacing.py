@@ -1,4 +1,4 @@
-"""How often a platform lets itself be called."""
+"""This module defines a platform's rate limits: how many messages and edits it takes in a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["UNPACED", "EditsWait", "Rate", "Rates"]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """No more than so many calls in any stretch of so many seconds."""
+    """A rate limit: at most `calls` calls in any stretch of `seconds` seconds."""
 
     calls: int
     seconds: float
@@ -22,19 +22,19 @@ class Rate:
 
 
 EditsWait = Callable[[int], float]
-"""Tells how long it takes until so many edits may be made, one right after the other."""
+"""Returns the seconds until that many edits may be made, one right after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The limits on messages, edits and deletions; None: there is none."""
+    """The rate limits on messages, edits and deletions; None: there is no limit."""
 
     chat: Rate | None = None
-    """Of each chat, a group too."""
+    """The limit of each chat, groups included."""
     group: Rate | None = None
     over_all: Rate | None = None
     is_group: Callable[[str], bool] = lambda chat: False
-    """Tells by a chat's id whether it is a group, with a further limit."""
+    """Tells by a chat's id whether it is a group, for which the limit `group` holds as well."""
     edits: EditsWait | None = None
     """The budget of edits over all chats, which the channel keeps; None: there is none."""
 

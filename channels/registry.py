@@ -1,6 +1,6 @@
-"""Which channels there are: the only place that sees them all.
+"""This module builds channels by name; it is the only place that knows all of them.
 
-A platform's library is imported with the first channel that needs it: it costs time and memory.
+A platform's library is imported when its channel is built, since it costs time and memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def build_channels(names: Sequence[str], settings: ChannelsSettings, tools: Tool
 
 
 async def introduce(name: str, settings: ChannelsSettings, seconds: float) -> Introduction:
-    """Ask a platform whom its tokens belong to, within so many seconds. Raises the classes of `channels.errors`."""
+    """Ask a platform which bot its tokens belong to, within `seconds`. Raises the classes of `channels.errors`."""
     try:
         async with asyncio.timeout(seconds):
             return await _introduce(name, settings, seconds)

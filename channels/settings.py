@@ -1,4 +1,4 @@
-"""The section `[channels_config]`: the platforms where people talk to the daemon."""
+"""This module defines the settings in `[channels_config]`: tokens, allow lists and group rules of each platform."""
 
 from __future__ import annotations
 

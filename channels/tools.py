@@ -1,4 +1,4 @@
-"""What every channel is given besides its settings."""
+"""This module defines what every channel is given besides its settings: ids, a clock and the list of commands."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["Argument", "Tools"]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What may stand behind a command, in words for people."""
+    """The argument of a command, described for people."""
 
     does: str
     is_needed: bool = False
-    """Whether the command means nothing without it."""
+    """Whether the command needs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Ids, time, and what the daemon understands."""
+    """A source of ids, a clock, and the commands that the daemon understands."""
 
     new_id: Callable[[], str]
     """Gives ids that never repeat."""
     monotonic: Callable[[], float]
     commands: Mapping[str, str]
-    """The commands by name, without their slash, and what each does: for platforms that list them."""
+    """What each command does, by its name without the slash: for platforms that list commands."""
     arguments: Mapping[str, Argument] = field(default_factory=dict)
-    """What may stand behind them, by the name of the command: for platforms on which it can be asked for."""
+    """The arguments by the name of their command: for platforms that can ask for them."""

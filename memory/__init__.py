@@ -1,1 +1,1 @@
-"""Remembers what was said to whom, and finds it again."""
+"""This package is the daemon's long-term memory: it learns facts and events from conversations, and recalls them."""

@@ -1,7 +1,8 @@
-"""Reads what a language model answered about an exchange, however it is wrapped, cut or misshapen; it raises nothing.
+"""This module parses the JSON that a language model answers to a consolidation request, and never raises.
 
-Two shapes are read: `{"history_entry", "facts": [{"fact", "quote", "about", "importance"}]}`, and that with
-`memory_update` (a text, a list of texts, null) in the place of the facts. What is neither proposes nothing.
+The JSON may be wrapped in other text, cut off or malformed. Two shapes are read: `{"history_entry", "facts": [{"fact",
+"quote", "about", "importance"}]}`, and that with `memory_update` (a text, a list of texts, null) instead of `facts`.
+Any other answer proposes nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from memory.marks import own_words, printable
 __all__ = ["ANSWER_CHARS", "HISTORY_CHARS", "MOST_FACTS", "Answer", "Proposed", "parse_answer"]
 
 ANSWER_CHARS = 20_000
-"""What is looked at of an answer: some models do not come to an end."""
+"""How many characters of an answer are read: some models do not come to an end."""
 
 HISTORY_CHARS = 600
-"""What is kept of a history entry."""
+"""The longest history entry that is kept, in characters."""
 
 MOST_FACTS = 10
-"""So many proposals of one answer are looked at; one exchange has no more to say."""
+"""How many proposed facts of one answer are read; one exchange does not have more."""
 
 _FIELD_CHARS = 1_000
 _ABOUT_CHARS = 40
 _MOST_BEGINNINGS = 40
-"""So many braces are tried as the beginning of an object: each costs the length of the answer."""
+"""How many braces are tried as the beginning of an object: each try may read the whole answer."""
 
 _MOST_DEPTH = 50
 _DEFAULT_IMPORTANCE = 0.5
@@ -43,27 +44,27 @@ _DECODER = json.JSONDecoder(strict=False)
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A fact as the model words it."""
+    """A fact that the model proposes, in the model's words."""
 
     text: str
     quote: str = ""
-    """The person's words on which it is to stand; "" where the model named none."""
+    """The person's words that the model gives as evidence; "" if it gave none."""
     about: str = ""
     importance: float = _DEFAULT_IMPORTANCE
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What could be read."""
+    """What could be read of a model's answer."""
 
     history: str
-    """"" where there is none."""
+    """What happened, for the diary; "" if the answer has no such entry."""
     facts: tuple[Proposed, ...] = ()
 
 
 @dataclass(slots=True)
 class _Scan:
-    """Where an object that is cut off could be closed: places behind whole members, with what is open there."""
+    """The places where a cut-off object could be closed: behind whole members, with the brackets open there."""
 
     open: list[str] = field(default_factory=list)
     closings: list[tuple[int, str]] = field(default_factory=list)
@@ -72,7 +73,7 @@ class _Scan:
 
 
 def parse_answer(text: str) -> Answer | None:
-    """Return the first object in a text that says something; None where there is none."""
+    """Return the first object in a text that has a history entry, else the first that proposes facts, else None."""
     best: Answer | None = None
     for found in _objects(printable(text[:ANSWER_CHARS])):
         answer = _read(found)
@@ -95,7 +96,7 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
 
 
 def _decoded(text: str, start: int) -> tuple[object, int]:
-    """Return the value that begins there and where it ends, mended if it must be; None where there is none."""
+    """Return the JSON value that begins at `start` and where it ends, repaired if needed; None if there is none."""
     try:
         return _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError):
@@ -109,7 +110,7 @@ def _decoded(text: str, start: int) -> tuple[object, int]:
 
 
 def _mended(text: str) -> Iterator[str]:
-    """Yield what an object may have been that has commas too many, or whose end is missing."""
+    """Yield repairs of an object that has superfluous commas, or whose end is missing."""
     scan = _Scan()
     for place, character in enumerate(text):
         _step(scan, place, character)
@@ -121,7 +122,7 @@ def _mended(text: str) -> Iterator[str]:
     text = text[:-1] if scan.is_escaped else text
     whole = text + '"' * scan.in_string + "".join(reversed(scan.open))
     ends = [text[:place] + closing for place, closing in scan.closings[:-4:-1]]
-    for attempt in [*ends, whole] if scan.in_string else [whole, *ends]:  # half a text is taken where there is no more
+    for attempt in [*ends, whole] if scan.in_string else [whole, *ends]:  # a text that is cut off is the last choice
         yield _DROPPED_COMMA.sub("", attempt)
 
 
@@ -165,7 +166,7 @@ def _proposals(given: object) -> list[Proposed]:
 
 
 def _listed(item: object) -> list[Proposed]:
-    """Return what one item of a list proposes; lists within lists propose nothing."""
+    """Return the facts that one item of a list proposes; lists within lists propose none."""
     if isinstance(item, dict):
         return _proposal(item)
     return _proposals(item) if isinstance(item, str) else []
@@ -190,13 +191,13 @@ def _text(given: object) -> str:
 
 
 def _cleaned(given: str) -> str:
-    """Return it on one line, of characters alone and without our marks; nothing where no word is in it."""
+    """Return a text on one line, without control characters and recall marks; empty if it has no word."""
     text = " ".join(own_words(given).split())
     return text if any(character.isalnum() for character in text) else ""
 
 
 def _importance(given: object) -> float:
-    """Return a number from 0 to 1; what is none is in between."""
+    """Return a number from 0 to 1; 0.5 for what is no number."""
     try:
         number = float(given) if isinstance(given, int | float | str) and not isinstance(given, bool) else math.nan
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Tells what of a person's words claims nothing of them now: what they suppose, wish, pass on, or what is over."""
+"""This module recognises words that state nothing true of their author now: suppositions, wishes, the past, quotes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GIVEN = re.compile(
     r"|переведи\w*|исправь\w*|напиши\w*|翻译|翻訳|校正)[^:：\n]{0,80}[:：].*?(?:\n[ \t]*\n|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-"""An order to work on a text, and the text, to the end of its paragraph."""
+"""An order to work on a text ("translate: ..."), with that text up to the end of its paragraph."""
 
 _SUPPOSED = re.compile(
     r"\b(?:i|we) wish\b|\bif (?:i|we) (?:had|were|was|lived|worked|owned|won|moved|ever|did)\b|\bas (?:if|though) you\b"
@@ -43,7 +43,7 @@ _BESIDE_A_WISH = re.compile(
     r"|\bi (?:have|own|live|work)\b|\bi(?:['’]m| am) (?!thinking|planning|considering|hoping|going|looking)",
     re.IGNORECASE,
 )
-"""What is told beside a wish: whoever wants a vet for "my dog" has one."""
+"""What a wish states besides: who wants a vet for "my dog" has a dog."""
 
 _TRUE_NOW = re.compile(
     r"^\W*(?:the )?(?:user |person |he |she |they )?(?:also |currently )?(?:lives?|resides?|based|works?|employed"
@@ -72,31 +72,31 @@ _TOLD_AS_OVER = re.compile(
 
 
 def asserted(message: str) -> str:
-    """Return a message without a text that it gives to be worked on, and without what somebody is quoted as saying."""
+    """Return a message without a text that it asks to have worked on, and without quoted speech."""
     plain = _GIVEN.sub("\n", message)
     return SPEECH.sub(lambda found: " " if FIRST_PERSON.search(found.group()) else found.group(), plain)
 
 
 def is_supposed(sentence: str) -> bool:
-    """Tell whether a sentence says what would be."""
+    """Tell whether a sentence is a supposition ("if I lived ...", "imagine ...")."""
     return bool(_SUPPOSED.search(sentence))
 
 
 def is_wish(clause: str) -> bool:
-    """Tell whether a clause says what its author would like, or may do, and nothing beside that."""
+    """Tell whether a clause states only a wish or a plan of its author, and nothing else about them."""
     return bool(_WISH.search(clause)) and not _BESIDE_A_WISH.search(clause)
 
 
 def is_over(clause: str) -> bool:
-    """Tell whether a clause says what is so no longer."""
+    """Tell whether a clause speaks of something that is over ("used to", "sold my ...")."""
     return bool(_OVER.search(clause))
 
 
 def states_a_wish_as_true(fact: str) -> bool:
-    """Tell whether a fact of which there are wishes alone says that it is so."""
+    """Tell whether a fact is worded as true now and not as a wish ("lives in ...")."""
     return bool(_TRUE_NOW.search(fact)) and not _WISH.search(fact)
 
 
 def states_the_past_as_present(fact: str) -> bool:
-    """Tell whether a fact of which there is the past alone does not say so."""
+    """Tell whether a fact is not worded as past or as denied."""
     return not (is_over(fact) or is_denied(fact) or _TOLD_AS_OVER.search(fact))

@@ -1,4 +1,7 @@
-"""Recall as the daemon has it, for whoever measures retrieval: every turn is an entry, every question a search."""
+"""This module is the entry point for benchmarks of retrieval such as LoCoMo: it indexes turns, and searches them.
+
+It uses the daemon's own store and ranking: every turn becomes a memory entry, every question a search.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
-from memory.model import Daily, Exchange, Learned, Who
+from memory.model import Daily, Exchange, Lesson, Who
 from memory.ports import Embedder
 from memory.store_sqlite.store import SqliteMemory, open_sqlite_memory
 
@@ -39,10 +42,10 @@ class Turn(Protocol):
 
 
 class LocomoRetriever:
-    """A memory of one conversation, of one person who may see all of it."""
+    """Indexes the turns of one conversation in an SQLite memory, and searches it as the one person who may see it."""
 
     def __init__(self, embeddings: bool = False) -> None:
-        """With `embeddings`, meaning counts beside words. Raises EmbeddingsMissing where the extra is not installed."""
+        """Prepare; with `embeddings`, `index` loads MiniLM, and raises EmbeddingsMissing if the extra is missing."""
         self.name = "agentd, words and MiniLM" if embeddings else "agentd, words"
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
@@ -54,15 +57,15 @@ class LocomoRetriever:
         self._now = datetime.min.replace(tzinfo=UTC)
 
     def index(self, turns: Sequence[Turn]) -> None:
-        """Remember these turns, and nothing else."""
+        """Index these turns, in the place of those before."""
         self._runner.run(self._index(turns))
 
     def search(self, query: str, k: int) -> list[str]:
-        """Return the ids of the turns that answer it, best first."""
+        """Return the ids of the `k` best turns for a question, best first."""
         return self._runner.run(self._search(query, k))
 
     def close(self) -> None:
-        """Let go of what is remembered."""
+        """Close the memory and the model."""
         self._runner.run(self._stack.aclose())
         self._runner.run(self._models.aclose())
         self._runner.close()
@@ -74,7 +77,7 @@ class LocomoRetriever:
         self._memory = await self._stack.enter_async_context(open_sqlite_memory(None, self._clock, self._embedder))
         for place, turn in enumerate(turns):
             self._now = max(self._now, _parse_date(turn.date))
-            await self._memory.learn(_learned(place, turn))
+            await self._memory.learn(_build_lesson(place, turn))
         entries = [entry.id for entry in await self._memory.export(frozenset({_PERSON}))]
         self._ids = dict(zip(entries, (turn.id for turn in turns), strict=True))
         if self._embedder is not None:
@@ -90,9 +93,9 @@ class LocomoRetriever:
         return self._now
 
 
-def _learned(place: int, turn: Turn) -> Learned:
+def _build_lesson(place: int, turn: Turn) -> Lesson:
     exchange = Exchange(_SESSION, place, place, _PERSON, turn.speaker, direct=True, said=())
-    return Learned(exchange, Daily(turn.text, _parse_date(turn.date)))
+    return Lesson(exchange, Daily(turn.text, _parse_date(turn.date)))
 
 
 def _parse_date(text: str) -> datetime:
@@ -106,7 +109,7 @@ def _load_embedder() -> AbstractAsyncContextManager[Embedder]:
 
 
 async def _embed_all(memory: SqliteMemory, embedder: Embedder) -> None:
-    """Make the vectors that are missing, as a task does beside the conversations."""
+    """Make the vectors that are missing, as a background task does in the daemon."""
     while missing := await memory.without_vector(embedder.name, _BATCH):
         vectors = await embedder.embed([text for _, text in missing])
         await memory.keep_vectors(

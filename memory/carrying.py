@@ -1,7 +1,7 @@
-"""Takes facts and people's words apart, and tells whether a word of the one is among the other.
+"""This module splits facts and people's messages into words, names and numbers, and finds those of a fact in a message.
 
-Words are compared by their stems, one for all of a class, and by what they begin with, since endings differ; texts of
-scripts without blanks by pairs of characters.
+Words are compared by their stems, with one stem for all synonyms of a class, and by a common beginning, since endings
+differ; scripts without spaces (CJK) are compared by pairs of characters.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ _FORMS = {
     "trifft": "treff",
     "hilft": "helf",
 }
-"""German verbs whose third person another prefix has than the first."""
+"""German verbs whose third person begins otherwise than the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A text, taken apart once."""
+    """A text, split into what is compared: stems, stems by their first letters, pairs of characters, and numbers."""
 
     text: str
     words: frozenset[str]
@@ -92,7 +92,7 @@ class Told:
 
 
 def take_apart_telling(messages: Iterable[str]) -> Told:
-    """Take apart what these messages tell of their author: no questions, orders, suppositions and others' words."""
+    """Split what messages tell about their author; questions, orders, suppositions and others' words are left out."""
     told = (sentence for message in messages for sentence in sentences(asserted(message)))
     telling = (sentence for sentence in told if is_telling(sentence) and not is_supposed(sentence))
     return take_apart("\n".join(" ".join(sentence.split()) for sentence in telling))
@@ -114,13 +114,13 @@ def _plain(text: str) -> str:
 
 
 def _compared(text: str) -> Iterator[str]:
-    """Yield the words as they are compared: stems, one for all of a class; characters of scripts without blanks."""
+    """Yield the words as they are compared: stems, one for all synonyms of a class; single characters of CJK."""
     for word in stems(_plain(text)):
         yield one_of_class(_FORMS.get(word, word))
 
 
 def units_of(text: str) -> list[str]:
-    """Return the subjects of a fact: words without those of grammar and claims, pairs of characters of CJK."""
+    """Return the subjects of a fact: its words without those of grammar and of claims; pairs of characters of CJK."""
     plain = _without_claims(_plain(text))
     units: list[str] = []
     kana: list[str] = []
@@ -150,7 +150,7 @@ def _without_small(run: str) -> list[str]:
 
 
 def is_carried(unit: str, told: Told) -> bool:
-    """Tell whether a subject is among the words, in a form that an ending may set apart."""
+    """Tell whether a subject occurs in a text, as the same stem or with another ending."""
     if unit in told.words or unit in told.pairs:
         return True
     if _KATAKANA.fullmatch(unit):
@@ -167,7 +167,7 @@ def is_name_carried(name: str, told: Told) -> bool:
 
 
 def _is_inflected(name: str, word: str) -> bool:
-    """Tell whether they are one name: an ending more, or in scripts that change endings another one."""
+    """Tell whether a word is the same name with an ending, or, outside of ASCII, with another ending."""
     short, common = min(len(name), len(word)), _common(name, word)
     if abs(len(name) - len(word)) > 2:
         return False
@@ -184,7 +184,7 @@ def _common(one: str, other: str) -> int:
 
 
 def names_of(text: str) -> Iterator[str]:
-    """Yield the names in a fact: what begins with a capital within a sentence, or as its subject; runs of katakana."""
+    """Yield the names in a fact: capitalised words inside a sentence or as its subject, and runs of katakana."""
     for found in _CAPITAL.finditer(text):
         word = found.group()
         if not word[0].isupper() or word.lower() in _NO_NAMES or LOOSE.fullmatch(word):
@@ -199,7 +199,7 @@ def names_of(text: str) -> Iterator[str]:
 
 
 def numbers_of(text: str) -> frozenset[str]:
-    """Return the numbers in a text, in digits, however they are written; one is none, since it is an article too."""
+    """Return the numbers in a text as digits, also those written as words; 1 is left out: "one" is an article too."""
     plain = _GROUPED.sub("", unicodedata.normalize("NFKC", text))
     digits = {str(int(number)) for number in re.findall(r"\d{1,30}", plain)}
     letters = (c for c in unicodedata.normalize("NFD", plain.lower()) if not unicodedata.combining(c))

@@ -1,7 +1,7 @@
-"""The words of facts in a dozen languages: what a fact claims beside its subjects, and what is grammar alone.
+"""This module lists, in a dozen languages, the words with which people make claims (living, working), ask and deny.
 
-Whoever "lives in Lisbon" said that they live there, moved there or have a flat; "lives" is a claim of that kind, Lisbon
-its subject. A claim is carried by any word of its kind, in any of the languages; a subject by itself alone.
+In "lives in Lisbon", "lives" is a claim and Lisbon its subject. The person's words support a claim by any word of its
+kind in any language ("live", "moved", "flat"); they support a subject only by the subject itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A kind of claim: how facts word it, and what in the person's words carries it."""
+    """A kind of claim: `told` matches its wording in facts, `said` the words of a person that support it."""
 
     name: str
     told: re.Pattern[str]
@@ -91,7 +91,7 @@ CLAIMS = (
         r"|夫|老婆|老公|丈夫|太太",
     ),
 )  # fmt: skip
-"""What has to be said in one of these ways; the words themselves are no subjects then."""
+"""The claims that a person must have made themselves; their words do not count as subjects of a fact."""
 
 ALLERGY = next(claim for claim in CLAIMS if claim.name == "allergy")
 
@@ -108,7 +108,7 @@ LOOSE = re.compile(
     r"|있습니다|있음|يحب|أحب|لديه|لدي|المستخدم",
     re.IGNORECASE,
 )
-"""Ways to word what is said otherwise mostly: having, liking, being called, and whoever it is about."""
+"""Words that people mostly replace by others: having, liking, being called, and the words for the person."""
 
 _FILLERS = """
     der die das ein eine einen einem einer und oder in im ist bin sind war als am an auf aus bei mit nach seit von
@@ -121,13 +121,13 @@ _FILLERS = """
     إلى على مع هو هي انا أنا كان و عن year old lot thing very really new one also since now still
 """
 FILLERS = frozenset(_FILLERS.split())
-"""Small words beside those of English, and what ages are told with; without accents, as words are compared."""
+"""Stop words of other languages, and the words of ages; without accents, as words are compared."""
 
 SMALL_CHARACTERS = frozenset(
     "的了在我是有他她它也和与就都而及着或一个這这那不没很为被把从到会要能可以对住个过吗呢吧啊您你们去来上下里们家人说当只条"
     "은는이가을를에의도로와과으서다요습니고한하해었았겠음인저제나내"
 )
-"""Characters of Han and Hangul that are grammar more often than not; all of hiragana is, too."""
+"""Characters of Han and Hangul that mostly are grammar, as all of hiragana is."""
 
 FIRST_PERSON = re.compile(
     r"\b(?:i|i['’][md]|i['’]ve|my|mine|we|our|ich|mein\w*|mir|mich|wir|unser\w*|yo|mi|mis|soy|estoy|tengo|vivo"
@@ -167,12 +167,12 @@ _QUESTION_ENDS = ("?", "？", "؟")
 
 
 def is_asking(sentence: str) -> bool:
-    """Tell whether it is a question or an order."""
+    """Tell whether a sentence is a question or an order."""
     return sentence.rstrip("\"'”’) ").endswith(_QUESTION_ENDS) or bool(_ASKING.match(sentence))
 
 
 def is_telling(sentence: str) -> bool:
-    """Tell whether a sentence says something of its author: no question and no order, unless it speaks of them."""
+    """Tell whether a sentence tells something: it is no question and no order, or it speaks in the first person."""
     return not is_asking(sentence) or bool(FIRST_PERSON.search(_TURNED.sub(" ", SPEECH.sub(" ", sentence))))
 
 
@@ -199,7 +199,7 @@ _DENIAL = re.compile(
 
 
 def is_denied(text: str) -> bool:
-    """Tell whether it says that something is not so."""
+    """Tell whether a text denies something ("not", "never", "stopped")."""
     plain = _NO_DENIAL.sub(" ", text)
     if _PORTUGUESE.search(plain):  # "no" is "in the" there
         plain = re.sub(r"\bno\b", " ", plain, flags=re.IGNORECASE)

@@ -1,9 +1,9 @@
-"""Tells what a new fact does to those that are known of a person: four wordings of one fact are one fact.
+"""This module compares a new fact with a person's known facts: it is new, a duplicate, a refinement, or a replacement.
 
-No model is asked. Two facts tell the same where the words of one are all in the other; liking, loving and enjoying are
-one word, and so is whoever it is about. Where the same is told with another number, of another mind, as past, as come
-true, or the other way round, the new one takes the place of the old. What differs by a name on both sides is two facts,
-and so is what is told of two people, or of two years.
+No model is asked. Two facts are the same if the words of one are all in the other; synonyms such as liking, loving and
+enjoying count as one word, and words for the person as none. The new fact supersedes an old one that tells the same
+with another number, denied, as past, as come true, or the other way round. Facts that differ by a name on both sides
+are two facts, and so are facts about two people or two years.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from memory.text.words import STOP_WORDS, index_text, stems
 __all__ = ["Known", "Verdict", "compare", "one_of_class"]
 
 SAME_SHARE = 0.75
-"""From this share of common words on (Jaccard), two facts that differ by small words alone are one."""
+"""The least share of common words (Jaccard) at which two facts that each have words of their own are the same."""
 
 LEAST_SHARE = 0.3
-"""Below it, a longer fact with all words of a short one tells something else ("has a dog", "walks the dog at six")."""
+"""Below it, a longer fact with all words of a short one is another fact ("has a dog", "walks the dog at six")."""
 
 HALF = 0.5
-"""Below it, a "not" may be about another part of the fact."""
+"""Below this share of common words, a "not" may belong to another part of the fact."""
 
 _FILLERS = """
     user person human speaker individual they them theirs someone name call currently now really mainly usually often
@@ -61,25 +61,25 @@ _NOT = re.compile(
     r"|^(?:the )?(?:user |person |they |he |she )?(?:lived|worked|owned|had|was (?!born))(?!.*\bsince\b)",
     re.IGNORECASE,
 )
-"""What says that it is not so, or no longer."""
+"""Words that say that something is not so, or no longer."""
 
 _MEANT = re.compile(
     r"\b(?:wants?|wishes|hopes?|plans?|planning|intends?|considers?|considering|dreams? of|would like"
     r"|thinking (?:of|about)|looking for|will|going to)\b",
     re.IGNORECASE,
 )
-"""What says that it is to come."""
+"""Words that say that something is planned or wished."""
 
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _ONE_YEAR = re.compile(r"\b(?:since|born|birthday)\b", re.IGNORECASE)
-"""With these there is one year that is true."""
+"""Words with which only one year can be true."""
 
 _SLOT_WORDS = frozenset(
     _CLASS.get(stem, stem)
     for word in ("home", "hometown", "residence", "city", "job", "company", "employer", "age", "birthday", "timezone")
     for stem in stems(word)
 )
-"""What a fact about the person themselves may begin with ("employer is Acme")."""
+"""Words that may begin a fact about the person themselves ("employer is Acme")."""
 
 _SUBJECT = re.compile(
     r"^([^\W\d_]\w+)(?:['’]s\b|\s+(?:is|was|has|are|likes|loves|hates|lives|works|plays|owns|ist|hat|mag|wohnt|arbeitet"
@@ -92,7 +92,7 @@ _NUMBERS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS.split(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A fact that is known, as far as it is compared."""
+    """A known fact, with what is compared of it."""
 
     id: int
     text: str
@@ -101,7 +101,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a new fact does, and to which of those that are known."""
+    """What is to be done with a new fact, and which known fact it concerns."""
 
     deed: Deed
     known: int | None = None
@@ -109,7 +109,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A fact, taken apart."""
+    """A fact, split into what is compared."""
 
     words: frozenset[str]
     numbers: frozenset[str]
@@ -117,21 +117,21 @@ class _Told:
     denied: bool
     meant: bool
     whose: frozenset[str]
-    """Of whom of the person's it tells: their mother, their boss."""
+    """Whom of the person's own people it is about: their mother, their boss."""
     subject: frozenset[str]
-    """The word that it begins with, where that is whom or what it is about."""
+    """The word that it begins with, if that is whom or what it is about."""
     is_of_one_year: bool
     sides: tuple[frozenset[str], ...]
-    """What stands before and behind "over", "than" ...; empty where there is no such word."""
+    """The words before and behind "over", "than" ...; empty if there is no such word."""
 
 
 def one_of_class(stem: str) -> str:
-    """Return the word that stands for a stem and those that tell the same."""
+    """Return the stem that stands for a stem and its synonyms."""
     return _CLASS.get(stem, stem)
 
 
 def compare(text: str, about: str, known: Sequence[Known]) -> Verdict:
-    """Return what the new fact does to those of the same person and audience that are in force."""
+    """Decide what a new fact does to `known`: the facts in force of the same person and audience."""
     same = [old.id for old in known if old.text.split() == text.split()]
     if same:
         return Verdict(Deed.KNOWN, same[0])
@@ -170,18 +170,18 @@ def _judge(new: _Told, old: _Told) -> Deed:
 
 
 def _are_small(new: _Told, old: _Told, differing: Iterable[str]) -> bool:
-    """Tell whether the words by which they differ are few, and none a name."""
+    """Tell whether two facts differ by few words, none of them a name."""
     share = len(new.words & old.words) / len(new.words | old.words)
     return share >= SAME_SHARE and not (new.names | old.names).intersection(differing)
 
 
 def _is_of_another(told: _Told) -> bool:
-    """Tell whether it is about somebody else: where they live says nothing of where the person does."""
+    """Tell whether a fact is about somebody else: it must not replace one about the person ("home")."""
     return bool(told.whose or told.subject - _SLOT_WORDS)
 
 
 def _are_of_two(new: _Told, old: _Told) -> bool:
-    """Tell whether they are about two people, or what happened in two years."""
+    """Tell whether two facts are about two people, or about two years."""
     if new.whose != old.whose or new.subject - old.words or old.subject - new.words:
         return True
     numbers = new.numbers ^ old.numbers

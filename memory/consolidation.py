@@ -1,7 +1,7 @@
-"""Makes of an exchange, by way of a language model, what is to be kept of it: first what happened, then facts if any.
+"""This module consolidates an exchange with a language model: it returns what happened, and facts about the person.
 
-A model's answer is a proposal. Each fact is held against the person's own words before it is handed on, and the store
-does so again. Where the answers cannot be used nothing is kept in their place: the range counts as done.
+A model's answer is only a proposal: each fact is checked against the person's own words here, and the store checks it
+again. If no answer can be used, nothing is kept, and the range still counts as done.
 """
 
 from __future__ import annotations
@@ -11,48 +11,48 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from memory.answers import HISTORY_CHARS, Answer, Proposed, parse_answer
+from memory.fact_filter import doubt_worth, fits_slot
 from memory.guard import Doubt, Said, best_quote, ground, read_said
-from memory.model import Daily, Exchange, Fact, Learned
+from memory.model import Daily, Exchange, Fact, Lesson
 from memory.own import is_worth_learning
 from memory.ports import Complete
 from memory.prompts import SLOTS, Ask, build_ask
 from memory.quotes import find_quote
 from memory.secrets import has_secret, without_secrets
-from memory.worth import doubt_worth, fits_slot
 
 __all__ = ["Ask", "Complete", "consolidate", "is_worth_learning", "weigh"]
 
 TRIES = 2
-"""An answer that cannot be used is asked for once more."""
+"""How often the model is asked; an answer without a history entry is asked for once more."""
 
 HISTORY_BESIDE_CHARS = 200
-"""So much longer than the person's words a history entry may be: it tells what they wanted, not what was recalled."""
+"""How much longer than the person's words a history entry may be: a longer one would tell what was recalled."""
 
 ELLIPSIS = "…"
 
 
-async def consolidate(exchange: Exchange, complete: Complete) -> Learned:
-    """Return what is to be kept of an exchange. Raises what `complete` raises.
+async def consolidate(exchange: Exchange, complete: Complete) -> Lesson:
+    """Ask the model, and return what is learnt from an exchange. Raises what `complete` raises.
 
-    Words are weighed on a thread: a long message, or an answer without sense, takes a tenth of a second.
+    Texts are checked on a thread: a long message, or an answer without sense, takes a tenth of a second.
     """
     said = await asyncio.to_thread(read_said, exchange)
     if not said.own:
-        return Learned(exchange, None)
+        return Lesson(exchange, None)
     answer = await _asked(build_ask(exchange), complete)
-    return Learned(exchange, None) if answer is None else await asyncio.to_thread(_learned, said, answer)
+    return Lesson(exchange, None) if answer is None else await asyncio.to_thread(_build_lesson, said, answer)
 
 
-def _learned(said: Said, answer: Answer) -> Learned:
+def _build_lesson(said: Said, answer: Answer) -> Lesson:
     weighed = [weigh(said, proposed) for proposed in answer.facts]
     facts = tuple(fact for fact in weighed if isinstance(fact, Fact))
     refused = tuple(doubt for doubt in weighed if isinstance(doubt, Doubt))
     daily = _daily(answer, sum(map(len, said.own.values())), _moment(said.exchange))
-    return Learned(said.exchange, daily, facts, refused=refused)
+    return Lesson(said.exchange, daily, facts, refused=refused)
 
 
 def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:
-    """Return a proposal as a fact with its evidence, or why it is not kept."""
+    """Return a proposed fact with its evidence, or the reason why it is not kept."""
     doubt = doubt_worth(proposed.text)
     if doubt is not None:
         return doubt
@@ -66,7 +66,7 @@ def weigh(said: Said, proposed: Proposed) -> Fact | Doubt:
 
 
 async def _asked(ask: Ask, complete: Complete) -> Answer | None:
-    """Return the first answer that has a history entry, else the last that could be read."""
+    """Ask the model, and return the first answer that has a history entry, else the last that could be read."""
     best: Answer | None = None
     for _ in range(TRIES):
         answer = await asyncio.to_thread(parse_answer, await complete(ask))
@@ -91,7 +91,7 @@ def _letters(text: str) -> Iterator[bool]:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return its beginning, at a blank where one is near, with a sign that something is missing."""
+    """Return a text cut to `most` characters, between words if a space is near, with an ellipsis."""
     if len(text) <= most:
         return text
     kept = text[: most - len(ELLIPSIS)]

@@ -1,4 +1,4 @@
-"""Finds in a message what the assistant said first: pasted back without any mark, it is still not its author's."""
+"""This module removes sentences from a message that were pasted from the assistant's answers: they are no evidence."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from memory.quotes import sentences
 __all__ = ["without_echoes"]
 
 LEAST_CHARS = 12
-"""A shorter sentence is an answer ("yes, please"), not a paste."""
+"""The shortest sentence that counts as pasted; a shorter one is an answer ("yes, please")."""
 
 _MARKUP = str.maketrans("", "", '*_`#>|~"“”„«»')
 
 
 def without_echoes(text: str, answers: Iterable[str], own: Iterable[str]) -> str:
-    """Return a message without the sentences that stand in one of these answers word for word.
+    """Return a message without the sentences that occur word for word in one of the answers.
 
-    What its author wrote before (`own`) stays, although an answer has it too: there the assistant repeats them. Case,
-    white space, markup and quotation marks do not matter.
+    A sentence that its author wrote earlier (`own`) stays, since then the assistant had repeated it. Case, white space,
+    markup and quotation marks are ignored.
     """
     said = "\n".join(map(_folded, answers))
     pieces = sentences(text) if said else []

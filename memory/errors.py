@@ -1,9 +1,9 @@
-"""What can go wrong with memory.
+"""This module defines the errors of memory, one class for each decision that the daemon takes about them.
 
 MemoryFault
 ├── MemoryUnusable      the database cannot be used: nothing is remembered or recalled until it can
 ├── MemoryTooNew        a later version of the program wrote the database
-├── EmbeddingsMissing   vectors are asked for, and what makes them cannot be had: nothing but the operator helps
+├── EmbeddingsMissing   embeddings are configured, but cannot be made: the operator must change something
 ├── EmbedderFailed      no vector can be made now: ask again later
 └── TextRefused         no vector can be made of one of the texts: ask for the others without it
 """
@@ -14,7 +14,7 @@ __all__ = ["EmbedderFailed", "EmbeddingsMissing", "MemoryFault", "MemoryTooNew",
 
 
 class MemoryFault(Exception):
-    """Any of them; its text is one sentence that says what to do."""
+    """The root of all errors of memory; the text is one sentence that says what to do."""
 
 
 class MemoryUnusable(MemoryFault):
@@ -22,7 +22,7 @@ class MemoryUnusable(MemoryFault):
 
 
 class MemoryTooNew(MemoryFault):
-    """The database has a form that this version does not know."""
+    """A later version of the program wrote the database."""
 
 
 class EmbeddingsMissing(MemoryFault):
@@ -30,8 +30,8 @@ class EmbeddingsMissing(MemoryFault):
 
 
 class EmbedderFailed(MemoryFault):
-    """What makes vectors does not answer, or not with vectors; the text holds nothing of what was asked."""
+    """The embedder does not answer, or not with vectors; the text holds nothing of what was asked."""
 
 
 class TextRefused(MemoryFault):
-    """What makes vectors does not take one of the texts; the text of this fault holds nothing of them."""
+    """The embedder does not take one of the texts; the text of this error holds nothing of them."""

@@ -1,8 +1,8 @@
-"""Decides whether a person's own words carry a fact: what they never said is not kept, whoever proposes it.
+"""This module checks a proposed fact against the person's own words: what they never said is not kept.
 
-A fact stands on a quote that the person wrote. Its names and numbers, what it claims (living, working, being allergic
-...) and most of its subjects must occur where the person told something; a question tells nothing. The assistant's
-words, quoted lines and what was recalled carry nothing: else memory would learn from itself.
+A fact needs a quote that the person wrote. Its names and numbers, its claims (living, working, being allergic ...) and
+most of its subjects must occur where the person told something; questions do not count. Neither do the assistant's
+words, quoted lines and what was recalled: else memory would learn from itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from memory.quotes import MOST_QUOTE_CHARS, find_quote, sentences
 __all__ = ["LEAST_SHARE", "MOST_FACT_CHARS", "Doubt", "Said", "best_quote", "ground", "own_messages", "read_said"]
 
 LEAST_SHARE = 0.6
-"""Of a fact's subjects, so many must be the person's. Measured on the cases of the tests: see docs/memory.md."""
+"""The share of a fact's subjects that the person must have said. Measured on the tests' cases: see
+docs/notes/memory-measurements.md."""
 
 _CLAUSE = re.compile(
     r"[.!?;,\n。！？；，、]|\b(?:but|aber|pero|mais(?! (?:em|de|na|no|nas|nos|com)\b)"
@@ -51,26 +52,26 @@ _NO_ALLERGY = re.compile(
 
 
 class Doubt(StrEnum):
-    """Why a fact is not kept."""
+    """The reason why a fact is not kept."""
 
     QUOTE = "quote"
-    """The person did not write the words on which it is to stand."""
+    """The person did not write the quote, or no quote was found."""
     NAME = "name"
     NUMBER = "number"
     CLAIM = "claim"
-    """It says that they live, work, are allergic ...; they did not."""
+    """It claims that they live, work, are allergic ...; they did not say so."""
     SHARE = "share"
-    """Too few of its subjects are theirs."""
+    """They said too few of its subjects."""
     DENIAL = "denial"
     """They said the opposite."""
     WISH = "wish"
-    """They would like it, or may do it."""
+    """They only wish or plan it."""
     OVER = "over"
-    """It was so."""
+    """It is over."""
     OTHER = "other"
     """They said it of somebody else."""
     EMPTY = "empty"
-    """It says nothing lasting."""
+    """It says nothing that lasts."""
     ASSISTANT = "assistant"
     SECRET = "secret"  # noqa: S105 - a reason, no password
     LONG = "long"
@@ -82,15 +83,15 @@ class Said:
 
     exchange: Exchange
     own: Mapping[int, str]
-    """What of each message is theirs, by seq."""
+    """The person's own part of each message, by seq."""
     told: Told
-    """What they told there, without questions and orders."""
+    """What they told in those, without questions and orders."""
     clauses: tuple[tuple[Told, bool], ...]
-    """Its clauses, and whether each says that something is not so."""
+    """The clauses of `told`, and whether each denies something."""
 
 
 def read_said(exchange: Exchange) -> Said:
-    """Return what the person said, taken apart."""
+    """Return what the person said in an exchange, split for comparison."""
     own = own_messages(exchange)
     told = take_apart_telling(own.values())
     clauses = (clause for clause in _CLAUSE.split(told.text) if clause and clause.strip())
@@ -98,9 +99,9 @@ def read_said(exchange: Exchange) -> Said:
 
 
 def ground(said: Said, fact: Fact, *, takes_messages: bool) -> Fact | Doubt:
-    """Return the fact with the evidence that holds, or why it is not kept.
+    """Return the fact with the evidence that holds, or the reason why it is not kept.
 
-    `takes_messages`: what is word for word one message of the person's is theirs, whatever it says.
+    `takes_messages`: a fact that is word for word one message of the person's is taken, whatever it says.
     """
     text = " ".join(own_words(fact.text).split())[:MOST_FACT_CHARS].rstrip()
     if not text:
@@ -117,7 +118,7 @@ def ground(said: Said, fact: Fact, *, takes_messages: bool) -> Fact | Doubt:
 
 
 def best_quote(said: Said, text: str) -> Evidence | None:
-    """Return the sentence of the person's that has most of a fact's words, the first of equals; None without one."""
+    """Return the sentence of the person's that shares most words with a fact, the first of equals; None without one."""
     text = _without_subject(text, said.exchange.name)
     wanted, numbers = {*units_of(text)}, numbers_of(text)
     best: tuple[int, Evidence] | None = None
@@ -140,7 +141,7 @@ def _checked(said: Said, given: Evidence) -> Evidence | None:
 
 
 def _doubt(said: Said, text: str, quoted: str) -> Doubt | None:
-    """Return what speaks against a fact."""
+    """Return the reason against a fact, if there is one."""
     told, text = said.told, _without_subject(text, said.exchange.name)
     years = {str(words.at.year + more) for words in said.exchange.said for more in (-1, 0, 1)}
     if numbers_of(text) - told.numbers - years:
@@ -157,7 +158,7 @@ def _doubt(said: Said, text: str, quoted: str) -> Doubt | None:
 
 
 def _doubt_of_sense(text: str, best: Sequence[tuple[Told, bool]], name: str) -> Doubt | None:
-    """Return what speaks against a fact in the clauses that speak most of the same."""
+    """Return the reason against a fact that lies in the sense of its best clauses, if there is one."""
     clauses = [apart.text for apart, _ in best]
     if all(is_about_another(clause, text, name) for clause in clauses):
         return Doubt.OTHER
@@ -169,12 +170,12 @@ def _doubt_of_sense(text: str, best: Sequence[tuple[Told, bool]], name: str) -> 
 
 
 def _without_subject(text: str, name: str) -> str:
-    """Return a fact without the person's name, where it begins with it."""
+    """Return a fact without the person's name at its beginning."""
     return re.sub(rf"^{re.escape(name)}(?:['’]s)?\b", "", text).lstrip() if name else text
 
 
 def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quote: Told) -> bool:
-    """Tell whether enough of the subjects are theirs, and one stands in the quote; of a bare number, the number."""
+    """Tell whether the person said enough of the subjects, one in the quote; without subjects, a number there."""
     if not units:
         return bool(numbers & quote.numbers)
     is_in_quote = any(is_carried(unit, quote) for unit in units)
@@ -184,7 +185,7 @@ def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quo
 def _best_clauses(
     units: Sequence[str], numbers: frozenset[str], clauses: Sequence[tuple[Told, bool]]
 ) -> list[tuple[Told, bool]]:
-    """Return the clauses that speak most of the same; of a bare number, those that have it."""
+    """Return the clauses that share most subjects with a fact; for a fact without subjects, those with its numbers."""
     counts = [
         sum(is_carried(unit, apart) for unit in units) if units else len(numbers & apart.numbers)
         for apart, _ in clauses
@@ -194,9 +195,9 @@ def _best_clauses(
 
 
 def _is_contrary(text: str, best: Sequence[tuple[Told, bool]]) -> bool:
-    """Tell whether the clauses that speak of the same all say it is not so, or the other way round.
+    """Tell whether all of the clauses deny what the fact states, or state what it denies.
 
-    Of an allergy people tell by what they do not eat: there a "not" counts where it stands right before the word.
+    People tell of an allergy by what they do not eat: for those a "not" counts only right before the word.
     """
     is_not = is_denied(text)
     if ALLERGY.told.search(text):

@@ -1,4 +1,4 @@
-"""Decides what an exchange changes in memory; whoever stores it does what is decided here."""
+"""This module decides what a fact changes in memory (add, refine, supersede, refuse); every store follows it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["MOST_EVIDENCE", "MOST_FACT_CHARS", "MOST_QUOTE_CHARS", "Step", "deci
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is to be done with one fact."""
+    """The decision about one fact."""
 
     deed: Deed
     fact: Fact
     entry: int | None = None
-    """The entry that is known already, or whose place is taken."""
+    """The known entry that it repeats, or whose place it takes."""
 
 
 def decide(said: Said, fact: Fact, known: Sequence[Known]) -> Step:
-    """Decide on a fact of what a person said; facts do not see each other, so `known` is kept up in between.
+    """Decide on one fact; before the next one of the same exchange, the caller updates `known`.
 
-    The assistant's words and what was recalled prove nothing: else it would learn from itself.
+    The assistant's words and what was recalled prove nothing: else memory would learn from itself.
     """
     founded = ground(said, fact, takes_messages=True)
     if isinstance(founded, Doubt):

@@ -1,8 +1,8 @@
-"""Marks what comes back from memory, and finds what is not its author's in a message: quotes, all that bears our marks.
+"""This module frames recalled memories in a prompt, and removes quoted lines and framed text from people's messages.
 
-What was recalled stands in a prompt between two lines, each entry on a line of its own with its date. A model restates
-its prompt, and people quote what a model wrote: whatever bears these marks is never learnt from, however it is quoted,
-indented or broken into other lines. Every search here takes time in proportion to the text.
+Recalled entries stand between two marker lines, each on its own line with its date. Models repeat their prompt, and
+people quote models: a text with these markers is never learnt from, however it is quoted, indented or broken into
+lines. Every search here takes time in proportion to the text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RECALLED_END = "[End of what was recalled.]"
 _NO_BRACKETS = str.maketrans("[]［］【】", "()()()")
 
 _GAP = r"[\s>*_|~]+"
-"""What may stand between two words of a mark that was quoted, set bold or broken into lines."""
+"""What may stand between two words of a marker that was quoted, set bold or broken into lines."""
 
 
 def _loose(words: str) -> str:
@@ -41,11 +41,12 @@ _MARKS = re.compile(
     rf"|{_loose('From')}\s[^\]\n]{{1,300}}:\]?)",
     re.IGNORECASE,
 )
-"""A head and an end enclose what is not the author's; a mark of a line goes to the end of its paragraph."""
+"""A head and an end enclose text that is not the author's; a `line` reaches to the end of its paragraph, a `note` to
+the end of its brackets or line."""
 
 _LINE_ENDS = re.compile("\r\n|[\u2028\u2029]")
 _NO_CHARACTER = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""The categories Cc and Cs, but the end of a line."""
+"""The categories Cc and Cs, except for the line feed."""
 
 _PARAGRAPH_END = re.compile(r"\n[ \t>|]*\n")
 _LINE_END = re.compile(r"\]|\n")
@@ -53,10 +54,10 @@ _QUOTED = re.compile(r"\s*(?:[-*+]\s+)?(?:>|＞|&gt;|┃|│|▎)")
 
 
 def mark_recalled(recalled: Sequence[Recalled]) -> str:
-    """Return the block that stands before the newest message: untrusted past, framed; nothing where nothing came back.
+    """Return the block of recalled entries that stands before the newest message; empty if nothing was recalled.
 
-    No entry can end the frame, begin a line or bear a mark: it stays on its line, and parentheses stand for brackets.
-    Beside the entries it has about 190 characters, and 20 for each.
+    No entry can end the block, begin a line or contain a marker: it stays on its line, with parentheses for brackets.
+    The block adds about 190 characters to the entries, and 20 for each.
     """
     if not recalled:
         return ""
@@ -65,9 +66,9 @@ def mark_recalled(recalled: Sequence[Recalled]) -> str:
 
 
 def own_words(text: str) -> str:
-    """Return what a message's author wrote there, without quoted lines and without all that bears our marks.
+    """Return the author's own part of a message: without quoted lines, and without text that has our markers.
 
-    A block whose end is missing goes to the end of the text.
+    A block whose end is missing reaches to the end of the text.
     """
     kept = "\n".join(_outside(printable(text)))
     lines = (line.rstrip() for line in kept.splitlines() if not _QUOTED.match(line))
@@ -75,7 +76,7 @@ def own_words(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text without what is no character: halves of surrogates and control characters, but line ends."""
+    """Return a text without lone surrogates and control characters; line ends become line feeds, tabs spaces."""
     return _NO_CHARACTER.sub("", _LINE_ENDS.sub("\n", text).replace("\t", " "))
 
 
@@ -84,7 +85,7 @@ def _flat(text: str) -> str:
 
 
 def _outside(text: str) -> Iterator[str]:
-    """Yield the parts of a text that stand outside of blocks and behind no mark, in order."""
+    """Yield the parts of a text that lie outside of blocks and of marked lines, in order."""
     place = 0
     is_within = False
     for found in _MARKS.finditer(text):
@@ -102,7 +103,7 @@ def _outside(text: str) -> Iterator[str]:
 
 
 def _behind(found: re.Match[str], text: str) -> int:
-    """Return where what bears the mark ends."""
+    """Return the end of the text that belongs to a marker."""
     end = {"line": _PARAGRAPH_END, "note": _LINE_END}.get(found.lastgroup or "")
     if end is None:
         return found.end()

@@ -1,4 +1,4 @@
-"""The values of memory: what was said, what is learnt from it, and what comes back."""
+"""This module defines the values of memory: exchanges, facts with their evidence, entries, and what is recalled."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = [
     "Exchange",
     "Fact",
     "Kind",
-    "Learned",
-    "Learnt",
+    "LearnOutcome",
+    "Lesson",
     "Memory",
     "Recalled",
     "Reserve",
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 MOST_FACT_CHARS = 800
-"""As much as one entry may be when it is recalled; a longer text is no fact."""
+"""The longest fact, in characters: as long as one entry may be when it is recalled."""
 
 MOST_EVIDENCE = 20
-"""So many places where a fact was said are kept; saying it daily makes it no truer."""
+"""How many places where a fact was said are kept; saying it daily makes it no truer."""
 
 
 class Kind(StrEnum):
-    """What an entry is: something that happened, or something that lasts."""
+    """The kind of an entry: something that happened (daily), or a lasting fact (core)."""
 
     DAILY = "daily"
     CORE = "core"
@@ -42,12 +42,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks, and where: every question to the store carries it."""
+    """The person who asks, and whether in private: every query to the store carries it."""
 
     senders: frozenset[str]
-    """All ids (CHANNEL:SENDER) of one person; whatever others said is out of reach."""
+    """All ids (CHANNEL:SENDER) of one person; entries of other people are never returned."""
     direct: bool
-    """Whether nobody else reads along. What was learnt in private is out of reach where others do."""
+    """Whether nobody else reads along; if others do, what was learnt in private is not returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Some turns of one person in one session: what a memory is made from."""
+    """Some turns of one person in one session: memory is learnt from exchanges."""
 
     session: str
     """The session's key, as text."""
     first: int
     last: int
-    """The range of seqs that it stands for, both included."""
+    """The range of seqs of the exchange, both included."""
     person: str
     """The sender's id, CHANNEL:SENDER."""
     name: str
@@ -75,16 +75,16 @@ class Exchange:
     said: tuple[Words, ...]
     """The person's own words: facts are learnt from these alone."""
     began: str = ""
-    """When the session's file was begun, as its header has it: in another one the seqs are those of other messages."""
+    """When the session's file was begun, by its header: in another file the same seqs are other messages."""
     answered: str = ""
     """The assistant's words; they explain what was said, and nothing is learnt from them."""
     trace: str = ""
-    """The id under which the log tells its way."""
+    """The trace id of the exchange in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The words on which a fact stands."""
+    """A quote of the person's words that supports a fact."""
 
     session: str
     seq: int
@@ -108,55 +108,55 @@ class Fact:
     text: str
     evidence: tuple[Evidence, ...]
     about: str = ""
-    """What of the person it tells, where one alone can be true ("home"): a new one takes the old one's place."""
+    """The slot that it fills, if a person has only one of it ("home"): a new fact takes the old one's place."""
     importance: float = 0.5
     """From 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """What was made of an exchange, to be written in one transaction."""
+class Lesson:
+    """What was learnt from an exchange, to be written in one transaction."""
 
     exchange: Exchange
     daily: Daily | None
     facts: tuple[Fact, ...] = ()
     is_range: bool = True
-    """False where somebody asked for one thing to be kept: no turns are done with that."""
+    """Whether the range of turns is done with it; False if a person asked for one thing to be kept."""
     refused: tuple[str, ...] = field(default=(), compare=False)
-    """Why each proposal that was not taken up was not, in a word (`guard.Doubt`)."""
+    """The reason of each refused proposal, in a word (`guard.Doubt`)."""
 
 
 class Deed(StrEnum):
-    """What became of a fact."""
+    """What was done with a fact."""
 
     ADDED = "added"
     REFINED = "refined"
     SUPERSEDED = "superseded"
     KNOWN = "known"
     UNFOUNDED = "unfounded"
-    """The person never said what it rests on; it was not kept."""
+    """The person never said it; it was not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one fact, and the entry that holds it now."""
+    """What was done with one fact, and the entry that holds it now; None if it was not kept."""
 
     deed: Deed
     entry: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
-    """What became of an exchange."""
+class LearnOutcome:
+    """What writing a lesson did."""
 
     done: bool
-    """False where the range, or a part of it, was learnt before: nothing was written."""
+    """False if the range, or a part of it, was learnt before: nothing was written."""
     changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """An entry as its person may see it, with the words on which it stands."""
+    """An entry as its person may see it, with its evidence."""
 
     id: int
     person: str
@@ -172,14 +172,14 @@ class Memory:
     evidence: tuple[Evidence, ...] = ()
     superseded_at: datetime | None = None
     superseded_by: int | None = None
-    """The entry that took its place; None too where that one was forgotten."""
+    """The entry that superseded it; None also if that one was forgotten."""
     replaced: tuple[int, ...] = ()
-    """The entries whose place it took."""
+    """The entries that it superseded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """An entry that answers a question, cut to the length that was asked for."""
+    """An entry that was recalled for a question, cut to the allowed length."""
 
     id: int
     kind: Kind
@@ -191,7 +191,7 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """How much may be recalled: the seed's limits."""
+    """How much may be recalled for one reply, some 1,000 tokens of English at most; the defaults of `[memory]`."""
 
     entries: int = 4
     entry_chars: int = 800
@@ -200,11 +200,11 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What the erasure of a person took, and what a search afterwards still found."""
+    """What the erasure of a person removed, and what a search afterwards still found."""
 
     entries: int
     evidence: int
     remaining: tuple[str, ...] = ()
-    """Where something of the person's is left, in words; empty where nothing is."""
+    """Where something of the person's is left, in words; empty if nothing is."""
     elsewhere: int = 0
-    """So many of the removed texts stand word for word in what other people said: that is theirs, and stays."""
+    """How many of the removed texts other people said word for word, too: those are theirs, and stay."""

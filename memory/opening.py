@@ -1,4 +1,7 @@
-"""Opens memory where it is kept: in a file, or on a PostgreSQL, whose driver is loaded only then."""
+"""This module opens the memory store: an SQLite file, a PostgreSQL database, or memory that ends with the process.
+
+PostgreSQL's driver is imported only when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["open_memory"]
 async def open_memory(
     location: Path | SecretStr | None, clock: Callable[[], datetime], embedder: Embedder | None = None
 ) -> AsyncIterator[MemoryStore]:
-    """Open the file, the database behind the URL, or without either a memory that ends with the process.
+    """Open the file, the database at the URL, or for None a memory that ends with the process.
 
     Raises MemoryTooNew and MemoryUnusable.
     """

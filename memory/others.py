@@ -1,4 +1,4 @@
-"""Tells whether a clause speaks of somebody else: "my brother lives in Oslo" is no fact about who wrote it."""
+"""This module recognises clauses about other people: "my brother lives in Oslo" is no fact about its author."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _MARRIED = re.compile(
 
 
 def is_about_another(clause: str, fact: str, name: str = "") -> bool:
-    """Tell whether a clause is about somebody else whom the fact does not name; `name` is its author's."""
+    """Tell whether a clause is about somebody whom the fact does not name; `name` is the clause's author's."""
     if _is_of_a_name(clause, fact, name):
         return True
     found = _ANOTHER.match(clause)
@@ -97,9 +97,9 @@ def is_about_another(clause: str, fact: str, name: str = "") -> bool:
 
 
 def named_relations(fact: str) -> Iterator[str]:
-    """Yield who of the person's own people a fact names, each as one word: "brother", "boss".
+    """Yield the relations of the person that a fact names, each as one word: "brother", "boss".
 
-    What is a profession too is nobody else's where it does not stand at the beginning ("is a doctor").
+    A word that is a profession or a role as well counts only at the beginning of the fact (not in "is a doctor").
     """
     for found in _RELATION.finditer(fact):
         word = re.split(r"[\s-]", found.group())[-1]
@@ -108,7 +108,7 @@ def named_relations(fact: str) -> Iterator[str]:
 
 
 def _is_of_a_name(clause: str, fact: str, author: str) -> bool:
-    """Tell whether it begins with somebody's name, and what they do: "Peter lives in Oslo"."""
+    """Tell whether a clause begins with somebody else's name and a verb: "Peter lives in Oslo"."""
     found = _NAMED.match(clause)
     if found is None or found[1] in _NO_NAMES or _FIRST.search(clause):
         return False
@@ -116,6 +116,6 @@ def _is_of_a_name(clause: str, fact: str, author: str) -> bool:
 
 
 def _is_named(fact: str, clause: str) -> bool:
-    """Tell whether the fact begins with a name out of the clause."""
+    """Tell whether the fact's first word occurs in the clause."""
     first = re.match(r"\w+", fact)
     return first is not None and bool(re.search(rf"\b{re.escape(first.group())}\b", clause))

@@ -1,8 +1,8 @@
-"""Reads the files of a database that this process has open, from outside of it.
+"""This module reads the files of an SQLite database that this process has open, through another process.
 
-Whoever closes such a file lets go of all locks that SQLite holds on it in the same process
-(https://www.sqlite.org/howtocorrupt.html, 2.2): another program that closes the
-database then takes itself for the last one.
+Closing such a file would release all locks that SQLite holds on it in the same process
+(https://www.sqlite.org/howtocorrupt.html, 2.2): another program that closes the database would then take itself for the
+last one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _PRINT_FILE = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), s
 
 
 def read_from_outside(path: Path, block_bytes: int) -> Iterator[bytes]:
-    """Yield a file's bytes, so many at a time; none of one that is not there. Raises OSError."""
+    """Yield a file's bytes in blocks; nothing for a missing file. Raises OSError."""
     if not path.exists():
         return
     command = [sys.executable, "-I", "-S", "-c", _PRINT_FILE, os.fspath(path)]
-    # What may be in the environment, such as keys, is none of its business.
+    # The other process needs none of the environment, which may hold keys.
     environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     with subprocess.Popen(  # noqa: S603 - ours
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment

@@ -1,4 +1,4 @@
-"""Finds what of an exchange is the person's own: facts are learnt from that alone."""
+"""This module extracts the person's own words from an exchange: facts are learnt from those alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from memory.model import Exchange
 __all__ = ["is_worth_learning", "own_messages"]
 
 MOST_OWN_CHARS = 20_000
-"""Of one message, so much is looked at: its beginning and its end. A pasted book must not keep everybody waiting."""
+"""How many characters of one message are read: its beginning and its end. A pasted book must not delay everybody."""
 
 _END_CHARS = 5_000
 
 
 def own_messages(exchange: Exchange) -> dict[int, str]:
-    """Return what of each message is the person's, by seq; messages without a word of theirs are left out."""
+    """Return the person's own part of each message, by seq; messages without any are left out."""
     own: dict[int, str] = {}
     for words in exchange.said:
         text = own_words(words.text)
@@ -26,5 +26,5 @@ def own_messages(exchange: Exchange) -> dict[int, str]:
 
 
 def is_worth_learning(exchange: Exchange, min_chars: int) -> bool:
-    """Tell whether the person's own words are as long as that; what is shorter is not asked about."""
+    """Tell whether the person's own words have at least `min_chars` characters; a shorter exchange is not learnt."""
     return sum(map(len, own_messages(exchange).values())) >= min_chars

@@ -1,4 +1,4 @@
-"""Finds in a person's own words the place on which a fact stands."""
+"""This module finds a quote in the person's own words, which makes it the evidence of a fact, and splits sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["MOST_QUOTE_CHARS", "find_quote", "sentences"]
 MOST_QUOTE_CHARS = 300
 
 _LEAST_PART_CHARS = 2
-"""What stands before or behind an ellipsis is looked for from this length on."""
+"""The least length of the longest part of a quote, of which an ellipsis separates the parts."""
 
 _SAME = str.maketrans("’‘ʼ`´“”„‟«»–—‑", "'''''" + '"' * 6 + "---")
 _ELLIPSIS = re.compile(r"\s*(?:…|\.{3,}|\[\W*\])\s*")
@@ -22,9 +22,9 @@ _SENTENCE = re.compile(r"[^.!?。！？؟\n]*(?:[.!?。！？؟](?![\w])[\"'”�
 
 
 def find_quote(exchange: Exchange, own: Mapping[int, str], quote: str) -> Evidence | None:
-    """Return the place in one message's own words (`own`: by seq) where a quote stands, as it stands there; else None.
+    """Return a quote as it stands in one of the messages (`own`: by seq); None if none contains it.
 
-    Case, white space, the form of quotation marks and what a quote leaves out with an ellipsis do not matter.
+    Case, white space, the form of quotation marks, and what an ellipsis leaves out are ignored.
     """
     parts = [part for part in (_folded(part)[0].strip(_AROUND) for part in _ELLIPSIS.split(quote)) if part]
     if not parts or max(map(len, parts)) < _LEAST_PART_CHARS:
@@ -38,7 +38,7 @@ def find_quote(exchange: Exchange, own: Mapping[int, str], quote: str) -> Eviden
 
 
 def sentences(text: str) -> list[str]:
-    """Return its sentences, or lines, with the marks that end them; a dot within a word or a number ends none."""
+    """Split a text into sentences and lines, with their final marks; a dot inside a word or a number ends none."""
     pieces: list[str] = []
     open_piece = ""
     for found in _SENTENCE.finditer(text):
@@ -52,7 +52,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _span(text: str, parts: list[str]) -> tuple[int, int] | None:
-    """Return from where to where the parts stand in order."""
+    """Return start and end of the place where the parts occur in order; None if they do not."""
     folded, places = _folded(text)
     start = place = -1
     for part in parts:
@@ -65,7 +65,7 @@ def _span(text: str, parts: list[str]) -> tuple[int, int] | None:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """Return the text as it is compared, and where each of its characters comes from."""
+    """Return a text as it is compared, and for each of its characters the place in the original."""
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):

@@ -1,7 +1,7 @@
-"""Ranks what the words of a question found: the second of two stages, the same whatever the database.
+"""This module ranks recalled entries: it joins BM25 and embedding scores, then weighs in author, time and occasion.
 
-The first stage is BM25 over three columns: the entry with its date and names, the question that it answers, and its
-neighbours.
+It is the second of two stages, the same for every database. The first stage is the store's BM25 search over three
+columns: the entry with its date and its author, the question that it answers, and its neighbours.
 """
 
 from __future__ import annotations
@@ -37,46 +37,46 @@ __all__ = [
 BODY_WEIGHT = 1.0
 ASKED_WEIGHT = 0.9
 AROUND_WEIGHT = 0.3
-"""What a word counts in an entry, in the question before it, and in its neighbours."""
+"""The weights of a word in an entry, in the question before it, and in its neighbours."""
 
 NEIGHBOURS = 2
-"""So many entries before and behind are neighbours, where they belong to one occasion."""
+"""How many entries before and behind an entry are its neighbours, within one occasion."""
 
 SAME_OCCASION_SECONDS = 6 * 3600
-"""Entries of one session that are no further apart tell of one occasion."""
+"""Entries of one session that are no further apart belong to one occasion."""
 
 CANDIDATES = 200
-"""So many are ranked by the second stage."""
+"""How many entries of the first stage the second stage ranks."""
 
 WORDS_SHARE, MEANING_SHARE = 0.6, 0.4
-"""What BM25 and cosine count, each brought to the range 0 to 1."""
+"""The weights of BM25 and of cosine similarity, each scaled to the range 0 to 1."""
 
 MEANING_FLOOR = 0.4
-"""So far from the least cosine to the best lies what has nothing to do with a question: it counts nothing."""
+"""The share of the way from the least cosine to the best below which a cosine counts as 0: it shows no relation."""
 
 NAMED_BONUS = 0.6
-"""For an entry whose author the question names."""
+"""The bonus for an entry whose author the question names."""
 
 OCCASION_BONUS, OCCASION_SIZE = 0.3, 5
-"""For entries of an occasion of which much was found: the best five count."""
+"""The bonus for entries of an occasion of which much was found; its best five entries count."""
 
 TIME_BONUS = 0.1
-"""For an entry that speaks of a time, where the question asks for one."""
+"""The bonus for an entry that speaks of a time, if the question asks for one."""
 
 QUESTION_LOSS = 0.1
-"""For an entry that is a question itself: it answers none."""
+"""The loss of an entry that is a question itself, and so answers none."""
 
 FEW_WORDS, FEW_WORDS_POWER = 12, 0.2
-"""An entry with fewer words that carry a subject says little, and counts less."""
+"""An entry with fewer words other than stop words says little, and counts less."""
 
 IMPORTANCE_BONUS = 0.2
 RECENT_BONUS, RECENT_DAYS = 0.05, 90.0
-"""For what is new; it halves with each 90 days, and decides between equals."""
+"""The bonus for a new entry; it halves every 90 days, and decides between equals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An entry as its index is made from it."""
+    """The parts of an entry that are indexed."""
 
     author: str
     text: str
@@ -85,7 +85,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """The three columns of an entry's index."""
+    """The three columns of an entry in the index."""
 
     body: str
     asked: str = ""
@@ -108,15 +108,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How near entries are to a question in meaning."""
+    """The cosine similarity of entries to a question."""
 
     cosines: Mapping[int, float]
     least: float
-    """The least of all entries, also of those that are not named here."""
+    """The least cosine of all entries, also of those not in `cosines`."""
 
 
 def index(told: Told, before: Sequence[Told], behind: Sequence[Told]) -> Indexed:
-    """Return an entry's columns; its neighbours are given nearest first, and only those of its occasion."""
+    """Return an entry's columns; neighbours are given nearest first, and only those of the same occasion."""
     body = index_text(f"{date_words(told.happened)}. {told.author}: {told.text}")
     asked = [found for found in before[:1] if is_question(found.text)]
     around = [*before[len(asked) : NEIGHBOURS], *behind[:NEIGHBOURS]]
@@ -128,7 +128,7 @@ def _joined(entries: Iterable[Told]) -> str:
 
 
 def fuse(scores: Mapping[int, float], likeness: Likeness | None = None) -> dict[int, float]:
-    """Join BM25 and cosine by score: ranks alone would make the weaker one count as much as the stronger."""
+    """Join BM25 and cosine into one score for each entry; ranks alone would give the weaker one as much weight."""
     best = max(scores.values(), default=0.0) or 1.0
     if likeness is None or not likeness.cosines:
         return {entry: score / best for entry, score in scores.items()}
@@ -143,9 +143,9 @@ def fuse(scores: Mapping[int, float], likeness: Likeness | None = None) -> dict[
 
 
 def rank(question: str, candidates: Sequence[Candidate], now: datetime) -> Iterator[Candidate]:
-    """Yield the candidates in their final order; of equals, the one that was written first stands first.
+    """Yield the candidates in their final order; of equals, the one with the lowest id comes first.
 
-    What a text says of time, and how much it says, is looked at where it could decide: of 200 that are few.
+    An entry's text is analysed only when that could decide its place, which is the case for few of 200.
     """
     best = max((found.score for found in candidates), default=0.0) or 1.0
     scores = {found.id: found.score / best for found in candidates}
@@ -173,7 +173,7 @@ def _occasion(found: Candidate) -> tuple[str, int]:
 
 
 def _occasions(candidates: Sequence[Candidate], scores: Mapping[int, float]) -> Mapping[tuple[str, int], float]:
-    """Return what was found of each occasion, from 0 to 1."""
+    """Return how much was found of each occasion, from 0 to 1."""
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     for candidate in sorted(candidates, key=lambda given: -scores[given.id]):
         found[_occasion(candidate)].append(scores[candidate.id])
@@ -183,7 +183,7 @@ def _occasions(candidates: Sequence[Candidate], scores: Mapping[int, float]) -> 
 
 
 def _factor(found: Candidate, named: bool, when: bool, now: datetime, *, looks: bool) -> float:
-    """Return what an entry's score is multiplied by; without a look at its text, what that is at most."""
+    """Return the factor of an entry's score; with `looks` False, its upper bound without analysing the text."""
     factor = 1 + NAMED_BONUS if named else 1.0
     if when and (not looks or speaks_of_time(found.text)):
         factor *= 1 + TIME_BONUS
@@ -196,7 +196,7 @@ def _factor(found: Candidate, named: bool, when: bool, now: datetime, *, looks: 
 
 
 def choose(ranked: Iterable[Candidate], reserve: Reserve) -> tuple[Recalled, ...]:
-    """Return as many as there is room for, each cut to its length; the same words stand there once."""
+    """Return as many entries as the reserve has room for, each cut to its length, and none twice in the same words."""
     chosen: list[Recalled] = []
     seen: set[tuple[str, ...]] = set()
     left = reserve.total_chars
@@ -214,7 +214,7 @@ def choose(ranked: Iterable[Candidate], reserve: Reserve) -> tuple[Recalled, ...
 
 
 def _cut(text: str, most: int) -> str:
-    """Return its beginning, at a blank where one is near, with a sign that something is missing."""
+    """Return a text cut to `most` characters, between words if a space is near, with an ellipsis."""
     if len(text) <= most:
         return text
     kept = text[: most - 1]

@@ -1,4 +1,7 @@
-"""Finds what looks like a secret: passwords, keys, tokens, numbers of cards and accounts. None is learnt unasked."""
+"""This module recognises what looks like a secret (passwords, keys, tokens, card and account numbers) and removes it.
+
+Secrets are not learnt unless the person asks for it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ __all__ = ["has_secret", "without_secrets"]
 LEFT_OUT = "(left out)"
 
 LEAST_KEY_CHARS = 20
-"""A run of letters and digits that is as long as this is no word."""
+"""The least length of a mix of letters and digits that counts as a key."""
 
 _NAMED = re.compile(
     r"\bpass(?:word|code|phrase|wd)s?\b|\bpwd\b|\bPIN\b|\bpin (?:code|number|is)\b|\bcv[vc]\b|\b(?:api|secret"
@@ -38,12 +41,12 @@ _PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*(?:-----END [A-Z
 
 
 def has_secret(text: str) -> bool:
-    """Tell whether it names a secret, or holds something that looks like one."""
+    """Tell whether a text names a secret ("password"), or contains something that looks like one."""
     return bool(_is_named(text)) or without_secrets(text) != text
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with a note in the place of what looks like a secret."""
+    """Return a text with a note in the place of everything that looks like a secret."""
     text = _PEM.sub(LEFT_OUT, text)
     text = _DIGITS.sub(lambda found: LEFT_OUT if _is_card(found.group()) else found.group(), text)
     text = _SOCIAL.sub(LEFT_OUT, _ACCOUNT.sub(LEFT_OUT, text))
@@ -56,12 +59,12 @@ def _is_named(text: str) -> bool:
 
 
 def _is_meant(found: re.Match[str]) -> bool:
-    """Tell a PIN from a pin."""
+    """Tell whether a match names a secret: "PIN" in capitals does, "pin" alone does not."""
     return found.group().lower() != "pin" or bool(_NAMED_CASED.fullmatch(found.group()))
 
 
 def _without_values(text: str) -> str:
-    """Leave out the word that follows the name of a secret."""
+    """Return a text without the words that follow the name of a secret."""
     kept, place = [], 0
     for found in _NAMED.finditer(text):
         value = _VALUE.match(text, found.end())
@@ -90,12 +93,12 @@ def _is_key(word: str) -> bool:
 
 
 def _changes(word: str) -> int:
-    """Return how often it goes from a letter to a digit, or from small to capital, and back."""
+    """Return how often a word changes between letters and digits, or from a small letter to a capital."""
     return sum((a.isdecimal() != b.isdecimal()) or (a.islower() and b.isupper()) for a, b in pairwise(word))
 
 
 def _is_card(text: str) -> bool:
-    """Tell whether its digits have the length of a card's number, and its check digit (ISO/IEC 7812)."""
+    """Tell whether the digits have the length of a card number and its check digit (ISO/IEC 7812)."""
     digits = [int(character) for character in text if character.isdecimal()]
     if not 13 <= len(digits) <= 19:
         return False

@@ -1,4 +1,4 @@
-"""The sections `[memory]` and `[storage]`: what is remembered, and where."""
+"""This module defines the settings in `[memory]` and `[storage]`: what is remembered and recalled, and where."""
 
 from __future__ import annotations
 

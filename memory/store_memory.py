@@ -1,4 +1,4 @@
-"""Memory that ends with the process: for tests and trials, held to the same suite as the databases."""
+"""This module is a memory store in a dict, which ends with the process; it passes the same tests as the databases."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from memory.model import (
     Evidence,
     Exchange,
     Kind,
-    Learned,
-    Learnt,
+    LearnOutcome,
+    Lesson,
     Memory,
     Recalled,
     Reserve,
@@ -33,7 +33,7 @@ __all__ = ["InMemoryMemory"]
 
 @dataclass(slots=True)
 class _Entry:
-    """An entry with what its person does not see."""
+    """An entry, with the fields that its person does not see."""
 
     memory: Memory
     author: str
@@ -42,28 +42,28 @@ class _Entry:
 
 
 class InMemoryMemory:
-    """All ports of memory, over a dict."""
+    """A memory store with all of its parts, in a dict."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        """Begin empty."""
+        """Begin without entries."""
         self._clock = clock
         self._entries: dict[int, _Entry] = {}
         self._learnt: set[tuple[str, str, str, int, int]] = set()
         self._last_id = 0
 
-    async def learn(self, learned: Learned) -> Learnt:
-        """Write entries, and that the range is done."""
-        exchange = learned.exchange
-        if learned.is_range and await self.knows(exchange):
-            return Learnt(False)
-        if learned.daily is not None:
-            daily = learned.daily
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
+        """Write entries and mark the range as done."""
+        exchange = lesson.exchange
+        if lesson.is_range and await self.knows(exchange):
+            return LearnOutcome(False)
+        if lesson.daily is not None:
+            daily = lesson.daily
             self._add(exchange, Kind.DAILY, daily.text, daily.happened, daily.importance)
         said = read_said(exchange)
-        changes = [self._do(exchange, decide(said, fact, list(self._known(exchange)))) for fact in learned.facts]
-        if learned.is_range:
+        changes = [self._do(exchange, decide(said, fact, list(self._known(exchange)))) for fact in lesson.facts]
+        if lesson.is_range:
             self._learnt.add((exchange.session, exchange.began, exchange.person, exchange.first, exchange.last))
-        return Learnt(True, tuple(changes))
+        return LearnOutcome(True, tuple(changes))
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""
@@ -94,7 +94,7 @@ class InMemoryMemory:
         return next((found.memory for found in self._seen(who) if found.memory.id == entry), None)
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         return tuple(sorted({entry.memory.person for entry in self._entries.values()}))
 
     async def forget(self, who: Who, entry: int) -> bool:

@@ -1,4 +1,4 @@
-"""How times and texts are written down, whatever the database."""
+"""This module converts times and texts to the form in which every database stores them, and times back."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def stamp(time: datetime) -> int:
-    """Return a time as a database has it: milliseconds since 1970."""
+    """Return a time as it is stored: milliseconds since 1970."""
     return (time - _EPOCH) // _MILLISECOND
 
 
 def moment(milliseconds: int) -> datetime:
-    """Return the time that a database has."""
+    """Return the time of a stored number."""
     return _EPOCH + milliseconds * _MILLISECOND
 
 
 def storable(text: str) -> str:
-    """Return a text as a database takes it: one from outside may hold halves of characters, and NUL.
+    """Return a text that every database stores: lone surrogates and NUL become escapes such as `\\x00`.
 
-    PostgreSQL has no NUL, and SQLite's `json_each` ends a text there, and takes one person's id for another's.
+    PostgreSQL takes no NUL, and SQLite's `json_each` ends a text there, so that it would take one person's id for
+    another's.
     """
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def storable_exchange(exchange: Exchange) -> Exchange:
-    """Return an exchange of which all that is kept or compared is storable."""
+    """Return an exchange with all texts storable that are kept or compared."""
     return replace(
         exchange,
         session=storable(exchange.session),
@@ -43,6 +44,6 @@ def storable_exchange(exchange: Exchange) -> Exchange:
 
 
 def storable_fact(fact: Fact) -> Fact:
-    """Return a fact with its evidence, storable."""
+    """Return a fact with all of its texts and its evidence's storable."""
     evidence = tuple(Evidence(storable(given.session), given.seq, storable(given.quote)) for given in fact.evidence)
     return replace(fact, text=storable(fact.text), about=storable(fact.about), evidence=evidence)

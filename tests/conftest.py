@@ -1,4 +1,4 @@
-"""The order of the tests, and when their garbage is looked for.
+"""This module sets the order of the tests, and when Python collects garbage.
 
 Those that take long begin first, so that no worker is left alone with one at the end.
 """
@@ -10,12 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 LONG = ("soak", "systemd", "load", "longhaul", "crash", "simulation", "flow", "contract")
 """Folders of tests whose tests take long, the longest first."""
 
 WHOLE_EVERY = 50
 """After so many looks at what is young, one at everything: about as often as while what was imported counted."""
+
+# What properties claim is no matter of time, and the machine may be busy.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "tests.mutation.quickest" not in sys.modules:  # that has a profile of its own
+    settings.load_profile("calm")
 
 # httpcore asks at every lock for a package that is not there: to look for it is a twentieth of what a request takes.
 sys.modules["sniffio"] = None  # type: ignore[assignment]

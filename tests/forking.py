@@ -1,4 +1,4 @@
-"""Processes by the hundred: one that has imported everything once, and forks another on demand.
+"""This module forks processes on demand, by the hundred, from one that has imported everything once.
 
 What it forks is a process of its own from its first line on; only the half second of imports is saved. What that
 passes (`steps.py`) and how it ends comes back as lines, in their order. Run as a module, this is that process; each

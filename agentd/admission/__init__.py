@@ -1,1 +1,1 @@
-"""Decides who may talk, and how much."""
+"""Decides who may talk to the bot (allow list, pairing), and how much (message rate, token budget)."""

@@ -1,4 +1,4 @@
-"""What is done with what comes in: the decision, without any effect of it."""
+"""Decides whether an incoming message is accepted, refused, or dropped as too fast; a pure function without effects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
-from agentd.admission.pace import Pace
+from agentd.admission.rate_limit import RateVerdict
 from channels.base import FromPerson, InboundMessage
 
 __all__ = ["Verdict", "decide"]
@@ -15,33 +15,33 @@ _STOP = re.compile(r"/stop(?:@\w+)?(?:\s.*)?", re.IGNORECASE | re.DOTALL)
 
 
 class Verdict(Enum):
-    """What is done with it."""
+    """What to do with an incoming message."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"
-    """Its author may not talk, and nothing is said about it."""
+    """Its author may not talk; nothing is said about it."""
     OFFER = "offer"
-    """Its author may not talk, and is shown a code that the operator can approve."""
+    """Its author may not talk, and is shown a code that the operator can approve (pairing)."""
     WARN = "warn"
-    """It is too much, and its author is told."""
+    """It exceeds the rate limit, and its author is told."""
     DROP = "drop"
-    """It is too much, and its author was told."""
+    """It exceeds the rate limit, and its author was told already."""
 
 
-_BY_PACE = {Pace.ADMIT: Verdict.ACCEPT, Pace.WARN: Verdict.WARN, Pace.DROP: Verdict.DROP}
+_BY_RATE = {RateVerdict.ADMIT: Verdict.ACCEPT, RateVerdict.WARN: Verdict.WARN, RateVerdict.DROP: Verdict.DROP}
 
 
 def decide(
-    inbound: FromPerson, *, is_allowed: bool, offers_codes: bool, judge: Callable[[InboundMessage], Pace]
+    inbound: FromPerson, *, is_allowed: bool, offers_codes: bool, judge: Callable[[InboundMessage], RateVerdict]
 ) -> Verdict:
-    """Decide; `judge` is asked only for a message that counts.
+    """Return the verdict; `judge` is asked only about a message that counts towards the rate limit.
 
-    `/stop` does not: somebody must be able to end what runs away. Nor do edits and deletions, each of which changes
-    one message that was taken.
+    `/stop` does not count: somebody must be able to stop what runs away. Neither do edits and deletions, each of which
+    changes one accepted message.
     """
     if not is_allowed:
         asks = isinstance(inbound, InboundMessage) and inbound.is_direct and offers_codes
         return Verdict.OFFER if asks else Verdict.REFUSE
     if not isinstance(inbound, InboundMessage) or _STOP.fullmatch(inbound.text.strip()):
         return Verdict.ACCEPT
-    return _BY_PACE[judge(inbound)]
+    return _BY_RATE[judge(inbound)]

@@ -1,6 +1,7 @@
-"""The gate between channels and router: who is not let in is not heard, and nothing of what they wrote is kept.
+"""The gate between channels and router: enforces allow list, pairing and rate limit; nothing of a dropped message is
+kept.
 
-What is dropped gets a receipt that is settled, so that the channel confirms it to its platform like anything else.
+A dropped message gets a receipt that is settled, so that the channel confirms it to its platform like any other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import structlog
 
 from agentd.admission.allowing import AllowList
 from agentd.admission.deciding import Verdict, decide
-from agentd.admission.pace import Pace, Paces, Person
+from agentd.admission.rate_limit import Person, RateLimiter, RateVerdict
 from agentd.admission.settings import GateSettings
 from agentd.errors import StorageError
 from channels.base import Accept, Address, Author, FromPerson, Inbound, InboundMessage, InboundMove, Receipt
@@ -28,29 +29,29 @@ log = structlog.get_logger()
 
 
 class Pairings(Protocol):
-    """Who was approved, and who has asked to be: where that is kept is another's business."""
+    """Keeps who was approved by the operator, and who asked to be."""
 
     def is_paired(self, channel: str, sender: str) -> bool:
         """Tell whether the operator has approved this person."""
         ...
 
     async def request(self, address: Address, author: Author) -> str | None:
-        """Return the code to show to a stranger; None where it was shown, or too many strangers wait already.
+        """Return the pairing code to show to a stranger; None if it was shown already, or too many strangers wait.
 
-        Raises StorageError where that cannot be kept.
+        Raises StorageError if it cannot be stored.
         """
         ...
 
     async def note_shown(self, code: str) -> None:
-        """Keep that the stranger has this code. Raises StorageError."""
+        """Record that the stranger was shown this code. Raises StorageError."""
         ...
 
 
 class _Dropped:
-    """The receipt of what was dropped."""
+    """The receipt for a dropped message."""
 
     async def settled(self) -> None:
-        """Wait for nothing."""
+        """Return at once."""
 
 
 DROPPED: Receipt = _Dropped()
@@ -58,42 +59,42 @@ DROPPED: Receipt = _Dropped()
 
 @dataclass(frozen=True, slots=True)
 class GateWiring:
-    """What the gate works with; the composition root fills it in."""
+    """The gate's dependencies, passed in by the composition root."""
 
     settings: GateSettings
     allowed: Mapping[str, AllowList]
-    """For each channel its list; a channel without one lets nobody in but the paired."""
+    """The allow list of each channel; a channel without one lets in the paired only."""
     unlimited: frozenset[str]
-    """Channels whose people may write as fast as they like."""
+    """Channels without a rate limit."""
     pairings: Pairings
     forward: Accept
-    """Takes what is let in."""
+    """Passes on what was let in (to the router)."""
     tell: Callable[[Address, str], Awaitable[bool]]
-    """Says one thing outside of any conversation, and tells whether it arrived."""
+    """Sends a notice outside of any conversation, and returns whether it arrived."""
     count: Callable[[str, Outcome], None]
-    """Counts a message of a channel."""
+    """Counts a message of a channel by its outcome."""
     monotonic: Callable[[], float]
 
 
 class Gate:
-    """Lets in who may talk, at a bearable pace."""
+    """Lets in allowed and paired people, at the permitted message rate."""
 
     def __init__(self, wiring: GateWiring) -> None:
-        """Begin with nobody seen."""
+        """Begin with no message counted."""
         self._wiring = wiring
         self._settings = wiring.settings
-        self._paces = Paces(wiring.settings.messages_per_minute)
+        self._limiter = RateLimiter(wiring.settings.messages_per_minute)
         self._offering: set[Person] = set()
-        """Strangers to whom a code is being sent."""
+        """Strangers to whom a code is being sent right now."""
 
     def change(self, settings: GateSettings, allowed: Mapping[str, AllowList]) -> None:
-        """Judge by other rules from the next message on."""
+        """Use other settings and allow lists from the next message on (a reload)."""
         self._wiring = replace(self._wiring, settings=settings, allowed=allowed)
         self._settings = settings
-        self._paces.change(settings.messages_per_minute)
+        self._limiter.change(settings.messages_per_minute)
 
     async def accept(self, inbound: Inbound) -> Receipt:
-        """Hand on what may come in, drop what may not. Raises what the router raises."""
+        """Pass on what is let in, and drop the rest. Raises what the router raises."""
         if isinstance(inbound, InboundMove):
             return await self._wiring.forward(inbound)
         match self._decide(inbound):
@@ -118,19 +119,19 @@ class Gate:
         )
         return decide(inbound, is_allowed=is_allowed, offers_codes=self._settings.pairing, judge=self._judge)
 
-    def _judge(self, message: InboundMessage) -> Pace:
+    def _judge(self, message: InboundMessage) -> RateVerdict:
         if message.address.channel in self._wiring.unlimited:
-            return Pace.ADMIT
+            return RateVerdict.ADMIT
         key = (message.address.chat, message.message_id)
-        return self._paces.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
+        return self._limiter.judge(_person(message), key, message.sent_at, self._wiring.monotonic())
 
     async def _limit(self, inbound: FromPerson, *, is_news: bool) -> None:
         _log_dropped("message_limited", inbound)
         if is_news and not await self._wiring.tell(inbound.address, too_fast_text(self._settings.messages_per_minute)):
-            self._paces.unwarn(_person(inbound))
+            self._limiter.unwarn(_person(inbound))
 
     async def _offer(self, address: Address, stranger: Author) -> None:
-        """Show a stranger their code, once; where it does not arrive, their next message is another try."""
+        """Send a stranger their pairing code, once; if it does not arrive, their next message triggers another try."""
         person = (address.channel, stranger.id)
         if person in self._offering:
             return
@@ -150,7 +151,7 @@ class Gate:
 
 
 def pairing_text(code: str) -> str:
-    """Show a stranger the code, and say what to do with it."""
+    """Return the text that shows a stranger the code and says what to do with it."""
     return (
         f"I do not know you yet, so I have not kept what you wrote. Your code is {code}. Within an hour, whoever runs "
         f"me can let you in with: agentd pair approve {code}"
@@ -158,7 +159,7 @@ def pairing_text(code: str) -> str:
 
 
 def too_fast_text(per_minute: int) -> str:
-    """Say that messages are dropped, and when to go on."""
+    """Return the text that says that messages are dropped, and when to go on."""
     return (
         f"You write faster than I take ({per_minute} messages a minute): I drop this message, and those that follow "
         "as fast. Wait a minute, then send again what matters."
@@ -166,7 +167,7 @@ def too_fast_text(per_minute: int) -> str:
 
 
 def _log_dropped(event: str, inbound: FromPerson) -> None:
-    """Leave the only sign of it: by the platform's id, an operator who is asked finds it in the log."""
+    """Log a dropped message; this line, with the platform's message id, is its only trace."""
     to = inbound.address
     log.info(event, channel=to.channel, chat=to.chat, sender=inbound.author.id, message=inbound.message_id)
 

@@ -1,4 +1,4 @@
-"""The sections `[gate]` and `[limits]`: who may talk, and how much."""
+"""Settings of the sections `[gate]` (pairing, message rate) and `[limits]` (tokens per day)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class GateSettings(BaseModel):
 
 
 class LimitsSettings(BaseModel):
-    """The section `[limits]`; 0 stands for no limit."""
+    """The section `[limits]`; 0 means no limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

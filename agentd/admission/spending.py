@@ -1,7 +1,7 @@
-"""How many tokens a person, and all together, may still spend today: asked before the provider is.
+"""The daily token budgets, per person and overall: counts what requests cost, and refuses those over a limit.
 
-A day is one of UTC. Calls are checked one by one: those that are under way together may exceed a limit.
-What is spent counts at once, in memory; `take_changed` hands out what is to be kept on disk.
+A day is one of UTC. Requests are checked one by one: concurrent ones may together exceed a limit. Tokens count at once,
+in memory; `take_changed` returns what is to be saved to disk.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from datetime import datetime, timedelta
 
 from agentd.admission.settings import LimitsSettings
 
-__all__ = ["Spending", "person_of"]
+__all__ = ["Spending", "person_id"]
 
 Day = str
 Person = str
-"""CHANNEL:SENDER, until people are linked."""
+"""CHANNEL:SENDER; linked accounts are counted separately."""
 
 Tokens = Mapping[tuple[Day, Person], int]
 
 
-def person_of(channel: str, sender: str) -> Person:
-    """Return by what name a person's spending is kept."""
+def person_id(channel: str, sender: str) -> Person:
+    """Return the name under which a person's tokens are counted."""
     return f"{channel}:{sender}"
 
 
 class Spending:
-    """What was spent, and the limits: 0 is none."""
+    """The tokens spent, and the limits; a limit of 0 is none."""
 
     def __init__(self, settings: LimitsSettings, spent: Tokens, clock: Callable[[], datetime]) -> None:
-        """Begin with what earlier runs spent; the clock tells the time in UTC."""
+        """Begin with what earlier runs spent; the clock returns the time in UTC."""
         self.change(settings)
         self._clock = clock
         self._spent = dict(spent)
@@ -40,12 +40,12 @@ class Spending:
         self._changed: set[tuple[Day, Person]] = set()
 
     def change(self, settings: LimitsSettings) -> None:
-        """Hold people to other limits from the next call on."""
+        """Use other limits from the next request on."""
         self._person_limit = settings.tokens_per_person_per_day
         self._limit = settings.tokens_per_day
 
     def refusal(self, person: Person, needed_tokens: int) -> str:
-        """Say why a call that may cost so much is not made, and when it can be; nothing where it can be made."""
+        """Return why a request of this size is refused and when to try again; "" if it is allowed."""
         now = self._clock()
         over = self._over(person, needed_tokens, _day(now))
         if over is None:
@@ -54,7 +54,9 @@ class Spending:
         return too_large_text(needed_tokens, limit) if needed_tokens > limit else used_up_text(whose, now)
 
     def wait_seconds(self, person: Person, needed_tokens: int) -> float:
-        """Return how long a call that may cost so much has to wait: 0 is not at all, infinity for a larger budget."""
+        """Return how long a request of this size has to wait: 0 if not at all, infinity if it exceeds a whole day's
+        budget.
+        """
         now = self._clock()
         over = self._over(person, needed_tokens, _day(now))
         if over is None:
@@ -62,7 +64,7 @@ class Spending:
         return math.inf if needed_tokens > over[0] else (_next_day(now) - now).total_seconds()
 
     def _over(self, person: Person, needed_tokens: int, day: Day) -> tuple[int, str] | None:
-        """Return the limit that it would exceed, and whose that is."""
+        """Return the limit that the request would exceed, and whose it is; None if none."""
         limits = (
             (self._person_limit, self._spent.get((day, person), 0), "Your"),
             (self._limit, self._totals.get(day, 0), "Everybody's"),
@@ -71,7 +73,7 @@ class Spending:
         return next(over, None)
 
     def spend(self, person: Person, tokens: int) -> None:
-        """Count what a call cost, in whole: prompt and answer."""
+        """Count all tokens that a request cost, prompt and answer."""
         if tokens <= 0:
             return
         day = _day(self._clock())
@@ -82,27 +84,30 @@ class Spending:
         self._changed.add((day, person))
 
     def take_changed(self) -> dict[tuple[Day, Person], int]:
-        """Return the totals that have changed since the last call: to be kept in place of the earlier ones."""
+        """Return the totals that have changed since the last call, to be saved over the earlier ones."""
         changed = {key: self._spent[key] for key in sorted(self._changed)}
         self._changed.clear()
         return changed
 
     def put_back(self, totals: Tokens) -> None:
-        """Take back that these were kept."""
+        """Note that saving these failed: `take_changed` returns them again."""
         self._changed |= totals.keys() & self._spent.keys()
 
     def forget(self, people: Collection[Person]) -> None:
-        """Forget what these spent: a total that is being kept at this moment is on its way before this returns."""
+        """Forget what these people spent.
+
+        A save under way has handed its totals to the database before, so deleting them there next leaves none.
+        """
         for key in [key for key in self._spent if key[1] in people]:
             self._totals[key[0]] -= self._spent.pop(key)
             self._changed.discard(key)
 
     def __len__(self) -> int:
-        """Return how many people's days are remembered."""
+        """Return how many (day, person) totals are remembered."""
         return len(self._spent)
 
     def _forget_before(self, day: Day) -> None:
-        """Forget days that are over, but for the last (a clock may be set back) and what is not saved yet."""
+        """Forget past days, except the latest (a clock may be set back) and what is not saved yet."""
         kept = sorted({*self._totals, day})[-2:]
         over = {key for key in self._spent if key[0] not in kept} - self._changed
         for key in over:
@@ -121,7 +126,7 @@ def used_up_text(whose: str, now: datetime) -> str:
 
 
 def too_large_text(needed_tokens: int, limit: int) -> str:
-    """Say that one answer is dearer than a day."""
+    """Say that one answer may cost more than a whole day allows."""
     return (
         f"An answer here may take {needed_tokens} tokens, and a whole day allows {limit}: "
         "please begin a new conversation with /new, or ask whoever runs me for a larger budget."

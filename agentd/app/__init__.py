@@ -1,4 +1,4 @@
-"""The composition root: the only place, but for the command line, that sees the assembled settings."""
+"""The composition root: builds the daemon from the settings; apart from the command line, only it sees all of them."""
 
 from agentd.app.parts import Edges
 from agentd.app.serving import serve

@@ -1,4 +1,7 @@
-"""What the command line may ask of a running daemon; what is asked for seldom is loaded when it is."""
+"""Lists the commands that a running daemon answers on its control socket, and connects them to its parts.
+
+Code for rarely used commands is imported when one is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from agentd.app.remembering import Remembering
 from agentd.conversation.router import Router
 from agentd.delivery.front import Front
 from agentd.errors import AgentdError
+from agentd.people.approving import Approving
 from agentd.providers.fallback import FallingBack
 from agentd.providers.registry import MAIN
-from agentd.service.approving import Approving
 from agentd.service.control import Caller, Handler
-from agentd.service.state import State
 from agentd.service.status import ModelStatus, Views, Watch
+from agentd.state.state import State
 from agentd.tasks.answering import Answering
 from agentd.tasks.fate import fate_of, parse_asked
 from agentd.transcript.clock import Clock
@@ -40,7 +43,7 @@ PEOPLE = ("people list", "people link", "people export", "people erase")
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The parts of the daemon that commands concern."""
+    """The parts of the daemon that commands use."""
 
     state: State
     front: Front
@@ -79,7 +82,7 @@ def build_handlers(parts: Controls) -> dict[str, Handler]:
 
 
 async def _trace(parts: Controls, request: Mapping[str, object], caller: Caller) -> int:
-    """Tell what memory, and the session, have of a message."""
+    """Return, as JSON, what memory and the session know of a message."""
     asked, memory = parse_asked(request), parts.remembering.memory
     try:
         doing = parts.router.doing(asked.session)
@@ -91,7 +94,7 @@ async def _trace(parts: Controls, request: Mapping[str, object], caller: Caller)
 
 
 def _late(names: Iterable[str], build: Callable[[], Mapping[str, Handler]]) -> dict[str, Handler]:
-    """Return what builds the handlers when one is asked for the first time."""
+    """Return commands whose handlers are built when one is first called."""
     built: dict[str, Handler] = {}
 
     async def answer(request: Mapping[str, object], caller: Caller) -> int:

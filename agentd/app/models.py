@@ -1,4 +1,4 @@
-"""Makes ready the models that the settings name, and others in their place while the daemon runs."""
+"""Opens the models that the settings name, and replaces them while the daemon runs (a reload)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Who answers people, and who works for the conversation beside that."""
+    """The model that answers people, and the one for summaries and background tasks."""
 
     main: Provider
     background: Provider
@@ -36,7 +36,7 @@ class Models:
 
 @asynccontextmanager
 async def open_models(settings: ProviderSettings, figures: Figures) -> AsyncIterator[Models]:
-    """Make them ready. Raises ConfigError where one cannot be had."""
+    """Open the models. Raises ConfigError if one is unavailable."""
     gauges = Gauges(figures.observe_provider, figures.count_tokens, figures.count_provider_error)
     try:
         async with (
@@ -52,25 +52,26 @@ OpenSet = Callable[[ProviderSettings], AbstractAsyncContextManager[Models]]
 
 
 class ModelsNotOpened(Exception):
-    """Opening them was broken off, and there is nothing to wait for any more."""
+    """Opening new models was cut off, as the daemon stops."""
 
 
 class ChangingModels:
-    """The models of a daemon; each set lives on a task of its own, until nobody asks it any more."""
+    """The daemon's models; each set stays open, in a task of its own, until no request uses it any more."""
 
     def __init__(self, first: Models, open_set: OpenSet, tasks: asyncio.TaskGroup) -> None:
-        """Begin with a set that outlives this; each that follows is opened by `open_set`."""
+        """Begin with a set that is closed by the caller; later ones are opened by `open_set`."""
         self.main = Switching(first.main)
         self.background = Switching(first.background)
         self._open_set = open_set
         self._tasks = tasks
         self._left = [asyncio.Event(), asyncio.Event()]
-        """Of the set that is in use: set for each of the two that is not asked any more."""
+        """For the set in use, one event for each of its two models, set once no request uses that."""
         self._keeping: set[asyncio.Task[None]] = set()
 
     async def change(self, settings: ProviderSettings) -> None:
-        """Ask other models from the next request on. Raises ConfigError, or what opening them does, and then nothing
-        has changed.
+        """Use other models from the next request on.
+
+        Raises ConfigError, or what opening them raises, and then nothing has changed.
         """
         opened: asyncio.Future[Models] = asyncio.get_running_loop().create_future()
         left = [asyncio.Event(), asyncio.Event()]
@@ -88,14 +89,16 @@ class ChangingModels:
         self.main.sample(settings.temperature, settings.max_output_tokens)
 
     def close(self) -> None:
-        """Close every set: whoever asked has ended."""
+        """Close every set, once no requests are made any more."""
         for task in self._keeping:
             task.cancel()
 
     async def _keep(
         self, settings: ProviderSettings, opened: asyncio.Future[Models], left: list[asyncio.Event]
     ) -> None:
-        """Keep a set from the moment that it is ready; the boundary of what a change of models may end."""
+        """Keep a set open until it is no longer used; a fault in opening it goes to `opened`, one in closing it is
+        logged.
+        """
         try:
             async with self._open_set(settings) as models:
                 opened.set_result(models)
@@ -110,7 +113,7 @@ class ChangingModels:
 
 @asynccontextmanager
 async def open_changing_models(settings: ProviderSettings, figures: Figures) -> AsyncIterator[ChangingModels]:
-    """Make ready the first set. Raises ConfigError where one of it cannot be had."""
+    """Open the first set. Raises ConfigError if a model of it is unavailable."""
     async with open_models(settings, figures) as first, asyncio.TaskGroup() as tasks:
         models = ChangingModels(first, partial(open_models, figures=figures), tasks)
         try:
@@ -120,6 +123,6 @@ async def open_changing_models(settings: ProviderSettings, figures: Figures) -> 
 
 
 def say_progress(line: str) -> None:
-    """Say something to whoever watches: it goes where the log goes, and is for people."""
+    """Write a line for people to stderr, where the log goes too."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -1,4 +1,6 @@
-"""Stands beside the daemon's parts while they live: feels the loop's pulse, and tells the supervisor how things go."""
+"""Runs beside the daemon's parts: at each beat feeds systemd's watchdog, status and metrics; handles stop and reload
+signals.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import structlog
 
 from agentd.app.parts import Edges, Parts
 from agentd.app.reloading import Reloader
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.app.supervising import Supervisor
 from agentd.service.beating import Pulse, beat
 from agentd.service.figures import Figures
@@ -30,16 +32,16 @@ log = structlog.get_logger()
 
 
 class Oversight:
-    """Knows the daemon as a whole, from its first moment to its last."""
+    """Watches over the daemon from its start to its end."""
 
     def __init__(self, channels: Mapping[str, Channel], edges: Edges, stop: Stop) -> None:
-        """Begin with a daemon that starts."""
-        self.reporter = Reporter(edges.notifier, time.monotonic, edges.paces.contact_seconds)
+        """Begin in the stage of starting."""
+        self.reporter = Reporter(edges.notifier, time.monotonic, edges.intervals.contact_seconds)
         self.supervisor = Supervisor(
-            channels, edges.paces.patience, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
+            channels, edges.intervals.restart_policy, lambda: self.reporter.stage is Stage.STARTING, self._count_restart
         )
         self._pulse = Pulse(time.monotonic)
-        self.vitals = Vitals(self._pulse, edges.paces.limits)
+        self.vitals = Vitals(self._pulse, edges.intervals.limits)
         self.queue = QueueSign(time.monotonic)
         self._tasks: dict[str, int] = {}
         self._figures = Figures()
@@ -47,7 +49,7 @@ class Oversight:
         self._count: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._watchdog = Watchdog(edges.notifier, self.vitals, time.monotonic)
         self._stacks_seconds = (edges.notifier.watchdog_seconds or 2 * LIMIT_SECONDS) / 2
-        self._beat_seconds = min(edges.paces.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
+        self._beat_seconds = min(edges.intervals.beat_seconds, (edges.notifier.watchdog_seconds or inf) / SHARE)
         self._stop = stop
         self._burn = edges.burn
         self._reload_asked = asyncio.Event()
@@ -55,11 +57,11 @@ class Oversight:
 
     @property
     def probes(self) -> Mapping[str, Probe]:
-        """Return what a monitor may ask, by its path."""
+        """Return the answers to a monitor's requests, by path."""
         return {"/healthz": self._is_alive, "/readyz": self.reporter.probe}
 
     def measure(self, figures: Figures) -> None:
-        """Put figures there from now on."""
+        """Send figures there from now on."""
         self._figures = figures
 
     def _is_alive(self) -> Probed:
@@ -70,27 +72,27 @@ class Oversight:
         self._figures.count_restart(channel)
 
     def meet(self, parts: Parts) -> None:
-        """Take in that the parts are there."""
+        """Begin to report on the parts, now that they exist."""
         self._count_busy = parts.router.count_busy
         self._count = parts.router.count
         self.reporter.show(Scene(self.supervisor.lines, parts.router.count, parts.router.count_running))
         self.vitals.signs = Signs(self.supervisor.stuck, lambda: parts.store.busy_seconds, self.queue)
 
     def stage(self) -> str:
-        """Return how far the daemon has come."""
+        """Return the daemon's stage (starting, ready, ...)."""
         return self.reporter.stage.value
 
     def tasks(self) -> dict[str, int]:
-        """Return how many background tasks there are, by their state."""
+        """Return how many background tasks there are, by state; states without any are left out."""
         return {state: count for state, count in self._tasks.items() if count}
 
     def look_at_channels(self) -> list[ChannelStatus]:
-        """Return how each channel is doing."""
+        """Return the status of each channel."""
         return self.supervisor.statuses()
 
     @property
     def task_gauges(self) -> TaskGauges:
-        """Return where the queue tells how it is doing."""
+        """Return the callbacks by which the queue reports."""
         return TaskGauges(self._figures.observe_task, self._set_tasks, self.queue.swept)
 
     def _set_tasks(self, state: str, count: int) -> None:
@@ -98,11 +100,11 @@ class Oversight:
         self._figures.set_tasks(state, count)
 
     def ask_reload(self) -> None:
-        """Take a SIGHUP."""
+        """Ask for a reload (SIGHUP)."""
         self._reload_asked.set()
 
     def take_reloader(self, reloader: Reloader) -> None:
-        """Reload with this one from now on."""
+        """Use this reloader from now on; may be called once."""
         self._reloader.set_result(reloader)
 
     async def _reload_when_asked(self) -> None:
@@ -118,7 +120,7 @@ class Oversight:
             self.reporter.reloaded()
 
     async def until_stopped(self, work: Coroutine[None, None, None]) -> None:
-        """Await `work`, or cancel it once a signal asks for that; oversee it to its end."""
+        """Await `work`, or cancel it once a signal asks for that; oversee it until it has ended."""
         with watch_stacks(self._pulse, self._stacks_seconds):
             await self._oversee(work)
 
@@ -137,7 +139,7 @@ class Oversight:
         await self._stop.requested.wait()
         log.info("stop_requested")
         self._burn(self._stop.drain_seconds)
-        self.vitals.signs = Signs()  # whatever ends now makes no progress any more, and need not
+        self.vitals.signs = Signs()  # what ends now makes no progress any more, and need not
         self.reporter.stop(self._stop.until)
         task.cancel()
         await self._stop.insistence()

@@ -1,6 +1,6 @@
-"""SIGHUP: takes in what of a changed configuration can be taken in, and names the rest with what to do.
+"""Reloads the configuration on SIGHUP: applies what can change at run time, and logs what needs a restart.
 
-A configuration that cannot be used changes nothing. What can fail comes first; the rest follows in one step.
+A configuration that cannot be used changes nothing. What can fail is done first; the rest follows in one step.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from channels.settings import ChannelsSettings
 __all__ = ["CONSOLE", "Changeable", "Reloader", "read_allow_lists"]
 
 CONSOLE = frozenset({"console"})
-"""Whoever holds the daemon's own streams may say what they like, as fast as they like."""
+"""The console has no rate limit and no allow list: its user owns the daemon's own streams."""
 
 PLATFORMS = ("telegram", "discord", "slack")
 
 SECTIONS = ("gate", "limits", "log", "provider")
-"""Taken in whole."""
+"""Sections that are applied as a whole."""
 
 RESTART = "restart the daemon to take it in"
 
@@ -44,20 +44,20 @@ class Changeable:
     spending: Spending
     models: ChangingModels
     log: Callable[[Settings], None]
-    """Sends the log where, and as fine as, the settings say."""
+    """Applies the settings of the log."""
 
 
 class Reloader:
-    """Knows which configuration is in force."""
+    """Applies configuration changes, and remembers the configuration in force."""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], parts: Changeable) -> None:
-        """Begin with the configuration that the daemon was started with; `load` reads it anew."""
+        """Begin with the configuration of the start; `load` reads it again."""
         self._settings = settings
         self._load = load
         self._parts = parts
 
     async def reload(self) -> None:
-        """Read the configuration, and take in what can be."""
+        """Read the configuration, and apply what can be changed."""
         try:
             wanted = self._load()
             new, ignored = _merge(self._settings, wanted)
@@ -66,7 +66,7 @@ class Reloader:
         except ConfigError as fault:
             log.error("reload_refused", reason=str(fault), effect="nothing has changed")
             return
-        changed = [key for key in _changed(self._settings, new)]
+        changed = list(_changed(self._settings, new))
         self._parts.gate.change(new.gate, read_allow_lists(new.channels_config))
         self._parts.spending.change(new.limits)
         self._parts.log(new)
@@ -77,13 +77,13 @@ class Reloader:
 
 
 def read_allow_lists(channels: ChannelsSettings) -> dict[str, AllowList]:
-    """Return who may talk, for each channel."""
+    """Return each channel's allow list."""
     lists = {name: parse_allowed(getattr(channels, name).allowed_users) for name in PLATFORMS}
     return {**lists, **dict.fromkeys(CONSOLE, AllowList(everyone=True))}
 
 
 def _merge(old: Settings, wanted: Settings) -> tuple[Settings, dict[str, str]]:
-    """Return what can be in force from now on, and the other changed keys with what to do about each."""
+    """Return the configuration to apply, and the other changed keys with what to do about each."""
     update: dict[str, object] = {name: getattr(wanted, name) for name in SECTIONS}
     ignored: dict[str, str] = {}
     if old.provider != wanted.provider and (_is_local(old.provider) or _is_local(wanted.provider)):
@@ -101,7 +101,7 @@ def _merge(old: Settings, wanted: Settings) -> tuple[Settings, dict[str, str]]:
 
 
 def _partly(old: Settings, new: Settings) -> dict[str, str]:
-    """Return what is taken in, but not in every respect."""
+    """Return the changed keys that are applied only in part, with what to do about each."""
     notes: dict[str, str] = {}
     if new.provider.max_output_tokens > old.provider.max_output_tokens:
         notes["provider.max_output_tokens"] = f"a larger one needs room that is not kept: {RESTART}"
@@ -118,7 +118,7 @@ def _is_name(user: str) -> bool:
 
 
 def _is_local(settings: ProviderSettings) -> bool:
-    """Tell whether any of the models is the embedded one, which is loaded once."""
+    """Tell whether any of the models is the embedded one, which is loaded only once."""
     background = [settings.background] if settings.background else []
     return any(model.kind == "local" for model in (settings, *settings.fallbacks, *background))
 

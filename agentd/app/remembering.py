@@ -1,4 +1,4 @@
-"""Opens memory, and the queue of what is still to be learnt: for the daemon, and for a worker beside it."""
+"""Opens memory and the task queue that learns into it, for the daemon and for a separate worker process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentd.providers.base import Provider
 from agentd.providers.precedence import Precedence
 from agentd.providers.registry import open_embedder
 from agentd.settings import Settings
-from agentd.tasks.asking import Account, Asker
+from agentd.tasks.asking import Allowance, Asker
 from agentd.tasks.embedding import EMBED, build_embedding_job
 from agentd.tasks.exchanges import CONSOLIDATE
 from agentd.tasks.late import has_tasks, open_late
@@ -30,7 +30,7 @@ from memory.opening import open_memory
 from memory.ports import Embedder, MemoryStore
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["Background", "Remembering", "open_remembering"]
 
@@ -39,39 +39,39 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What work in the background takes from the process that it is in."""
+    """What background tasks use of the process that they run in."""
 
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account
+    allowance: Allowance
     gauges: Gauges
     clock: Clock
     leaving: Leaving
     senders_of: Callable[[str], frozenset[str]]
-    pace: Pace | None = None
-    """How often the queue looks, and how long it waits; the usual one where there is none."""
+    timing: QueueTiming | None = None
+    """How often the queue polls, and how long it waits; None: the usual."""
     since: str = ""
-    """When memory was switched on, as records write it."""
+    """When memory was switched on, as a record's time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembering:
-    """What was opened; without a memory nothing is learnt, and the queue only tells what it has."""
+    """Memory and queue; if memory is off, nothing is learnt, and the queue can only be looked at."""
 
     memory: Remembrance | None
     queue: TaskQueue
     is_lacking: bool = False
-    """Whether there should be a memory, and is none: what was answered meanwhile is to be looked at again."""
+    """Whether memory is on but unavailable: recovery then marks nothing as done, so that turns are learnt later."""
     open_kept: Callable[[], AbstractAsyncContextManager[MemoryStore]] | None = None
-    """Opens what was kept while memory was on, where it is off: for who asks what is kept, or has it erased."""
+    """If memory is off but was on once: opens what it kept, for those who ask for it or erase it."""
 
 
 @asynccontextmanager
 async def open_remembering(settings: Settings, around: Background) -> AsyncIterator[Remembering]:
     """Open memory and the queue. Raises ConfigError and StorageError."""
     location = locate(settings.storage.url, settings.workspace)
-    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.pace)
+    surroundings = Surroundings(around.clock, around.leaving, around.gauges, around.timing)
     async with _open_embedder(settings) as embedder, _open_store(settings, around.clock, embedder) as store:
 
         def open_queue(queue: TaskQueue) -> AbstractAsyncContextManager[TaskQueue]:
@@ -84,7 +84,7 @@ async def open_remembering(settings: Settings, around: Background) -> AsyncItera
             if store is not None:
                 embed = partial(_ask_for_vectors, store, embedder, queue)
                 await _revive(EMBED, queue if embedder else None)
-                await embed()  # for what was learnt while there were none
+                await embed()  # for what was learnt while vectors were off
                 memory = Remembrance(store, queue, around.senders_of, settings.memory, around.since, embed)
             lacks = settings.memory.enabled and store is None
             yield Remembering(memory, queue, is_lacking=lacks, open_kept=_opening_kept(settings, around.clock))
@@ -98,7 +98,7 @@ def _opening_kept(settings: Settings, clock: Clock) -> Callable[[], AbstractAsyn
 
 
 async def _revive(task: str, queue: TaskQueue | None) -> None:
-    """Let dead tasks of a kind be tried anew: whoever starts the daemon may have mended what they failed at."""
+    """Retry the dead tasks of a kind at a start: what they failed at may have been fixed."""
     with suppress(AgentdError):
         for entry in await queue.entries(dead=True) if queue else ():
             if entry.task == task and queue is not None:
@@ -106,7 +106,7 @@ async def _revive(task: str, queue: TaskQueue | None) -> None:
 
 
 async def _ask_for_vectors(store: MemoryStore, embedder: Embedder | None, queue: TaskQueue) -> None:
-    """Have vectors made, if they are wanted and some are missing; where that cannot be asked for, the next one does."""
+    """Queue the making of missing vectors, if vectors are on; if the queue refuses, a later call does it."""
     if embedder is not None:
         with suppress(StorageError, MemoryFault):
             if await store.without_vector(embedder.name, 1):
@@ -116,9 +116,9 @@ async def _ask_for_vectors(store: MemoryStore, embedder: Embedder | None, queue:
 def _build_jobs(
     store: MemoryStore, embedder: Embedder | None, around: Background, queue: TaskQueue
 ) -> Mapping[str, Job]:
-    from agentd.tasks.consolidating import build_consolidation  # with the engine: see load_engine
+    from agentd.tasks.consolidating import build_consolidation  # imported late, like the engine: see load_engine
 
-    asker = Asker(around.provider, around.slots, around.precedence, around.account)
+    asker = Asker(around.provider, around.slots, around.precedence, around.allowance)
 
     embed = partial(_ask_for_vectors, store, embedder, queue)
     jobs = {CONSOLIDATE: build_consolidation(store, asker.on_behalf_of, embed)}
@@ -139,7 +139,9 @@ async def _open_embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
 
 @asynccontextmanager
 async def _open_store(settings: Settings, clock: Clock, embedder: Embedder | None) -> AsyncIterator[MemoryStore | None]:
-    """Open memory; None where it is off, or its file is damaged: people are answered all the same, and it is told."""
+    """Open memory; yield None if it is off, or its file is damaged, which is logged: people are answered all
+    the same.
+    """
     if not settings.memory.enabled:
         yield None
         return

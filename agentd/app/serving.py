@@ -1,4 +1,4 @@
-"""Builds the parts and nests their lifetimes.
+"""Runs the daemon: builds its parts, nests their lifetimes, and so fixes the order of a start and of a shutdown.
 
 Workspace, connections, state, store, provider, memory, tasks, router, channels: each lives inside the one before.
 Leaving them backwards is the shutdown: intake stops, turns end or stay pending on disk, jobs end or are parked there,
@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,7 +22,7 @@ from agentd.app.models import say_progress
 from agentd.app.overseeing import Oversight
 from agentd.app.parts import Around, Edges, Parts, new_id, open_parts
 from agentd.app.reloading import CONSOLE, Changeable, Reloader, read_allow_lists
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from agentd.conversation.commands import ARGUMENTS, COMMANDS
 from agentd.delivery.telling import Teller
 from agentd.errors import ConfigError
@@ -37,13 +36,10 @@ from channels.errors import ChannelUnavailable
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["Edges", "serve"]
 
 RECOVERY_SECONDS = 10
-"""How long new messages wait for what an earlier run left: a model that hangs must not keep everybody waiting."""
+"""How long new messages wait for recovery: a model that hangs must not keep everybody waiting."""
 
 log = structlog.get_logger()
 
@@ -52,10 +48,10 @@ REAL = Edges()
 
 
 async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges = REAL) -> None:
-    """Run the daemon until its channels have no more to say, or SIGTERM or SIGINT asks it to end.
+    """Run the daemon until its channels end, or SIGTERM or SIGINT asks it to stop.
 
-    Asked a second time, it ends without waiting for running turns. Raises ConfigError and WorkspaceBusy before
-    anything is read or sent.
+    After a second signal it does not wait for running turns. Raises ConfigError and WorkspaceBusy before anything is
+    read or sent.
     """
     stop = Stop(settings.service.drain_seconds)
     loop = asyncio.get_running_loop()
@@ -77,7 +73,7 @@ async def serve(settings: Settings, channel_names: tuple[str, ...], edges: Edges
 async def _live(
     settings: Settings, channels: Mapping[str, Channel], edges: Edges, around: Around, oversight: Oversight
 ) -> None:
-    """Nest the lifetimes; being cancelled anywhere in here is the shutdown."""
+    """Nest the lifetimes; cancelling this is the shutdown."""
     async with open_parts(settings, channels, edges, around) as parts:
         oversight.meet(parts)
         teller = Teller(parts.front, new_id)
@@ -125,7 +121,7 @@ def _build_gate(settings: Settings, parts: Parts, teller: Teller, figures: Figur
 async def _converse(
     parts: Parts, accept: Accept, control: AbstractAsyncContextManager[None], oversight: Oversight
 ) -> None:
-    """Finish what an earlier run left, for a time alone; then let every channel be heard."""
+    """Recover, with the channels off for 10 s at most; then run every channel."""
     async with control, asyncio.TaskGroup() as tasks:
         recovering = tasks.create_task(parts.router.recover(say_progress), name="recovery")
         await asyncio.wait([recovering], timeout=RECOVERY_SECONDS)

@@ -1,11 +1,11 @@
-"""Keeps every channel heard: one that falls or is stuck is begun anew, and takes neither the daemon nor others with it.
+"""Supervises the channels: restarts one that fails or hangs, with backoff, without affecting the daemon or other
+channels.
 
-After each fall the pause before the next run grows. A channel that falls again and again is left out, and tried seldom.
-One whose attempts have no outcome any more is cut and begun anew; where that does not help, `Supervisor.stuck` names
-it, for the watchdog. What a restart of the process cannot mend is not named there: a platform that has not answered
-this process yet is away, or was never there, and one that has only greeted it would greet the next one too. A channel
-that its platform refuses from the start ends a daemon that starts, so that its operator learns of it at once; one that
-has started goes on without it.
+After each failure the pause before the next run grows. A channel that fails again and again is left out, and retried
+seldom. A hanging one, whose attempts to reach its platform have no outcome, is cancelled and run again; if that does
+not help, `Supervisor.stuck` names it, for the watchdog. Not named is what restarting the process would not help: a
+platform that has not answered this process yet, or has only greeted it. If a platform refuses the channel while the
+daemon starts, the daemon ends, so that its operator learns of it at once; later it goes on without the channel.
 """
 
 from __future__ import annotations
@@ -25,42 +25,41 @@ from channels.backoff import Growing
 from channels.base import Accept, Channel, Places
 from channels.errors import ChannelFailed, ChannelUnavailable
 
-__all__ = ["Patience", "Supervisor"]
+__all__ = ["RestartPolicy", "Supervisor"]
 
 STUCK_TIMES = 2
-"""So many times its patience without an outcome, the run that was begun anew included, and a channel counts as stuck.
-"""
+"""A channel is stuck after so many times its patience without an outcome, the repeated run included."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a channel that fell is left alone."""
+class RestartPolicy:
+    """How long to wait after a channel failed, and when to leave it out."""
 
     look_seconds: float = 1.0
     pause: Growing = Growing(1, 60)
     most_falls: int = 5
-    """One after the other, none of which came after a run that was steady; then it is left out."""
+    """Failures in a row, with no steady run before one, after which the channel is left out."""
     steady_seconds: float = 120.0
     left_out_seconds: float = 900.0
-    """Until one that is left out is tried again."""
+    """How long a channel that was left out waits for its next run."""
     let_go_seconds: float = 5.0
-    """How long a run that is cut may take to end."""
+    """How long a cancelled run may take to end."""
 
 
 @dataclass(slots=True)
 class Watched:
-    """One channel, and what became of its runs."""
+    """One channel, and the outcome of its runs."""
 
     channel: Channel
     began: float
-    """When attempts to hear its platform began."""
+    """When the first run began."""
     restarts: int = 0
     falls: int = 0
-    """One after the other."""
+    """Failures in a row."""
     fault: str = ""
-    """Why it is not there, or was begun anew; empty once it is well again."""
+    """Why it does not run, or was restarted; empty once it is well again."""
     is_left_out: bool = False
 
 
@@ -74,31 +73,31 @@ class _End:
 
 
 class EndedByItself(Exception):
-    """A run ended by itself, though from its platform there is always more to come."""
+    """A run returned, though a platform always has more to come."""
 
 
 class Supervisor:
-    """Watches over the channels of one daemon."""
+    """Supervises the channels of one daemon."""
 
     def __init__(
         self,
         channels: Mapping[str, Channel],
-        patience: Patience,
+        policy: RestartPolicy,
         is_starting: Callable[[], bool] = lambda: True,
         count_restart: Callable[[str], None] = lambda channel: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Know them; none is heard yet."""
-        self._patience = patience
+        """Set up all channels; `keep` runs each."""
+        self._policy = policy
         self._is_starting = is_starting
         self._count_restart = count_restart
         self._monotonic = monotonic
         self._watched = {name: Watched(channel, monotonic()) for name, channel in channels.items()}
 
     async def keep(self, name: str, accept: Accept, places: Places) -> None:
-        """Receive until the platform has no more to say, begin anew what falls.
+        """Run a channel, and again whenever it fails, until it has nothing more to receive.
 
-        Raises ConfigError where the platform cannot be had and the daemon starts, ChannelFailed where words were lost.
+        Raises ConfigError if the platform refuses it while the daemon starts, and ChannelFailed if input was lost.
         """
         watched = self._watched[name]
         watched.began = self._monotonic()
@@ -115,25 +114,25 @@ class Supervisor:
             self._count_restart(name)
 
     def lines(self) -> Sequence[Line]:
-        """Return how each is doing."""
+        """Return the state of each channel."""
         return [self._look_at(name, watched) for name, watched in self._watched.items()]
 
     def statuses(self) -> list[ChannelStatus]:
-        """Return the same for people."""
+        """Return the same for `agentd status`."""
         return [
             describe_channel(watched.channel.health, self._look_at(name, watched), watched.restarts)
             for name, watched in self._watched.items()
         ]
 
     def contacts(self) -> Iterator[tuple[str, float]]:
-        """Yield for each channel with a platform how long ago that answered; infinity: it has not yet."""
+        """Yield for each channel with a platform how long ago that answered; infinity: not yet."""
         for name, watched in self._watched.items():
             health = watched.channel.health
             if health.patience_seconds is not None:
                 yield name, inf if health.silent_seconds is None else health.silent_seconds
 
     def stuck(self) -> list[str]:
-        """Name the channels that were heard once, and whose attempts have no outcome though they were begun anew."""
+        """Return the channels that were reached once, and hang even after having been run again."""
         return [name for name, watched in self._watched.items() if self._is_stuck(watched)]
 
     def _is_stuck(self, watched: Watched) -> bool:
@@ -143,12 +142,12 @@ class Supervisor:
         return health.overdue_seconds(watched.began) > (STUCK_TIMES - 1) * health.patience_seconds
 
     async def _run_once(self, watched: Watched, accept: Accept, places: Places) -> _End:
-        """Run it until it ends, falls or is stuck."""
+        """Run it until it ends, fails or hangs."""
         end, began = _End(), self._monotonic()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(_run(watched.channel, accept, places, end), name=watched.channel.name)
             while not running.done():
-                await asyncio.wait([running], timeout=self._patience.look_seconds)
+                await asyncio.wait([running], timeout=self._policy.look_seconds)
                 self._look_for_recovery(watched, began)
                 if watched.channel.health.overdue_seconds(began) > 0 and not running.done():
                     await self._cut(watched, running, is_again=end.is_stuck)
@@ -159,42 +158,42 @@ class Supervisor:
         return end
 
     async def _cut(self, watched: Watched, running: asyncio.Task[None], *, is_again: bool) -> None:
-        """End a run that is stuck; until it lets go there is no other beside it, and it is cut again without a word."""
+        """Cancel a hanging run; no other begins until it has ended. Repeated cancels are not logged."""
         name = watched.channel.name
-        watched.fault = f"it was silent for {watched.channel.health.patience_seconds:g} s and is begun anew"
+        watched.fault = f"it was silent for {watched.channel.health.patience_seconds:g} s and is restarted"
         if not is_again:
             log.warning("channel_stuck", channel=name, fault=watched.fault)
         running.cancel()
-        await asyncio.wait([running], timeout=self._patience.let_go_seconds)
+        await asyncio.wait([running], timeout=self._policy.let_go_seconds)
         if not running.done() and not is_again:
             log.error("channel_holds_on", channel=name)
 
     def _judge(self, watched: Watched, end: _End) -> float:
-        """Note how a run ended; return after how many seconds the next begins."""
+        """Record how a run ended; return the pause before the next one in seconds."""
         name = watched.channel.name
         if end.fault is None:
             return 0.0
-        watched.falls = 1 if end.seconds >= self._patience.steady_seconds else watched.falls + 1
+        watched.falls = 1 if end.seconds >= self._policy.steady_seconds else watched.falls + 1
         reason = str(end.fault) if isinstance(end.fault, ChannelUnavailable) else _kind(end.fault)
-        if watched.falls < self._patience.most_falls and not _is_refused(watched, end):
-            seconds = self._patience.pause.after(watched.falls - 1)
-            watched.fault = f"it fell ({reason}) and is begun anew"
+        if watched.falls < self._policy.most_falls and not _is_refused(watched, end):
+            seconds = self._policy.pause.after(watched.falls - 1)
+            watched.fault = f"it fell ({reason}) and is restarted"
             log.error("channel_fell", channel=name, falls=watched.falls, seconds=seconds, exc_info=end.fault)
             return seconds
         watched.is_left_out = True
         times = "once" if watched.falls == 1 else f"{watched.falls} times"
         watched.fault = f"it fell {times} ({reason}) and is left out: see the log"
         log.error(
-            "channel_left_out", channel=name, falls=watched.falls, seconds=self._patience.left_out_seconds,
+            "channel_left_out", channel=name, falls=watched.falls, seconds=self._policy.left_out_seconds,
             exc_info=end.fault,
         )  # fmt: skip
-        return self._patience.left_out_seconds
+        return self._policy.left_out_seconds
 
     def _look_for_recovery(self, watched: Watched, began: float) -> None:
-        """Take back what was said of a channel once it is heard again, and stays."""
+        """Clear a channel's fault once it is in contact again, and has been steady."""
         contact, name = watched.channel.health.contact, watched.channel.name
         is_heard = contact is not None and contact >= began
-        is_steady = self._monotonic() - began >= self._patience.steady_seconds
+        is_steady = self._monotonic() - began >= self._policy.steady_seconds
         if watched.fault and is_heard and (is_steady or not watched.falls):
             log.info("channel_back", channel=name)
             watched.fault, watched.is_left_out, watched.falls = "", False, 0
@@ -205,7 +204,7 @@ class Supervisor:
 
 
 async def _run(channel: Channel, accept: Accept, places: Places, end: _End) -> None:
-    """Receive; what it fell over is kept in `end`: this is the boundary that a channel's bugs do not cross."""
+    """Run the channel, storing what it raises in `end`: a channel's bugs do not cross this boundary."""
     try:
         await channel.run(accept, places)
     except Exception as fault:  # noqa: BLE001 - the boundary of a channel
@@ -213,18 +212,18 @@ async def _run(channel: Channel, accept: Accept, places: Places, end: _End) -> N
 
 
 def _is_refused(watched: Watched, end: _End) -> bool:
-    """Tell whether its platform cannot be had, and never was."""
+    """Tell whether the platform refused the channel at its first run, or before it ever answered."""
     is_first = watched.restarts == 0 or watched.channel.health.contact is None
     return isinstance(end.fault, ChannelUnavailable) and is_first
 
 
 def _kind(fault: BaseException) -> str:
-    """Return what kind of fault it is; of a group, the first."""
+    """Return the name of a fault's class; for a group, that of the first fault in it."""
     return _kind(fault.exceptions[0]) if isinstance(fault, BaseExceptionGroup) else type(fault).__name__
 
 
 def _is_missing(channel: Channel) -> bool:
-    """Tell whether the platform has not answered yet, or not for longer than it may."""
+    """Tell whether the platform has not answered yet, or not for longer than the channel's patience."""
     health = channel.health
     if health.patience_seconds is None:
         return False

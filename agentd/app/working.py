@@ -1,4 +1,4 @@
-"""What a worker needs of the daemon: the model for work in the background, memory and the queue."""
+"""Opens what a separate worker process needs to do background tasks: the background model, memory and the queue."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from agentd.tasks.queue import Gauges, Leaving
 from agentd.transcript.clock import utc_now
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
 
 __all__ = ["open_work"]
 
 
 @asynccontextmanager
 async def open_work(
-    settings: Settings, figures: Figures, leaving: Leaving, pace: Pace | None = None
+    settings: Settings, figures: Figures, leaving: Leaving, timing: QueueTiming | None = None
 ) -> AsyncIterator[None]:
     """Do background tasks until the end of the block. Raises ConfigError and StorageError.
 
-    What they cost is counted where the daemon is, which this is not: no day's budget holds for it.
+    The tokens they cost are not counted: the daily budgets are the daemon's.
     """
     async with open_models(settings.provider, figures) as models:
         around = Background(
             provider=models.background,
             slots=asyncio.Semaphore(settings.tasks.concurrency),
             precedence=Precedence(1, cuts=False),
-            account=FREE,
+            allowance=FREE,
             gauges=Gauges(figures.observe_task, figures.set_tasks),
             clock=utc_now,
             leaving=leaving,
             senders_of=lambda sender: frozenset({sender}),
-            pace=pace,
+            timing=timing,
         )
         async with open_remembering(settings, around):
             yield

@@ -1,4 +1,4 @@
-"""`agentd check`: whether the daemon can do what it is configured to do, and what to change where it cannot."""
+"""`agentd check`: checks whether the daemon can run as configured, and says what to change if not."""
 
 from __future__ import annotations
 

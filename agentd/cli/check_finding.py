@@ -1,4 +1,4 @@
-"""What `agentd check` finds of one thing."""
+"""One result of `agentd check`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Finding", "failed", "fine", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line; that of a failure says what to do about it."""
+    """One line of the result; that of a failure says what to do about it."""
 
     check: str
     state: Literal["ok", "failed", "skipped"]
@@ -28,5 +28,5 @@ def failed(check: str, text: str) -> Finding:
 
 
 def skipped(check: str, text: str) -> Finding:
-    """Return why it was not looked at."""
+    """Return why it was not checked."""
     return Finding(check, "skipped", text)

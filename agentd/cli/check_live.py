@@ -1,4 +1,6 @@
-"""What `agentd check` asks others: platforms, models, the database. Each has its time, and all are asked at once."""
+"""The network part of `agentd check`: asks platforms, models and the database, all at once and each for 10 s at
+most.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,15 @@ from memory.settings import MemorySettings
 __all__ = ["SECONDS", "ask_all", "look_at_all"]
 
 SECONDS: Final = 10.0
-"""What each may take."""
+"""Time limit of each."""
 
 _OFFLINE: Final = "not asked (--offline)"
 _SQLITE: Final = b"SQLite format 3\0"
-"""What such a file begins with (https://www.sqlite.org/fileformat.html#the_database_header)."""
+"""The beginning of such a file (https://www.sqlite.org/fileformat.html#the_database_header)."""
 
 
 def ask_all(settings: Settings) -> list[Finding]:
-    """Ask everybody whom the daemon would ask."""
+    """Ask everything that the daemon would ask."""
 
     async def ask() -> list[Finding]:
         async with asyncio.TaskGroup() as tasks:
@@ -43,7 +45,7 @@ def ask_all(settings: Settings) -> list[Finding]:
 
 
 def look_at_all(settings: Settings) -> list[Finding]:
-    """Tell what can be told of them without asking."""
+    """Return what can be said without asking (`--offline`)."""
     channels = settings.channels_config
     found = [_look_at_channel(name, channels) for name in channels.enabled]
     for section, model in _models(settings.provider):
@@ -111,7 +113,7 @@ async def _ask_storage(settings: Settings) -> Finding:
 
 
 def _look_at_files(workspace: Path) -> Finding:
-    """Tell whether what stands where the databases do can be one; whole they are known to be only by the daemon."""
+    """Check that the database files begin as SQLite files; only the daemon checks them completely."""
     for name in ("state.db", "memory.db", "tasks.db"):
         try:
             with (workspace / name).open("rb") as file:
@@ -128,7 +130,7 @@ def _look_at_files(workspace: Path) -> Finding:
 
 
 def _look_at_embeddings(memory: MemorySettings) -> Iterator[Finding]:
-    """Tell whether what makes vectors is installed, where it is asked for."""
+    """Check that what embeddings need is installed, if they are on."""
     if not memory.enabled or memory.embeddings == "none":
         return
     wanted = ("numpy", "onnxruntime") if memory.embeddings == "minilm" else ("numpy",)

@@ -1,4 +1,4 @@
-"""What `agentd check` sees on this machine: disk, modes of files, port, lock. It makes and changes nothing."""
+"""The local part of `agentd check`: disk, file modes, metrics port, workspace lock. It changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agentd.settings.sources import STORED, find_store, load_file
 __all__ = ["NO_DAEMON", "look_at_disk", "look_at_lock", "look_at_modes", "look_at_port"]
 
 LEAST_FREE_BYTES = 100 * 1024 * 1024
-"""A full disk loses nothing, but nothing can be said then: there shall be time to make room."""
+"""A full disk loses nothing, but the daemon accepts nothing then: so it warns while there is time to make room."""
 
 NO_DAEMON = "no daemon runs"
 
@@ -31,7 +31,7 @@ _OURS = ("lock", "state.db", "memory.db", "tasks.db", "sessions")
 
 
 def look_at_disk(workspace: Path) -> Finding:
-    """Tell whether the workspace can be written, and has room."""
+    """Check that the workspace can be written, and has room."""
     if os.path.lexists(workspace) and not os.path.isdir(workspace):
         return failed("disk", f"{workspace} is no folder: move it away, or set another workspace")
     place = next(folder for folder in (workspace, *workspace.absolute().parents) if os.path.exists(folder))
@@ -55,7 +55,7 @@ def look_at_disk(workspace: Path) -> Finding:
 
 
 def look_at_modes(settings: Settings, config: Path | None) -> Finding:
-    """Tell whether what is private is closed to others; of a configuration that is a link, what it leads to."""
+    """Check that private files are closed to others; if the configuration is a link, its target is checked."""
     own, inside = list(_open_secrets(config)), list(_open_to_others(settings.workspace))
     open_files = [*own, *inside]
     if not open_files:
@@ -70,7 +70,7 @@ def look_at_modes(settings: Settings, config: Path | None) -> Finding:
 
 
 def look_at_port(listen: str) -> Iterator[Finding]:
-    """Tell who can reach the pages for a monitor, where there are any; whether it is free, the daemon finds out."""
+    """Report who can reach the metrics port, if there is one; whether it is free, the daemon finds out."""
     if not listen:
         return
     try:
@@ -90,7 +90,7 @@ def look_at_port(listen: str) -> Iterator[Finding]:
 
 
 def look_at_lock(workspace: Path) -> Finding:
-    """Tell whether a daemon runs; both are well."""
+    """Report whether a daemon runs; either is fine."""
     try:
         fd = os.open(workspace / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -110,7 +110,7 @@ def look_at_lock(workspace: Path) -> Finding:
 
 
 def _open_to_others(workspace: Path) -> Iterator[Path]:
-    """Yield what is the daemon's in the workspace; a folder of other things is not looked through."""
+    """Yield the daemon's files in the workspace that others can read; foreign files there are ignored."""
     if not os.path.isdir(workspace):
         return
     if _is_open(workspace):
@@ -132,7 +132,7 @@ def _is_open(path: Path) -> bool:
 
 
 def _open_secrets(config: Path | None) -> Iterator[Path]:
-    """Yield the configuration, and the credentials that are stored for it, where others may read a secret there."""
+    """Yield the configuration and its stored credentials, if others can read a secret in them."""
     if config is None:
         return
     file = config.resolve() if config.is_symlink() else config

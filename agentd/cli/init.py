@@ -1,4 +1,4 @@
-"""`agentd init`: asks a newcomer a few questions, and writes the configuration."""
+"""`agentd init`: the wizard that asks a newcomer a few questions and writes the configuration."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def init(context: typer.Context, output: Output = None) -> None:
             "run agentd init on a terminal, or give it one answer a line"
         ) from None
     except KeyboardInterrupt:
-        talk.say("", "Nothing was written. agentd init begins anew.")
+        talk.say("", "Nothing was written. Run agentd init to start over.")
         raise
     _say_how_to_go_on(talk, written, channels)
 
@@ -111,7 +111,7 @@ def _say_how_to_go_on(talk: Talk, path: Path, channels: Sequence[Enrolled]) -> N
 
 
 def _command() -> str:
-    """Return how this program was called, as short as it works from here, for a shell."""
+    """Return how this program was called, as short as works from this folder, quoted for a shell."""
     called = Path(sys.argv[0])
     if shutil.which(called.name) == str(called):
         return quote(called.name)

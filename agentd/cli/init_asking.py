@@ -1,7 +1,7 @@
-"""Asks a person questions, one line each: on a terminal or from a pipe.
+"""Asks a person questions, one line each, on a terminal or from a pipe; the wizard's input and output.
 
-What is wrong with an answer is said, and the question asked again. A secret is neither shown as it is typed nor said
-again. Raises `AskingEnded` where the input ends.
+A wrong answer is explained and the question asked again. A secret is neither shown while typed nor repeated. Raises
+`AskingEnded` when the input ends.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class AskingEnded(Exception):
 
 
 class NotThat(Exception):
-    """An answer cannot be used; the text says why, without the answer."""
+    """An answer cannot be used; the text says why, without quoting the answer."""
 
 
 class Talk:
-    """One conversation by which something is set up."""
+    """The dialogue with one person."""
 
     def __init__(self, source: TextIO) -> None:
-        """Read answers from here, and write to stdout."""
+        """Read answers from `source`, and write to stdout."""
         self._source = source
         self._is_terminal = source.isatty()
 
@@ -44,17 +44,17 @@ class Talk:
         return self._until(lambda: self._read(f"{question}: "), parse)
 
     def ask_secret(self, question: str, parse: Callable[[str], T]) -> T:
-        """Ask for what nobody may see."""
+        """Ask for a secret."""
         return self._until(lambda: self._read_hidden(f"{question}: "), parse)
 
     def choose(self, question: str, options: Sequence[str]) -> int:
-        """Let one be chosen; Enter alone takes the first. Return its index."""
+        """Let the person choose one option; Enter alone takes the first. Return its index."""
         self._list(options)
         [chosen] = self.ask(f"{question} [1]", lambda answer: _chosen(answer or "1", len(options), most=1))
         return chosen
 
     def choose_some(self, question: str, options: Sequence[str]) -> tuple[int, ...]:
-        """Let one or more be chosen; Enter alone takes the first. Return their indices, in order."""
+        """Let the person choose one or more options; Enter alone takes the first. Return their indices, in order."""
         self._list(options)
         return self.ask(f"{question} [1]", lambda answer: _chosen(answer or "1", len(options), most=len(options)))
 
@@ -77,7 +77,7 @@ class Talk:
         sys.stdout.flush()
         line = self._source.readline()
         if not (self._is_terminal and line.endswith("\n")):
-            self.say("")  # nobody has pressed Enter
+            self.say("")  # Enter was not pressed by a person, so end the line
         if not line:
             raise AskingEnded
         return line.strip()
@@ -90,12 +90,12 @@ class Talk:
         except EOFError:
             raise AskingEnded from None
         except UnicodeDecodeError:
-            self.say("")  # getpass has not come to that
+            self.say("")  # getpass did not end the line
             raise _unseen() from None
 
 
 def _seen(answer: str) -> str:
-    """Return an answer; what is no text in the terminal's encoding came in as lone surrogates. Raises NotThat."""
+    """Return an answer. Raises NotThat for invisible characters, such as bytes outside the terminal's encoding."""
     if not answer.isprintable():
         raise _unseen()
     return answer

@@ -1,4 +1,4 @@
-"""Asks where people shall talk, and who: each token is shown to its platform as soon as it is entered."""
+"""The wizard's questions about channels: which platforms, their tokens (each verified live), and who may talk."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from channels.settings import ChannelsSettings
 __all__ = ["Enrolled", "ask_channels"]
 
 SECONDS: Final = 15.0
-"""What a platform may take to answer."""
+"""Time limit of a platform's answer."""
 
 NOT_ASKED: Final = "not asked whose the token is"
 
 
 @dataclass(frozen=True, slots=True)
 class _Platform:
-    """What a person needs to know to have a bot there."""
+    """What a person needs to know to set up a bot on a platform."""
 
     name: str
     title: str
     steps: tuple[str, ...]
     tokens: tuple[tuple[str, str], ...]
-    """The keys of the section, and what each is called."""
+    """The section's keys for tokens, each with its title."""
     person: re.Pattern[str]
-    """An id of somebody there."""
+    """Matches the id of a person there."""
     id_says: str
-    """What such an id is, and where to find it."""
+    """Explains what such an id is, and where to find it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A channel as it is to be configured."""
+    """A channel to write into the configuration."""
 
     name: str
     title: str
     values: dict[str, object] = field(repr=False)
-    """By the keys of its section; what the environment gives of secrets is not among them."""
+    """Values by the keys of its section; without secrets that the environment gives."""
     introduction: Introduction
 
     @property
     def pairs(self) -> bool:
-        """Whether nobody may talk before a code is approved."""
+        """Whether people need an approved code to talk (pairing)."""
         return "allowed_users" not in self.values
 
 
 @dataclass(frozen=True, slots=True)
 class _Entered:
-    """What is known of the channels so far, and what the platform said last."""
+    """The channels' settings so far, and the platform's last answer."""
 
     channels: ChannelsSettings
     introduction: Introduction
@@ -115,7 +115,7 @@ def _platforms() -> tuple[_Platform, ...]:
 
 
 def ask_channels(talk: Talk, given: ChannelsSettings) -> list[Enrolled]:
-    """Ask for all channels; none means the console. `given` is what stands outside the file."""
+    """Ask for all channels; none means the console. `given` is what environment and credential files set."""
     platforms = _platforms()
     talk.say("Where do you want to talk?")
     options = [*(platform.title for platform in platforms), "only here, on the terminal"]
@@ -125,7 +125,7 @@ def ask_channels(talk: Talk, given: ChannelsSettings) -> list[Enrolled]:
 
 
 def _enrol(talk: Talk, platform: _Platform, given: ChannelsSettings) -> Enrolled | None:
-    """Ask for one channel; None where it is left out after all."""
+    """Ask for one channel; return None if the person leaves it out."""
     before = getattr(given, platform.name)
     talk.say("", platform.title)
     if not all(getattr(before, key) for key, _title in platform.tokens):
@@ -148,7 +148,7 @@ def _enrol(talk: Talk, platform: _Platform, given: ChannelsSettings) -> Enrolled
 
 
 def _take(talk: Talk, name: str, key: str, title: str, entered: _Entered) -> _Entered | None:
-    """Take one token, from the environment or from the person, and show it to the platform."""
+    """Take one token, from the environment or from the person, and verify it with the platform."""
     if not getattr(getattr(entered.channels, name), key):
         return talk.ask_secret(title, lambda token: _enter(talk, entered, name, key, token))
     variable = f"AGENTD_CHANNELS_CONFIG__{name}__{key}".upper()
@@ -160,7 +160,7 @@ def _take(talk: Talk, name: str, key: str, title: str, entered: _Entered) -> _En
 
 
 def _enter(talk: Talk, before: _Entered, name: str, key: str, token: str) -> _Entered | None:
-    """Put a token into the settings, and show it to the platform. Raises NotThat; None where there is none."""
+    """Verify an entered token with the platform. Raises NotThat; return None if it is empty."""
     if not token:
         return None
     section = getattr(before.channels, name).model_copy(update={key: SecretStr(token)})

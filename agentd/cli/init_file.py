@@ -1,4 +1,4 @@
-"""Writes a configuration file: whole or not at all, for nobody else to read, and never over another."""
+"""Writes the wizard's configuration file: complete or not at all, private (0600), and never over an existing one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Section", "check_place", "render", "write_new"]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table of the file, below a line that says what it is; without values that line alone."""
+    """A table of the file, after a comment line; if it has no values, the comment only."""
 
     comment: str
     name: str
@@ -29,11 +29,11 @@ class Section:
 
 
 def check_place(path: Path) -> None:
-    """Raise AgentdError where no new file can be written, before anybody is asked anything."""
+    """Raise AgentdError if no new file can be written; called before anything is asked."""
     if os.path.lexists(path):
         raise AgentdError(
             f"{path} exists already, and is left as it is: agentd check looks at it; "
-            "to write another use agentd init --output OTHER.toml, to begin anew move it away: "
+            "to write another use agentd init --output OTHER.toml, to start over move it away: "
             f"mv {quote(str(path))} {quote(f'{path}.old')}"
         )
     folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
@@ -47,12 +47,12 @@ def render(sections: Iterable[Section]) -> str:
 
 
 def write_new(path: Path, text: str, environ: Mapping[str, str]) -> None:
-    """Write a file that was not there (0600), once the settings load from it.
+    """Write a new file (0600), if the settings load from it.
 
-    Raises FileExistsError where it is there by now, OSError, and ConfigError where the settings do not load.
+    Raises FileExistsError if it exists by now, OSError, and ConfigError if the settings do not load.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # 0600 from its first moment; the name begins with a dot, so that nobody takes it for the configuration.
+    # Private from its first moment; the leading dot keeps anybody from taking it for the configuration.
     descriptor, name = tempfile.mkstemp(prefix=".config-", suffix=".toml", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -67,7 +67,7 @@ def write_new(path: Path, text: str, environ: Mapping[str, str]) -> None:
 
 
 def _load(written: Path, path: Path, environ: Mapping[str, str]) -> None:
-    """Raise ConfigError where the settings do not load; it names the file as it shall be called."""
+    """Raise ConfigError if the settings do not load, naming the file by its final path."""
     try:
         load_settings(written, environ)
     except ConfigError as fault:
@@ -80,7 +80,7 @@ def _put(written: Path, path: Path) -> None:
         os.link(written, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links: who has the name may replace what is there, which is nothing
+    except OSError:  # a file system without links: reserve the name first, then replace the empty file
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         os.replace(written, path)
 
@@ -96,5 +96,5 @@ def _lines(sections: Iterable[Section]) -> Iterator[str]:
 
 
 def _value(value: object) -> str:
-    """Write text, or a list of it: TOML takes JSON's, but for one character that need not be escaped there."""
+    """Encode text, or a list of it: TOML takes JSON's form, except for one character that JSON leaves unescaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

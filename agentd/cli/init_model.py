@@ -1,4 +1,4 @@
-"""Asks which model shall answer, and lets it answer once."""
+"""The wizard's question about the model: which one, its key and name, and a first answer from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["ask_model"]
 
 LIST_SECONDS: Final = 15.0
 MODEL_SECONDS: Final = 60.0
-"""A server of one's own may load the model first."""
+"""A server of the user's own may have to load the model first."""
 
 MOST_NAMES: Final = 20
 SHOWN_CHARACTERS: Final = 200
-"""Of a name: no model is known that has a longer one, but a server may call it anything."""
+"""Of a name: no known model has a longer one, but a server may send anything."""
 
 OLLAMA: Final = "http://127.0.0.1:11434/v1"
-"""Where it listens unless told otherwise (https://docs.ollama.com/openai)."""
+"""Ollama's default address (https://docs.ollama.com/openai)."""
 
 _OPTIONS: Final = (
     "the embedded one: no key, no network, and small talk at most",
@@ -40,9 +40,9 @@ _SECTION: Final = "provider"
 
 
 def ask_model(talk: Talk, given: ProviderSettings, *, is_kind_given: bool) -> tuple[dict[str, object], str]:
-    """Return what goes into `[provider]`, by its keys, and what the model is called there.
+    """Return the values for `[provider]`, by key, and the model's name.
 
-    `given` is what stands outside the file; a key that stands there is not among what is returned.
+    `given` is what environment and credential files set; a key given there is not returned.
     """
     talk.say("", "Which model shall answer?")
     while True:
@@ -85,14 +85,14 @@ def _parse_address(talk: Talk, answer: str, model: ModelSettings) -> str:
     except ProviderRetryable as fault:
         _keep_or_again(talk, fault)
     except ProviderError as fault:
-        # It is there, and wants a key; where it has no usable address, that is said.
+        # The server exists and wants a key; if the address is unusable, that is said.
         if "refused the key" not in str(fault):
             raise NotThat(str(fault)) from None
     return answer
 
 
 def _ask_server(talk: Talk, model: ModelSettings) -> ModelSettings:
-    """Ask for key and name, each of which the server sees at once; not every server looks at the key for its list."""
+    """Ask for key and name, and try each at once, since not every server checks the key when it lists its models."""
     while True:
         keyed, names = _ask_key(talk, model)
         name = _ask_name(talk, keyed, names)
@@ -103,7 +103,7 @@ def _ask_server(talk: Talk, model: ModelSettings) -> ModelSettings:
 
 
 def _ask_key(talk: Talk, model: ModelSettings) -> tuple[ModelSettings, tuple[str, ...]]:
-    """Return the model with its key, and the names that the server lists for it."""
+    """Return the model with its key, and the names of the server's models."""
     if model.api_key:
         talk.say("  The key is given by $AGENTD_PROVIDER__API_KEY or a credential file: it is not written down.")
         return model, _list_given(talk, model)
@@ -114,7 +114,7 @@ def _ask_key(talk: Talk, model: ModelSettings) -> tuple[ModelSettings, tuple[str
 
 
 def _ask_name(talk: Talk, model: ModelSettings, names: tuple[str, ...]) -> str | None:
-    """Return the model's name, once it has answered; None where its server refuses the key."""
+    """Return the model's name once it has answered; None if its server refuses the key."""
     if model.model:
         return _try_model(talk, model, model.model)
     if names:
@@ -149,7 +149,7 @@ def _list_given(talk: Talk, model: ModelSettings) -> tuple[str, ...]:
 
 
 def _try_model(talk: Talk, model: ModelSettings, name: str) -> str | None:
-    """Let a model answer, and return its name; None where its server refuses the key. Raises NotThat."""
+    """Let a model answer, and return its name; None if its server refuses the key. Raises NotThat."""
     if not name:
         raise NotThat("write the name that the server knows it by")
     talk.say("  Asking it ...")
@@ -168,7 +168,7 @@ def _try_model(talk: Talk, model: ModelSettings, name: str) -> str | None:
 
 
 def _keep_or_again(talk: Talk, fault: ProviderError) -> None:
-    """Return where what could not be tried shall be kept all the same; else raise NotThat."""
+    """Ask whether to keep a value that could not be tested; raise NotThat if not."""
     talk.say(f"  It cannot be tried now: {fault}")
     if not talk.agrees("  Keep it all the same?"):
         raise NotThat("then enter it again")

@@ -1,6 +1,6 @@
-"""The command line: reads the words, loads the settings, and turns every expected fault into one line.
+"""The command line's entry point: builds the commands, and turns every expected error into one line and an exit code.
 
-Everything else is imported inside `main`: an interrupt may come at any moment of that second.
+Everything else is imported inside `main`, so that an interrupt during that second is handled too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 LAST_STREAM = 2
-"""The number of stderr."""
+"""The descriptor of stderr."""
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def _run_command() -> None:
 
 
 def _load_plainly(*modules: str) -> None:
-    """Import what takes rich where that is installed, for tracebacks and a command line that nobody here sees."""
+    """Import modules that would import rich if it is installed, for tracebacks and output that are not used here."""
     if "rich" in sys.modules:
         return
     sys.modules["rich"] = cast("ModuleType", None)
@@ -58,7 +58,7 @@ def _load_plainly(*modules: str) -> None:
 
 
 def _build_app(words: Sequence[str]) -> typer.Typer:
-    """Return what obeys these words; the daemon keeps in its memory what it was started with, so it takes no more."""
+    """Return the commands; for `run` only the daemon's own, since a daemon keeps in memory what it imported."""
     import typer
 
     from agentd.cli.run import chat, keep_config, run
@@ -78,7 +78,7 @@ def _build_app(words: Sequence[str]) -> typer.Typer:
 
 
 def _is_for_daemon(words: Sequence[str]) -> bool:
-    """Tell whether the first word that is no option is `run`."""
+    """Tell whether the command is `run`."""
     given = words[2:] if words[:1] == ["--config"] else words
     return given[:1] == ["run"]
 
@@ -112,7 +112,7 @@ def _add_others(app: typer.Typer) -> None:
 
 
 def _open_missing_streams() -> None:
-    """Put /dev/null where a standard stream is missing; else a file of ours would get its number."""
+    """Open /dev/null for a missing standard stream; otherwise one of our files would get its number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
         pass
     os.close(descriptor)

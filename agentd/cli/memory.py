@@ -1,4 +1,4 @@
-"""`agentd memory`: what is known of people, and where it comes from."""
+"""`agentd memory`: lists, searches, explains, exports and removes what is known of people."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from agentd.cli.sessions_files import alone_in, load, plain_faults
 from agentd.errors import AgentdError
 from agentd.service.control_client import ask_daemon
 from agentd.service.memory_answering import MemoryAnswering
-from agentd.service.state import open_kept
 from agentd.settings import Settings
+from agentd.state.state import open_kept
 from agentd.transcript.clock import utc_now
 from memory.errors import MemoryFault
 from memory.model import Memory
@@ -30,11 +30,11 @@ __all__ = ["memory"]
 memory = typer.Typer(help="What is known of people, and where it comes from.", no_args_is_help=True)
 
 Show = Callable[[str], None]
-"""Takes a line of the answer."""
+"""Called with a line of the answer."""
 
 
 def _parse_person(person: str | None) -> str | None:
-    """Return it. Raises BadParameter where it is no id."""
+    """Return the person's id. Raises BadParameter if it is malformed."""
     if person is not None and not all(person.partition(":")):
         raise typer.BadParameter("write CHANNEL:SENDER, for example telegram:42")
     return person
@@ -81,9 +81,9 @@ def export(context: typer.Context, person: Person = None) -> None:
 
 
 def _print(context: typer.Context, request: Mapping[str, object], *, as_json: bool, is_whole: bool = False) -> None:
-    """Print each entry as it comes: what the screen's encoding lacks is replaced, and JSON has nothing but ASCII."""
+    """Print each entry as it comes; characters that the screen lacks are replaced, and JSON is ASCII only."""
     settings, count = load(context.obj), 0
-    print_lines(())  # from here on, what the screen lacks is replaced
+    print_lines(())  # from here on, characters that the screen lacks are replaced
 
     def show(line: str) -> None:
         nonlocal count
@@ -99,7 +99,7 @@ def _print(context: typer.Context, request: Mapping[str, object], *, as_json: bo
 
 
 def _ask(settings: Settings, request: Mapping[str, object], show: Show) -> None:
-    """Have the daemon answer that has memory open; where none has, look at memory itself."""
+    """Let the daemon answer if it has memory open; otherwise read memory here."""
     is_shared = bool(settings.storage.url.get_secret_value())
     if is_shared or not settings.memory.enabled or not _file_of(settings).exists():
         asyncio.run(_on_memory(settings, request, show, _state_of(settings)))
@@ -113,7 +113,7 @@ def _ask(settings: Settings, request: Mapping[str, object], show: Show) -> None:
 
 async def _on_memory(settings: Settings, request: Mapping[str, object], show: Show, state: Path | None) -> None:
     path, url = _file_of(settings), settings.storage.url
-    # Where nothing was ever kept, an empty memory answers, and leaves no file.
+    # If nothing was ever kept, an empty in-memory store answers, and leaves no file.
     location = url if url.get_secret_value() else path if path.exists() else None
     try:
         async with open_memory(location, utc_now) as store, _linked(state) as senders_of:
@@ -125,7 +125,7 @@ async def _on_memory(settings: Settings, request: Mapping[str, object], show: Sh
 
 @asynccontextmanager
 async def _linked(path: Path | None) -> AsyncIterator[Callable[[str], frozenset[str]]]:
-    """Yield what returns all ids of a person; where there is no database nobody is linked, and none is made."""
+    """Yield a function that returns all ids of a person; without a database nobody is linked, and none is created."""
     if path is None:
         yield lambda sender: frozenset({sender})
         return

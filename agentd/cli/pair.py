@@ -1,4 +1,4 @@
-"""`agentd pair`: who may talk, by the operator's word."""
+"""`agentd pair`: lists strangers who wait for approval, approves them, and revokes approvals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import typer
 
 from agentd.cli.screen import clean, print_array, print_lines
 from agentd.cli.sessions_files import alone_in, load, plain_faults
-from agentd.service.approving import say_approved, say_revoked
+from agentd.people.approving import say_approved, say_revoked
 from agentd.service.control_client import ask_daemon
-from agentd.service.pairings import Entry, Pairings, parse_code
-from agentd.service.state import open_pairings
+from agentd.state.pairings import Entry, Pairings, parse_code
+from agentd.state.state import open_pairings
 from agentd.transcript.clock import utc_now
 
 __all__ = ["pair"]
@@ -25,7 +25,7 @@ __all__ = ["pair"]
 pair = typer.Typer(help="Who may talk, by your word.", no_args_is_help=True)
 
 Work = Callable[[Pairings], Awaitable[list[str]]]
-"""Does a command where no daemon runs, and returns the lines of the answer."""
+"""Runs a command without a daemon, and returns the lines of the answer."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
 WhoIsPaired = Annotated[bool, typer.Option("--paired", help="Those who were approved; else those who wait.")]
@@ -90,7 +90,7 @@ def _entries(workspace: Path, *, paired: bool) -> list[Entry]:
 
 
 def _done(workspace: Path, request: Mapping[str, object], work: Work) -> list[str]:
-    """Have the daemon that holds the workspace do it, or do it here; return the lines of the answer."""
+    """Let the daemon that holds the workspace do it, or do it here; return the lines of the answer."""
     with alone_in(workspace) as busy:
         if busy is None:
             return asyncio.run(_on_state(workspace, work))

@@ -1,4 +1,4 @@
-"""`agentd people`: who there is, and one person across every store."""
+"""`agentd people`: lists people, links accounts, and exports or erases everything kept of a person."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from agentd.errors import AgentdError
 from agentd.people.answering import answer_people
 from agentd.people.stores import ClosedSessions, Stores, parse_person
 from agentd.service.control_client import ask_daemon
-from agentd.service.state import open_kept
 from agentd.settings import Settings
+from agentd.state.state import open_kept
 from agentd.tasks.opening import locate, open_queue
 from agentd.transcript.clock import utc_now
 from memory.opening import open_memory
@@ -77,7 +77,7 @@ def _parsed(person: str) -> str:
 
 
 def _do(settings: Settings, request: Mapping[str, object], show: Callable[[str], None]) -> int:
-    """Have the daemon that holds the workspace do it, or do it here; return the exit code."""
+    """Let the daemon that holds the workspace do it, or do it here; return the exit code."""
     with plain_faults(), alone_in(settings.workspace) as busy:
         if busy is None:
             return asyncio.run(_alone(settings, request, show))
@@ -97,7 +97,7 @@ async def _alone(settings: Settings, request: Mapping[str, object], show: Callab
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Stores]:
-    """Open what there is; what was never made holds nothing."""
+    """Open the stores that exist; one that was never created holds nothing."""
     workspace, url = settings.workspace, settings.storage.url
     is_shared = bool(url.get_secret_value())
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""`agentd run` and `agentd chat`: the daemon in the foreground."""
+"""`agentd run` and `agentd chat`: run the daemon in the foreground."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["chat", "keep_config", "run", "run_daemon"]
 T = TypeVar("T", bound=BaseException)
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that flushes waits at most for one that computes; Python's own 0.005 are longer than the flush."""
+"""How long a flushing thread waits at most for a computing one; Python's default of 0.005 is longer than a flush."""
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The configuration file; else it is looked for.", show_default=False)
@@ -36,7 +36,7 @@ ConfigOption = Annotated[
 
 
 def keep_config(context: typer.Context, config: ConfigOption = None) -> None:
-    """Keep what is given before the command."""
+    """Store the options before the command."""
     context.obj = config
 
 
@@ -71,44 +71,44 @@ def run_daemon(config: Path | None, environ: Mapping[str, str], *, only_console:
         ended_by = _first(faults)
     except* ChannelFailed as faults:
         ended_by = AgentdError(str(_first(faults)))
-    # Raised out here: what is raised inside `except*` may come out wrapped in another group.
+    # Outside of the block, since an exception raised inside `except*` may come out wrapped in another group.
     if ended_by is not None:
         raise ended_by
 
 
 def _serve(settings: Settings, names: tuple[str, ...], edges: Edges) -> None:
     _note_missing("sniffio")
-    faulthandler.enable(sys.stderr.fileno())  # what the watchdog sends is a SIGABRT
+    faulthandler.enable(sys.stderr.fileno())  # the watchdog sends SIGABRT, which this turns into a stack dump
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(serve(settings, names, edges))
         finally:
-            # The loop takes its handlers with it; a signal that comes after them must not change how this ended.
+            # The loop removes its handlers when it closes; a signal after that must not change how this ended.
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 runner.get_loop().remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
 
 
 def _note_missing(module: str) -> None:
-    """Let imports of an optional module that is not installed fail at once.
+    """Make imports of an optional module that is not installed fail at once.
 
-    httpcore tries one several times with each request, and every time the whole path is searched: measured, 3 ms of
-    CPU a turn.
+    httpcore tries one several times with each request, and searches the whole path each time: measured, 3 ms of CPU a
+    turn.
     """
     if find_spec(module) is None:
         sys.modules[module] = cast(ModuleType, None)
 
 
 def _log_settings(settings: Settings, names: tuple[str, ...]) -> LogSettings:
-    """Return the log's settings; a log beside a chat shows warnings only, unless the operator chose a level."""
+    """Return the log's settings; beside a chat the log shows warnings only, unless the operator chose a level."""
     if "console" in names and sys.stderr.isatty() and "log.level" not in settings.given:
         return settings.log.model_copy(update={"level": "warning"})
     return settings.log
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop where the extra `speed` is installed; None for Python's own."""
+    """Return uvloop's loop factory if the extra `speed` is installed; None for Python's own."""
     try:
         import uvloop
     except ImportError:
@@ -118,7 +118,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _first(faults: BaseExceptionGroup[T]) -> T:
-    """Return one of the faults: task groups wrap what their body raises, and the first says enough."""
+    """Return the first fault of a group: task groups wrap what their body raises."""
     for fault in faults.exceptions:
         return _first(fault) if isinstance(fault, BaseExceptionGroup) else fault
     raise RuntimeError("an exception group without exceptions")

@@ -1,4 +1,4 @@
-"""`agentd service`: the unit by which systemd starts the daemon and keeps it running."""
+"""`agentd service`: installs and removes the systemd unit that starts the daemon and keeps it running."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agentd.cli.screen import clean, print_lines
+from agentd.cli.sessions_files import plain_faults
 from agentd.cli.systemd import Systemd, find_systemd
 from agentd.cli.unit_config import ETC, Plan, plan_config
 from agentd.cli.unit_places import check_readable, find_program, find_roots, is_hidden, make_open_folder
@@ -31,7 +32,7 @@ PersonalOption = Annotated[bool, typer.Option("--user", help="A service of your 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the unit goes, and whose manager reads it."""
+    """The unit's path, and the systemd manager (system or user) that reads it."""
 
     unit: Path
     systemd: Systemd
@@ -55,18 +56,23 @@ def uninstall(is_personal: PersonalOption = False) -> None:
         print_lines([f"There is no {place.unit}: nothing to remove."])
         return
     place.systemd.ask("disable", "--now", NAME)
-    place.unit.unlink()
+    with plain_faults():
+        place.unit.unlink()
     place.systemd.ask("daemon-reload")
     print_lines(map(clean, _say_what_stays(place)))
 
 
 def set_up(place: Place, plan: Plan, text: str) -> list[str]:
-    """Write the configuration and the unit once nothing speaks against it; return what was done to the former."""
-    place.systemd.ask("show", "--property=Version")  # a manager that cannot be reached is learned of before
+    """Write configuration and unit if nothing speaks against it; return what was done to the configuration.
+
+    Raises AgentdError, also if a disk is full or /etc cannot be written.
+    """
+    place.systemd.ask("show", "--property=Version")  # learn first if the manager cannot be reached
     place.systemd.verify(NAME, text)
-    steps = plan.carry_out()
-    if text != _read_ours(place.unit):
-        _write(place, text)
+    with plain_faults():
+        steps = plan.carry_out()
+        if text != _read_ours(place.unit):
+            _write(place, text)
     place.systemd.ask("daemon-reload")
     return steps
 
@@ -87,7 +93,7 @@ def _personal(environ: Mapping[str, str]) -> Path:
 
 
 def _read_ours(unit: Path) -> str | None:
-    """Return the unit that is there, None where none is; raises AgentdError where a person has changed it."""
+    """Return the present unit, None if there is none. Raises AgentdError if somebody has changed it."""
     if not os.path.lexists(unit):
         return None
     text = unit.read_text("utf-8") if unit.is_file() else ""
@@ -100,7 +106,7 @@ def _read_ours(unit: Path) -> str | None:
 
 
 def _build(given: Path | None, systemd: Systemd, environ: Mapping[str, str]) -> tuple[Plan, str]:
-    """Return what is to become of the configuration, and the unit's text; nothing is written yet."""
+    """Return the plan for the configuration, and the unit's text; nothing is written yet."""
     roots = find_roots()
     if systemd.is_personal:
         plan = _plan_personal(given, environ)
@@ -118,7 +124,7 @@ def _build(given: Path | None, systemd: Systemd, environ: Mapping[str, str]) -> 
 
 
 def _plan_personal(given: Path | None, environ: Mapping[str, str]) -> Plan:
-    """A person's own service reads what that person does; its environment is not this one, its credentials are."""
+    """Plan a user's own service: it reads what that user does, with its credentials but another environment."""
     file = find_file(given, environ, SEARCH)
     config = (file or _personal(environ) / "agentd" / "config.toml").absolute()
     settings = (
@@ -140,7 +146,7 @@ def _write(place: Place, text: str) -> None:
 
 
 def _explain(place: Place, config: Path, before: str | None, text: str) -> Iterator[str]:
-    done = "is as it should be" if text == before else "written" if before is None else "written anew"
+    done = "is as it should be" if text == before else "written" if before is None else "rewritten"
     yield f"{place.unit}: {done}; systemd-analyze finds no fault in it."
     if place.systemd.is_personal:
         yield f"It runs {find_program()} as you, with {config}."
@@ -165,7 +171,7 @@ def _next(place: Place, config: Path, before: str | None) -> Iterator[str]:
         if place.systemd.is_personal:
             yield "Let it run while you are logged out, too: loginctl enable-linger"
     else:
-        yield f"If it runs, start it anew: {command} restart agentd"
+        yield f"If it runs, restart it: {command} restart agentd"
     yield f"See how it is: {command} status agentd"
     yield f"Read its log: journalctl{' --user' if place.systemd.is_personal else ''} -u agentd -f"
 

@@ -1,4 +1,4 @@
-"""`agentd sessions`: the conversations on disk, for reading, searching, checking and moving."""
+"""`agentd sessions`: lists, shows, searches, verifies, repairs, exports and imports the conversations on disk."""
 
 from __future__ import annotations
 

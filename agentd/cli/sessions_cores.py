@@ -1,8 +1,8 @@
-"""Reads many files on every core, and yields what came of them in the order of the files.
+"""Reads many session files in parallel, one process per core, and yields the results in the order of the files.
 
-Each process is a copy of this one (a fork: it starts in milliseconds), takes every so-manieth piece of the files, and
-writes into a pipe of its own. The pipes are read in turn, so that the order is that of one process, and a process that
-is ahead waits for its reader: memory stays bounded. When the reader ends, however that comes, so do they.
+Each process is a fork of this one (it starts in milliseconds), takes every n-th piece of the files, and writes into a
+pipe of its own. The pipes are read in turn, which keeps the order, and a process that is ahead waits for its reader:
+memory stays bounded. When the reader ends, for whatever reason, the processes end too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEAD = Struct("<IB")
 _MORE, _END, _FAULT = range(3)
 
 Work = Callable[[Path], Iterable[str]]
-"""Reads one file, and yields what came of it as whole lines. May raise OSError."""
+"""Reads one file, and yields its result as whole lines. May raise OSError."""
 
 
 def count_cores() -> int:
@@ -40,7 +40,7 @@ def count_cores() -> int:
 
 
 def read_on_cores(work: Work, files: Sequence[Path], processes: int) -> Iterator[str]:
-    """Yield what `work` yields for each file, the files in their order. Raises OSError as `work` does, in its place."""
+    """Yield what `work` yields for each file, in the order of files. Raises OSError where `work` does."""
     pieces = [files[start : start + PIECE_FILES] for start in range(0, len(files), PIECE_FILES)]
     processes = min(processes, len(pieces))
     if processes < 2:
@@ -56,7 +56,7 @@ def read_on_cores(work: Work, files: Sequence[Path], processes: int) -> Iterator
 
 
 def _receive(pipe: BinaryIO) -> Iterator[str]:
-    """Yield what came of one piece."""
+    """Yield the result of one piece."""
     kind = _MORE
     while kind == _MORE:
         head = pipe.read(_HEAD.size)
@@ -71,7 +71,7 @@ def _receive(pipe: BinaryIO) -> Iterator[str]:
 
 @contextmanager
 def _started(work: Work, pieces: Sequence[Sequence[Path]], others: Sequence[BinaryIO]) -> Iterator[BinaryIO]:
-    """Start a process on these pieces, and end it at the end; an interrupt meanwhile waits until either is prepared."""
+    """Start a process on these pieces, and kill it at the end; interrupts are blocked until it is set up."""
     reader, writer = os.pipe()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
@@ -88,17 +88,17 @@ def _started(work: Work, pieces: Sequence[Sequence[Path]], others: Sequence[Bina
 
 
 def _run(work: Work, pieces: Sequence[Sequence[Path]], writer: int, foreign: Iterable[int]) -> NoReturn:
-    """Be the process: what is a bug here is said here, and seen by the reader as an end too soon."""
+    """The child process: an unexpected fault is printed here, and seen by the reader as an early end."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for fd in foreign:  # a pipe whose reader is gone is known only once nobody else holds that end
+        for fd in foreign:  # a writer learns that its reader is gone only once nobody else holds that end
             os.close(fd)
         pipe = os.fdopen(writer, "wb")
         for piece in pieces:
             _send(pipe, work, piece)
     finally:
-        # The pipe is still open: who reads it ends this process as soon as it is not.
+        # The pipe is still open here; its reader kills this process as soon as it is closed.
         if not isinstance(sys.exception(), BrokenPipeError | None):
             traceback.print_exc()
         os._exit(0)

@@ -1,4 +1,4 @@
-"""The session files of the workspace, and which of them the words on the command line mean."""
+"""Finds the workspace's session files, and the one that a name on the command line means."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _decoder = msgspec.json.Decoder(_Head)
 
 @contextmanager
 def plain_faults() -> Iterator[None]:
-    """Turn what the system refuses into one line."""
+    """Turn an OSError into one line for the operator."""
     try:
         yield
     except BrokenPipeError:
@@ -57,7 +57,9 @@ def plain_faults() -> Iterator[None]:
 
 @contextmanager
 def alone_in(workspace: Path) -> Iterator[WorkspaceBusy | None]:
-    """Hold the workspace until the end; where a daemon does, yield what to raise unless it can be asked instead."""
+    """Hold the workspace's lock for the block; if a daemon holds it, yield the error to raise unless that daemon can be
+    asked.
+    """
     with ExitStack() as stack:
         busy: WorkspaceBusy | None = None
         try:
@@ -68,14 +70,14 @@ def alone_in(workspace: Path) -> Iterator[WorkspaceBusy | None]:
 
 
 def load(config: Path | None) -> Settings:
-    """Load the settings as the daemon does, and keep its log off stdout."""
+    """Load the settings as the daemon does, and log to stderr."""
     settings = load_settings(config, os.environ)
     configure_log(settings.log, sys.stderr)
     return settings
 
 
 def list_files(workspace: Path) -> list[Path]:
-    """Return the session files by name; a missing workspace has none. Links are no session files."""
+    """Return the session files, sorted by name; none if the workspace is missing. Links are no session files."""
     try:
         with os.scandir(workspace / "sessions") as entries:
             found = [
@@ -89,7 +91,7 @@ def list_files(workspace: Path) -> list[Path]:
 
 
 def find_session(workspace: Path, words: str) -> Path:
-    """Return the file that these words mean: its name, or what only one name begins with or holds."""
+    """Return the file with this name, or the only one whose name begins with it, or contains it."""
     files = list_files(workspace)
     wanted = words.removesuffix(".jsonl").lower()
     for fits in (wanted.__eq__, lambda name: name.startswith(wanted), lambda name: wanted in name):

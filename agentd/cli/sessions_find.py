@@ -1,4 +1,6 @@
-"""`sessions search`: the messages that hold all the words, and the line of each around the first of them."""
+"""`agentd sessions search`: finds the messages that contain all the words, and shows the line around the first
+of them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ MOST_CHARACTERS = 160
 
 
 class Hit(NamedTuple):
-    """A message that holds all the words; `seq` is -1 in a line that has none."""
+    """A message that contains all the words; `seq` is -1 in a line without one."""
 
     key: str
     file: str
@@ -50,7 +52,7 @@ def print_hits(files: Sequence[Path], query: Query, *, as_json: bool) -> None:
 
 
 def find_hits(path: Path, query: Query) -> Iterator[Hit]:
-    """Yield the messages of a session that match, an edit's new text included. Raises OSError."""
+    """Yield the matching messages of a session, new texts of edits included. Raises OSError."""
     key, file = path.stem, str(path)
     for block in read_whole_lines(path):
         for start, end in query.candidates(block):
@@ -66,7 +68,7 @@ def _author(record: UserMessage | Edit) -> str:
 
 
 def _around(content: str, word: str) -> str:
-    """Return the line that holds the word, cut to what fits beside it."""
+    """Return the line that contains the word, shortened around it."""
     lines = content.splitlines()
     line = lines[0] if len(lines) == 1 else next((line for line in lines if word in line.casefold()), content)
     if len(line) <= MOST_CHARACTERS:

@@ -1,4 +1,4 @@
-"""`sessions verify` and `sessions repair`: what is damaged, and its way to the quarantine."""
+"""`agentd sessions verify` and `repair`: reports damage, and moves damaged bytes to the quarantine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ask_for_repair", "repair_files", "report_findings"]
 
 
 def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
-    """Print what is to be said about each file, a line each; return how many are damaged, or cannot be read."""
+    """Print the findings about each file, a line each; return how many files are damaged or unreadable."""
     damaged: set[Path] = set()
     found = _found(files, damaged)
     if as_json:
@@ -31,7 +31,7 @@ def report_findings(files: Iterable[Path], *, as_json: bool) -> int:
 
 
 def repair_files(files: Iterable[Path]) -> int:
-    """Repair each file that needs it and say what was done; return how many are damaged still, or were refused."""
+    """Repair each file that needs it and say what was done; return how many are still damaged, or were refused."""
     damaged = 0
     for path in files:
         try:
@@ -44,9 +44,9 @@ def repair_files(files: Iterable[Path]) -> int:
 
 
 def ask_for_repair(workspace: Path, key: str | None, busy: WorkspaceBusy) -> int:
-    """Let the daemon that holds the workspace repair one session or all; return 1 where damage is left.
+    """Let the daemon that holds the workspace repair one session or all; return 1 if damage is left.
 
-    Raises `busy` where it cannot be asked.
+    Raises `busy` if it cannot be asked.
     """
     name = None if key is None else find_session(workspace, key).stem
     code = ask_daemon(workspace, {"command": "repair", "name": name}, lambda line: print_lines([clean(line)]))
@@ -66,7 +66,7 @@ def _found(files: Iterable[Path], damaged: set[Path]) -> Iterator[tuple[Path, Fi
 def _examined(path: Path) -> list[Finding]:
     try:
         return examine(path)
-    except FileNotFoundError:  # it was listed, and is gone by now: a daemon gave it another name
+    except FileNotFoundError:  # it was listed, but a daemon has renamed it since
         return []
     except OSError as fault:
         return [Finding(0, f"cannot be read: {say_refused(path, fault)}")]

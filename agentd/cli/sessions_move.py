@@ -1,4 +1,4 @@
-"""`sessions export` and `sessions import`: conversations out of the workspace, and into it."""
+"""`agentd sessions export` and `import`: copies conversations out of the workspace, and foreign ones into it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def export_session(path: Path, *, markdown: bool, output: Path | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A conversation to be brought in: its lines come as they are asked for, and `foreign` counts them."""
+    """A conversation to import: its lines are made as they are read, and `foreign` counts them."""
 
     key: SessionKey
     target: Path
@@ -49,14 +49,14 @@ class Import:
     foreign: ForeignFile
 
     def write(self) -> None:
-        """Write the session. Raises OSError, and AgentdError where there is one already."""
+        """Write the session. Raises OSError, and AgentdError if it exists already."""
         try:
             write_session(self.lines, self.target)
         except FileExistsError:
             raise AgentdError(taken_text(self.target)) from None
 
     def send(self, workspace: Path) -> int | None:
-        """Let the daemon write it, which may not read what we may: it gets the finished lines. None: there is none."""
+        """Send the finished lines to the daemon, which may not read the source; return None if there is no daemon."""
         with tempfile.TemporaryFile() as file:
             file.writelines(self.lines)
             request = {"command": "import", "key": msgspec.to_builtins(self.key), "size": file.tell()}
@@ -64,7 +64,7 @@ class Import:
             return ask_daemon(workspace, request, _print_line, file)
 
     def report(self) -> None:
-        """Say what came and what did not."""
+        """Print what was imported and what was left out."""
         foreign = self.foreign
         lines = [
             f"messages imported: {foreign.users} of the user, {foreign.assistants} of the assistant",
@@ -75,7 +75,7 @@ class Import:
 
 
 def prepare_import(source: Path, folder: Path, given: KeyParts, *, by_sender: bool) -> Import:
-    """Read enough of a file to know that it can be brought in. Raises OSError, and AgentdError where it cannot."""
+    """Read enough of a file to know that it can be imported. Raises OSError, and AgentdError if it cannot."""
     key = derive_key(source.stem, find_key_text(source), given, by_sender=by_sender)
     if key is None:
         raise AgentdError(clean(f"{source.name} does not say whose it is: give --channel and --chat"))

@@ -1,4 +1,4 @@
-"""A conversation as a person reads it, on the screen or as Markdown."""
+"""Renders a conversation for people, for the screen or as Markdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>~&|])")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Something that was said (`who` said it), or that happened (`who` is empty)."""
+    """Something that was said (by `who`), or that happened (`who` is empty)."""
 
     ts: str
     who: str
@@ -54,7 +54,7 @@ def as_screen(lines: Iterable[Line]) -> Iterator[str]:
 
 
 def as_markdown(key: str, lines: Iterable[Line]) -> Iterator[str]:
-    """Yield a conversation as Markdown: the text of messages stands verbatim in fences that it cannot close."""
+    """Yield a conversation as Markdown; messages stand verbatim in fences that their text cannot close."""
     yield f"# {_escape(key)}"
     for entry in _entries(lines):
         head = f"**{_escape(entry.who)}**{f' {_escape(entry.what)}' if entry.what else ''}" if entry.who else ""

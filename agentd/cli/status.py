@@ -1,4 +1,4 @@
-"""`agentd status`: how the running daemon is doing."""
+"""`agentd status`: asks the running daemon how it is, over the control socket, and prints the answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def status(
 
 
 def _why_silent(workspace: Path) -> str:
-    """Say why nobody answers: one that starts, or could make no socket, holds the workspace all the same."""
+    """Say why nobody answers: a daemon that starts, or has no socket, holds the workspace all the same."""
     lock = look_at_lock(workspace)
     if lock.text == NO_DAEMON:
         return f"no daemon runs on {workspace}: start one with agentd run"

@@ -1,4 +1,6 @@
-"""What is asked of systemd: whether it runs this machine, what it thinks of a unit, and to look at its units again."""
+"""Calls systemctl and systemd-analyze: is systemd running and recent enough, is a unit valid, reload, enable,
+disable.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,15 @@ from agentd.errors import AgentdError
 __all__ = ["Systemd", "find_systemd"]
 
 RUNS = Path("/run/systemd/system")
-"""There as long as systemd is the first process (sd_booted(3))."""
+"""Exists if systemd is the first process (sd_booted(3))."""
 
 OLDEST = 252
-"""The oldest version whose directives and credential store the units were tried with: Debian 12."""
+"""The oldest version with which the units' directives and credential store were tested: Debian 12."""
 
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """The system's manager, or one person's."""
+    """The system's manager, or a user's."""
 
     is_personal: bool
 
@@ -42,7 +44,7 @@ class Systemd:
             raise AgentdError(f"systemd-analyze verify: {'; '.join(found) or done.stderr.strip()}")
 
     def ask(self, *words: str) -> None:
-        """Run systemctl; raises AgentdError with what it says."""
+        """Run systemctl. Raises AgentdError with its words."""
         done = _run("systemctl", *self._whose, *words)
         if done.returncode:
             why = done.stderr.strip().replace("\n", "; ")
@@ -55,7 +57,7 @@ class Systemd:
 
 
 def find_systemd(*, is_personal: bool) -> Systemd:
-    """Return it; raises AgentdError where it does not run, or is too old."""
+    """Return the manager. Raises AgentdError if systemd does not run, or is too old."""
     if not RUNS.is_dir():
         raise AgentdError("systemd does not run this machine: let what starts programs here run `agentd run`")
     told = _run("systemctl", "--version").stdout

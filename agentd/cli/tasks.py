@@ -1,4 +1,4 @@
-"""`agentd tasks`: the background tasks, and those that are not tried any more."""
+"""`agentd tasks`: lists background tasks and dead ones, and retries a dead one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["tasks"]
 tasks = typer.Typer(help="Work in the background, and what became of it.", no_args_is_help=True)
 
 Work = Callable[[TaskQueue], Awaitable[list[str]]]
-"""Does a command on the queue itself, and returns the lines of the answer."""
+"""Runs a command on the queue itself, and returns the lines of the answer."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
 Number = Annotated[int, typer.Argument(metavar="ID", help="As agentd tasks dead shows it.")]
@@ -76,7 +76,7 @@ def _is_missing(settings: Settings) -> bool:
 
 
 def _done(settings: Settings, request: Mapping[str, object], work: Work) -> list[str]:
-    """Do it here where the queue is shared or nobody has it open; else have the daemon do it."""
+    """Run a command here if the queue is shared or nobody has it open; otherwise let the daemon do it."""
     if settings.storage.url.get_secret_value():
         return asyncio.run(_on_queue(settings, work))
     with plain_faults(), alone_in(settings.workspace) as busy:

@@ -1,4 +1,4 @@
-"""`agentd trace`: one message from its sending to its reply, or why there is none."""
+"""`agentd trace`: follows one message from its sending to its reply, or says why there is none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Which = Annotated[
 NAME_WIDTH = 11
 
 MOST_DIGITS = 20
-"""No record has a number of more."""
+"""No record's number has more digits."""
 
 
 def trace(context: typer.Context, which: Which, as_json: Json = False) -> None:

@@ -1,4 +1,6 @@
-"""Finds the one message that an id means, in the session files: read as bytes first, so that a year takes a second."""
+"""Finds the one message that an id means, in the session files; searched as bytes first, so a year of them takes a
+second.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,14 @@ MOST_CANDIDATES = 10
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message, and the file that it is in."""
+    """A message, and the file that holds it."""
 
     path: Path
     way: Way
 
 
 def find_by_seq(workspace: Path, session: str, seq: int) -> Found:
-    """Return the message with this seq of a session. Raises AgentdError where there is none, and OSError."""
+    """Return the message with this seq of a session. Raises AgentdError if there is none, and OSError."""
     path = find_session(workspace, session)
     way = follow(_records(path), seq)
     if way is None:
@@ -37,9 +39,9 @@ def find_by_seq(workspace: Path, session: str, seq: int) -> Found:
 
 
 def find_by_id(workspace: Path, wanted: str) -> Found:
-    """Return the message with this trace, or platform's id; a reply's id means the message that it answers.
+    """Return the message with this trace or platform id; a reply's id leads to the message that it answers.
 
-    Raises AgentdError where none has it, or several do, and OSError.
+    Raises AgentdError if none has it or several do, and OSError.
     """
     found = [
         Found(path, way)
@@ -47,7 +49,7 @@ def find_by_id(workspace: Path, wanted: str) -> Found:
         for seq in seqs_for(wanted, _records(path))
         if (way := follow(_records(path), seq)) is not None
     ]
-    # A file that was set aside, or copied, holds the same message once more: its own name is that of its key.
+    # A copy, or a file that was set aside, holds the message too: prefer the file whose name matches its key.
     own = [one for one in found if one.way.key is not None and one.way.key.file_name == one.path.stem]
     found = own or found
     if len(found) == 1:
@@ -67,7 +69,7 @@ def find_by_id(workspace: Path, wanted: str) -> Found:
 
 
 def _holding(files: list[Path], wanted: str) -> Iterator[Path]:
-    """Yield the files that may hold the id as a text."""
+    """Yield the files that contain the id as a JSON text."""
     needle = json.dumps(wanted, ensure_ascii=False).encode("utf-8", "surrogatepass")
     for path in files:
         if any(needle in block for block in read_whole_lines(path)):

@@ -1,4 +1,4 @@
-"""What no record of the session says of a message: what memory has of it, and why it has no reply yet."""
+"""The part of `agentd trace` that no record tells: what memory did with a message, and why it has no reply yet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Looked", "last_hops", "look_up"]
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out beside the session's file."""
+    """What was found out apart from the session's file."""
 
     fate: Fate = Fate()
     runs: bool = False
@@ -36,7 +36,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look_up(settings: Settings, found: Found) -> Looked:
-    """Ask the daemon that holds the workspace; where none does, memory and the queue themselves."""
+    """Ask the daemon that holds the workspace; if none does, look into memory and the queue here."""
     asked = _asked(found)
     with plain_faults(), alone_in(settings.workspace) as busy:
         try:
@@ -52,7 +52,7 @@ def look_up(settings: Settings, found: Found) -> Looked:
 
 
 def last_hops(found: Found, looked: Looked, settings: Settings, now: datetime) -> list[Hop]:
-    """Return the hops that are still to come, or say what memory has of it."""
+    """Return the hops that are still to come, or what memory did with the message."""
     way = found.way
     if way.outcome == "pending":
         return [Hop("", "pending", f"no reply yet: {_why_pending(way, looked, settings, now)}")]
@@ -114,7 +114,7 @@ def _in_memory(looked: Looked, settings: Settings) -> str:
 
 
 async def _alone(settings: Settings, asked: Asked) -> Fate:
-    """Look at what there is; what was never made holds nothing."""
+    """Look into the stores that exist; one that was never created holds nothing."""
     workspace, url = settings.workspace, settings.storage.url
     is_shared = bool(url.get_secret_value())
     async with AsyncExitStack() as stack:

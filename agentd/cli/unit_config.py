@@ -1,8 +1,8 @@
-"""Which configuration a service of the system reads: one that everybody may read, its secrets in the credential store.
+"""Plans which configuration file a system service reads: a readable one, with its secrets in the credential store.
 
-A configuration that is fit is read where it is. Any other is written to /etc/agentd/config.toml without its secrets,
-and each secret to a file that root alone reads. The original is left as it is; where it is that file itself, a copy of
-it is kept beside it. What can be refused is refused while this is planned, and nothing is written before.
+A suitable configuration is read where it is. Any other is written to /etc/agentd/config.toml without its secrets, and
+each secret to a file that only root reads. The original stays; if it is that very file, a copy is kept beside it.
+Everything that can fail is checked while planning, before anything is written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["ETC", "Etc", "Plan", "plan_config"]
 
 @dataclass(frozen=True, slots=True)
 class Etc:
-    """Where the system keeps them."""
+    """The system's paths for them."""
 
     config: Path = Path(OF_SYSTEM)
     store: Path = Path("/etc/credstore")
@@ -36,15 +36,15 @@ ETC = Etc()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which file the service will read, and what is to be done for that."""
+    """The file that the service will read, and what to do for that."""
 
     config: Path
     drain_seconds: float
-    """How long the service drains with it."""
+    """The `service.drain_seconds` of that configuration."""
     move: Move | None = None
 
     def carry_out(self) -> list[str]:
-        """Write what is to be written; return what was done, a sentence each. Raises AgentdError."""
+        """Write what is planned; return what was done, a sentence each. Raises AgentdError."""
         if self.move is None:
             return []
         steps = list(_write(self.move))
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A configuration that goes to its place without its secrets."""
+    """A configuration to be written without its secrets."""
 
     source: Path
     split: Split
@@ -62,14 +62,14 @@ class Move:
 
     @property
     def is_in_place(self) -> bool:
-        """Tell whether it is there already, and is rewritten."""
+        """Tell whether the source is that very file, which is rewritten."""
         return self.source == self.etc.config
 
 
 def plan_config(given: Path | None, environ: Mapping[str, str], etc: Etc) -> Plan:
-    """Plan the configuration of the system's service; raises AgentdError and ConfigError, and writes nothing.
+    """Plan the configuration of the system service. Raises AgentdError and ConfigError, and writes nothing.
 
-    `given` is `--config`; without it /etc/agentd/config.toml comes first, and then those that are looked for always.
+    `given` is `--config`; without it /etc/agentd/config.toml comes first, then the usual places.
     """
     source = find_file(given, environ, (str(etc.config), *SEARCH))
     if source is None:
@@ -78,9 +78,8 @@ def plan_config(given: Path | None, environ: Mapping[str, str], etc: Etc) -> Pla
     source = source.absolute()
     load_file(source)
     split = split_secrets(source.read_text("utf-8-sig"), source)
-    # Its environment will not be this one; its credentials are those of the store.
-    store = etc.store if etc.store.is_dir() else None
-    drain_seconds = load_settings(source, {"HOME": str(Path.home())}, store=store).service.drain_seconds
+    # The service will have another environment, and the credentials of the store.
+    drain_seconds = load_settings(source, {"HOME": str(Path.home())}, store=etc.store).service.drain_seconds
     is_plain = not split.secrets and split.workspace in ("", SYSTEM_STATE)
     if is_plain and _is_within_reach(source):
         return Plan(source, drain_seconds)
@@ -91,7 +90,7 @@ def plan_config(given: Path | None, environ: Mapping[str, str], etc: Etc) -> Pla
 
 
 def _is_within_reach(source: Path) -> bool:
-    """Tell whether the service sees it, and may read it; also what it is a link to."""
+    """Tell whether the service can see and read the file and, if it is a link, its target."""
     return all(is_open(path) and not is_hidden(path) for path in (source, source.resolve()))
 
 
@@ -133,7 +132,7 @@ def _write(move: Move) -> Iterator[str]:
 
 
 def _keep(source: Path, split: Split) -> Iterator[str]:
-    """Keep a copy of what is about to be rewritten, beside it; none where no word of it changes."""
+    """Keep a copy of the file that is rewritten, beside it; none if its text does not change."""
     if source.read_text("utf-8-sig") == split.plain:
         return
     names = (f"{source.name}.before{f'-{number}' if number > 1 else ''}" for number in count(1))
@@ -144,7 +143,7 @@ def _keep(source: Path, split: Split) -> Iterator[str]:
 
 
 def _put(path: Path, content: bytes, mode: int) -> None:
-    """Write a file as a whole; nobody sees half of it, nor for a moment what is not for them."""
+    """Write a file atomically; nobody sees half of it, or sees it before its mode is set."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -1,4 +1,4 @@
-"""Where this installation is, and what of it a service of the system cannot see or read by itself."""
+"""Finds this installation's paths, and checks whether a system service can see and read them."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ __all__ = [
 ]
 
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
-"""What `ProtectHome` and `PrivateTmp` take out of a service's sight (systemd.exec(5))."""
+"""What `ProtectHome` and `PrivateTmp` hide from a service (systemd.exec(5))."""
 
 
 def find_program() -> Path:
-    """Return the command of this installation, beside its interpreter."""
+    """Return this installation's command, beside its interpreter."""
     program = Path(sys.executable).with_name("agentd")
     if not program.is_file():
-        raise AgentdError(f"{program} is missing: set agentd up anew (make run), then install the service")
+        raise AgentdError(f"{program} is missing: set agentd up again (make run), then install the service")
     return program
 
 
 def find_roots() -> tuple[Path, ...]:
-    """Return the folders that agentd runs from: its environment, its source, and its interpreter; none in another."""
+    """Return the folders that agentd runs from (environment, source, interpreter), without those inside another."""
     source = Path(agentd.__file__).parents[1]
     roots = {Path(sys.prefix), source, *_interpreters()}
     return tuple(sorted(root for root in roots if not any(other in root.parents for other in roots)))
 
 
 def is_hidden(path: Path) -> bool:
-    """Tell whether a service of the system sees nothing of this by itself."""
+    """Tell whether this path is hidden from a system service by default."""
     return any(hidden == path or hidden in path.parents for hidden in HIDDEN)
 
 
 def check_readable(roots: Iterable[Path]) -> None:
-    """Raise AgentdError where the service's user could not read what it runs from."""
+    """Raise AgentdError if the service's user could not read what it runs from."""
     needed = (find_program().resolve(), Path(sys.executable).resolve(), Path(agentd.__file__).resolve())
     for root in roots:
         for path in (path for path in needed if root.resolve() in path.parents):
@@ -62,9 +62,9 @@ def is_open(path: Path, below: Path = Path("/")) -> bool:
 
 
 def check_config(config: Path, *, will_be_open: bool = False) -> None:
-    """Raise AgentdError where the service's user could not read /etc/agentd/config.toml; a missing one is to come.
+    """Raise AgentdError if the service's user could not read /etc/agentd/config.toml; it may not exist yet.
 
-    With `will_be_open` its folders alone are looked at, from /etc on: the file itself is about to be written.
+    With `will_be_open` only its folders are checked, from /etc on: the file itself is about to be written.
     """
     for folder in (config.parents[1], config.parent):
         if folder.exists() and not folder.stat().st_mode & 0o001:
@@ -74,7 +74,7 @@ def check_config(config: Path, *, will_be_open: bool = False) -> None:
 
 
 def make_open_folder(folder: Path) -> None:
-    """Make a folder, and what is missing above it, that everybody may enter and read, whatever umask root has."""
+    """Create a folder and its missing parents, open to everybody (0755) whatever root's umask is."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir()
@@ -82,7 +82,7 @@ def make_open_folder(folder: Path) -> None:
 
 
 def _interpreters() -> Iterator[Path]:
-    """Yield the interpreter's folder, by every name that leads to it from the environment."""
+    """Yield the interpreter's folder, under every name that leads to it from the environment."""
     yield Path(sys.base_prefix)
     path = Path(sys.executable)
     while path.is_symlink():

@@ -1,6 +1,6 @@
-"""A configuration without its secrets, for a service whose configuration everybody may read.
+"""Splits the secrets off a configuration file, for a service whose configuration everybody may read.
 
-Lines are taken out, so that comments and order stay; what comes out is parsed again and compared, so that nothing else
+Whole lines are removed, so that comments and order stay; the result is parsed again and compared, so that nothing else
 can have changed.
 """
 
@@ -33,11 +33,11 @@ class Split:
     plain: str
     secrets: Mapping[str, str]
     workspace: str
-    """What it named; a service of the system has a place of its own."""
+    """The workspace that it named; a system service has a fixed one."""
 
 
 def split_secrets(text: str, file: Path) -> Split:
-    """Take secrets and the workspace out; raises ConfigError where that cannot be done line by line."""
+    """Remove secrets and the workspace. Raises ConfigError if that cannot be done line by line."""
     given = tomllib.loads(text)
     _refuse_arrays(given, file)
     found = {key: value for key in leaves(Settings) if is_secret(Settings, key) and (value := _value(given, key))}
@@ -69,7 +69,7 @@ def _without(text: str, taken: set[Key]) -> Iterator[str]:
         if header := _HEADER.match(line):
             table = _parts(header[1])
         elif _ARRAY.match(line):
-            table = ("",)  # nothing in an array is taken
+            table = ("",)  # nothing in an array is removed
         assigned = _ASSIGNMENT.match(line)
         if not (assigned and (*table, *_parts(assigned[1])) in taken):
             yield line
@@ -94,7 +94,7 @@ def _value(given: Mapping[str, Any], key: Key) -> str:
 
 
 def _pruned(given: Mapping[str, Any], taken: set[Key], above: Key = ()) -> dict[str, Any]:
-    """Return what is left, without tables that are empty: those say nothing."""
+    """Return the rest without empty tables, which mean nothing."""
     left = {
         name: _pruned(value, taken, (*above, name)) if isinstance(value, dict) else value
         for name, value in given.items()

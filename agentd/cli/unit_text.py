@@ -1,6 +1,6 @@
-"""The text of the unit: the one in `units/`, with the paths of this installation and a fingerprint of what was written.
+"""Renders the systemd unit from its template in `units/`, with this installation's paths and a fingerprint.
 
-A unit whose fingerprint does not fit has been changed by a person, or is not ours; it is never replaced.
+A unit whose fingerprint does not match has been changed by a person, or is not ours; it is never replaced.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ HEAD = """\
 # Fingerprint: """
 
 CLOSING_SECONDS = 30
-"""What stopping takes beyond the drain at most: background tasks, connections and files."""
+"""What stopping takes at most beyond the drain: background tasks, connections and files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What the unit of one installation has of its own."""
+    """What differs between the units of two installations."""
 
     program: Path
     config: Path
     visible: tuple[Path, ...]
-    """Folders that it has to see although they are hidden from a service otherwise."""
+    """Folders that the service must see although they are hidden from it by default."""
     drain_seconds: float
     is_personal: bool
 
 
 def render_unit(placing: Placing) -> str:
-    """Return the whole text."""
+    """Return the unit's text."""
     name = "agentd-user.service" if placing.is_personal else "agentd.service"
     text = files("agentd.cli").joinpath("units", name).read_text("utf-8")
     command = f"{quote(placing.program)} --config {quote(placing.config, '$')} run"
@@ -43,12 +43,12 @@ def render_unit(placing: Placing) -> str:
     if placing.visible:
         shown = " ".join(quote(path, ":") for path in placing.visible)
         text = text.replace("ProtectHome=tmpfs\n", f"ProtectHome=tmpfs\nBindReadOnlyPaths={shown}\n")
-    _, _, body = text.partition("\n\n")  # what stands first tells where the file in `units/` comes from
+    _, _, body = text.partition("\n\n")  # the template's first lines describe the template
     return f"{HEAD}{_fingerprint(body)}\n\n{body}"
 
 
 def is_untouched(text: str) -> bool:
-    """Tell whether this is as it was written."""
+    """Tell whether a unit is as it was written."""
     if not text.startswith(HEAD):
         return False
     fingerprint, _, body = text.removeprefix(HEAD).partition("\n\n")
@@ -56,7 +56,7 @@ def is_untouched(text: str) -> bool:
 
 
 def quote(path: Path, special: str = "") -> str:
-    """Write a path as units do; `special` is `$` among a command's words, after the first, and `:` where it divides."""
+    """Quote a path for a unit; `special` is `$` within a command's arguments, and `:` where a colon separates."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     if special == "$":
         text = text.replace("$", "$$")

@@ -1,4 +1,4 @@
-"""`agentd version`."""
+"""`agentd version`: prints the installed version."""
 
 from __future__ import annotations
 

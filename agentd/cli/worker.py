@@ -1,4 +1,4 @@
-"""`agentd worker`: background tasks alone, where they are kept on a PostgreSQL that several share."""
+"""`agentd worker`: runs background tasks in a process of its own, from a PostgreSQL shared with the daemon."""
 
 from __future__ import annotations
 

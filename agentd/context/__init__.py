@@ -1,1 +1,1 @@
-"""What the model gets to see: a prompt that fits, from what was said."""
+"""Builds the prompts that models get, within a token budget: history, summaries, token estimates."""

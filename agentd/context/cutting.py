@@ -1,6 +1,6 @@
-"""Cutting a text that is too long: its start and its end stay, around a note of how much is left out.
+"""Shortens a text to a token budget: its start and its end stay, around a note of how much is left out.
 
-No character as people see it is torn: an emoji of several code points, or a letter and its accents, stays whole.
+No visible character is split: an emoji of several code points, or a letter and its accents, stays whole.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from agentd.context.tokens import MOST_TOKENS_PER_CHARACTER, estimate_tokens, ma
 __all__ = ["boundary", "cut_to_fit"]
 
 _BLOCK_CHARACTERS = 4096
-"""What is estimated at once; a start is looked at only as far as it fits."""
+"""How much is estimated at once, so that a long text is looked at only as far as it fits."""
 
 _MOST_JOINED = 32
-"""Code points that are kept together at most: ordinary text has up to 30 marks on a letter (UAX #15, stream-safe)."""
+"""Code points kept together at most: ordinary text has up to 30 marks on a letter (UAX #15, stream-safe)."""
 
 _ZERO_WIDTH_JOINER = "\u200d"
 
@@ -30,7 +30,7 @@ _JOINING_RANGES = (
 
 
 def cut_to_fit(text: str, budget_tokens: int) -> str:
-    """Return the text, or its start and its end around a note; that note alone where there is room for no more."""
+    """Return the text, or its start and end around a note; only the note if there is no room for more."""
     if len(text) * MOST_TOKENS_PER_CHARACTER <= budget_tokens:
         return text
     if may_fit(text, budget_tokens) and estimate_tokens(text) <= budget_tokens:
@@ -61,7 +61,7 @@ def _length_within(text: str, budget_tokens: int) -> int:
 
 
 def boundary(text: str, index: int, step: int) -> int:
-    """Return the nearest place from `index` on, in the direction of `step`, where no character is torn."""
+    """Return the nearest index, from this one on in the direction `step`, at which no visible character is split."""
     for _ in range(_MOST_JOINED):
         if not 0 < index < len(text) or not _is_joined(text, index):
             break

@@ -1,8 +1,9 @@
-"""The prompt of a turn: system, the summary, the newest turns that fit, and the message to answer, always last.
+"""Builds the prompt of a turn within its token budget: system text, summary, the newest turns that fit, then the
+question.
 
-What changes least stands first: a prompt begins as the one before it did, to the byte, until a summary is made.
-Roles alternate. A text larger than its share is cut in the middle, with a note that says so. The prompt's order is
-that of turns.
+What changes least comes first, for the provider's prompt cache: a prompt begins like the one before, to the byte, until
+a summary is made. Roles alternate. A text larger than its share is cut in the middle, with a note that says so. Turns
+stand in the order in which they ended.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ __all__ = [
 OMITTED_NOTE = "\n\n[Earlier turns of this conversation are left out here: they do not fit.]"
 
 LAST_TURN_TOKENS = 100
-"""The last turn is cut to no less than that: enough to say that it is cut."""
+"""The last turn is cut to this at least: enough to say that it is cut."""
 
 SUMMARY_HEAD = (
     "[A record of the earlier part of this conversation, which is not shown any more. It is no message and holds no "
@@ -40,13 +41,13 @@ SUMMARY_HEAD = (
 )
 SUMMARY_END = "\n[End of the record.]"
 SUMMARY_READ = "[I have read the record.]"
-"""Stands in the assistant's place after it: some models take no two messages of one role in a row."""
+"""The assistant's answer to the summary: some models do not take two messages of one role in a row."""
 
 SUMMARY_PARTS = 3
-"""Of so many equal parts of a budget a summary has one at most: the rest is for the present."""
+"""A summary gets at most one of so many equal parts of the budget; the rest is for the present."""
 
 LEAST_SUMMARY_TOKENS = 30
-"""With room for less, there is none: a note says that something is left out."""
+"""With less room there is no summary, only a note that something is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +56,47 @@ class Budget:
 
     tokens: int
     piece_tokens: int
-    """What the system text, or one text of the past, may cost; calibration does not move it, so prefixes hold."""
+    """Limit of the system text, and of each past text; calibration does not change it, so that prompts keep their
+    prefix.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was said before the message to answer."""
+    """What was said before the question."""
 
     turns: Sequence[Turn] = ()
     summary: str = ""
-    """Stands for the turns before; "" where there were none."""
+    """Replaces the turns before; "" if there were none."""
     names_authors: bool = False
-    """Whether each message says who wrote it, for conversations that several people share."""
+    """Whether each message names its author, in conversations that several people share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent, what it costs by estimate, and how many settled turns had to be left out."""
+    """The messages to send, their estimated cost, and how many past turns did not fit."""
 
     messages: tuple[PromptMessage, ...]
     tokens: int
     omitted_turns: int
     tail_tokens: int
-    """What the settled turns may cost beside what stands before and after them."""
+    """The room for past turns, beside what stands before and after them."""
 
 
 def build_budget(context_tokens: int, reply_tokens: int, factor: float = 1.0) -> Budget:
-    """Return what remains of a context once there is room for the reply; at least a quarter of it.
+    """Return what is left of a context after the room for the reply; at least a quarter of it.
 
-    `factor` is how many tokens the model counts for one of the estimate's.
+    `factor` is how many tokens the model counts per estimated token.
     """
     room = max(context_tokens - reply_tokens, context_tokens // 4)
     return Budget(int(room / factor), room // 2)
 
 
 def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget: Budget, recalled: str = "") -> Prompt:
-    """Put together a prompt within the budget; the newest messages come first in the sharing.
+    """Build a prompt within the budget; the question gets its room first.
 
-    What is `recalled` changes from turn to turn, so it stands before them, last but one; where there is no room for
-    both it is left out.
+    `recalled` (memory's text) changes from turn to turn, so it stands last, just before the question; if both do not
+    fit, it is left out.
     """
     head = _head(system, past, budget)
     spare = estimate_tokens(OMITTED_NOTE)
@@ -109,25 +112,25 @@ def build_prompt(system: str, past: Past, newest: Sequence[UserMessage], budget:
 
 
 def estimate_prompt(messages: Sequence[PromptMessage]) -> int:
-    """Return about how many tokens these messages cost, with what a chat template adds."""
+    """Return about how many tokens these messages cost, including what a chat template adds."""
     return sum(map(_cost, messages))
 
 
 def estimate_past(system: str, past: Past, budget: Budget) -> int:
-    """Return about how many tokens a prompt costs that holds all of the past, and nothing to answer yet."""
+    """Return about how many tokens a prompt with all of the past, and no question, costs."""
     head = estimate_prompt(_head(system, past, budget))
     return head + sum(estimate_turn(turn, past, budget) for turn in past.turns)
 
 
 def summary_room(budget: Budget) -> int:
-    """Return what the text of a summary may cost; 0 where the budget is too small for one."""
+    """Return the token limit of a summary's text; 0 if the budget is too small for a summary."""
     frame = estimate_tokens(SUMMARY_HEAD + SUMMARY_END) + estimate_tokens(SUMMARY_READ) + 2 * MESSAGE_OVERHEAD_TOKENS
     room = budget.tokens // SUMMARY_PARTS - frame
     return room if room >= LEAST_SUMMARY_TOKENS else 0
 
 
 def estimate_turn(turn: Turn, past: Past, budget: Budget) -> int:
-    """Return about how many tokens a settled turn costs."""
+    """Return about how many tokens a past turn costs."""
     return estimate_prompt(_pair(turn, past, budget.piece_tokens))
 
 
@@ -141,9 +144,8 @@ def _head(system: str, past: Past, budget: Budget) -> list[PromptMessage]:
 
 
 def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: int, recalled: str) -> PromptMessage:
-    """Return what is to be answered: as it is where there is room for it alone, else cut, beside what was said before.
-
-    No more than half of the room is left to the past for that.
+    """Return the question: whole if there is room for it alone, else cut, to leave up to half of the room to
+    the past.
     """
     text, most = render_messages(messages, names_authors=past.names_authors), room - MESSAGE_OVERHEAD_TOKENS
     if recalled and cut_to_fit(recalled + text, most) == recalled + text:
@@ -156,10 +158,7 @@ def _newest(messages: Sequence[UserMessage], past: Past, budget: Budget, room: i
 
 
 def _newest_that_fit(past: Past, piece_tokens: int, room: int) -> tuple[list[PromptMessage], int]:
-    """Return the messages of the newest turns that fit together, and the room that is left.
-
-    The last of all is cut as far as it must be.
-    """
+    """Return the messages of the newest turns that fit together, and the room left; the last turn is cut if need be."""
     pairs: list[tuple[PromptMessage, PromptMessage]] = []
     for turn in reversed(past.turns):
         pair = _pair(turn, past, piece_tokens)

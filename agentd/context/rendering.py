@@ -1,7 +1,7 @@
-"""What a prompt says of a turn: the messages as they were, and in the place of what is missing a bracketed note.
+"""Renders a turn as prompt text: messages with authors and files, and bracketed notes for what is missing.
 
-A turn that ended without a reply has a note in the reply's place, so that the model neither answers it now nor takes
-it for unanswered. No text can begin a line that says who wrote, or end a file before its end.
+A turn without a reply has a note in the reply's place, so that the model neither answers it now nor takes it for
+unanswered. No text can imitate an author line, or end a file before its end (prompt injection).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["INTERRUPTED_NOTE", "render_ending", "render_messages"]
 
 END = "[End of "
 END_WITHIN = "(End of "
-"""What stands for it in a file: a text must not seem to end before it does."""
+"""Replaces `END` within a file, so that its text cannot seem to end early."""
 
 FROM = re.compile(r"\[(?=\W*from\b)", re.IGNORECASE)
-"""What could begin a line that says who wrote: in a message, a parenthesis stands for the bracket."""
+"""What could begin an author line: in a message, its bracket becomes a parenthesis."""
 
 CUT_FILE_NOTE = ", of which only the beginning stands here"
 MOST_NAME_CHARACTERS = 100
@@ -31,12 +31,12 @@ INTERRUPTED_NOTE = "\n[This reply was cut short.]"
 
 
 def render_messages(messages: Sequence[UserMessage], *, names_authors: bool) -> str:
-    """Return what the messages of one turn say, with who wrote each where several people share a conversation."""
+    """Return what the messages of one turn say, with the author of each if several people share the conversation."""
     return "\n\n".join(_said_by_author(message) if names_authors else _said(message) for message in messages)
 
 
 def render_ending(end: AssistantMessage | Failure | None) -> str:
-    """Return the reply that a turn had, or a note about why it had none."""
+    """Return a turn's reply, or a note about why it has none."""
     match end:
         case AssistantMessage(outcome="interrupted"):
             return end.content + INTERRUPTED_NOTE
@@ -50,7 +50,7 @@ def render_ending(end: AssistantMessage | Failure | None) -> str:
 
 
 def _said_by_author(message: UserMessage) -> str:
-    """Put before a message who wrote it: first the id, which nobody chooses; its text holds no such line."""
+    """Put the author line before a message: the id first, which nobody chooses; the text can hold no such line."""
     text = FROM.sub("(", _said(message))
     if message.source is None:
         return text
@@ -64,7 +64,7 @@ def _said(message: UserMessage) -> str:
 
 
 def _enclosed(file: FileAttachment) -> str:
-    """Say what came with a message; a name is its sender's word for it, and stays on its line."""
+    """Describe a file of a message; its name, chosen by its sender, is kept on one line."""
     name, kind = _on_its_line(file.name), _on_its_line(file.media_type)
     if file.excerpt:
         more = "" if len(file.excerpt.encode()) >= file.size_bytes else CUT_FILE_NOTE
@@ -79,6 +79,6 @@ def _enclosed(file: FileAttachment) -> str:
 
 
 def _on_its_line(word: str) -> str:
-    """Return a sender's word without what could end its line, or its brackets, or change what stands behind it."""
+    """Return a sender's word without brackets, line ends and control characters, on one line."""
     shown = "".join(character if character.isprintable() else " " for character in word.translate(_NO_BRACKETS))
     return " ".join(shown.split())[:MOST_NAME_CHARACTERS]

@@ -1,12 +1,13 @@
-"""How many tokens a text will cost, estimated from its characters without any vocabulary.
+"""Estimates how many tokens a text costs, from its characters alone, without a model's vocabulary.
 
-The weights, tokens a character by script, were fitted by least squares on the relative error over the 48 groups of
-texts in `benchmarks/texts`: against the mean of o200k_base, Llama 3 and Qwen 3.6, that of o200k_base and Qwen 3.6, and
-o200k_base alone, drawn towards an earlier fit over other texts (none is under 0.3 of what it was there, or over 1.99).
-Against the mean of o200k_base and Qwen 3.6 the mean absolute bias is 7 %, the worst 17 %, where
-ceil(characters / 4) has 28 % and is 2 to 4 times too low on Chinese, Japanese, Korean and emoji. Fitted without 17 of
-the groups, it is 8 % on those, the worst 25 %. What a vocabulary counts beyond that, `calibration.py` learns.
-`benchmarks/tokens.py` prints all of it.
+Each script has a weight in tokens per character. Against the mean of the vocabularies o200k_base and Qwen 3.6, the mean
+absolute bias over 48 groups of texts is 7 %, the worst 17 %; ceil(characters / 4) has 28 %, and is 2 to 4 times too low
+on Chinese, Japanese, Korean and emoji. For what a model counts beyond that, see `calibration.py`.
+
+The weights were fitted by least squares on the relative error over the groups in `benchmarks/texts`: against the mean
+of o200k_base, Llama 3 and Qwen 3.6, that of o200k_base and Qwen 3.6, and o200k_base alone, drawn towards an earlier fit
+over other texts (none is under 0.3 of what it was there, or over 1.99). Fitted without 17 of the groups, the bias is 8
+% on those, the worst 25 %. `benchmarks/tokens.py` prints all of it.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ __all__ = [
 ]
 
 MESSAGE_OVERHEAD_TOKENS = 4
-"""What a chat template adds to each message (the seed's figure)."""
+"""What a chat template adds to each message: its role, and marks before and behind it."""
 
 MOST_CHARACTERS_PER_TOKEN = 12
-"""More than any ordinary text has. Spaces weigh nothing, yet endless ones must not pass for an empty text."""
+"""More than any ordinary text has. Spaces weigh nothing, but endless ones must not count as an empty text."""
 
 MOST_TOKENS_PER_CHARACTER = 3
-"""More than the estimate has for any: what is as short as that need not be estimated to be known to fit."""
+"""More than any character's estimate: so a short text is known to fit without an estimate."""
 
 _RARE = b"kjz"
-"""Rare in English, frequent in languages whose words are cut into more tokens."""
+"""Letters that are rare in English, and frequent in languages whose words take more tokens."""
 
 _LOWER, _UPPER, _DIGITS = ascii_lowercase.encode(), ascii_uppercase.encode(), digits.encode()
 
 _WORD_WEIGHT = 0.38
 _ASCII_WEIGHTS = ((b"a", 0.16), (b"k", 0.83), (b"A", 0.14), (b"0", 0.80), (b"\n", 0.35))
-"""By kind of character, as `_KINDS` has them; a space weighs nothing."""
+"""By kind of character, as in `_KINDS`; a space weighs nothing."""
 _ASCII_PUNCTUATION = 0.69
 
 
@@ -54,7 +55,7 @@ def _kind(code: int) -> int:
 
 _KINDS = bytes(map(_kind, range(256)))
 _WORDS = bytes(code if code in _LOWER + _UPPER else ord(" ") for code in range(256))
-"""What leaves of a text only its words."""
+"""Translates a text so that only its words remain."""
 
 _ASCII = re.compile(r"[\x00-\x7f]+")
 
@@ -116,7 +117,7 @@ def estimate_tokens(text: str) -> int:
 
 
 def may_fit(text: str, budget_tokens: int) -> bool:
-    """Tell, without looking at it, whether a text can cost as little as that: estimating an endless one takes long."""
+    """Tell by its length alone whether a text could be that cheap, since estimating an endless one takes long."""
     return len(text) <= budget_tokens * MOST_CHARACTERS_PER_TOKEN
 
 

@@ -1,1 +1,1 @@
-"""Runs a session: one actor that turns waiting messages into replies."""
+"""Holds the conversations: a router, one actor per session, and the turns that answer waiting messages."""

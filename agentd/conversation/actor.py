@@ -1,8 +1,9 @@
-"""The actor of one session: the only one that decides what happens in it next.
+"""The actor of one session: the single task that accepts its messages and decides what happens next.
 
-Its queue is the transcript: a message is accepted by being on disk, and waits there. A commit rings the bell; the
-loop then looks at what the transcript says is to be done. Commands are obeyed at once, beside a running turn;
-turns run one at a time.
+It also recognises redeliveries: a message whose platform id the transcript already knows is not appended again, and
+gets the receipt of the first. The transcript is the queue: a message is accepted once it is flushed to disk, and waits
+there. Each commit sets the event `_bell`; the loop then does what the transcript shows as open. Commands are obeyed at
+once, beside a running turn; turns run one at a time.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ from agentd.conversation.commands import parse_command
 from agentd.conversation.compacting import Compactor
 from agentd.conversation.enclosing import take_files
 from agentd.conversation.entrance import Entrance
-from agentd.conversation.intake import (
+from agentd.conversation.inbound_records import build_record
+from agentd.conversation.keeping import keep, keep_change
+from agentd.conversation.learning import Learning
+from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text
+from agentd.conversation.obey import Scene, obey
+from agentd.conversation.outbox import Outbox
+from agentd.conversation.question import (
     RETRY,
     Question,
     announced_seconds,
-    build_record,
     is_unfinished,
     next_question,
     settle_stale,
@@ -31,12 +37,8 @@ from agentd.conversation.intake import (
     stale_question,
     unread_files,
 )
-from agentd.conversation.keeping import keep, keep_change
-from agentd.conversation.learning import Learning
-from agentd.conversation.notices import NOTHING_TO_RETRY, aside_text, unsaved_text
-from agentd.conversation.obey import Scene, obey
-from agentd.conversation.outbox import Outbox
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
+from agentd.conversation.stall import Stall
 from agentd.conversation.turn import Turn, question_size
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -50,17 +52,16 @@ __all__ = ["SessionActor"]
 
 log = structlog.get_logger()
 
-FIRST_RETRY_SECONDS = 1.0
-LAST_RETRY_SECONDS = 60.0
-"""How long a reply that could not be sent waits for the next try; twice as long each time."""
-
 REST_PATIENCE_SECONDS = 30.0
-"""How long a turn of others may take to end where a session is to rest."""
+"""How long a running turn of somebody else may take to end when the session is to be put to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """A message on disk, whose sender may wait for its end; None: a change to one that nobody knows any more."""
+    """The receipt for a message on disk, which can be awaited until the message is settled.
+
+    `seq` is None for an edit or deletion of a message that is not known.
+    """
 
     actor: SessionActor
     seq: int | None
@@ -72,7 +73,7 @@ class _Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What an actor that runs works with."""
+    """What a running actor works with, once its session is open."""
 
     session: Session
     outbox: Outbox
@@ -81,7 +82,7 @@ class _Opened:
     tasks: asyncio.TaskGroup
 
     def look(self, reported_tokens: int = 0) -> None:
-        """See beside the turns whether something is to be learnt, or summarised."""
+        """Start learning and summarising in the background, if either is due."""
         self.learning.look()
         self.compactor.look(reported_tokens)
 
@@ -92,17 +93,16 @@ def _opened(session: Session, wiring: Wiring, intake: asyncio.Lock, tasks: async
 
 
 class SessionActor:
-    """Accepts a session's messages, and sees each through to its end."""
+    """Accepts a session's messages and drives each one to its end: answered, failed, or obeyed."""
 
     def __init__(self, key: SessionKey, wiring: Wiring) -> None:
-        """Begin without reading: the session is opened by the first who needs it."""
+        """Create the actor without reading the file: whoever needs the session first opens it."""
         self._key = key
         self._wiring = wiring
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._turn: Turn | None = None
-        self._stalled = False
-        self._retry_seconds = 0.0
+        self._stall = Stall()
         self._closing = False
         self._waiting: dict[int, asyncio.Event] = {}
         self._bell = asyncio.Event()
@@ -110,7 +110,7 @@ class SessionActor:
         self._quiet = Quiet(wiring.monotonic)
 
     async def accept(self, inbound: FromPerson) -> _Receipt:
-        """Put what came in on disk, or recognise it as there already. Raises NotAccepted where the disk refuses."""
+        """Put what came in on disk, unless it is there already (a redelivery). Raises NotAccepted if that fails."""
         try:
             async with self._entrance.passed():
                 session = await self._open()
@@ -127,31 +127,30 @@ class SessionActor:
         return _Receipt(self, seq)
 
     async def settled(self, seq: int) -> None:
-        """Wait until a message or command has its end, or none can be had for now (a full disk)."""
+        """Wait until a message or command is settled, or the actor is stalled (a full disk, say)."""
         session = await self._open()
-        while not session.view.is_settled(seq) and not self._stalled:
+        while not session.view.is_settled(seq) and not self._stall.holds:
             await self._waiting.setdefault(seq, asyncio.Event()).wait()
 
     async def finished(self, *, is_heard: bool) -> bool:
-        """Wait until nothing is pending: no message, no command, nothing to deliver.
+        """Wait until nothing is pending or undelivered, or the actor is stalled.
 
-        What an earlier run saw only the beginning of waits for its rest, which nobody can bring until the channels
-        are heard: return False, at once, where that is so, and `is_heard` is not.
+        If the last message announced more, which cannot come before channels run (`is_heard`), return False at once.
         """
         session = await self._open()
         if self._quiet.left_seconds > 0:
             if not is_heard:
                 return False
             self._quiet.expect(REST_SECONDS)
-            self._bell.set()  # it sleeps until what it expected before
+            self._bell.set()  # wakes the loop, which sleeps for the earlier, longer wait
         for seq in session.view.unsettled:
             await self.settled(seq)
         return True
 
     @asynccontextmanager
     async def resting(self, ids: Collection[str]) -> AsyncIterator[None]:
-        """Take nothing in until the end of the block, which begins once no turn of others than these people runs, or
-        has for too long. Raises NotAccepted where what is being taken in does not end."""
+        """Accept nothing in the block; a running turn of others than `ids` may end first, for 30 s. Raises NotAccepted
+        if a message is being accepted for too long."""
         async with self._entrance.shut():
             if self._turn is not None and self._session is not None:
                 await _let_end(self._turn, self._session, ids)
@@ -159,23 +158,23 @@ class SessionActor:
 
     @property
     def waiting(self) -> int:
-        """Return how many messages have no end yet."""
+        """Return how many messages are neither answered nor failed yet."""
         return len(self._session.view.pending) if self._session else 0
 
     @property
     def doing(self) -> str:
-        """Return in a word what it is at: `answering`, `stalled` until it tries again, `expecting` more, or `idle`."""
-        if self._turn is not None or self._stalled:
+        """Return the actor's state: `answering`, `stalled` (a fault), `expecting` more parts, or `idle`."""
+        if self._turn is not None or self._stall.holds:
             return "answering" if self._turn is not None else "stalled"
         return "expecting" if self._quiet.left_seconds > 0 else "idle"
 
     def close(self) -> None:
-        """Take on no more turns: end as soon as the one that runs is done."""
+        """Begin no more turns; `run` returns as soon as the running one is done."""
         self._closing = True
         self._bell.set()
 
     async def run(self) -> None:
-        """Do what the transcript says is to be done, until nothing has been for the idle time."""
+        """Do what the transcript shows as open, until nothing has happened for the idle time, or `close` was called."""
         session = await self._begin()
         if session is None:
             return
@@ -185,7 +184,7 @@ class SessionActor:
             while True:
                 self._bell.clear()
                 await self._step(opened)
-                _release(self._waiting, session, all_of_them=self._stalled)
+                _release(self._waiting, session, all_of_them=self._stall.holds)
                 if self._turn is None and self._closing:
                     opened.compactor.stop()
                     opened.learning.stop()
@@ -195,7 +194,7 @@ class SessionActor:
                     return
 
     async def _begin(self) -> Session | None:
-        """Open the session; None where that fails, and nobody is in the middle of giving a message."""
+        """Open the session; return None if that fails and nobody is handing in a message at the moment."""
         while True:
             self._bell.clear()
             try:
@@ -219,16 +218,15 @@ class SessionActor:
     async def _append_inbound(self, session: Session, inbound: InboundMessage, trace: str) -> int:
         log.info("message_received", message=inbound.message_id)
         channel = self._wiring.front.channels[self._key.channel]
-        is_command = parse_command(inbound.text) is not None  # which has no use for files
+        is_command = parse_command(inbound.text) is not None  # commands have no use for files
         attachments = () if is_command else await take_files(inbound, self._key, channel, self._wiring.enclosures)
         was_expected = self._quiet.left_seconds > 0
         now, limit = self._wiring.clock(), self._wiring.stale_after_minutes
         announced = 0.0 if is_command else announced_seconds(inbound, now, limit)
         if announced:
             self._quiet.expect(announced)  # before the commit, which rings the bell
-        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments))
+        record = await keep(self._wiring.store, session, build_record(inbound, trace, attachments), self._stall.end)
         log.info("message_accepted", seq=record.seq)
-        self._stalled = False
         if isinstance(record, UserMessage):
             if not announced:
                 self._quiet.end()
@@ -237,13 +235,13 @@ class SessionActor:
         return record.seq
 
     async def _step(self, opened: _Opened) -> None:
-        """Do what can be done now, once: what an earlier run left unsaid, commands, then the next turn."""
-        if self._stalled:
+        """Do once what can be done now: redeliver what was left unsaid, obey commands, begin the next turn."""
+        if self._stall.holds:
             return
         session, outbox, compactor = opened.session, opened.outbox, opened.compactor
         try:
             await _note_aside(session, self._wiring.store)
-            while not self._stalled:
+            while not self._stall.holds:
                 if self._turn is None:
                     await outbox.redeliver()
                 waiting = (command for command in session.view.commands.values() if command.name != RETRY)
@@ -252,12 +250,12 @@ class SessionActor:
                     break
                 with bound_contextvars(session=self._key.file_name, trace=command.trace):
                     await obey(command, Scene(self._wiring, session, outbox, compactor, self._turn))
-            # No await since then: what came before a turn's messages is obeyed, and delivered, before the turn.
-            if self._turn is None and not self._closing and not self._stalled:
-                self._retry_seconds = 0.0
+            # No await since the last check: commands older than a turn's messages are answered before it begins.
+            if self._turn is None and not self._closing and not self._stall.holds:
+                self._stall.forget()
                 await self._begin_turn(opened)
         except (StorageError, Unreachable) as fault:
-            await self._stall(session, outbox, fault)
+            await self._stall.begin(session, outbox, fault)
 
     async def _begin_turn(self, opened: _Opened) -> None:
         question = next_question(opened.session.view, question_size(self._wiring.settings))
@@ -267,7 +265,7 @@ class SessionActor:
             await self._take_up(question, opened)
 
     async def _take_up(self, question: Question, opened: _Opened) -> None:
-        """Settle what is not to be answered, or begin its turn, whose tasks take the trace of the log along."""
+        """Settle a question that needs no turn (a stale one), or begin its turn, whose tasks inherit the trace id."""
         session, outbox = opened.session, opened.outbox
         limit = self._wiring.stale_after_minutes
         stale = stale_question(session.view, question, self._wiring.clock(), limit)
@@ -285,15 +283,14 @@ class SessionActor:
             opened.tasks.create_task(running, name=f"turn {self._key.file_name}")
 
     async def _run_turn(self, turn: Turn, opened: _Opened, attending: asyncio.Task[None]) -> None:
-        session = opened.session
-        newest = max(session.view.pending, default=0)
+        session, newest = opened.session, max(opened.session.view.pending, default=0)
         try:
             await turn.run()
         except (StorageError, Unreachable) as fault:
             await turn.give_up()
-            # Who has written since the turn began is not told to write once more for it to be made again.
+            # If its sender has written again since, the turn is made again at once, without asking for a message.
             if max(session.view.pending, default=0) <= newest or session.view.undelivered:
-                await self._stall(session, opened.outbox, fault)
+                await self._stall.begin(session, opened.outbox, fault)
             else:
                 log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
         finally:
@@ -303,43 +300,25 @@ class SessionActor:
             self._bell.set()
         opened.look(turn.reported_tokens)
 
-    async def _stall(self, session: Session, outbox: Outbox, fault: StorageError | Unreachable) -> None:
-        """Do nothing more for now: what is on disk stays pending.
-
-        Where the model would have to be asked again, since the disk refused its answer, that is done with the next
-        message, or run, and the sender is told if that can be. What is on disk to be said is tried again by itself.
-        """
-        self._stalled = True
-        has_to_say = bool(session.view.undelivered)
-        if isinstance(fault, StorageError) and not has_to_say and next_question(session.view, 1) is not None:
-            log.error("session_stalled", session=self._key.file_name, fault=str(fault))
-            self._retry_seconds = 0.0
-            await outbox.tell(unsaved_text(str(fault)))
-        else:
-            self._retry_seconds = min(max(2 * self._retry_seconds, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
-            log.warning(
-                "delivery_postponed", session=self._key.file_name, seconds=self._retry_seconds, fault=str(fault)
-            )
-
     async def _slept(self, opened: _Opened) -> bool:
-        """Wait for the bell; return True if nothing happened for the idle time, and nothing is under way."""
-        retries = self._stalled and self._retry_seconds > 0
+        """Wait for the bell. Return True if the idle time passed without it and nothing is under way."""
+        retry_seconds = self._stall.retry_seconds
         idle_seconds = self._wiring.settings.idle_minutes * 60 if self._may_sleep(opened) else None
-        wait_seconds = self._retry_seconds if retries else self._quiet.left_seconds or idle_seconds
+        wait_seconds = retry_seconds or self._quiet.left_seconds or idle_seconds
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._bell.wait()
         except TimeoutError:
-            if retries:
-                self._stalled = False
+            if retry_seconds:
+                self._stall.end()
                 return False
             return wait_seconds == idle_seconds and self._may_sleep(opened)
         return False
 
     def _may_sleep(self, opened: _Opened) -> bool:
-        """Tell whether the actor can be forgotten: a later message starts another, from the file."""
+        """Tell whether the actor can leave memory: a later message starts another, from the file."""
         is_at_work = self._turn is not None or opened.compactor.is_busy or opened.learning.is_busy
-        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stalled)
+        return not is_at_work and not self._entrance.is_used and (opened.session.view.is_idle or self._stall.holds)
 
 
 def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them: bool) -> None:
@@ -348,7 +327,7 @@ def _release(waiting: dict[int, asyncio.Event], session: Session, *, all_of_them
 
 
 async def _note_aside(session: Session, store: SessionStore) -> None:
-    """Let its people know that the file of before was set aside."""
+    """Tell the session's people that its unreadable file was set aside."""
     if session.set_aside is not None:
         notice = aside_text(session.set_aside.name)
         await store.append(session, Failure(answers=(), reason="aside", told=True, notice=notice))
@@ -356,7 +335,7 @@ async def _note_aside(session: Session, store: SessionStore) -> None:
 
 
 async def _let_end(turn: Turn, session: Session, ids: Collection[str]) -> None:
-    """Wait for a turn that runs, for a time, unless it is of the people with these ids."""
+    """Wait for a running turn to end, for 30 s at most; not at all if it answers one of the people with these ids."""
     asked = next(iter(session.view.pending.values()), None)
     if asked is not None and asked.source is not None and asked.source.author.id in ids:
         return

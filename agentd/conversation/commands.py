@@ -1,4 +1,6 @@
-"""Commands: a message that begins with a slash and a name, and what is said in answer to each."""
+"""The slash commands (`/new`, `/stop`, ...): their list, how a message is parsed as one, and the texts of `/help`,
+`/start` and `/status`.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ ARGUMENTS = {
     "remember": Argument("what I shall remember", is_needed=True),
     "forget": Argument("the numbers of entries, as /memory shows them", is_needed=True),
 }
-"""What may stand behind a command, for platforms that ask people for it."""
+"""The arguments that commands take, for platforms that ask for them when a command is typed (Discord)."""
 
 BAR_CELLS = 10
 
@@ -62,7 +64,7 @@ def parse_command(text: str) -> ParsedCommand | None:
 
 
 def help_text() -> str:
-    """List the commands, one a line."""
+    """List the commands, one per line."""
     width = max(map(len, COMMANDS))
     return "\n".join(f"/{name:<{width}}  {does}" for name, does in COMMANDS.items())
 
@@ -79,14 +81,14 @@ def unknown_text(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a conversation takes of its budget, in tokens as the model counts them, and what is done about that."""
+    """How full a conversation's context is, in tokens as the model counts them, and the state of its compaction."""
 
     tokens: int
     budget_tokens: int
     fault: str = ""
-    """Why no summary could be made at the last try."""
+    """Why the last attempt at a summary failed; "" if it did not."""
     pause_seconds: float = 0.0
-    """How long until the next one."""
+    """How long until the next attempt."""
     is_summarising: bool = False
 
 

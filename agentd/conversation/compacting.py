@@ -1,7 +1,8 @@
-"""Summaries of one session, made beside its turns: one job at a time, a record for each step of it.
+"""Runs the compaction jobs of one session, which summarise its old turns beside the running ones.
 
-Nobody waits for a summary but a turn whose prompt is full, and that for a limited time. Where none can be made, turns
-go on without what does not fit, everything stays on disk, and the next try comes later and later.
+There is one job at a time; each summary that it makes is a `compaction` record of its own. Only a turn whose prompt is
+full waits for a summary, and for a limited time. If none can be made, turns go on without what does not fit, everything
+stays on disk, and the next attempt comes after a growing pause (backoff).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import structlog
 from agentd.context.compaction import Chunk, Extent, find_cut, plan_chunk
 from agentd.context.prompt import Past, build_budget, estimate_past, estimate_turn, summary_room
 from agentd.context.tokens import estimate_tokens
-from agentd.conversation.account import Account, OverBudget
+from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.summarising import SummaryAuthor, Unusable
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -38,64 +39,64 @@ Mode = Literal["background", "asked", "harder"]
 
 @dataclass(slots=True)
 class _Job:
-    """The making of one or more summaries, each of which is on disk when the next is begun."""
+    """One run of the compactor: it makes one or more summaries, each on disk before the next is begun."""
 
     mode: Mode
     first_kept: int
-    """The seq of the first message that no summary of this job covers."""
+    """The seq of the first message that this job leaves unsummarised."""
     began: float
     turns: int = 0
-    """How many it has taken in."""
+    """How many turns it has summarised so far."""
     fault: str = ""
-    """Why it made no summary, or no more."""
+    """Why it made no summary, or stopped making more."""
     is_asking: bool = False
     is_stopped: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def past_of(session: Session) -> Past:
-    """Return what a session's next prompt holds of what was said."""
+    """Return what the session's next prompt contains of the past: the summary in force and the turns after it."""
     summary = session.view.summary
     return Past(session.view.live_turns, summary.summary if summary else "", session.key.is_shared)
 
 
 class Compactor:
-    """Keeps one session's prompt within its budget."""
+    """Keeps one session's prompt within its budget, by summaries."""
 
     def __init__(self, wiring: Wiring, session: Session, intake: asyncio.Lock, tasks: asyncio.TaskGroup) -> None:
-        """Run jobs on `tasks`; under `intake` no message, edit or deletion comes in."""
+        """Run jobs on `tasks`; while the lock `intake` is held, no message, edit or deletion is accepted."""
         self._wiring = wiring
         self._session = session
         self._intake = intake
         self._tasks = tasks
-        self._account = Account(wiring, session)
+        self._meter = UsageMeter(wiring, session)
         self._times = wiring.summary_times
         self._job: _Job | None = None
         self._task: asyncio.Task[None] | None = None
-        self._author = SummaryAuthor(wiring, session, self._account)
+        self._author = SummaryAuthor(wiring, session, self._meter)
         self._failures = 0
         self._again_at = 0.0
         self._is_over = False
-        """Whether the provider counted more than the budget after a job that was to prevent it."""
+        """Whether the provider counted more than the budget even after a job that should have prevented it."""
         self._said: dict[int, str] = {}
         self.fault = ""
-        """Why the last job made no summary; "" where it did."""
+        """Why the last job failed to make a summary; "" if it succeeded."""
 
     @property
     def extent(self) -> Extent:
-        """Return how long the conversation may become."""
+        """Return the limits of the conversation: its token budget, and how many messages it may hold and keeps."""
         settings, provider = self._wiring.settings, self._wiring.provider
         context = min(settings.max_context_tokens, provider.context_tokens or settings.max_context_tokens)
         budget = build_budget(context, self._wiring.max_output_tokens, self.factor)
-        # Of two settings that contradict each other, the one that was left at its default gives way.
+        # If two settings contradict each other, `keep_recent_messages` gives way to `max_history_messages`.
         keep = settings.keep_recent_messages
         keep = keep if keep < settings.max_history_messages else settings.max_history_messages // 2
         return Extent(budget, settings.max_history_messages, keep)
 
     @property
     def factor(self) -> float:
-        """Return how many tokens the model counts for one of the estimate's."""
-        return self._account.factor
+        """Return how many tokens the model counts per estimated token."""
+        return self._meter.factor
 
     @property
     def is_busy(self) -> bool:
@@ -104,11 +105,11 @@ class Compactor:
 
     @property
     def pause_seconds(self) -> float:
-        """Return how long until a job is tried again after one that failed."""
+        """Return how long until the next job may begin after a failed one; 0 if now."""
         return max(self._again_at - self._wiring.monotonic(), 0.0)
 
     def look(self, reported_tokens: int = 0) -> None:
-        """Begin a job where one is due, by estimate or by what the provider counted of the last prompt (0: nothing)."""
+        """Begin a job if one is due, by estimate or by the provider's count of the last prompt (0: unknown)."""
         if reported_tokens:
             self._compare(reported_tokens)
         if self.is_busy or self.pause_seconds:
@@ -120,7 +121,7 @@ class Compactor:
             self._begin("background")
 
     def _compare(self, reported_tokens: int) -> None:
-        """Cut deeper where the provider counted more than the budget after all, but only once in a row."""
+        """Begin a job that cuts deeper if the provider counted more than the budget, but only once in a row."""
         budget_tokens = int(self.extent.budget.tokens * self.factor)
         if reported_tokens <= budget_tokens:
             self._is_over = False
@@ -130,9 +131,9 @@ class Compactor:
             self._begin("harder")
 
     async def make_room(self, tail_tokens: int | None = None) -> None:
-        """Wait for a summary, if one can be had, for a limited time.
+        """Wait for a summary that makes room in the prompt, for a limited time.
 
-        The turns that stay are to cost `tail_tokens` at most; None: half of them are to go.
+        The turns that stay should cost `tail_tokens` at most; None: half of the turns should go.
         """
         mode: Mode = "harder" if tail_tokens is None else "background"
         if self._job is None and (self.pause_seconds or not self._begin(mode, tail_tokens=tail_tokens)):
@@ -148,22 +149,22 @@ class Compactor:
             log.warning("compaction_not_waited_for")
 
     def ask(self, seq: int) -> str | None:
-        """Do as somebody asked with the command `seq`; return what there is to say, or None while it is being done."""
+        """Begin the job that `/compact` (the command `seq`) asks for; return the answer, or None while the job runs."""
         summary = self._session.view.summary
         if seq in self._said:
             return self._said[seq]
         if summary is not None and summary.seq > seq:
-            return MADE_TEXT  # an earlier run did it, and did not come to say so
+            return MADE_TEXT  # an earlier run made the summary and was killed before it could say so
         if self._job is None and not self._begin("asked"):
             return "There is nothing to summarise yet: all of this conversation is recent."
         return None
 
     def is_at_work_for(self, command: Command) -> bool:
-        """Tell whether a command waits for the job under way, whoever began that."""
+        """Tell whether this command is a `/compact` that waits for the running job, no matter who began that."""
         return self.is_busy and _is_asked_for(command) and command.seq not in self._said
 
     async def undo(self, by: Command) -> Compaction | None:
-        """Revoke the summary in force, as a command asks, and return it; None where there is none."""
+        """Revoke the summary in force, as `/compact undo` asks, and return it; None if there is none."""
         job = self._job
         if job is not None:
             self.stop()
@@ -174,17 +175,17 @@ class Compactor:
         return summary
 
     def stop(self) -> None:
-        """End the job under way: what it has on disk stays, and what is on its way there arrives."""
+        """Stop the running job; summaries already on disk, or being written to it, stay."""
         if self._job is not None and self._task is not None:
             self._job.is_stopped = True
-            if self._job.is_asking:  # a task that is cancelled before its first step never ends its job
+            if self._job.is_asking:  # a task cancelled before its first step would never set `job.ended`
                 self._task.cancel()
 
     def _begin(self, mode: Mode, *, tail_tokens: int | None = None) -> bool:
-        """Begin a job; return whether there is something to do."""
+        """Begin a job; return False if there is nothing to summarise."""
         past, extent = past_of(self._session), self.extent
         if not summary_room(extent.budget):
-            return False  # of so small a context nothing would be left: what does not fit is left out
+            return False  # the context is too small for a summary: what does not fit is left out
         cut = find_cut(past, extent, harder=mode != "background", tail_tokens=tail_tokens)
         if not cut:
             return False
@@ -217,7 +218,7 @@ class Compactor:
             self._session.changed.set()
 
     async def _take_in(self, chunk: Chunk, job: _Job) -> None:
-        """Let a summary take in a chunk; where that is more than the model reads, the next one is half as long."""
+        """Summarise a chunk; if the model finds it too long, halve what the next request may hold."""
         try:
             await self._summarise(chunk, job)
         except ContextTooLong:
@@ -233,7 +234,7 @@ class Compactor:
         return plan_chunk(past, most, view.pending, most_tokens)
 
     async def _summarise(self, chunk: Chunk, job: _Job) -> None:
-        """Have one summary made, and put it on disk."""
+        """Have the model write one summary, and append it."""
         view, past, budget = self._session.view, past_of(self._session), self.extent.budget
         before = estimate_tokens(past.summary) + sum(estimate_turn(turn, past, budget) for turn in chunk.turns)
         log.info("compaction_started", turns=len(chunk.turns), tokens=before)
@@ -246,7 +247,7 @@ class Compactor:
         after = estimate_tokens(summary)
         if not summary or after >= before:
             raise Unusable("the summary is empty" if not summary else "the summary is no shorter than what it is of")
-        # Before the intake is held: it may read all of a long file.
+        # Before the intake is locked: this may read all of a long file.
         start, digest = await self._wiring.store.cover(self._session, chunk.to)
         record = Compaction(
             covers=(start, chunk.to),
@@ -262,14 +263,14 @@ class Compactor:
             await self._commit(record, chunk, past)
 
     async def _commit(self, record: Compaction, chunk: Chunk, past: Past) -> None:
-        """Put a summary on disk, unless what it was made from is not what stands there now."""
+        """Append a summary, unless what it was made from has changed meanwhile."""
         now = past_of(self._session)
         if now.summary != past.summary or tuple(now.turns[: len(chunk.turns)]) != chunk.turns:
             raise Unusable("what was to be summarised was changed meanwhile")
         [recorded] = await self._wiring.store.append(self._session, record)
         in_force = self._session.view.summary
         if in_force is None or in_force.seq != recorded.seq:
-            raise Unusable("the conversation began anew meanwhile")
+            raise Unusable("the conversation was reset meanwhile")
         self._session.view.forget_covered()
         self._wiring.count_compaction("made")
         log.info("compaction_finished", covers=record.covers, before=record.tokens_before, after=record.tokens_after)
@@ -288,7 +289,7 @@ def _is_asked_for(command: Command) -> bool:
 
 
 def _describe(job: _Job) -> str:
-    """Say what became of a job to who asked for it."""
+    """Return what became of a job, for the person who asked for it."""
     done = f"{job.turns} turns are now part of the summary. " if job.turns else ""
     if job.fault:
         return f"{done}I could not make a summary: {job.fault}. Nothing was lost, and the conversation goes on."

@@ -1,7 +1,8 @@
-"""Files that come with a message: fetched from the platform, put beside the session, and looked into.
+"""Takes in the files of a message (attachments): fetches them from the platform, stores them, and reads text and
+images.
 
-That happens before the message is accepted, so that what is on record is on disk. A file that cannot be had does not
-hold its message up: the record says why, and whoever sent it is told if there is nothing else to answer.
+This happens before the message is accepted, so that what its record names is on disk. A file that cannot be fetched
+does not stop its message: the record says why, and the sender is told if there is nothing else to answer.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ __all__ = ["MOST_EXCERPT_CHARACTERS", "load_images", "parse_excerpt", "take_file
 log = structlog.get_logger()
 
 FETCH_SECONDS = 60.0
-"""For one file, all tries together; what comes after it in its chat waits meanwhile, other chats do not."""
+"""Time limit per file, for all attempts together. Later messages of the same chat wait meanwhile; other chats do not.
+"""
 
 TRIES = 3
 PAUSE_SECONDS = 1.0
 
 MOST_EXCERPT_CHARACTERS = 16_000
-"""Of a text file in a prompt: about 4,000 tokens of English."""
+"""How much of a text file goes into a prompt: about 4,000 tokens of English."""
 
 MOST_IMAGES = 10
 MOST_IMAGES_BYTES = 12 * 1024 * 1024
-"""Of all in one request: each is in memory several times while it is sent."""
+"""Limits of all images in one request: each is in memory several times while it is sent."""
 
-"""In one request."""
 
 MOST_FILES = 50
-"""Of one message: more than any platform lets a person send with it."""
+"""Per message: more than any platform lets a person send with one."""
 
 MOST_NAME_CHARACTERS = 255
-"""Of a file's name on record: what file systems take."""
+"""Longest file name on record: what file systems take."""
 
 TOO_MANY = "{name} than I can take with one message: send them with another."
 TOO_LARGE = "{name} is larger than I can take."
@@ -58,7 +59,7 @@ _CONTROLS = frozenset(map(chr, range(32))) - set("\t\n\r\f\v\x1b\x08")
 async def take_files(
     inbound: InboundMessage, key: SessionKey, channel: Channel, enclosures: Enclosures
 ) -> tuple[FileAttachment, ...]:
-    """Return what is to be recorded of a message's files, which are on disk then. Raises StorageError."""
+    """Fetch a message's files to disk and return what its record says of them. Raises StorageError."""
     taken = []
     for number, file in enumerate(map(_named, inbound.files[:MOST_FILES])):
         stem = hashlib.sha256(f"{inbound.address.chat}/{inbound.message_id}/{number}".encode()).hexdigest()[:16]
@@ -112,7 +113,7 @@ def _unread(file: RemoteFile, why: str) -> FileAttachment:
 
 
 def parse_excerpt(head: bytes) -> str:
-    """Return the beginning of a file as text; "" where it is none, whatever its name says."""
+    """Return the beginning of a file as text; "" if it is not UTF-8 text, whatever its name says."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
@@ -123,7 +124,7 @@ def parse_excerpt(head: bytes) -> str:
 
 
 async def load_images(messages: Sequence[UserMessage], key: SessionKey, enclosures: Enclosures) -> tuple[Image, ...]:
-    """Read the images of these messages that a model can be shown, the newest where there are too many."""
+    """Read the images of these messages that a model can be shown; if there are too many, the newest."""
     files = [file for message in messages for file in message.attachments if is_showable(file)]
     found: list[Image] = []
     room_bytes = MOST_IMAGES_BYTES

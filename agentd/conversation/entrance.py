@@ -1,4 +1,4 @@
-"""The way into a session: one message, edit or deletion is taken in at a time, and none while it is shut."""
+"""The lock in front of a session: one message, edit or deletion is accepted at a time, and none while it is shut."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from channels.errors import NotAccepted
 __all__ = ["Entrance"]
 
 PATIENCE_SECONDS = 90.0
-"""How long whoever wants to shut it waits for what is being taken in."""
+"""How long `shut` waits for a message that is just being accepted."""
 
 
 class Entrance:
-    """Knows who is on the way in, and rings the bell when one is."""
+    """Counts who waits for the lock or holds it, and rings the actor's bell when one of them is done."""
 
     def __init__(self, bell: asyncio.Event) -> None:
-        """Begin with nobody."""
+        """Create an open entrance that nobody uses."""
         self.lock = asyncio.Lock()
-        """Whoever has it is alone."""
+        """Held by whoever is accepting something, or has shut the entrance."""
         self._bell = bell
         self._waiting = 0
 
     @property
     def is_used(self) -> bool:
-        """Tell whether somebody is on the way in, or has shut it: the session is not to be forgotten meanwhile."""
+        """Tell whether anybody waits for the lock or holds it: the actor must not leave memory meanwhile."""
         return self._waiting > 0
 
     @asynccontextmanager
     async def passed(self) -> AsyncIterator[None]:
-        """Take something in within the block, alone."""
+        """Hold the lock for the block, to accept one message."""
         with self._used():
             async with self.lock:
                 yield
 
     @asynccontextmanager
     async def shut(self) -> AsyncIterator[None]:
-        """Let nothing in until the end of the block.
+        """Accept nothing until the end of the block.
 
-        Raises NotAccepted where what is being taken in does not end: a file that comes in may take its time.
+        Raises NotAccepted if the message that is being accepted takes too long: its files may be large.
         """
         with self._used():
             try:

@@ -1,12 +1,13 @@
-"""Puts what came in on disk: nobody looks for it there before that has ended."""
+"""Appends incoming messages, edits and deletions to the session, and waits for the flush even if cancelled."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
-from agentd.conversation.intake import build_change
+from agentd.conversation.inbound_records import build_change
 from agentd.transcript.records import Record
 from agentd.transcript.store import Session, SessionStore
 from channels.base import InboundDelete, InboundEdit
@@ -16,11 +17,15 @@ __all__ = ["keep", "keep_change"]
 log = structlog.get_logger()
 
 
-async def keep(store: SessionStore, session: Session, record: Record) -> Record:
-    """Append a record. Raises StorageError.
+def _nothing() -> None:
+    """Do nothing: nobody waits for it."""
 
-    Who is cancelled meanwhile waits for its end all the same: until then nobody can tell whether the same thing,
-    offered again, is there already.
+
+async def keep(store: SessionStore, session: Session, record: Record, taken: Callable[[], None] = _nothing) -> Record:
+    """Append a record, wait for it to be flushed, and then call `taken`. Raises StorageError.
+
+    If cancelled, still wait for the append to end: until then a redelivery of the same message could not be recognised.
+    `taken` is called all the same, since what is on disk is to be answered.
     """
     kept = await store.enqueue(session, record)
     try:
@@ -28,13 +33,15 @@ async def keep(store: SessionStore, session: Session, record: Record) -> Record:
     finally:
         if not kept.done():
             await asyncio.wait([kept])
+        if not kept.cancelled() and kept.exception() is None:
+            taken()
     return written
 
 
 async def keep_change(
     store: SessionStore, session: Session, inbound: InboundEdit | InboundDelete, of: int | None
 ) -> None:
-    """Record an edit or a deletion once; a command that waits, or what nobody recognises any more, has none."""
+    """Record an edit or deletion once; ignore it if its message is unknown or a command that still waits."""
     record = None if of is None or of in session.view.commands else build_change(inbound, of)
     if record is None or session.view.knows_change(record):
         log.info("change_ignored", session=session.path.stem, of=of)

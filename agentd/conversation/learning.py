@@ -1,8 +1,8 @@
-"""What a conversation gives memory to learn from: each answered turn once, in a task that nobody waits for.
+"""Hands answered turns to memory: each becomes a background task in the queue, once.
 
-What is to be learnt is told by the transcript alone: the answered turns behind the newest that memory has. So nothing
-has to be on disk between an answer and its task, and a crash there costs nothing: the next look finds the turn, also
-where `/new` or a summary has taken it out of the prompt meanwhile.
+What is due follows from the transcript alone: the answered turns after the last message that memory has (its
+watermark). So nothing needs to be written between an answer and its task, and a crash in between costs nothing: the
+next look finds the turn, even if `/new` or a summary has taken it out of the prompt meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import groupby
 
 import structlog
 
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.tasks.exchanges import order_for
@@ -29,19 +29,22 @@ from channels.backoff import Growing
 from memory.echoes import without_echoes
 from memory.errors import MemoryFault
 from memory.marks import own_words
-from memory.model import Exchange, Learned, Words
+from memory.model import Exchange, Lesson, Words
 from memory.own import is_worth_learning
 
 __all__ = ["Learner", "Learning", "exchanges"]
 
 MOST_CHARACTERS = 4_000
-"""Of a turn's text (the seed's figure); as many of its answer, of which the model sees what is left of the room."""
+"""Longest text learnt from one turn's messages together (some 1,000 tokens), and, separately, from its answer.
+
+The model sees as much of the answer as its prompt has room left for.
+"""
 
 ECHO_TURNS = TURNS_BEFORE
-"""What the assistant said in so many turns before, and is pasted back, is not learnt from."""
+"""How many turns back to look for text of the assistant that a person pastes back: such echoes are not learnt."""
 
 PAUSE = Growing(1.0, 60.0)
-"""How long a queue, or a memory, that cannot be had is left alone; who says something new has it tried at once."""
+"""Backoff while the queue or memory cannot be reached; a new message of the session triggers a try at once."""
 
 _NOTHING = -1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,42 +53,42 @@ log = structlog.get_logger()
 
 
 class Learner:
-    """Brings one session's turns into the queue: those behind the newest that memory has, from the file if need be."""
+    """Puts one session's answered turns after memory's watermark into the queue, from the file if need be."""
 
     def __init__(
         self, memory: Remembrance, store: SessionStore, session: Session, turn: asyncio.Lock | None = None
     ) -> None:
-        """Begin without looking; `turn` is held while what was said is on its way from the file to the queue."""
+        """Read nothing yet; the lock `turn` is held while text is on its way from the file to the queue."""
         self._memory = memory
         self._turn = turn or asyncio.Lock()
         self._store = store
         self._session = session
         self._queued: int | None = None
-        """Up to which message all is in the queue, or was; None: memory was not asked yet."""
+        """The last message up to which everything was queued; None: memory was not asked for its watermark yet."""
         self._began = session.view.began
-        """Of which file that holds: where one is set aside, another begins with the first message."""
+        """Which file `_queued` refers to: a file that replaces one set aside starts again at seq 0."""
         self._again = asyncio.Event()
         self._is_stopped = False
 
     @property
     def is_due(self) -> bool:
-        """Tell whether there may be something that is not in the queue."""
+        """Tell whether there may be turns that are not queued yet."""
         view, queued = self._session.view, self._queued
         return (
             queued is None or self._began != view.began or queued < max(_newest(view.live_turns), live_from(view) - 1)
         )
 
     def hurry(self) -> None:
-        """Try at once what is being waited for."""
+        """End the pause between two attempts."""
         self._again.set()
 
     def stop(self) -> None:
-        """Wait for no queue any more: what is not in it is found by the session's next look, or the next run's."""
+        """Stop retrying: what is not queued is found by the session's next look, or the next run's."""
         self._is_stopped = True
         self._again.set()
 
     async def queue_all(self) -> int:
-        """Queue all that is due, for as long as that takes; return how many exchanges that were."""
+        """Queue everything that is due, however long that takes; return the number of exchanges."""
         tries = count = 0
         while not self._is_stopped:
             self._again.clear()
@@ -101,7 +104,7 @@ class Learner:
         return count
 
     async def _queue_due(self) -> int:
-        """Queue what is due now; return how many exchanges that were. Raises StorageError and MemoryFault."""
+        """Queue what is due now; return the number of exchanges. Raises StorageError and MemoryFault."""
         session, memory = self._session, self._memory
         if self._queued is None or self._began != session.view.began:
             self._began = session.view.began
@@ -111,17 +114,19 @@ class Learner:
         newest = max(_newest(view.live_turns), live_from(view) - 1)
         if after < live_from(view) - 1:
             async with memory.rereading:
+                if self._is_stopped:
+                    return 0  # while it waited for its turn: nobody is to wait for what it would read
                 turns = await self._store.past(session, after, memory.since)
                 queued, are_known = await self._queue_turns(turns, after)
                 if are_known:
                     await self._pass_by(turns, after, queued)
         else:
-            queued, _ = await self._queue_turns(tuple(view.live_turns), after)  # a reset clears the view's own
+            queued, _ = await self._queue_turns(tuple(view.live_turns), after)  # a copy: a reset clears the view's
         self._queued = max(self._queued, newest)
         return len(queued)
 
     async def _queue_turns(self, turns: Sequence[Turn], after: int) -> tuple[list[Exchange], bool]:
-        """Queue what of these turns is worth learning; return that, and whether the queue had all of it already."""
+        """Queue the exchanges worth learning; return them, and whether the queue had all of them already."""
         session, memory = self._session, self._memory
         queued, are_known = list[Exchange](), True
         for exchange in exchanges(session, turns, after, memory):
@@ -139,9 +144,10 @@ class Learner:
         return queued, are_known
 
     async def _pass_by(self, turns: Sequence[Turn], after: int, queued: Sequence[Exchange]) -> None:
-        """Let memory know up to where nothing is worth learning: else the file is read as far back at each waking.
+        """Move memory's watermark past turns without anything worth learning: else each waking reads the file that far
+        back.
 
-        What is in the queue, or dead there, is learnt by itself: no message of such an exchange is marked.
+        Messages of exchanges that are in the queue, or dead there, are left out: learning those moves the watermark.
         """
         session = self._session
         passed = [
@@ -156,13 +162,13 @@ class Learner:
         if passed:
             seq, source = max(passed, key=lambda entry: entry[0])
             await self._memory.store.learn(
-                Learned(
+                Lesson(
                     Exchange(
                         session=session.key.file_name,
                         began=session.view.began,
                         first=seq,
                         last=seq,
-                        person=person_of(session.key, source),
+                        person=author_id(session.key, source),
                         name=source.author.name,
                         direct=source.direct is not False,
                         said=(),
@@ -184,10 +190,10 @@ class Learner:
 
 
 class Learning:
-    """One session's learner beside its turns; without a memory it does nothing."""
+    """Runs one session's Learner beside its turns; does nothing if memory is off."""
 
     def __init__(self, wiring: Wiring, session: Session, tasks: asyncio.TaskGroup) -> None:
-        """Run looks on `tasks`."""
+        """Run the looks as tasks on `tasks`."""
         self._learner = Learner(wiring.memory, wiring.store, session) if wiring.memory else None
         self._session = session
         self._tasks = tasks
@@ -195,11 +201,11 @@ class Learning:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether a look is under way."""
+        """Tell whether a look is running."""
         return self._looking is not None
 
     def look(self) -> None:
-        """Put what was answered into the queue, beside everything else."""
+        """Start queueing what was answered, in the background."""
         if self._learner is None:
             return
         self._learner.hurry()
@@ -208,7 +214,7 @@ class Learning:
             self._looking = self._tasks.create_task(queueing, name=f"learning {self._session.path.stem}")
 
     def stop(self) -> None:
-        """Let a look that waits end."""
+        """Make a look that pauses end."""
         if self._learner is not None:
             self._learner.stop()
 
@@ -219,14 +225,17 @@ class Learning:
             log.exception("learning_crashed", session=self._session.path.stem)
         finally:
             self._looking = None
-            self._session.changed.set()  # the actor may rest now
+            self._session.changed.set()  # the actor may be idle now
 
 
 def exchanges(session: Session, turns: Sequence[Turn], after: int, memory: Remembrance) -> Iterator[Exchange]:
-    """Yield what is worth learning of the answered turns behind a message, the oldest first; each of one person."""
+    """Yield the exchanges worth learning from the answered turns after the message `after`, oldest first.
+
+    An exchange holds the messages of one person: a turn of several people makes several.
+    """
     for place, turn in enumerate(turns):
         if not isinstance(turn.end, AssistantMessage):
-            continue  # it may be answered yet, by /retry
+            continue  # may still be answered, by /retry
         messages = [message for message in turn.messages if message.seq > after and _is_said(message, memory.since)]
         for _, of_one in groupby(messages, _author):
             exchange = _exchange(session, list(of_one), turns[max(place - ECHO_TURNS, 0) : place], turn.end)
@@ -235,7 +244,7 @@ def exchanges(session: Session, turns: Sequence[Turn], after: int, memory: Remem
 
 
 def _is_said(message: UserMessage, since: str) -> bool:
-    """Tell whether it has an author who meant it to be said, while memory was on."""
+    """Tell whether a message has an author, was not deleted, and was sent while memory was on."""
     return message.source is not None and message.content != DELETED_TEXT and message.ts >= since
 
 
@@ -252,9 +261,9 @@ def _exchange(
         began=session.view.began,
         first=messages[0].seq,
         last=messages[-1].seq,
-        person=person_of(session.key, source),
+        person=author_id(session.key, source),
         name=source.author.name,
-        direct=source.direct is not False,  # where that is not on record it stays private
+        direct=source.direct is not False,  # treat an unknown chat as private
         said=tuple(_said(messages, answers, own)),
         answered=answer.content[:MOST_CHARACTERS],
         trace=messages[-1].trace,
@@ -266,7 +275,7 @@ def _author(message: UserMessage) -> str | None:
 
 
 def _said(messages: Sequence[UserMessage], answers: Sequence[str], own: Sequence[str]) -> Iterator[Words]:
-    """Yield what a turn's messages say, no more than the model is shown of all of them."""
+    """Yield what a turn's messages say, MOST_CHARACTERS in all."""
     left = MOST_CHARACTERS
     for message in messages:
         words = _words(message, answers, own)
@@ -275,13 +284,13 @@ def _said(messages: Sequence[UserMessage], answers: Sequence[str], own: Sequence
 
 
 def _words(message: UserMessage, answers: Sequence[str], own: Sequence[str]) -> Words:
-    """Return what its author said: without what is quoted or pasted, and not the files that came with it."""
+    """Return what the author said: without quotes, pasted echoes, and attached files."""
     sent_at = parse_time(message.source.sent_at) if message.source else None
     text = without_echoes(own_words(message.content)[:MOST_CHARACTERS], answers, own)
     return Words(message.seq, sent_at or parse_time(message.ts) or _EPOCH, text)
 
 
 def _newest(turns: Sequence[Turn]) -> int:
-    """Return the last message that was answered; `_NOTHING` where none was."""
+    """Return the seq of the last answered message; `_NOTHING` if there is none."""
     answered = (turn.messages[-1].seq for turn in turns if isinstance(turn.end, AssistantMessage))
     return max(answered, default=_NOTHING)

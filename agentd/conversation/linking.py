@@ -1,6 +1,6 @@
-"""`/link`: two accounts become one person, by the word of whoever holds both.
+"""Obeys `/link`: links two accounts of one person, by a code issued on one account and entered on the other.
 
-A code is given in private only, and worth nothing once it was written where others read along.
+Codes are issued in private chats only; one that is written where others can read is withdrawn.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from datetime import datetime
 
 import structlog
 
-from agentd.conversation.remembrance import person_of
+from agentd.conversation.remembrance import author_id
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.telling import Teller
 from agentd.errors import StorageError
-from agentd.service.people import Burnt, People, Redeemed
+from agentd.state.people import Burnt, People, Redeemed
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Command
 from channels.base import Address
@@ -41,8 +41,8 @@ UNKNOWN = (
 
 
 async def answer_link(command: Command, key: SessionKey, wiring: Wiring) -> str:
-    """Link, or take a link back, and return what is to be said about it."""
-    people, sender = wiring.people, person_of(key, command.source)
+    """Issue a code, redeem one, or unlink (`off`); return the answer."""
+    people, sender = wiring.people, author_id(key, command.source)
     if people is None:
         return UNAVAILABLE
     try:
@@ -74,7 +74,7 @@ async def _redeem(words: str, sender: str, people: People, wiring: Wiring) -> st
     if isinstance(outcome, Burnt):
         return burnt_text(outcome)
     if outcome.by not in outcome.senders:
-        return UNKNOWN  # it was used by this sender, and that was taken back since
+        return UNKNOWN  # this sender used it, and that link was undone since
     log.info("person_linked", channel=sender.partition(":")[0], senders=len(outcome.senders))
     if outcome.is_news and outcome.place is not None:
         await Teller(wiring.front, wiring.new_id).tell(outcome.place, linked_text(outcome, outcome.by))
@@ -92,12 +92,12 @@ def offer_text(code: str, linked: frozenset[str]) -> str:
 
 
 def linked_text(outcome: Redeemed, sender: str) -> str:
-    """Say to one of the accounts who is one person now."""
+    """Tell one of the linked accounts which accounts are one person now."""
     return f"This account ({sender}) is now one person with {_list(outcome.senders - {sender})}. {OPENS}"
 
 
 def off_text(left: frozenset[str]) -> str:
-    """Say that an account stands by itself."""
+    """Say that an account is no longer linked."""
     if not left:
         return ALONE
     return f"This account is not linked with {_list(left)} any more: what I remember of one stays with that one."

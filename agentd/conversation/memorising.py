@@ -1,7 +1,7 @@
-"""Obeying what a person asks of memory: to show what is known of them, to keep something, to forget.
+"""Obeys `/memory`, `/remember` and `/forget`: lists what is known of a person, keeps a fact, removes entries.
 
-Whoever asks reaches their own entries alone, and where others can read only what was not learnt in private. A command
-that a crash cut is obeyed again: its answer is true the second time, too.
+People reach their own entries only, and where others can read, only those not learnt in private. A command that a crash
+cut is obeyed again; its answer is still true then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agentd.conversation.memory_texts import (
     too_many_text,
     why_text,
 )
-from agentd.conversation.remembrance import Remembrance, person_of
+from agentd.conversation.remembrance import Remembrance, author_id
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.clock import parse_time
 from agentd.transcript.key import SessionKey
@@ -36,32 +36,32 @@ from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 from channels.markup.rich import RichText, plain
 from memory.errors import MemoryFault
-from memory.model import MOST_FACT_CHARS, Deed, Evidence, Exchange, Fact, Learned, Memory, Reserve, Who, Words
+from memory.model import MOST_FACT_CHARS, Deed, Evidence, Exchange, Fact, Lesson, Memory, Reserve, Who, Words
 from memory.ports import MemoryLooking
 
 __all__ = ["obey_memory"]
 
 PAGE_ENTRIES = 10
-"""What a phone shows without much scrolling."""
+"""Entries per page: what a phone shows without much scrolling."""
 
 STEP_ENTRIES = 500
-"""So many are read at once on the way to a later page."""
+"""How many entries are read at once to skip to a later page."""
 
 MOST_FORGOTTEN = 20
-"""Each is removed from the index and the file's free pages by itself, which takes a moment."""
+"""Most entries per `/forget`: each is purged from the index and the file's free pages separately, which takes time."""
 
 ASKED_FOR_IMPORTANCE = 0.9
-"""More than what is learnt by itself (0.5): somebody wanted it."""
+"""Importance of a fact that a person asked to keep; facts learnt unasked have 0.5."""
 
 _NUMBER = re.compile(r"#?([0-9]{1,18})")
-"""No longer than what every database takes for an id."""
+"""An entry's number; 18 digits fit into every database's id."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A command, who gave it, and what they may see where they gave it."""
+    """A memory command, who gave it, and what they may see in that chat."""
 
     command: Command
     key: SessionKey
@@ -134,23 +134,23 @@ async def _seen(store: MemoryLooking, who: Who, numbers: Sequence[int]) -> list[
 
 
 async def _remember(asked: _Asked, wiring: Wiring, session: Session) -> RichText:
-    """Keep the command's own words as a fact: the person said them, so that they are their own evidence."""
+    """Keep the command's own words as a fact; they are their own evidence, since the person said them."""
     text = " ".join(asked.command.args.split())
     if is_blank(text):
         return plain(REMEMBER_USAGE)
     if len(text) > MOST_FACT_CHARS:
         return plain(too_long_text(len(text)))
-    learnt = await asked.memory.store.learn(_learned(asked, wiring, session, text))
+    learnt = await asked.memory.store.learn(_build_lesson(asked, wiring, session, text))
     [change] = learnt.changes
     log.info("fact_kept", session=asked.key.file_name, deed=change.deed, entry=change.entry)
     await asked.memory.embed()
     entry = None if change.entry is None else await asked.memory.store.why(_keeper(asked), change.entry)
-    if entry is None:  # forgotten within this moment
+    if entry is None:  # forgotten in this very moment
         return plain(REMEMBER_USAGE if change.deed is Deed.UNFOUNDED else absent_text([change.entry or 0]))
     return kept_text(change.deed, entry)
 
 
-def _learned(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Learned:
+def _build_lesson(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Lesson:
     command, name = asked.command, asked.key.file_name
     author = command.source.author
     said = Words(command.seq, parse_time(command.source.sent_at) or wiring.clock(), text)
@@ -158,18 +158,18 @@ def _learned(asked: _Asked, wiring: Wiring, session: Session, text: str) -> Lear
         session=name,
         first=command.seq,
         last=command.seq,
-        person=person_of(asked.key, command.source),
+        person=author_id(asked.key, command.source),
         name=author.name or author.id,
         direct=_keeper(asked).direct,
         said=(said,),
         began=session.view.began,
     )
     fact = Fact(text, (Evidence(name, command.seq, text),), importance=ASKED_FOR_IMPORTANCE)
-    return Learned(exchange, None, (fact,), is_range=False)
+    return Lesson(exchange, None, (fact,), is_range=False)
 
 
 def _keeper(asked: _Asked) -> Who:
-    """Return whom it is kept for: where it is not on record whether others could read, it is kept as private."""
+    """Return for whom the fact is kept: as private, unless the chat is on record as one where others can read."""
     return Who(asked.who.senders, direct=asked.command.source.direct is not False)
 
 

@@ -1,7 +1,7 @@
-"""What is said in answer to the commands of memory: entries by their numbers, and people's words as nothing but words.
+"""The answers to `/memory`, `/remember` and `/forget`, with people's words shown as harmless plain text.
 
-An answer is text with marks, made here and not read as Markdown: what somebody wrote cannot look like a part of the
-answer, nor call anybody.
+An answer is built as rich text here, never parsed as Markdown: an entry's text can neither imitate a part of the answer
+nor mention (notify) anybody.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ STILL_WRITTEN = (
 IN_COMPANY = "What you told me in private is not shown here, where others can read."
 
 LINE_CHARS = 200
-"""So much of an entry is shown in a list; `why` shows all of it."""
+"""How much of an entry a list shows; `/memory why` shows all of it."""
 
 _STEERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""What turns the direction of writing for all that follows."""
+"""Unicode controls that change the direction of the writing after them."""
 
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _JOINER = "\u2060"
-"""Shows nothing; behind an @ it keeps a platform from taking a name for a call."""
+"""An invisible character: after an @, it keeps platforms from reading a name as a mention."""
 
 
 def show_words(text: str, most: int = MOST_FACT_CHARS) -> str:
-    """Return what somebody wrote, or a model made of it, as one line that is nothing but text."""
+    """Return text of a person or a model as one line without control characters, mentions and layout."""
     line = _STEERING.sub("", " ".join(harmless(text).split()))
     if len(line) > most:
         end = most - 1
@@ -94,7 +94,7 @@ def _listed(entry: Memory) -> str:
 
 
 def found_text(found: Sequence[Recalled]) -> RichText:
-    """Say what a question recalls, best first."""
+    """List the entries that a question recalls, best first."""
     if not found:
         return plain(NOTHING_FOUND)
     lines = [
@@ -105,7 +105,7 @@ def found_text(found: Sequence[Recalled]) -> RichText:
 
 
 def why_text(entry: Memory, replaced: Iterable[Memory], here: SessionKey, *, direct: bool) -> RichText:
-    """Say where an entry comes from, and what it did to others, or they to it."""
+    """Say where an entry comes from, which entries it replaced, and which one replaced it."""
     what = "A fact" if entry.kind is Kind.CORE else f"What happened on {_day(entry.happened)}"
     where = _place(entry.session, here, names_it=direct)
     lines = [
@@ -125,7 +125,7 @@ def why_text(entry: Memory, replaced: Iterable[Memory], here: SessionKey, *, dir
 
 
 def kept_text(deed: Deed, entry: Memory) -> RichText:
-    """Say what became of something that somebody wants to be remembered."""
+    """Say what became of a fact that a person asked to keep."""
     told = f"{_number(entry.id)}: “{show_words(entry.text)}”"
     old = ", ".join(map(_number, entry.replaced))
     match deed:
@@ -140,7 +140,7 @@ def kept_text(deed: Deed, entry: Memory) -> RichText:
 
 
 def forgotten_text(gone: Sequence[int], absent: Sequence[int], left: Sequence[int]) -> RichText:
-    """Say which entries are gone, which were not there, and which are left of those whose place the former took."""
+    """Say which entries are gone, which did not exist, and which remain that the removed ones had replaced."""
     lines = []
     if gone:
         lines.append(f"I have forgotten {_numbers(gone)}.")
@@ -153,7 +153,7 @@ def forgotten_text(gone: Sequence[int], absent: Sequence[int], left: Sequence[in
 
 
 def absent_text(numbers: Sequence[int]) -> str:
-    """Say that somebody has no such entries here; whether others have is not said."""
+    """Say that this person has no such entries here, without revealing whether others have."""
     return f"Of you there is nothing here under {_numbers(numbers)}: it is forgotten already, or never was."
 
 
@@ -188,7 +188,7 @@ def _block(heading: str, lines: Sequence[str]) -> RichText:
 
 
 def _place(session: str, here: SessionKey, *, names_it: bool) -> str:
-    """Name a conversation; in company not which: its name holds the ids of people and groups."""
+    """Name a conversation; where others can read, not which one: its name holds the ids of people and groups."""
     if session == here.file_name:
         return "this conversation"
     key = parse_file_name(session)

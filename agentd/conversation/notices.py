@@ -1,4 +1,4 @@
-"""The plain sentences that stand where a reply would have stood."""
+"""The notices a person gets instead of a reply: why it failed, broke off, came too late, or could not be saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTHING_TO_RETRY = "There is no message yet that I could answer once more."
 
 
 def failure_text(reason: str, detail: str, trace: str) -> str:
-    """Say why there is no reply, and under which id the log tells more."""
+    """Say why there is no reply, with the trace id under which the log tells more."""
     sentence = {
         "stopped": STOPPED,
         "timeout": "The model took too long, so I gave up on this reply. Send it again to try once more.",
@@ -34,21 +34,21 @@ def failure_text(reason: str, detail: str, trace: str) -> str:
 
 
 def broken_off(reason: str, detail: str, trace: str) -> str:
-    """Say, below the part of a reply that was already shown, why there is no more."""
+    """Say, below the part of a reply that was already shown, why it ends there."""
     if reason in ("stopped", "superseded"):
         return "[stopped]"
     return f"[This reply broke off. {failure_text(reason, detail, trace)}]"
 
 
 def closing_text(end: AssistantMessage | Failure) -> str:
-    """Return what the person's screen shows at last for a recorded ending, also in a later run."""
+    """Return the final text on the screen for a recorded ending; also used to redeliver it in a later run."""
     if isinstance(end, Failure):
         return end.notice
     return end.content if end.outcome == "complete" else f"{end.content}\n[This reply was cut short.]"
 
 
 def stale_text(messages: Sequence[UserMessage], minutes: float) -> str:
-    """Say that old messages were found and not answered unasked."""
+    """Say that stale messages were found and will not be answered unasked."""
     many = f"{len(messages)} messages" if len(messages) > 1 else "a message"
     quote = " ".join(messages[-1].content.split())[:80]
     return (
@@ -58,7 +58,7 @@ def stale_text(messages: Sequence[UserMessage], minutes: float) -> str:
 
 
 def stale_retry_text(minutes: float) -> str:
-    """Say that an old `/retry` was found and not obeyed unasked."""
+    """Say that a stale `/retry` was found and not obeyed."""
     return (
         f"While I was away you asked for another answer. That is over {minutes:g} minutes ago, so I have not made "
         "one. Send /retry again if you still want it."
@@ -66,7 +66,7 @@ def stale_retry_text(minutes: float) -> str:
 
 
 def aside_text(name: str) -> str:
-    """Say that a conversation could not be read back, and where it is."""
+    """Say that a conversation could not be read, and under which name it is kept."""
     return (
         f"I could not read our conversation so far, and go on without it. It is kept as {name}; whoever runs me can "
         "look into that."
@@ -74,5 +74,5 @@ def aside_text(name: str) -> str:
 
 
 def unsaved_text(fault: str) -> str:
-    """Say that an answer could not be put on disk, and what happens to the message."""
+    """Say that an answer could not be written to disk, and what happens to the message."""
     return f"I cannot answer now: {fault}. Your message is kept; I answer it together with your next one."

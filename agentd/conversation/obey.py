@@ -1,7 +1,7 @@
-"""Obeying a command: it acts once, is answered, and the answer's delivery settles it.
+"""Obeys a command: acts once, answers, and records the delivery of the answer, which settles the command.
 
-A command stays pending until then, so one that a crash cut is obeyed by the next run; an effect that is already on
-record (`reset`) is not repeated.
+A command is pending until then, so the next run obeys one that a crash cut. An effect already on record (a `reset` or
+an `undo`) is not repeated.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import structlog
 from agentd.context.prompt import estimate_past
 from agentd.conversation.commands import Room, help_text, start_text, status_text, unknown_text
 from agentd.conversation.compacting import Compactor, past_of
-from agentd.conversation.intake import waiting_before
 from agentd.conversation.notices import STOPPED
 from agentd.conversation.outbox import Outbox
+from agentd.conversation.question import waiting_before
 from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.transcript.records import Command, Failure, Record, Reset
@@ -36,7 +36,7 @@ CUT_TEXT = f"{NEW_TEXT} The reply that was under way is stopped."
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a command finds: the session, its way out, and the turn that runs, if one does."""
+    """What a command acts on: the session, its outbox and compactor, and the running turn, if any."""
 
     wiring: Wiring
     session: Session
@@ -51,7 +51,7 @@ async def obey(command: Command, scene: Scene) -> None:
     if command.name == "stop" and (scene.turn is not None or waiting_before(command, scene.session.view)):
         message_ids = await _stop(command, scene)
         if message_ids is not None:
-            await scene.outbox.receipt(command.seq, message_ids)
+            await scene.outbox.record_delivery(command.seq, message_ids)
         return
     answer = await _answer(command, scene)
     if answer is not None:
@@ -59,7 +59,7 @@ async def obey(command: Command, scene: Scene) -> None:
 
 
 async def _answer(command: Command, scene: Scene) -> str | RichText | None:
-    """Act, and return what to say; None where that is said once it is done."""
+    """Act, and return the answer; None if it follows later, when the job is done."""
     match command.name:
         case "stop":
             return "There is no reply to stop."
@@ -68,7 +68,7 @@ async def _answer(command: Command, scene: Scene) -> str | RichText | None:
         case "compact":
             return await _compact(command, scene)
         case "memory" | "remember" | "forget":
-            from agentd.conversation.memorising import obey_memory  # these two are given seldom
+            from agentd.conversation.memorising import obey_memory  # imported here, like linking below: rarely used
 
             return await obey_memory(command, scene.wiring, scene.session)
         case "status":
@@ -82,16 +82,16 @@ async def _answer(command: Command, scene: Scene) -> str | RichText | None:
 
 
 async def _stop(command: Command, scene: Scene) -> tuple[str, ...] | None:
-    """End the turn, and what waits behind it or was left by an earlier run; what they say answers the command.
+    """End the running turn, and everything that waits behind it; return the ids of the messages that say so.
 
-    None: not yet, since the reply that it cut has to be shown before what waits behind it is ended.
+    Return None if that is not possible yet: the reply that was cut has to be delivered first.
     """
     message_ids: tuple[str, ...] = ()
     if scene.turn is not None:
         scene.turn.cut("stopped")
         await scene.turn.ended.wait()
         message_ids = scene.turn.message_ids
-    # The turn's own messages are among these where its ending could not be put on disk.
+    # Includes the turn's own messages if its ending could not be written to disk.
     answers = waiting_before(command, scene.session.view)
     if answers and scene.session.view.undelivered:
         return None
@@ -106,7 +106,7 @@ async def _settle_stopped(answers: tuple[int, ...], command: Command, scene: Sce
 
 
 async def _begin_anew(command: Command, scene: Scene) -> str:
-    """Settle what came before, then reset, in one step on disk; say if that cut a reply short."""
+    """Settle everything before `/new` and append the reset, as one write; say if that cut a reply short."""
     if command.seq in scene.session.view.acted:
         return NEW_TEXT
     if scene.turn is not None:
@@ -123,7 +123,7 @@ async def _begin_anew(command: Command, scene: Scene) -> str:
 
 
 async def _compact(command: Command, scene: Scene) -> str | None:
-    """Summarise what is old, or take the last summary back; None while the former is being done."""
+    """Summarise the old turns, or undo the last summary; return None while a summary is being made."""
     match command.args.lower():
         case "":
             return scene.compactor.ask(command.seq)
@@ -137,7 +137,7 @@ async def _compact(command: Command, scene: Scene) -> str | None:
 
 
 def _explain(name: str) -> str:
-    """Say which commands there are."""
+    """Return the text of `/help` or `/start`, or say that the command does not exist."""
     texts = {"help": help_text, "start": start_text}
     return texts[name]() if name in texts else unknown_text(name)
 

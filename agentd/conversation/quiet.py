@@ -1,4 +1,4 @@
-"""The short wait for what announces itself: the parts of an album or of a long paste, and a backlog that comes in."""
+"""The short wait for announced messages: further parts of an album or a long paste, and more of a stale backlog."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from math import inf
 __all__ = ["BACKLOG_SECONDS", "PART_SECONDS", "REST_SECONDS", "RESUMED_SECONDS", "Quiet"]
 
 PART_SECONDS = 0.8
-"""Between two parts: platforms hand over an album's as separate messages, 0.6 to 0.8 s apart at most."""
+"""Between two parts: platforms deliver an album as separate messages, at most 0.6 to 0.8 s apart."""
 
 BACKLOG_SECONDS = 1.0
-"""Between two messages of a backlog: it is told about once, not message by message."""
+"""Between two messages of a backlog, so that one notice can cover all of it."""
 
 RESUMED_SECONDS = 15.0
-"""For what an earlier run saw only the beginning of, until the channels are heard; that takes 10 s at most."""
+"""For a message that an earlier run received only in part: until the channels run, which takes 10 s at most."""
 
 REST_SECONDS = 3.0
-"""For its rest, from then on: the platform hands it over as soon as it is asked."""
+"""From then on, for its rest: the platform delivers it as soon as it is asked."""
 
 
 class Quiet:
-    """When nothing more is expected; what did not announce itself is never waited for."""
+    """Until when more messages are expected; without an announcement there is no wait."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """Expect nothing yet."""
@@ -29,7 +29,7 @@ class Quiet:
         self._until = -inf
 
     def expect(self, seconds: float) -> None:
-        """Wait so long from now, unless told otherwise."""
+        """Wait so many seconds from now, instead of what was set before."""
         self._until = self._monotonic() + seconds
 
     def end(self) -> None:
@@ -38,5 +38,5 @@ class Quiet:
 
     @property
     def left_seconds(self) -> float:
-        """Return how long is to be waited; 0: not at all."""
+        """Return how long to wait still; 0: not at all."""
         return max(self._until - self._monotonic(), 0.0)

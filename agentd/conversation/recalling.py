@@ -1,4 +1,4 @@
-"""What is recalled for a question: looked for before the model is asked, for no longer than anybody would notice."""
+"""Asks memory what may help with a question, before the model is asked, and for 50 ms at most."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from memory.model import Recalled, Reserve
 __all__ = ["recall"]
 
 RECALL_SECONDS = 0.05
-"""A turn goes on without what takes longer."""
+"""A turn goes on without memory if it takes longer."""
 
 MOST_QUESTION_CHARACTERS = 2_000
-"""So much of what was written is looked up: of a pasted book no more."""
+"""How much of the question, from its end, is searched for: of a pasted book no more."""
 
 CHARACTERS_SHARE = 8
-"""Of so many characters as the budget has tokens, recalled text has an eighth at most: it is there to help."""
+"""Recalled text has at most an eighth as many characters as the budget has tokens: it only helps."""
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 async def recall(
     memory: Remembrance | None, key: SessionKey, messages: Sequence[UserMessage], budget_tokens: int
 ) -> str:
-    """Return what is to stand before the question, or nothing: where nothing is known, or not in time."""
+    """Return the recalled entries as text to put before the question; "" if nothing is found, or not in time."""
     source = messages[-1].source
     question = "\n".join(own_words(message.content) for message in messages)[-MOST_QUESTION_CHARACTERS:]
     if memory is None or source is None or not memory.settings.recall_entries or not question.strip():

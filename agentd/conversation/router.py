@@ -1,8 +1,9 @@
-"""From a message to the one actor of its session; and the lifetime of all actors."""
+"""Routes each incoming message to the one actor of its session, and keeps all actors: starts, recovery, shutdown."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from itertools import starmap
 import msgspec
 import structlog
 
-from agentd.admission.spending import person_of
+from agentd.admission.spending import person_id
 from agentd.conversation.actor import SessionActor
-from agentd.conversation.intake import session_key
+from agentd.conversation.inbound_records import session_key
 from agentd.conversation.learning import Learner
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
@@ -29,24 +30,24 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How long running turns may take to end at a shutdown, and what cuts that short."""
+    """How long running turns may take to end at a shutdown; `insisted` (a second signal) cuts that short."""
 
     seconds: float
     insisted: asyncio.Future[None]
 
 
 class _Taken:
-    """The receipt of what nobody waits for."""
+    """The receipt for a chat's move, which nobody needs to wait for."""
 
     async def settled(self) -> None:
-        """Return."""
+        """Return at once."""
 
 
 class Router:
-    """Keeps at most one actor a session; an idle one leaves memory, its file stays."""
+    """Keeps at most one actor per session; an idle actor leaves memory, its session's file stays."""
 
     def __init__(self, wiring: Wiring, scope: str, tasks: asyncio.TaskGroup) -> None:
-        """Start actors on `tasks`; `scope` says whether a session is a sender's or a chat's."""
+        """Start actors on `tasks`; `scope` is `sender` or `chat`, whose conversation a session is."""
         self._wiring = wiring
         self._scope = scope
         self._tasks = tasks
@@ -55,44 +56,41 @@ class Router:
         self._keeping: dict[SessionKey, asyncio.Task[None]] = {}
         self._resting: set[SessionKey] = set()
         self._unheard: dict[str, asyncio.Event] = {}
-        """Senders who wait until what was said before is gone."""
+        """Senders whose new messages wait while their stored ones are erased."""
         self._learning = asyncio.Lock()
-        """Held while a session that nobody talks in is learnt from, and while one rests: what it said may go."""
-
-    @property
-    def sessions_in_memory(self) -> int:
-        """Return how many actors are alive."""
-        return len(self._actors)
+        """Held while an idle session's past is queued for memory, and while a session rests (its past may be erased
+        then).
+        """
 
     def count(self) -> tuple[int, int]:
         """Return how many sessions are in memory, and how many messages wait in them."""
         return len(self._actors), sum(actor.waiting for actor in self._actors.values())
 
     def doing(self, name: str) -> str:
-        """Return in a word what the session with this file name is at; "" where it is not in memory."""
+        """Return what the actor of the session with this file name is doing, in a word; "" if it is not in memory."""
         return next((actor.doing for key, actor in self._actors.items() if key.file_name == name), "")
 
     def count_busy(self) -> int:
-        """Return in how many of the sessions in memory a message waits."""
+        """Return how many sessions in memory have a waiting message."""
         return sum(actor.waiting > 0 for actor in self._actors.values())
 
     def count_running(self) -> int:
-        """Return how many sessions are at work, or would be if something came in."""
+        """Return how many actor tasks run, idle ones included."""
         return len(self._running)
 
     async def accept(self, inbound: Inbound) -> Receipt:
-        """Put what came in on disk in its session. Raises channels.errors.NotAccepted where that failed."""
+        """Put an incoming message on disk in its session. Raises channels.errors.NotAccepted if that failed."""
         aliases, at = self._wiring.front.aliases, inbound.address
         if isinstance(inbound, InboundMove):
             return await self._move(inbound)
-        while (heard := self._unheard.get(person_of(at.channel, inbound.author.id))) is not None:
+        while (heard := self._unheard.get(person_id(at.channel, inbound.author.id))) is not None:
             await heard.wait()
         key = session_key(inbound, self._scope)
         key = msgspec.structs.replace(key, chat=aliases.canonical(at.channel, at.account, at.chat))
         return await self._actor(key).accept(inbound)
 
     async def _move(self, move: InboundMove) -> Receipt:
-        """Let a chat's conversations go on under its new id, with what was said in them."""
+        """Record an alias, so that a moved chat's conversations continue under its new id."""
         at = move.address
         try:
             is_known = await self._wiring.front.aliases.add_alias(at.channel, at.account, at.chat, move.to_chat)
@@ -102,9 +100,9 @@ class Router:
         return _Taken()
 
     async def places(self, channel: str) -> list[KnownPlace]:
-        """Return where people are known from, on one channel, the place heard last first.
+        """Return the chats and threads known on one channel, most recently heard first.
 
-        Raises channels.errors.NotAccepted where that cannot be told.
+        Raises channels.errors.NotAccepted if the sessions cannot be read.
         """
         aliases, newest = self._wiring.front.aliases, dict[Address, datetime]()
         try:
@@ -118,9 +116,10 @@ class Router:
         return sorted(starmap(KnownPlace, newest.items()), key=lambda place: place.last_sent_at, reverse=True)
 
     async def recover(self, progress: Callable[[str], None] = lambda _: None) -> list[SessionKey]:
-        """Finish what an earlier run left: every session with something pending, before anything new comes in.
+        """Recover after a restart: finish every session with something pending, before new messages come in.
 
-        Return those that wait for the rest of what they have the beginning of: `finish` them once that can come in.
+        Return the sessions that wait for the rest of an announced message: call `finish` for them once the channels
+        run.
         """
         woken = [key for key in await self._wiring.store.unfinished() if key.channel in self._wiring.front.channels]
         if woken:
@@ -129,13 +128,13 @@ class Router:
         return await self._finish_all(woken, is_heard=False)
 
     async def finish(self, keys: Sequence[SessionKey]) -> None:
-        """Finish these sessions, while channels are heard."""
+        """Finish these sessions, while the channels run."""
         await self._finish_all(keys, is_heard=True)
 
     async def learn_missed(self) -> None:
-        """Put into the queue of memory what an earlier run had answered and did not come to put there.
+        """Queue for memory what an earlier run answered but could not queue.
 
-        Sessions that had work left look for themselves when they are opened.
+        Only settled sessions are looked at here; the others do this when their actor opens them.
         """
         memory = self._wiring.memory
         if memory is None:
@@ -154,13 +153,15 @@ class Router:
                     log.info("exchanges_missed", session=key.file_name, count=missed)
 
     def wake(self, key: SessionKey) -> None:
-        """Let a session look at its file: something other than a message may have left it work to do."""
+        """Start the session's actor, so that it looks at its file: something other than a message may have left it
+        work.
+        """
         if key.channel in self._wiring.front.channels:
             self._actor(key)
 
     @asynccontextmanager
     async def unheard(self, senders: Collection[str]) -> AsyncIterator[None]:
-        """Let what these senders (CHANNEL:SENDER) write wait outside until the end of the block, and then come in."""
+        """Hold back what these senders (CHANNEL:SENDER) write until the end of the block, and accept it then."""
         heard = asyncio.Event()
         self._unheard |= dict.fromkeys(senders, heard)
         try:
@@ -172,17 +173,18 @@ class Router:
 
     @asynccontextmanager
     async def resting(self, key: SessionKey, ids: Collection[str]) -> AsyncIterator[None]:
-        """Let a session do nothing until the end of the block; what comes in waits outside.
+        """Stop a session's actor until the end of the block; new messages wait at its entrance.
 
-        A turn of the people with these ids is cut. One of others may end, for a time: what is cut then is made again
-        from the file, as after a crash. Raises channels.errors.NotAccepted where the session does not come to rest.
+        A turn of the people with these ids is cut; one of others may end first, for 30 s, and if cut, it is run again
+        from the file, as after a crash. If the block is cancelled, the session rests until the next run. Raises
+        channels.errors.NotAccepted if the session does not come to rest.
         """
         if key.channel not in self._wiring.front.channels:
             async with self._learning:
                 yield
             return
         async with self._learning:
-            # Not before: an actor that is waited with may be forgotten, and another take its place.
+            # Not before the lock is held: an actor fetched earlier may have left memory, and another taken its place.
             actor = self._actors.get(key) or self._new_actor(key)
             try:
                 async with actor.resting(ids):
@@ -191,14 +193,19 @@ class Router:
                     if task is not None:
                         task.cancel()
                         await asyncio.wait([task])
+                        # An ending that it was about to record settles its messages only once it is on disk.
+                        await self._wiring.store.exclusive((), lambda: None)
                     yield
             finally:
                 self._resting.discard(key)
-                if key not in self._keeping or self._keeping[key].done():
+                # A shutdown cuts the block, and what the actor was recording may still be on its way to the disk: the
+                # next run goes on from there.
+                is_cut = isinstance(sys.exception(), asyncio.CancelledError)
+                if not is_cut and (key not in self._keeping or self._keeping[key].done()):
                     self._start(actor, key)
 
     async def drain(self, drain: Drain) -> None:
-        """Let running turns end, for a time; what is cut then stays pending on disk."""
+        """Let running turns end, within the drain's time; what is cut after that stays pending on disk."""
         for actor in self._actors.values():
             actor.close()
         loop = asyncio.get_running_loop()
@@ -213,7 +220,7 @@ class Router:
             task.cancel()
 
     async def _finish_all(self, keys: Sequence[SessionKey], *, is_heard: bool) -> list[SessionKey]:
-        """Return those that are not finished."""
+        """Return the sessions that are not finished."""
         async with asyncio.TaskGroup() as tasks:
             finishing = {
                 key: tasks.create_task(self._finish(key, is_heard=is_heard), name=f"recovery {key.file_name}")
@@ -249,14 +256,14 @@ class Router:
         try:
             await actor.run()
         finally:
-            # No await since the actor found nothing to do: nobody can have given it a message in between.
+            # No await since the actor found nothing to do, so nobody can have given it a message in between.
             if key not in self._resting:
                 del self._actors[key], self._keeping[key]
 
 
 @asynccontextmanager
 async def open_router(wiring: Wiring, scope: str, drain: Drain) -> AsyncIterator[Router]:
-    """Route messages; leaving lets running turns end."""
+    """Open the router; leaving the block drains it (the shutdown of all sessions)."""
     async with asyncio.TaskGroup() as tasks:
         router = Router(wiring, scope, tasks)
         try:
@@ -266,5 +273,5 @@ async def open_router(wiring: Wiring, scope: str, drain: Drain) -> AsyncIterator
 
 
 def _log_unreadable(key: SessionKey, fault: StorageError) -> None:
-    """Keep the fault of one session's file from the others."""
+    """Log one session's fault, and let the others go on."""
     log.error("session_not_readable", session=key.file_name, fault=str(fault))

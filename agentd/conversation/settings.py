@@ -1,4 +1,6 @@
-"""The section `[agent]`: how a conversation is held."""
+"""Settings of the section `[agent]`: system prompt, context limits, time limits, and what to do with messages while
+busy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has a model write one summary: no more is asked of it than it can read, nor listened to than is kept."""
+"""Asks a model for one summary: sends no more than it can read, and stops listening after what would be kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agentd.context.summary import (
     parse_summary,
 )
 from agentd.context.tokens import estimate_tokens
-from agentd.conversation.account import Account
+from agentd.conversation.metering import UsageMeter
 from agentd.conversation.wiring import Wiring
 from agentd.providers.base import Usage
 from agentd.providers.collecting import Answer, Endless, collect
@@ -24,43 +24,47 @@ from agentd.transcript.store import Session
 __all__ = ["SummaryAuthor", "Unusable"]
 
 SUMMARY_SHARE = 0.8
-"""Of a prompt's room for a summary one is made for so much: that room varies with what is learnt of the estimate."""
+"""The share of a prompt's room for a summary to aim at, since that room varies with the calibration."""
 
 ANSWER_SHARE = 0.75
-"""Of what a summary replaces it may have so much: a model that writes until it is stopped is stopped before that."""
+"""The share of what it replaces that a summary may have: so a model that writes until it is stopped still saves room.
+"""
 
 
 class Unusable(Exception):
-    """The model's answer is no summary, or what it was made from is no more."""
+    """The model's answer is unusable as a summary, or what it summarises has changed meanwhile."""
 
 
 class SummaryAuthor:
-    """The model that makes the summaries of one session."""
+    """Writes the summaries of one session, with the background model."""
 
-    def __init__(self, wiring: Wiring, session: Session, account: Account) -> None:
-        """Begin with as much as its settings say that it reads."""
+    def __init__(self, wiring: Wiring, session: Session, meter: UsageMeter) -> None:
+        """Begin with requests as long as the settings allow."""
         self._wiring = wiring
         self._session = session
-        self._account = account
+        self._meter = meter
         self._most_tokens = sys.maxsize
 
     def capacity(self, budget: Budget) -> Capacity:
-        """Return how much it reads and writes at once, and what a prompt with this budget has room for."""
+        """Return how much the model reads and writes at once, and how much room a prompt with this budget has."""
         most = self._wiring.settings.max_context_tokens
         context = min(most, self._wiring.background.context_tokens or most)
         room = int(summary_room(budget) * SUMMARY_SHARE)
-        # What a prompt has no room for need not be written: of a small context, more is left for reading.
-        most_output = min(self._wiring.max_output_tokens, int(room * self._account.factor))
-        return Capacity(int(context / self._account.factor), most_output, room, self._most_tokens)
+        # What a prompt has no room for need not be written: in a small context, more is left for reading.
+        most_output = min(self._wiring.max_output_tokens, int(room * self._meter.factor))
+        return Capacity(int(context / self._meter.factor), most_output, room, self._most_tokens)
 
     def narrow(self, chunk: Chunk, past: Past, budget: Budget) -> bool:
-        """Give it half as much from now on, since it found that too long; False where that would be next to nothing."""
+        """Halve what the model is given, since it found this chunk too long; return False if that leaves next to
+        nothing.
+        """
         given = estimate_tokens(render_source(chunk, past, self.capacity(budget).source_tokens(past.summary)))
         self._most_tokens = given // 2
         return given > LEAST_TOKENS
 
     async def write(self, chunk: Chunk, past: Past, budget: Budget, *, most_tokens: int) -> tuple[str, str]:
-        """Return a summary for prompts with this budget, and which model made it; a longer one would be of no use.
+        """Return a summary for prompts with this budget, and the name of its model; longer than `most_tokens` is no
+        use.
 
         Raises Unusable, OverBudget, and what providers raise.
         """
@@ -70,14 +74,14 @@ class SummaryAuthor:
         request = replace(request, max_output_tokens=min(request.max_output_tokens, most))
         estimated = estimate_prompt(request.messages)
         author = self._session.key.sender or _last_author(chunk)
-        self._account.admit(author, estimated, request.max_output_tokens)
+        self._meter.admit(author, estimated, request.max_output_tokens)
         try:
             await collect(self._wiring.background.stream(request), answer, ANSWER_CHARACTERS)
         except Endless:
             raise Unusable("the model's answer does not come to an end") from None
         finally:
             if answer.text or answer.done:
-                self._account.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
+                self._meter.book(author, estimated, answer.done.usage if answer.done else Usage(), answer.text)
         if answer.done is None or answer.done.reason == "filtered":
             why = "the model's provider withheld the summary" if answer.done else "the model's answer has no end"
             raise Unusable(why)
@@ -85,6 +89,6 @@ class SummaryAuthor:
 
 
 def _last_author(chunk: Chunk) -> str:
-    """Return who wrote last of what is summarised, by the platform's id."""
+    """Return the platform's id of who wrote the last summarised message; "" if none is on record."""
     sources = [message.source for turn in chunk.turns for message in turn.messages]
     return next((source.author.id for source in reversed(sources) if source is not None), "")

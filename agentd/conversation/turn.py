@@ -1,38 +1,37 @@
-"""A turn: the messages that wait become one prompt, its stream becomes one reply, and both are recorded.
+"""One turn: builds the prompt from the waiting messages, streams the model's reply to the platform, and records both.
 
-The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform
-or to the disk is not. However a turn ends, exactly one record settles its messages: a reply, whole or cut short,
-or a failure that its sender is told of.
+The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform or to
+the disk is not. A turn that ends leaves exactly one record, which settles its messages: a reply, whole or cut short, or
+a failure that its sender is told of. Cut by a shutdown or refused by the disk, it leaves none: the messages still wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import structlog
-from msgspec import UNSET, UnsetType
 from structlog.contextvars import bind_contextvars
 
 from agentd.context.prompt import Budget, Prompt, build_prompt
 from agentd.conversation import notices
-from agentd.conversation.account import Account, OverBudget
 from agentd.conversation.compacting import Compactor, past_of
+from agentd.conversation.deadline import Cut, CutOff, TurnDeadline
 from agentd.conversation.enclosing import load_images
-from agentd.conversation.intake import Question, next_question
+from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.outbox import Ending, Outbox
-from agentd.conversation.patience import Cut, CutOff, Patience
+from agentd.conversation.progress import Progress, closing
+from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.recalling import recall
 from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta, Usage
+from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
-from agentd.transcript.records import AssistantMessage, Failure, TokenUsage
+from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
@@ -41,29 +40,17 @@ __all__ = ["Turn", "question_size"]
 log = structlog.get_logger()
 
 IMAGE_TOKENS = 1_500
-"""What one image costs at most with the model servers that look at them, as they scale it."""
+"""Upper bound of what one image costs with the models that read images, which scale it down."""
 
 MOST_WAITS = 2
-"""For the summary that is being made, and for one that makes as much room as this turn needs."""
+"""One wait for the summary that is being made, one for a summary that makes as much room as this turn needs."""
 
 TAIL_SHARE = 0.8
-"""Of the room beside the message to answer: the summary that is to come may be longer than the one before."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What a turn has of its reply so far."""
-
-    text: str = ""
-    finished: Finished | None = None
-    factor: float | UnsetType = UNSET
-    """What was learnt of the estimate."""
-    ending: Ending | None = None
-    """The reply's record, once nothing can end the turn otherwise."""
+"""The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
 
 
 def question_size(settings: AgentSettings) -> int:
-    """Return how many messages that wait make one turn at most."""
+    """Return how many waiting messages one turn answers at most."""
     return 1 if settings.when_busy == "followup" else settings.mailbox_size
 
 
@@ -79,14 +66,16 @@ class Turn:
         question: Question,
         quiet: Quiet,
     ) -> None:
-        """Answer this; more messages may join until something is visible, and what is announced is waited for."""
+        """Answer this question; more messages may join until something is visible, and `quiet` says how long to wait
+        for more.
+        """
         self._wiring = wiring
         self._session = session
         self._outbox = outbox
         self._compactor = compactor
-        self._account = Account(wiring, session)
+        self._meter = UsageMeter(wiring, session)
         self._settings = wiring.settings
-        self._patience = Patience(self._settings.turn_timeout_seconds, wiring.monotonic)
+        self._deadline = TurnDeadline(self._settings.turn_timeout_seconds, wiring.monotonic)
         self._question = question
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
@@ -94,23 +83,23 @@ class Turn:
         self._recalled = ""
         self._waited_seconds = 0.0
         self.reported_tokens = 0
-        """What the provider counted of the prompt; 0 where it did not say."""
+        """How many tokens the provider counted for the prompt; 0 if it did not say."""
         self.message_ids: tuple[str, ...] = ()
         self.ended = asyncio.Event()
 
     @property
     def trace(self) -> str:
-        """Return the id under which the log tells this turn's way."""
+        """Return the trace id under which this turn is logged."""
         return self._question.trace
 
     def takes(self, seq: int, *, was_expected: bool) -> bool:
-        """Tell whether a message that was just accepted should join this turn, which does not have it yet.
+        """Tell whether a message that was just accepted should join this turn.
 
-        One that an earlier one announced may come later than others.
+        A message that an earlier one announced may come later than `collect_window_ms`.
         """
         wider = next_question(self._session.view, question_size(self._settings))
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
-        if not joins or self._question.retries or self._patience.why not in (None, "joined"):
+        if not joins or self._question.retries or self._deadline.why not in (None, "joined"):
             return False
         if self._settings.when_busy == "interrupt":
             return True
@@ -119,14 +108,17 @@ class Turn:
         return not self._reply.is_visible and is_soon
 
     def cut(self, why: Cut) -> None:
-        """End the wait for the provider: for good, or (`joined`) to ask anew with what has come since."""
-        self._patience.cut(why)
+        """End the wait for the provider: for good, or (`joined`) to ask again with the messages that came since."""
+        self._deadline.cut(why)
 
     async def run(self) -> None:
-        """Ask, deliver, record. Raises StorageError where the ending could not be put on disk."""
+        """Ask the model, deliver the reply, record both.
+
+        Raises StorageError if the ending could not be recorded, and Unreachable if it could not be delivered.
+        """
         started = self._wiring.monotonic()
         log.info("turn_started", **self._question.figures)
-        progress = _Progress()
+        progress = Progress()
         reason, detail = await self._ask(progress)
         if is_blank(progress.text):
             await self._fail(reason or "empty", detail)
@@ -136,8 +128,8 @@ class Turn:
         self._wiring.observe_turn(seconds, max(seconds - self._waited_seconds, 0.0))
         log.info("turn_finished", outcome=reason or "complete", detail=detail, seconds=round(seconds, 3))
 
-    async def _ask(self, progress: _Progress) -> tuple[str, str]:
-        """Stream the reply into `progress`; return why it is not whole ("" where it is), and a sentence about it."""
+    async def _ask(self, progress: Progress) -> tuple[str, str]:
+        """Stream the reply into `progress`; return why it is not whole ("" if it is), and a sentence about that."""
         try:
             while True:
                 try:
@@ -146,15 +138,15 @@ class Turn:
                 except CutOff:
                     if self._reply.fault is not None:
                         raise self._reply.fault from None
-                    if self._patience.why != "joined":
-                        return self._patience.why or "timeout", ""
-                    self._patience.renew()
+                    if self._deadline.why != "joined":
+                        return self._deadline.why or "timeout", ""
+                    self._deadline.renew()
                     self._void(progress)
                     self._widen()
                 else:
-                    return _verdict(progress)
+                    return progress.verdict
         except StorageError:
-            raise  # no bug: the disk refused a draft
+            raise  # not a bug: the disk refused a draft
         except OverBudget as refusal:
             return "budget", str(refusal)
         except ProviderError as fault:
@@ -162,30 +154,32 @@ class Turn:
             return "provider", str(fault)
         except Exception:
             log.exception("turn_crashed")
-            return _verdict(progress) if progress.ending else ("internal", "")  # what is on record stays
+            return progress.verdict if progress.ending else ("internal", "")  # what is on record stays
 
     async def give_up(self) -> None:
-        """Return once nothing of the reply is under way: a call that is cut may or may not have arrived."""
+        """Wait until no platform call of the reply is under way: one that is cut may or may not have arrived."""
         await self._reply.rest()
 
     async def attend(self) -> None:
-        """Keep the screen up to date beside the turn, until this is cancelled: the sign of typing, and late drafts."""
+        """Keep the screen up to date beside the turn, until cancelled: the typing indicator, and drafts that had to
+        wait.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._outbox.keep_typing(self._reply), name="typing")
             tasks.create_task(self._show_drafts(), name="drafts")
 
     async def _show_drafts(self) -> None:
-        """Show drafts; where one cannot be recorded, the model need not go on."""
+        """Show drafts that had to wait; if one cannot be recorded, cut the turn."""
         await self._reply.catch_up()
         self.cut("unrecorded")
 
     async def _hear_out(self) -> None:
-        """Wait for what is announced."""
+        """Wait for announced messages."""
         while seconds := self._quiet.left_seconds:
-            async with self._patience.waiting():
+            async with self._deadline.waiting():
                 await asyncio.sleep(seconds)
 
-    async def _stream(self, progress: _Progress) -> None:
+    async def _stream(self, progress: Progress) -> None:
         budget = self._compactor.extent.budget
         messages = self._question.messages
         self._recalled = await recall(self._wiring.memory, self._session.key, messages, budget.tokens)
@@ -197,7 +191,7 @@ class Turn:
             await self._make_room(None)
             await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
-    async def _stream_within(self, budget: Budget, progress: _Progress) -> None:
+    async def _stream_within(self, budget: Budget, progress: Progress) -> None:
         images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
         room = max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2)
         prompt = self._build_prompt(replace(budget, tokens=room))
@@ -206,14 +200,14 @@ class Turn:
                 break
             await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
             prompt = self._build_prompt(replace(budget, tokens=room))
-        self._account.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
+        self._meter.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
         asked_at = self._wiring.monotonic()
         async with (
-            self._patience.holding(self._wiring.slots),
-            _closing(self._wiring.provider.stream(request), progress) as events,
+            self._deadline.holding(self._wiring.slots),
+            closing(self._wiring.provider.stream(request), progress) as events,
         ):
             asked = self._wiring.monotonic()
             try:
@@ -221,13 +215,13 @@ class Turn:
             finally:
                 self._waited_seconds += self._wiring.monotonic() - asked
                 self._book(prompt.tokens, progress, has_images=bool(images))
-            reason, _ = _verdict(progress)
+            reason, _ = progress.verdict
             if not is_blank(progress.text):
-                await self._record(progress, reason)  # before the connection is given back, which takes its time
+                await self._record(progress, reason)  # before the connection is given back, which may take a while
 
-    async def _listen(self, events: AsyncGenerator[Event, None], progress: _Progress, asked_at: float) -> None:
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: Progress, asked_at: float) -> None:
         while progress.finished is None:
-            async with self._patience.waiting():
+            async with self._deadline.waiting():
                 event = await anext(events)
             match event:
                 case TextDelta():
@@ -240,14 +234,13 @@ class Turn:
                 case Finished():
                     progress.finished = event
 
-    def _book(self, prompt_tokens: int, progress: _Progress, *, has_images: bool) -> None:
-        """Count what was asked for and answered, as far as it was; what brought no word is taken for free."""
-        usage = progress.finished.usage if progress.finished else Usage()
+    def _book(self, prompt_tokens: int, progress: Progress, *, has_images: bool) -> None:
+        """Book what was asked and answered so far; a request without any answer is assumed to cost nothing."""
         if progress.finished or progress.text:
-            self._account.book(self._question.author, prompt_tokens, usage, progress.text)
+            self._meter.book(self._question.author, prompt_tokens, progress.usage, progress.text)
         if progress.finished and not has_images:
-            progress.factor = self._account.learn(prompt_tokens, usage)
-            self.reported_tokens = usage.input_tokens
+            progress.factor = self._meter.learn(prompt_tokens, progress.usage)
+            self.reported_tokens = progress.usage.input_tokens
 
     def _build_prompt(self, budget: Budget) -> Prompt:
         past = past_of(self._session)
@@ -256,36 +249,24 @@ class Turn:
         return build_prompt(self._settings.system_prompt, past, self._question.messages, budget, self._recalled)
 
     async def _make_room(self, tail_tokens: int | None) -> None:
-        async with self._patience.waiting():
+        async with self._deadline.waiting():
             await self._compactor.make_room(tail_tokens)
 
-    def _void(self, progress: _Progress) -> None:
-        """Forget what the model has said: it begins anew."""
+    def _void(self, progress: Progress) -> None:
+        """Discard what the model has said so far: the reply starts over."""
         progress.text = ""
         self._reply.void()
 
-    async def _record(self, progress: _Progress, reason: str) -> Ending:
-        """Begin to record the reply, unless that is done."""
+    async def _record(self, progress: Progress, reason: str) -> Ending:
+        """Begin to record the reply, unless that was done."""
         if progress.ending is not None:
             return progress.ending
-        done = progress.finished
-        record = AssistantMessage(
-            content=progress.text,
-            answers=self._answers(),
-            outcome="interrupted" if reason else "complete",
-            model=done.model if done else self._wiring.provider.model,
-            usage=TokenUsage(
-                input_tokens=done.usage.input_tokens if done else 0,
-                output_tokens=done.usage.output_tokens if done else 0,
-                factor=progress.factor,
-            ),
-            trace=self.trace,
-        )
+        record = progress.record(self._answers(), self._wiring.provider.model, self.trace, is_whole=not reason)
         progress.ending = await self._outbox.record(record)
         self._reply.grow_no_more()
         return progress.ending
 
-    async def _answer(self, progress: _Progress, reason: str, detail: str) -> None:
+    async def _answer(self, progress: Progress, reason: str, detail: str) -> None:
         ending = await self._record(progress, reason)
         shown = progress.text
         if reason:
@@ -295,7 +276,7 @@ class Turn:
     async def _fail(self, reason: str, detail: str) -> None:
         await self._reply.rest()
         if reason == "superseded" and self._reply.is_visible:
-            reason = "stopped"  # what is on the screen was begun for fewer messages, and does not go on
+            reason = "stopped"  # the screen shows a reply to fewer messages, and it does not go on
         notice = notices.failure_text(reason, detail, self.trace)
         told = reason != "superseded"
         record = Failure(
@@ -307,34 +288,12 @@ class Turn:
         return self._question.answers
 
     def _widen(self) -> None:
-        """Take in what has come since; the newest message is the one whose trace the turn carries."""
+        """Add the messages that came since; the turn continues under the trace id of the newest."""
         wider = next_question(self._session.view, question_size(self._settings))
         if wider is not None:
-            # A message that its author took back meanwhile is settled by this turn's end, as its drafts are.
+            # A message that its author deleted meanwhile is settled by this turn's ending too, as its drafts name it.
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
             self._question = replace(wider, answers=answers)
             bind_contextvars(trace=self.trace)
             log.info("messages_joined", **wider.figures)
         self._joined_at = self._wiring.monotonic()
-
-
-def _verdict(progress: _Progress) -> tuple[str, str]:
-    if progress.finished and progress.finished.reason == "filtered":
-        return "filtered", "The model's provider withheld the reply. Say it in other words to try again."
-    return "", ""
-
-
-@asynccontextmanager
-async def _closing(
-    events: AsyncGenerator[Event, None], progress: _Progress
-) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """End the stream with the block; where the reply is whole, a fault in that changes nothing."""
-    try:
-        yield events
-    finally:
-        try:
-            await events.aclose()
-        except ProviderError as fault:
-            if progress.finished is None:
-                raise
-            log.warning("stream_not_ended", fault=str(fault))

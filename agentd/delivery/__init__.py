@@ -1,1 +1,3 @@
-"""Getting a reply to the person, and knowing that it arrived."""
+"""Delivers replies to the platforms: growing drafts, rate limits, retries after a 429, marked copies, delivery
+state.
+"""

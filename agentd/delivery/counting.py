@@ -1,4 +1,4 @@
-"""Counts what is sent, by what the platform said of it; a `Screen` before each channel."""
+"""Counts the messages that are sent, by outcome, for the metrics: a `Screen` in front of each channel's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CountingScreen"]
 
 
 class CountingScreen:
-    """Passes everything on."""
+    """Passes every call on, and counts `send`."""
 
     def __init__(self, screen: Screen, count: Callable[[str], None]) -> None:
         """Give `count` the outcome of each new message: `sent`, `failed`, `not_sent` or `uncertain`."""
@@ -27,7 +27,7 @@ class CountingScreen:
         self._count = count
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
-        """Send, and count."""
+        """Send, and count the outcome."""
         try:
             message_id = await self._send(to, text, nonce)
         except ChannelError as fault:

@@ -1,8 +1,8 @@
-"""A screen that finds a chat which its platform gave another id.
+"""Addresses messages to a chat's present id after the platform gave it a new one (a group that became a supergroup).
 
-A conversation keeps the id that it began with; only here, on the way out, it becomes the one that is valid now. What
-was sent since the move is known by `CHAT/ID`: the new chat counts its messages anew, and an id of the old one may be
-another message there. What was sent before the move stays where it is, and cannot be changed any more.
+A conversation keeps the chat id that it began with; only here, on the way out, it is replaced by the one valid now. The
+id of a message sent since the move is kept as `CHAT/ID`: the new chat counts its messages from the start, so a bare id
+could mean another message there. What was sent before the move stays where it is, and cannot be changed any more.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ T = TypeVar("T")
 SEPARATOR = "/"
 
 MOST_MOVES = 3
-"""In one call: a platform that moves a chat round and round is not followed."""
+"""Moves followed in one call: more would be a platform that moves a chat in circles."""
 
 
 class Aliases(Protocol):
     """The ids that a chat has had, within one channel's account."""
 
     def canonical(self, channel: str, account: str, chat: str) -> str:
-        """Return the id with which the conversations of this chat were begun."""
+        """Return the id with which the conversations of this chat began."""
         ...
 
     def current(self, channel: str, account: str, chat: str) -> str:
-        """Return the id under which this chat is reached now."""
+        """Return the id under which the chat is reached now."""
         ...
 
     async def add_alias(self, channel: str, account: str, old: str, new: str) -> bool:
-        """Keep, on disk, that a chat has another id; tell whether that can be. Raises StorageError."""
+        """Record on disk that a chat has another id; return False if that is impossible. Raises StorageError."""
         ...
 
 
 class FollowingScreen:
-    """The screen of one channel, for conversations wherever they are now; a `Screen`."""
+    """A `Screen` of one channel that looks up where each conversation's chat is now."""
 
     def __init__(self, screen: Screen, aliases: Aliases) -> None:
-        """Show everything on `screen`."""
+        """Pass all calls on to `screen`, with the present chat id."""
         self.streams = screen.streams
         self.dialect = screen.dialect
         self.nonce_seconds = screen.nonce_seconds
@@ -59,7 +59,9 @@ class FollowingScreen:
         self._aliases = aliases
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
-        """Send, and return the message's id; with the chat's where that is another than the conversation's."""
+        """Send, and return the message's id; prefixed with the chat's id if that has changed since the conversation
+        began.
+        """
 
         async def send(now: Address) -> str:
             message_id = await self._screen.send(now, text, nonce)
@@ -68,15 +70,15 @@ class FollowingScreen:
         return await self._follow(to, send)
 
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
-        """Edit what was sent since the chat moved, if it did."""
+        """Edit a message; refused if it was sent before the chat moved."""
         await self._follow(to, lambda now: self._screen.edit(now, _own(to, now, message_id), text))
 
     async def delete(self, to: Address, message_id: str) -> None:
-        """Delete what was sent since the chat moved, if it did."""
+        """Delete a message; refused if it was sent before the chat moved."""
         await self._follow(to, lambda now: self._screen.delete(now, _own(to, now, message_id)))
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made."""
+        """Show the typing indicator."""
         await self._follow(to, self._screen.show_typing)
 
     async def _follow(self, to: Address, call: Callable[[Address], Awaitable[T]]) -> T:
@@ -97,7 +99,7 @@ class FollowingScreen:
 
 
 def _own(to: Address, now: Address, message_id: str) -> str:
-    """Return a message's id in the chat as it is now. Raises SendFailed for one that was sent elsewhere."""
+    """Return a message's id in the chat as it is now. Raises SendFailed if it was sent before the chat moved."""
     chat, separator, in_chat = message_id.rpartition(SEPARATOR)
     if (chat if separator else to.chat) != now.chat:
         raise SendFailed("this was sent before the chat moved, and cannot be changed any more")

@@ -1,4 +1,4 @@
-"""The front: the channels, and what stands between them and the conversations on the way out."""
+"""Bundles the channels with what stands in front of each on the way out: counting, moved chats, and the rate budget."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from agentd.delivery.counting import CountingScreen
 from agentd.delivery.following import Aliases, FollowingScreen
-from agentd.delivery.governor import Governor, Pace
+from agentd.delivery.governor import Governor, RateBudget
 from channels.base import Channel, Screen
 
 __all__ = ["Front", "build_front"]
@@ -16,12 +16,12 @@ __all__ = ["Front", "build_front"]
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """All channels by their names, each with its screen and its budget."""
+    """All channels by name, each with its screen and its rate budget."""
 
     channels: Mapping[str, Channel]
     screens: Mapping[str, Screen]
-    """Where conversations are shown, wherever their chats are by now."""
-    paces: Mapping[str, Pace]
+    """Where to show replies; they follow chats that moved."""
+    budgets: Mapping[str, RateBudget]
     aliases: Aliases
 
 
@@ -31,7 +31,10 @@ def build_front(
     monotonic: Callable[[], float],
     count: Callable[[str, str], None] = lambda channel, outcome: None,
 ) -> Front:
-    """Put a budget, and a look-up of chats that moved, before each channel; `count` takes what was sent, by channel."""
+    """Put the counter, the look-up of moved chats and the rate budget before each channel.
+
+    `count` is called with the channel and the outcome of each message sent.
+    """
     counting = {name: CountingScreen(channel, partial(count, name)) for name, channel in channels.items()}
     return Front(
         channels,

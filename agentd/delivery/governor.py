@@ -1,9 +1,9 @@
-"""The rate budget of a platform: what grows on the screen gives way, so that what must be said can be said at once.
+"""Keeps a platform's rate limits, and the pause after a 429: drafts give way, so that final texts can be sent at once.
 
-Each chat has a budget, and all of them together. A call that must be made waits until both have room, in a line: who
-came first goes first. A draft never waits: it is made only if that leaves room for what must be said, and no sooner
-after the call before than calls that are spread evenly. A platform that has had too many is left alone as long as it
-says; bursts it does not take are not tried again for a while.
+Each chat has a budget, and all chats together have one. A call that must be made waits in line, first come first
+served, until both have room. A draft never waits: it is sent only if that leaves room for calls that must be made, and
+no sooner after the last call than evenly spread calls would be. After the platform has refused a call (a 429), the chat
+rests as long as it asks; bursts are left out for a while.
 """
 
 from __future__ import annotations
@@ -17,48 +17,49 @@ from typing import Protocol
 from agentd.delivery.edits import Edits
 from channels.pacing import Rate, Rates
 
-__all__ = ["Governor", "Pace"]
+__all__ = ["Governor", "RateBudget"]
 
 STRICT_SECONDS = 600
 """How long bursts are left out after the platform complained."""
 
 MOST_IDLE_PLACES = 1_000
-"""Chats that are remembered although nothing is known of them that matters any more."""
+"""How many chats are remembered before the idle ones are forgotten."""
 
 
-class Pace(Protocol):
-    """What is asked before a chat is shown something."""
+class RateBudget(Protocol):
+    """The rate budget, as asked before something is sent to a chat."""
 
     async def turn(self, chat: str) -> None:
         """Wait until a call that must be made may be made, and take its place in the budget."""
         ...
 
     def draft(self, chat: str, *, reply: object = None, looks_only: bool = False) -> float:
-        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one.
+        """Take a place for a draft (a call that can be left out) and return 0; or return the seconds until there is
+        one.
 
-        `reply` tells one that grows from others: `ended` must follow. `looks_only`: take none.
+        `reply` identifies one that grows: `ended` must follow. `looks_only`: take no place.
         """
         ...
 
     def ended(self, reply: object) -> None:
-        """Note that a reply grows no more, and has come to its end."""
+        """Note that a reply has come to its end, and release the edit reserved for it."""
         ...
 
     def rest(self, chat: str, seconds: float) -> None:
-        """Call nothing there for so long: the platform wants it so."""
+        """Make no call to this chat for so long, as the platform asked (429)."""
         ...
 
     def refused(self, chat: str, seconds: float) -> None:
-        """Give back the place of a call that was one too many, which shows nothing, and call nothing for so long."""
+        """Give the place of a refused call (429) back, and make no call to this chat for so long."""
         ...
 
     def is_resting(self, chat: str) -> bool:
-        """Tell whether that time is not over."""
+        """Tell whether that time is not over yet."""
         ...
 
 
 class _Bucket:
-    """So many tokens; each that is taken comes back a fixed time later."""
+    """A sliding window of `rate.calls` tokens; each comes back a fixed time after it was taken."""
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
@@ -72,18 +73,18 @@ class _Bucket:
             self._taken.pop()
 
     def wait_seconds(self, now: float, *, spares: bool = False) -> float:
-        """Return how long it takes until a token is there; `spares`: so that some are left for what must be said."""
+        """Return how long until a token is free; `spares`: until some remain for calls that must be made."""
         left = min(max(self.rate.calls // 3, 1), self.rate.calls - 1) if spares else 0
         until = len(self._taken) - (self.rate.calls - left)
         return max(self._taken[until] + self.rate.seconds - now, 0.0) if until >= 0 else 0.0
 
     def is_whole(self, now: float) -> bool:
-        """Tell whether every token is there."""
+        """Tell whether every token is free."""
         return not self._taken or self._taken[-1] + self.rate.seconds <= now
 
 
 class _Place:
-    """One chat; a group is held to two rates."""
+    """The budget of one chat; a group has two rates."""
 
     def __init__(self, rates: Sequence[Rate]) -> None:
         self._buckets = [_Bucket(rate) for rate in rates]
@@ -95,7 +96,7 @@ class _Place:
         self.rests_until = -inf
         self.line = asyncio.Lock()
         self.waiting = 0
-        """Calls that must be made, and wait in the line or are its first."""
+        """How many calls that must be made wait in the line or are its first."""
 
     def take(self, now: float) -> None:
         self._last_call = now
@@ -113,7 +114,7 @@ class _Place:
         return max(*waits, strict, self.rests_until - now, 0.0)
 
     def draft_wait_seconds(self, now: float) -> float:
-        """Return how long it takes until there is room for a draft; it gives way to what waits already."""
+        """Return how long until there is room for a draft; it gives way to calls that wait already."""
         waits = (bucket.wait_seconds(now, spares=True) for bucket in self._buckets)
         even = self._last_call + self._even_seconds - now
         return max(*waits, even, self.rests_until - now, self._even_seconds if self.waiting else 0.0, 0.0)
@@ -123,13 +124,13 @@ class _Place:
         self._strict_until = now + STRICT_SECONDS
 
     def is_idle(self, now: float) -> bool:
-        """Tell whether a new place would do the same from now on."""
+        """Tell whether forgetting this chat would change nothing."""
         rested = now >= max(self.rests_until, self._strict_until, self._last_call + self._even_seconds)
         return rested and not self.waiting and all(bucket.is_whole(now) for bucket in self._buckets)
 
 
 class Governor:
-    """The budget of one channel; a `Pace`."""
+    """The rate budget of one channel; a `RateBudget`."""
 
     def __init__(self, rates: Rates, monotonic: Callable[[], float]) -> None:
         """Begin with the whole budget."""
@@ -143,7 +144,7 @@ class Governor:
     async def turn(self, chat: str) -> None:
         """Wait until a call that must be made may be made, and take its place in the budget; first come, first served.
 
-        Chats do not wait for one another but for what they have in common.
+        Chats wait for one another only when the common budget is used up.
         """
         place = self._place(chat)
         place.waiting += 1
@@ -155,7 +156,7 @@ class Governor:
             place.waiting -= 1
 
     def draft(self, chat: str, *, reply: object = None, looks_only: bool = False) -> float:
-        """Take a place for a call that can be left out, and return 0; or return the seconds until there is one."""
+        """Take a place for a draft and return 0; or return the seconds until there is one."""
         place, now = self._place(chat), self._monotonic()
         common = self._over_all.wait_seconds(now, spares=True) if self._over_all else 0.0
         seconds = max(place.draft_wait_seconds(now), common, self._edits.wait_seconds(reply))
@@ -165,26 +166,26 @@ class Governor:
         return seconds
 
     def ended(self, reply: object) -> None:
-        """Note that a reply grows no more, and has come to its end."""
+        """Note that a reply has come to its end, and release the edit reserved for it."""
         self._edits.ended(reply)
 
     def rest(self, chat: str, seconds: float) -> None:
-        """Call nothing there for so long, and leave out bursts for a while."""
+        """Make no call to this chat for so long, and leave bursts out for a while."""
         self._place(chat).rest(self._monotonic(), seconds)
 
     def refused(self, chat: str, seconds: float) -> None:
-        """Give back the place of a call that was one too many, which shows nothing, and call nothing for so long."""
+        """Give the place of a refused call (429) back, and make no call to this chat for so long."""
         self._place(chat).give_back()
         if self._over_all is not None:
             self._over_all.give_back()
         self.rest(chat, seconds)
 
     def is_resting(self, chat: str) -> bool:
-        """Tell whether the platform wants to be left alone there."""
+        """Tell whether the platform asked for a pause in this chat that is not over."""
         return self._place(chat).rests_until > self._monotonic()
 
     async def _is_taken(self, place: _Place) -> bool:
-        """Wait for room in the chat, then over all; False where the platform has complained meanwhile."""
+        """Wait for room in the chat, then overall; return False if the chat has lost its room meanwhile (a 429)."""
         await self._passed(place.wait_seconds)
         async with self._line:
             if self._over_all is not None:

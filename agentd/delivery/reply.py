@@ -1,12 +1,13 @@
-"""One reply on its way: it may grow by edits while it is made, and ends as exactly what was recorded.
+"""Sends one reply to the platform: it may grow by edits while it is made, and ends as exactly the recorded text.
 
 A reply is one platform message, or as many parts as the platform's limit makes of it. Each part is journalled before
-the platform is called (`sending`) and after it answered (`sent`). A part that is known to be sent is edited. One that
-was only `sending` may or may not have arrived. Where the platform still recognises its nonce it is sent again, and
-then edited, since what stands there may be older; elsewhere that is another try, marked as a copy, and the outcome is
+the platform is called (`sending`) and after it answered (`sent`). A part known to be sent is edited. One that was only
+`sending` may or may not have arrived. If the platform still recognises its nonce, it is sent again under that nonce,
+and then edited, since the text there may be older; otherwise it is sent again as a marked copy, and the outcome is
 `uncertain`. Parts that the finished text does not fill are removed.
 
-What is shown of a reply while it grows is made only where the rate budget has room to spare; its end waits for room.
+After a 429 a call waits as long as the platform asks, and is repeated. Drafts are sent only if the rate budget has room
+to spare; the final text waits for room.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Literal, Protocol, TypeVar
 import structlog
 
 from agentd.delivery.drafts import Drafts, NotNow
-from agentd.delivery.governor import Pace
+from agentd.delivery.governor import RateBudget
 from agentd.errors import StorageError
 from channels.base import Address, Screen
 from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
@@ -38,18 +39,18 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 Room = Callable[[], Awaitable[None]]
-"""Returns when the rate budget has room for a call, and takes it."""
+"""Returns when the rate budget has room for a call, which it takes."""
 
 
 class Journal(Protocol):
-    """Where a reply's platform messages are put on disk."""
+    """Records on disk which platform messages a reply consists of."""
 
     async def sending(self, part: int) -> None:
-        """Record that the platform is about to be called; returns once that is on disk."""
+        """Record that the platform is about to be called; return once that is on disk."""
         ...
 
     async def sent(self, part: int, message_id: str) -> Awaitable[object] | None:
-        """Begin to record the id that the platform gave; return what ends once that is on disk."""
+        """Begin to record the id that the platform gave; return an awaitable that ends once it is on disk."""
         ...
 
 
@@ -59,14 +60,14 @@ class Known:
 
     message_id: str | None
     tries: int = 1
-    """After more than one, an earlier one may stand above it."""
+    """If more than one, the message of an earlier try may stand above this one."""
     age_seconds: float = inf
-    """Time since the last try was begun."""
+    """Time since the last try began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the platform confirmed."""
+    """The result of a delivery, as far as the platform confirmed it."""
 
     state: Literal["sent", "uncertain", "failed"]
     message_ids: tuple[str, ...]
@@ -75,29 +76,29 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a reply goes, how often it may call there, and whether it may be seen growing."""
+    """Where a reply goes, with which rate budget, and whether it may be shown growing."""
 
     screen: Screen
     address: Address
-    pace: Pace
+    budget: RateBudget
     grows: bool
 
 
 @dataclass(slots=True)
 class _Part:
-    """One platform message, and how much of its way is on disk."""
+    """One platform message, and what is on disk about it."""
 
     tries: int = 1
     begun_at: float = -inf
     message_id: str | None = None
     shown: RichText | None = None
-    """What this run put there; None: not known."""
+    """What this run wrote there; None: not known."""
     is_visible: bool = False
     """Whether this run has shown anything there."""
     is_begun: bool = False
     is_recorded: bool = False
     recording: Awaitable[object] | None = None
-    """Ends once the id is on disk; the model's next words are not kept waiting for that, the next edit is."""
+    """Ends once the id is on disk. The model's next words do not wait for that; the next edit does."""
     in_doubt: bool = False
     """Whether the last try may have arrived, though the platform did not confirm it."""
 
@@ -118,31 +119,23 @@ class Reply:
         monotonic: Callable[[], float],
         known: Mapping[int, Known],
     ) -> None:
-        """Send to one place; `nonce` is this reply's alone, the same in every run; `known` are its parts so far."""
+        """Send to one place. `nonce` is unique to this reply and the same in every run; `known` are its parts
+        so far.
+        """
         self._screen = to.screen
         self._to = to.address
-        self._pace = to.pace
+        self._budget = to.budget
         self._journal = journal
         self._nonce = nonce
         self._monotonic = monotonic
-        self._parts = {
-            number: _Part(
-                part.tries,
-                monotonic() - part.age_seconds,
-                part.message_id,
-                is_begun=True,
-                is_recorded=part.message_id is not None,
-                in_doubt=part.message_id is None,
-            )
-            for number, part in known.items()
-        }
+        self._parts = {number: _taken_up(part, monotonic()) for number, part in known.items()}
         self._grows = to.grows
         self._growing = False
         self._showing = asyncio.Lock()
-        self._drafts = Drafts(to.pace, to.address.chat, monotonic)
+        self._drafts = Drafts(to.budget, to.address.chat, monotonic)
         self._prepared = ("", plain(""))
         self.fault: StorageError | None = None
-        """Why something that was to be shown could not be recorded: nothing more is shown until `resume`."""
+        """Why a draft could not be recorded; nothing more is shown then until `resume`."""
         self.resume(journal)
 
     @property
@@ -151,15 +144,15 @@ class Reply:
         return any(part.is_visible for part in self._parts.values())
 
     def resume(self, journal: Journal) -> None:
-        """Make it anew, after a fault, for a turn that keeps this journal; what stands on the screen is taken up."""
+        """Begin again, after a fault, with this journal; parts that are on the screen are reused."""
         self._journal = journal
         self.fault = None
         self._growing = self._grows and not any(part.in_doubt for part in self._parts.values())
 
     def grow(self, text: str) -> None:
-        """Take in what there is so far, to be shown by `catch_up`: the model is not kept waiting for the platform.
+        """Set the text so far, to be shown by `catch_up`: the model does not wait for the platform.
 
-        Raises StorageError where something shown earlier could not be recorded.
+        Raises StorageError if an earlier draft could not be recorded.
         """
         if self.fault is not None:
             raise self.fault
@@ -167,24 +160,24 @@ class Reply:
             self._drafts.owe(text)
 
     def void(self) -> None:
-        """Forget what was not shown yet: the model begins anew."""
+        """Drop what was not shown yet: the model starts over."""
         self._drafts.forget()
 
     def grow_no_more(self) -> None:
-        """Begin no draft any more."""
+        """Begin no more drafts."""
         self._growing = False
         self._drafts.forget()
 
     async def rest(self) -> None:
-        """Begin no draft any more, and return once none is under way: `is_visible` stays what it is then."""
+        """Begin no more drafts, and return once none is under way: `is_visible` does not change after that."""
         self.grow_no_more()
         async with self._showing:
             return
 
     async def catch_up(self) -> None:
-        """Show what there is so far, whenever there is room for that, until this is cancelled.
+        """Show the text so far whenever there is room for that, until cancelled.
 
-        It ends by itself where something that was to be shown could not be recorded: then `fault` says why.
+        Returns only if a draft could not be recorded; `fault` says why.
         """
         while True:
             await self._drafts.due(is_first=not self.is_visible)
@@ -198,7 +191,7 @@ class Reply:
                 self._growing = False
 
     async def show_growth(self) -> None:
-        """Show the newest of what is not shown yet, if this reply grows and there is room. Raises StorageError."""
+        """Show the newest text that is not shown yet, if this reply grows and there is room. Raises StorageError."""
         async with self._showing:
             text = self._drafts.owed
             if text is None or not self._growing:
@@ -207,7 +200,7 @@ class Reply:
                 self._drafts.postpone(text, seconds)
                 return
             await self._begin(0, self._parts.setdefault(0, _Part()))
-            text = self._drafts.owed  # meanwhile the model may have said more, come to its end, or begun anew
+            text = self._drafts.owed  # meanwhile the model may have said more, finished, or started over
             if text is not None:
                 self._drafts.forget()
                 await self._show_draft(text)
@@ -224,13 +217,14 @@ class Reply:
             self._growing = False
 
     def prepare(self, text: str) -> None:
-        """Take from `finish` what can be done before."""
+        """Render the final text ahead of `finish`, while the disk is busy."""
         self._prepared = (text, self._screen.dialect.render(text))
 
     async def finish(self, text: str | RichText) -> Outcome:
-        """Make the person's screen show exactly `text`; a platform that refuses is an outcome, not an error.
+        """Make the person's screen show exactly `text`; a refusal of the platform is an outcome, not an error.
 
-        Raises Unreachable, and then the reply is still to be delivered: finish it again.
+        Raises Unreachable; the reply is then still to be delivered: call `finish` again. Raises StorageError if a part
+        could not be recorded.
         """
         self.grow_no_more()
         async with self._showing:
@@ -257,24 +251,24 @@ class Reply:
             if part.in_doubt and not self._is_recognised(part):
                 part = self._parts[number] = _Part(part.tries + 1)
             piece, left = cut_piece(plain(COPY_NOTE) + rest if part.is_copy else rest, self._screen.dialect)
-            if part.message_id is None:
-                part.message_id = await self._send(number, part, piece, room)
-            if not await self._edit(number, part, piece, part.message_id, room):
+            if part.message_id is None and not await self._send(number, part, piece, room):
+                continue
+            if not await self._edit(number, part, piece, part.message_id or "", room):
                 continue
             number, rest = number + 1, left
         return number
 
     async def _must(self) -> None:
-        """Wait for room."""
-        await self._pace.turn(self._to.chat)
+        """Wait for room for a call that must be made."""
+        await self._budget.turn(self._to.chat)
 
     async def _call(self, room: Room, call: Callable[[], Awaitable[T]]) -> T:
-        """Call the platform; it is left alone as long as it asks for, and then called again."""
+        """Call the platform; after a 429 wait as long as it asks and for room, then call again."""
         while True:
             try:
                 return await call()
             except RateLimited as fault:
-                self._pace.refused(self._to.chat, fault.retry_after_seconds)
+                self._budget.refused(self._to.chat, fault.retry_after_seconds)
             await room()
 
     def _is_recognised(self, part: _Part) -> bool:
@@ -286,24 +280,33 @@ class Reply:
             await self._journal.sending(number)
             part.is_begun, part.begun_at = True, self._monotonic()
 
-    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> str:
+    async def _send(self, number: int, part: _Part, piece: RichText, room: Room) -> bool:
+        """Send a part; False where waiting for room took so long that its nonce is not recognised any more."""
         await room()
         await self._begin(number, part)
         nonce = f"{self._nonce}-{number}-{part.tries % 1000}"
-        # From here on it may have arrived, also if this is cancelled, until the platform has said something.
+        # From here on, even if cancelled, it may have arrived, until the platform has answered.
         was_in_doubt, part.in_doubt = part.in_doubt, True
         try:
-            message_id = await self._call(room, lambda: self._screen.send(self._to, piece, nonce))
+            part.message_id = await self._call(room, lambda: self._place(part, piece, nonce, is_again=was_in_doubt))
         except (NotSent, SendFailed, NotNow):
             part.in_doubt = was_in_doubt
             raise
+        if part.message_id is None:
+            return False
         part.shown = None if was_in_doubt else piece
         part.is_visible = True
         part.in_doubt = False
-        return message_id
+        return True
+
+    async def _place(self, part: _Part, piece: RichText, nonce: str, *, is_again: bool) -> str | None:
+        """Call the platform, unless it would take a message that may stand there already for a new one."""
+        if is_again and not self._is_recognised(part):
+            return None
+        return await self._screen.send(self._to, piece, nonce)
 
     async def _edit(self, number: int, part: _Part, piece: RichText, message_id: str, room: Room) -> bool:
-        """Record what was sent, and bring it up to date; False where that is refused, and another must be sent."""
+        """Record what was sent, and edit it up to date; return False if that is refused and another must be sent."""
         if not part.is_recorded:
             part.recording = await self._journal.sent(number, message_id)
             part.is_recorded = True
@@ -311,7 +314,7 @@ class Reply:
             return True
         await self._recorded(part)
         await room()
-        shown, part.shown = part.shown, None  # until the platform has said something
+        shown, part.shown = part.shown, None  # until the platform has answered
         try:
             await self._call(room, lambda: self._screen.edit(self._to, message_id, piece))
         except (NotSent, NotNow):
@@ -320,14 +323,15 @@ class Reply:
         except SendFailed:
             if self._growing:
                 raise
-            # Deleted, or too old: what stands there is at best a part of this, so that what follows is marked.
+            # Deleted, or too old to edit. What stands there is at best a part of this, so its replacement is marked as
+            # a copy.
             self._parts[number] = _Part(part.tries + 1, is_visible=part.is_visible)
             return False
         part.shown, part.is_visible = piece, True
         return True
 
     async def _recorded(self, part: _Part) -> None:
-        """Wait until the part's id is on disk."""
+        """Wait until the part's id is on disk. Raises StorageError."""
         if part.recording is None:
             return
         try:
@@ -338,7 +342,7 @@ class Reply:
         part.recording = None
 
     async def _remove_from(self, count: int) -> None:
-        """Remove the parts that the finished text does not fill; one that may not be removed stays."""
+        """Remove the parts that the finished text does not fill; one that the platform refuses to remove stays."""
         for number in [number for number in self._parts if number >= count]:
             message_id = self._parts[number].message_id
             if message_id is None:
@@ -354,6 +358,17 @@ class Reply:
         return tuple(part.message_id for _, part in sorted(self._parts.items()) if part.message_id is not None)
 
 
+def _taken_up(part: Known, now: float) -> _Part:
+    return _Part(
+        part.tries,
+        now - part.age_seconds,
+        part.message_id,
+        is_begun=True,
+        is_recorded=part.message_id is not None,
+        in_doubt=part.message_id is None,
+    )
+
+
 def _rendered(text: str | RichText, dialect: Dialect) -> RichText:
-    """Return what is shown of Markdown; what has its marks already is shown as it is."""
+    """Render Markdown for the platform; rich text is returned as it is."""
     return text if isinstance(text, RichText) else dialect.render(text)

@@ -1,1 +1,1 @@
-"""A person across every store: who there is, what is kept of them, and its erasure."""
+"""Finds, exports and erases what is kept of a person, across all stores (sessions, memory, tasks, state.db)."""

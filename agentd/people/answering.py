@@ -1,4 +1,4 @@
-"""`agentd people`: the commands over open stores, for a daemon that is asked and for the command line alone."""
+"""Answers `agentd people list, link, export and erase`, in a running daemon or in the command line's own process."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class _Request(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class PeopleAnswering:
-    """Answers the command line."""
+    """Serves these commands on the control socket."""
 
     stores: Stores
     clock: Clock
     open_kept: Callable[[], AbstractAsyncContextManager[MemoryRights]] | None = None
-    """Opens the memory that the daemon itself has not open, if there is one."""
+    """Opens memory if the daemon has it off but it was on once; None: there is none."""
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -55,7 +55,7 @@ class PeopleAnswering:
 
     @asynccontextmanager
     async def _whole(self) -> AsyncIterator[Stores]:
-        """Yield the stores with all that is kept: who is erased is not to be left in a memory that is off."""
+        """Yield the stores including a memory that is off, so that erasing a person reaches it too."""
         if self.stores.memory is not None or self.open_kept is None:
             yield self.stores
             return
@@ -67,7 +67,7 @@ class PeopleAnswering:
 
 
 async def answer_people(request: Mapping[str, object], stores: Stores, clock: Clock, say: Say) -> int:
-    """Do a command, say what comes of it, and return the exit code. Raises AgentdError and OSError."""
+    """Run a command, say its result, and return the exit code. Raises AgentdError and OSError."""
     people = tuple(map(parse_person, msgspec.convert(request, _Request).people))
     try:
         match request.get("command"), people:
@@ -91,7 +91,7 @@ async def answer_people(request: Mapping[str, object], stores: Stores, clock: Cl
 
 
 def say_linked(senders: frozenset[str]) -> str:
-    """Say to the operator who is one person now, and what that opens."""
+    """Say to the operator which accounts are one person now, and what that opens."""
     if len(senders) == 1:
         return f"{min(senders)} is one person already."
     return (

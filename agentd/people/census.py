@@ -1,4 +1,4 @@
-"""Who there is: everybody who wrote, was let in, asked to be, was linked, is remembered, or has a task."""
+"""Lists all people: everybody who wrote, was let in or asked to be, was linked, is remembered, or has a task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Person:
     """A person as `agentd people list` shows it."""
 
     person: str
-    """The first of the senders."""
+    """The first of the senders' ids."""
     senders: tuple[str, ...]
     sessions: int
     messages: int
@@ -46,7 +46,7 @@ _decoder = msgspec.json.Decoder(_Spoken)
 
 
 async def count_people(stores: Stores) -> list[Person]:
-    """Return all people, by their ids. Raises OSError and StorageError."""
+    """Return all people, sorted by their ids. Raises OSError and StorageError."""
     messages, sessions = await asyncio.to_thread(_count, stores.folder)
     known = set(messages) | set(sessions)
     for is_paired in (True, False):
@@ -80,14 +80,14 @@ def _count(folder: Path) -> tuple[Counter[str], Counter[str]]:
                 continue
             found = Counter(f"{key.channel}:{author}" for author in _authors(path))
         except FileNotFoundError:
-            continue  # it got another name meanwhile
+            continue  # it was renamed meanwhile
         messages.update(found)
         sessions.update({*found, *filter(None, [_owner(key)])})
     return messages, sessions
 
 
 def _owner(key: SessionKey) -> str | None:
-    """Return whose a session is by its key, if it is one sender's."""
+    """Return the sender in a session's key, if it has one who is not erased."""
     return None if key.sender is None or key.sender.startswith(ERASED) else f"{key.channel}:{key.sender}"
 
 

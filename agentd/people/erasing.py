@@ -1,14 +1,17 @@
-"""Erases a person from every store, in an order in which nothing comes back.
+"""Erases a person from every store, in an order that lets nothing come back.
 
-1. What the person writes waits outside. One session after the other rests: its turn is cut, nothing comes in, and
-   nothing is given to the queue. While it does, its tasks go, which carry words and would write into memory, then its
-   records, then its tasks once more, should something beside the session have given one.
-2. Memory goes after all tasks: no consolidation is left that could write into it.
-3. `state.db` goes after memory, and the links last: until then they tell who the person is, so that an erasure that was
-   cut is finished by doing it again.
-4. Everything is searched for what is left, before the person is heard again.
+1. The person's new messages wait outside. Each session in turn is put to rest: its turn is cut, nothing comes in, and
+nothing is queued. Meanwhile its tasks are removed, which hold words and would write into memory, then its records, then
+its tasks once more, in case something outside the session queued one.
 
-Each step is whole on disk or not done. Doing all of it twice has the effect of once.
+2. Memory is erased after all tasks: no consolidation is left that could write into it.
+
+3. `state.db` is erased after memory, and the links last: until then they tell who the person is, so that an interrupted
+erasure is finished by doing it again.
+
+4. All files are searched for what is left, before the person is heard again.
+
+Each step is complete on disk or not done. Doing all of it twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import structlog
 from agentd.errors import AgentdError
 from agentd.people.searching import Left, Sought, search
 from agentd.people.stores import Ids, Stores, ids_of
-from agentd.service.forgetting import Traces, forget
+from agentd.state.erasure import Traces, erase_traces
 from agentd.tasks.exchanges import CONSOLIDATE, order_for, parse_exchange
 from agentd.tasks.queue import Args, Spare, spare_none
 from agentd.transcript.clock import Clock, format_time
@@ -40,14 +43,14 @@ __all__ = ["erase_person"]
 TOKEN_BYTES = 8
 
 Say = Callable[[str], Awaitable[None]]
-"""Takes a line for who asked."""
+"""Sends a line to whoever asked."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Erasing:
-    """One erasure: who, where, and what was found so far, by which the rest is found."""
+    """One erasure: the person, the stores, and what was found so far, which the later steps need."""
 
     senders: frozenset[str]
     ids: Ids
@@ -62,9 +65,9 @@ class _Erasing:
 
 
 async def erase_person(person: str, stores: Stores, clock: Clock, say: Say) -> int:
-    """Erase a person, known by any of their ids, saying what is done; return 1 where something is left.
+    """Erase a person, known by any of their ids, and report each step; return 1 if something is left.
 
-    Raises AgentdError, OSError, NotAccepted and MemoryFault; then doing it again does the rest.
+    Raises AgentdError, OSError, NotAccepted and MemoryFault; doing it again then does the rest.
     """
     senders = stores.state.people.senders_of(person)
     work = _Erasing(senders, ids_of(senders), stores, clock, say)
@@ -94,7 +97,7 @@ async def _erase_session(path: Path, key: SessionKey, work: _Erasing) -> None:
             right = await asyncio.to_thread(right_path, path)
             erased = await sessions.exclusive({path, right}, partial(erase_file, path, work.ids, stamp))
         except FileNotFoundError:
-            return  # it got another name since it was found
+            return  # it was renamed since it was found
         await _erase_tasks(names, work, others)
     work.texts |= erased.texts
     if erased.is_whole:
@@ -114,7 +117,7 @@ async def _say_erased(path: Path, erased: ErasedFile, say: Say) -> None:
 
 
 async def _erase_lost_tasks(work: _Erasing) -> None:
-    """Remove what is left under names of theirs, of sessions that have no file."""
+    """Remove tasks that are left for the person's sessions without a file."""
     queue = work.stores.queue
     keys = [parse_file_name(entry.session or "") for entry in await queue.entries()] if queue else []
     await _erase_tasks({key.file_name for key in keys if key is not None and _is_theirs(key, work.ids)}, work)
@@ -126,7 +129,7 @@ def _is_theirs(key: SessionKey, ids: Ids) -> bool:
 
 
 async def _erase_tasks(sessions: Collection[str], work: _Erasing, spare: Spare = spare_none) -> None:
-    """Remove the tasks of these sessions. Raises AgentdError where one does not end."""
+    """Remove the tasks of these sessions. Raises AgentdError if one does not end."""
     queue = work.stores.queue
     if queue is None:
         return
@@ -139,7 +142,9 @@ async def _erase_tasks(sessions: Collection[str], work: _Erasing, spare: Spare =
 
 
 def _others(senders: frozenset[str], task: str, args: Args) -> Args | None:
-    """Return what another person's task needs: their own words, without an answer that may have been for both."""
+    """Return what is kept of another person's task: their own words, without the answer, which may have been
+    for both.
+    """
     try:
         exchange = parse_exchange(args) if task == CONSOLIDATE else None
     except msgspec.ValidationError:
@@ -166,7 +171,7 @@ async def _erase_state(work: _Erasing) -> None:
     stores = work.stores
     stores.forget_spending(work.senders)
     stores.sessions.forget_found(work.files)
-    rows = await forget(stores.state, Traces(work.senders, frozenset(work.chats), frozenset(work.files)))
+    rows = await erase_traces(stores.state, Traces(work.senders, frozenset(work.chats), frozenset(work.files)))
     await work.say(f"state.db: {rows} rows removed (approval, codes, usage, links)")
 
 

@@ -1,4 +1,4 @@
-"""Everything that is kept of a person, as JSON objects, one after the other."""
+"""Exports everything that is kept of a person, as JSON objects, one after the other."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _of_state(senders: frozenset[str], stores: Stores) -> AsyncIterator[It
 
 
 def _of_session(path: Path, erasure: Erasure) -> Iterator[Item]:
-    """Yield the records that are the person's, and their files; of a session of theirs alone, all."""
+    """Yield the person's records and files; in a session of theirs alone, all of them."""
     next_seq = 0
     for line in read_lines(path):
         record = parse_line(line.content) if line.content and line.content.strip() else None
@@ -79,6 +79,6 @@ def _is_theirs(session: str | None, ids: Ids) -> bool:
 
 
 def _plain(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values as JSON has them."""
+    """Return the values in JSON's types."""
     plain: dict[str, object] = json.loads(json.dumps(values, default=str))
     return plain

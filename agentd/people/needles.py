@@ -1,12 +1,12 @@
-"""What a person is found by in bytes: their ids, and all that they wrote and were told.
+"""Finds a person's ids and texts in raw bytes, fast, for the search after an erasure.
 
 A text is looked for as it is, and as JSON and JSON within JSON write it. A long one is looked for in pieces, since a
-database cuts it into pages. One that is shorter than `SHORTEST_BYTES` says nothing, and is not looked for.
+database cuts it into pages. A text shorter than `SHORTEST_BYTES` proves nothing, and is not looked for.
 
-All texts are looked for in one pass: wherever a piece of 15 bytes or more stands, one of its first eight runs of eight
-bytes begins at a multiple of eight. So the file's runs at such places are compared with these, as numbers, and only
-where one is alike is the piece itself looked for. Shorter pieces, if there are many, are found by their first run, at
-each of eight places. What that costs does not grow with the number of texts.
+All texts are found in one pass: in every place where a piece of 15 bytes or more stands, one of its first eight runs of
+eight bytes begins at a multiple of eight. So the file's runs at those places are looked up among these, as numbers, and
+only for a match is the piece itself compared. Shorter pieces, if there are many, are found by their first run, at each
+of eight offsets. The cost does not grow with the number of texts.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ PIECE_BYTES = 256
 RUN_BYTES = 8
 
 FEW = 64
-"""So many short pieces are looked for one by one."""
+"""Up to so many short pieces are looked for one by one."""
 
 LONG_ENOUGH = 2 * RUN_BYTES - 1
 
 PLAIN_ID_CHARACTERS = 6
-"""A shorter id stands in many places by chance: it is looked for where records and keys write one."""
+"""A shorter id occurs in many places by chance: it is looked for only in the forms of records and keys."""
 
 LONG_ID_CHARACTERS = 8
-"""One that is not a number and so long is looked for within words too: a database writes its values side by side."""
+"""Longer ids that are not numbers are looked for within words too, since a database stores values side by side."""
 
 
 class Needles:
-    """The ids of a person, and texts."""
+    """What to look for: a person's ids, and texts."""
 
     def __init__(self, senders: Iterable[str], texts: Iterable[str]) -> None:
         """Look for these senders (CHANNEL:SENDER) and texts."""
@@ -61,30 +61,30 @@ class Needles:
                 self._long.add(piece, places=RUN_BYTES)
 
     def has_id(self, span: bytes) -> bool:
-        """Tell whether an id stands there."""
+        """Tell whether an id occurs in these bytes."""
         return self._ids.search(span) is not None
 
     def find_texts(self, span: bytes) -> set[str]:
-        """Return the texts of which something stands there."""
+        """Return the texts of which a piece occurs in these bytes."""
         found = {piece for piece in self._few if piece in span}
         found.update(self._long.find(span, shifts=1), self._short.find(span, shifts=RUN_BYTES))
         return {text for piece in found for text in self._texts[piece]}
 
 
 class _Runs:
-    """Pieces by runs of eight bytes in them, as numbers."""
+    """Indexes pieces by their runs of eight bytes, as numbers."""
 
     def __init__(self) -> None:
         self._pieces: dict[int, list[tuple[bytes, int]]] = {}
 
     def add(self, piece: bytes, *, places: int) -> None:
-        """Let a piece be found by its runs at the first so many places."""
+        """Index a piece by its runs at the first `places` offsets."""
         for start in range(places):
             [number] = array("Q", piece[start : start + RUN_BYTES])
             self._pieces.setdefault(number, []).append((piece, start))
 
     def find(self, span: bytes, *, shifts: int) -> Iterator[bytes]:
-        """Yield the pieces that stand in the span with a run at a multiple of eight, or so many bytes after one."""
+        """Yield the pieces in the span with a run at a multiple of eight, or up to `shifts` - 1 bytes after one."""
         known = self._pieces
         for shift in range(shifts if known else 0):
             numbers = array("Q", span[shift : shift + (len(span) - shift) // RUN_BYTES * RUN_BYTES])
@@ -105,7 +105,7 @@ def _pieces(text: str) -> Iterator[bytes]:
 
 
 def _ways(text: str) -> set[bytes]:
-    """Return how a text may be written: JSON with and without escapes for what is no ASCII, and JSON within JSON."""
+    """Return the ways a text may be written: JSON with and without escaped non-ASCII, and JSON within JSON."""
     if len(text.encode("utf-8", "surrogatepass")) < SHORTEST_BYTES:
         return set()
     plain = {text, _inner(text, ascii_only=True), _inner(text, ascii_only=False)}

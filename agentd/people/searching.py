@@ -1,9 +1,9 @@
-"""Looks through every file of a workspace for what is left of a person.
+"""Searches every file of a workspace for what is left of a person after an erasure.
 
-In a session file that is sound the records say whose they are: what is left there is what would be erased. A text of
-the person's that stands in such a file is another's too (a greeting, or a quotation), stays, and cannot be told apart
-elsewhere: it is counted, and not looked for in the other files. Everything else is searched byte by byte, journals
-included, and databases row by row too, since a long text may be cut by the pages of a file.
+In an undamaged session file the records tell whose they are: what is left there is what would be erased. A text of the
+person's in such a file is also somebody else's (a greeting, a quotation); it stays, cannot be told apart elsewhere, and
+is therefore counted and not looked for in other files. Everything else is searched byte by byte, journals included, and
+databases row by row too, since pages of the file may cut a long text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from memory.outside import read_from_outside
 __all__ = ["Left", "Sought", "search"]
 
 OVERLAP_BYTES = 4096
-"""More than any piece that is looked for is long."""
+"""Longer than any piece that is looked for."""
 
 SPAN_BYTES = 128 << 10
 
@@ -36,18 +36,20 @@ _DATABASE = re.compile(r"\.db(-wal|-shm|-journal)?$")
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is looked for."""
+    """What to look for."""
 
     senders: frozenset[str]
     texts: frozenset[str]
     """What the person wrote and was told."""
     learnt: frozenset[str] = frozenset()
-    """What was made of it: in its own database memory looks for that itself, where others' may read the same."""
+    """What memory learnt from that; in its own database memory checks this itself, as others' entries may read the
+    same.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What was found."""
+    """The result of a search."""
 
     remaining: tuple[str, ...]
     """Where something of the person's is left, in words."""
@@ -101,7 +103,7 @@ def _has_theirs(path: Path, ids: Ids) -> bool:
 
 
 def _look(path: Path, needles: Needles) -> list[str]:
-    """Say what stands in a file."""
+    """Return what is left in a file, in words."""
     is_database = _DATABASE.search(path.name) is not None
     has_id, texts = _find(_overlapping(read_from_outside(path, SPAN_BYTES)) if is_database else _spans(path), needles)
     if path.suffix == ".db":
@@ -120,13 +122,13 @@ def _find(spans: Iterable[bytes], needles: Needles) -> tuple[bool, set[str]]:
 
 
 def _spans(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes, each span with the end of the one before; none of one that was removed meanwhile."""
+    """Yield a file's bytes in overlapping spans; nothing of one that was removed meanwhile."""
     with suppress(FileNotFoundError):
         yield from _overlapping(read_blocks(path, 0, path.lstat().st_size))
 
 
 def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield short spans, each with the end of the one before: so that the daemon goes on meanwhile."""
+    """Yield short spans, each beginning with the end of the one before; short, so that the daemon keeps running."""
     rest = b""
     for block in blocks:
         for start in range(0, len(block), SPAN_BYTES):
@@ -136,7 +138,7 @@ def _overlapping(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _rows(path: Path) -> Iterator[bytes]:
-    """Yield what a database's rows say, as whoever reads it sees it; what cannot be read that way is passed over."""
+    """Yield the values in a database's rows; tables that cannot be read are skipped."""
     gathered: list[bytes] = []
     size = 0
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:

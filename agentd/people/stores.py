@@ -1,4 +1,4 @@
-"""Where something of a person may be kept, with a daemon that has it all open and without one."""
+"""Bundles all stores that may hold something of a person, for a running daemon or for the command line alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agentd.errors import AgentdError
-from agentd.service.state import State
+from agentd.state.state import State
 from agentd.tasks.queue import TaskQueue
 from agentd.transcript.key import SessionKey
 from memory.ports import MemoryRights
@@ -23,14 +23,14 @@ Ids = Mapping[str, frozenset[str]]
 
 
 class Sessions(Protocol):
-    """The session files, and how they are changed."""
+    """The session files, and how they may be changed."""
 
     def unheard(self, senders: Collection[str]) -> AbstractAsyncContextManager[None]:
-        """Let what these senders write wait outside until the end of the block."""
+        """Hold back what these senders write until the end of the block."""
         ...
 
     def resting(self, key: SessionKey, ids: Collection[str]) -> AbstractAsyncContextManager[None]:
-        """Let a session do nothing until the end of the block."""
+        """Stop a session's actor until the end of the block."""
         ...
 
     async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
@@ -38,7 +38,7 @@ class Sessions(Protocol):
         ...
 
     def forget_found(self, names: Collection[str]) -> None:
-        """Keep no mark for these files."""
+        """Forget that these files were found settled."""
         ...
 
 
@@ -54,17 +54,17 @@ class _Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenSessions:
-    """The sessions of a daemon that runs."""
+    """The sessions of a running daemon."""
 
     router: _Router
     store: _Store
 
     def unheard(self, senders: Collection[str]) -> AbstractAsyncContextManager[None]:
-        """Let these senders wait."""
+        """Hold these senders' messages back."""
         return self.router.unheard(senders)
 
     def resting(self, key: SessionKey, ids: Collection[str]) -> AbstractAsyncContextManager[None]:
-        """Let a session rest."""
+        """Stop the session's actor."""
         return self.router.resting(key, ids)
 
     async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
@@ -72,22 +72,22 @@ class OpenSessions:
         return await self.store.exclusive(paths, job)
 
     def forget_found(self, names: Collection[str]) -> None:
-        """Keep no mark for these files."""
+        """Forget that these files were found settled."""
         self.store.forget_found(names)
 
 
 class ClosedSessions:
-    """The sessions where no daemon runs: who asks holds the workspace."""
+    """The sessions when no daemon runs: the caller holds the workspace's lock."""
 
     @asynccontextmanager
     async def unheard(self, senders: Collection[str]) -> AsyncIterator[None]:
-        """Wait for nothing: nobody is heard."""
+        """Do nothing: no messages come in."""
         del senders
         yield
 
     @asynccontextmanager
     async def resting(self, key: SessionKey, ids: Collection[str]) -> AsyncIterator[None]:
-        """Wait for nothing: everything rests."""
+        """Do nothing: no actor runs."""
         del key, ids
         yield
 
@@ -97,7 +97,7 @@ class ClosedSessions:
         return job()
 
     def forget_found(self, names: Collection[str]) -> None:
-        """Do nothing: nothing was looked for."""
+        """Do nothing: no recovery has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ class Stores:
     sessions: Sessions
     state: State
     queue: TaskQueue | None = None
-    """None where no task was ever kept."""
+    """None if no task was ever kept."""
     memory: MemoryRights | None = None
-    """None where nothing was ever remembered."""
+    """None if nothing was ever remembered."""
     forget_spending: Callable[[Collection[str]], None] = lambda people: None
-    """Takes people out of what is counted in the process."""
+    """Removes people from the token counts in the process's memory."""
 
     @property
     def folder(self) -> Path:
@@ -121,7 +121,7 @@ class Stores:
 
 
 def parse_person(text: str) -> str:
-    """Return a person's id, CHANNEL:SENDER. Raises AgentdError where it is none."""
+    """Return a person's id, CHANNEL:SENDER. Raises AgentdError if the text is none."""
     channel, separator, sender = text.partition(":")
     if not (channel and separator and sender):
         raise AgentdError("a person is written CHANNEL:SENDER, for example telegram:42; agentd people list shows them")

@@ -1,1 +1,1 @@
-"""Language models behind one port: a prompt goes in, pieces of text come out."""
+"""Talks to language models behind one port: a prompt goes in, pieces of text come out."""

@@ -1,4 +1,4 @@
-"""Servers that speak Anthropic's Messages: Anthropic, and those who imitate it."""
+"""The dialect of servers that speak Anthropic's Messages API: Anthropic, and compatible ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from agentd.providers.remote import Dialect
 __all__ = ["ANTHROPIC"]
 
 VERSION = "2023-06-01"
-"""Of the protocol. In the newer one, 2026-10-21, no model takes a temperature; imitations know this one."""
+"""The protocol's version. In the newer one, 2026-10-21, no model takes a temperature; compatible servers know
+this one.
+"""
 
 
 def _build_headers(key: str) -> dict[str, str]:

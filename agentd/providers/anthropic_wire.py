@@ -1,8 +1,8 @@
-"""The Messages protocol as Anthropic and those who imitate it speak it: bytes in, pieces out, no I/O.
+"""Writes and parses Anthropic's Messages protocol, as compatible servers speak it too: bytes in, pieces out, no I/O.
 
-The prompt is written so that its beginning is the same bytes from turn to turn, and marked where a turn may begin
-anew from the server's cache: at the end of the system prompt, and before the newest message. Read tolerantly:
-unknown events, pings, thinking and every other block that is no text are passed over.
+The prompt begins with the same bytes from turn to turn, and is marked for the server's prompt cache in two places:
+after the system prompt, and before the newest message. Parsing is tolerant: unknown events, pings, thinking and every
+block that is no text are ignored.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from agentd.providers.reply import Counts, Ending, Piece, decode
 __all__ = ["OPTIONAL", "build_body", "parse_piece"]
 
 OPTIONAL = ("temperature", "cache_control")
-"""Newer models refuse the former, some imitations the latter."""
+"""Newer models refuse the first, some compatible servers the second."""
 
 MOST_TEMPERATURE = 1.0
-"""The protocol's; OpenAI's goes to 2."""
+"""The protocol's limit; OpenAI's is 2."""
 
 NOTHING_BEFORE = "[What was said before is not shown.]"
-"""Stands first where the prompt would not begin with the person: the protocol wants it to."""
+"""Begins a prompt that would not begin with the person, as the protocol demands."""
 
 _ENDINGS: dict[str, Ending] = {
     "max_tokens": "length",
     "refusal": "filtered",
     "model_context_window_exceeded": "full",
 }
-"""How the stop reasons map; any other means that the model was done."""
+"""How stop reasons are mapped; any other means that the model was done."""
 
 Block = dict[str, object]
 
@@ -61,7 +61,7 @@ class _Message(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """An event of a stream, or a whole message, whose fields have other names."""
+    """An event of a stream, or a whole message, which uses other fields."""
 
     type: str = ""
     message: _Message | None = None
@@ -78,7 +78,7 @@ _EVENT = msgspec.json.Decoder(_Event)
 
 
 def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) -> bytes:
-    """Write the request without the optional parameters that this model has refused before."""
+    """Encode the request, without the optional parameters that this model has refused before."""
     system = [message.content for message in takewhile(_is_system, request.messages)]
     head = [_text_block("\n\n".join(system))] if any(text.strip() for text in system) else []
     turns = _turns(request.messages[len(system) :], refused)
@@ -98,7 +98,7 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
 
 
 def parse_piece(data: bytes) -> Piece:
-    """Read one event of a stream, or a whole message. Raises ValueError or RecursionError."""
+    """Parse one event of a stream, or a whole message. Raises ValueError or RecursionError."""
     event = decode(data, _EVENT)
     if event.error or event.type == "error":
         return Piece(error=event.error or "an error without words")
@@ -127,7 +127,7 @@ def _is_system(message: PromptMessage) -> bool:
 
 
 def _turns(messages: tuple[PromptMessage, ...], refused: frozenset[str]) -> list[tuple[str, list[Block]]]:
-    """Make the roles alternate, beginning with the person; a system message amid them is told as the person's."""
+    """Make the roles alternate, beginning with the person; a system message in between becomes the person's."""
     turns: list[tuple[str, list[Block]]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
@@ -142,7 +142,7 @@ def _turns(messages: tuple[PromptMessage, ...], refused: frozenset[str]) -> list
 
 
 def _blocks(message: PromptMessage, refused: frozenset[str]) -> list[Block]:
-    """Return what a message consists of; the protocol refuses blank text."""
+    """Return the blocks of a message; without blank text, which the protocol refuses."""
     text = message.content
     if message.images and IMAGES in refused:
         text = f"{text}\n\n{UNSEEN_NOTE}"
@@ -167,7 +167,7 @@ def _text_block(text: str) -> Block:
 
 
 def _mark(blocks: list[Block]) -> None:
-    """Ask to keep everything up to the last of these blocks in the server's cache."""
+    """Ask the server to cache everything up to the last of these blocks."""
     if blocks:
         blocks[-1]["cache_control"] = {"type": "ephemeral"}
 
@@ -177,7 +177,7 @@ def _ending_of(delta: _Delta | None) -> Ending | None:
 
 
 def _counts_of(usage: _Usage | None) -> Counts | None:
-    """Return the counts with all of the input: what the cache gave or took is not in `input_tokens`."""
+    """Return the counts; the input includes what was read from or written to the cache, unlike `input_tokens`."""
     if usage is None:
         return None
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens

@@ -30,7 +30,7 @@ __all__ = [
 
 
 UNSEEN_NOTE = "[The images are not shown to you: this model cannot look at them. Say so if it matters.]"
-"""Goes below a message whose images are left out."""
+"""Added to a message whose images are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class PromptMessage:
-    """One message of a prompt; models that cannot look at images are asked without them."""
+    """One message of a prompt; models without vision are asked without its images."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -52,26 +52,29 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The form that a reply should have, as far as the server can see to it."""
+    """The form that a reply should have, as far as the server can enforce it."""
 
     name: str
     """At most 64 characters of a-z, A-Z, 0-9, `_` and `-`; some servers show it to the model."""
     rules: str
-    """A JSON schema, as JSON. What all servers take: an object, of which, and of each object in it, every property is
-    `required` and `additionalProperties` is false; no bounds on numbers, lengths or sizes."""
+    """A JSON schema, as JSON text.
+
+    All servers accept this: an object in which, as in each object within it, every property is `required` and
+    `additionalProperties` is false, without bounds on numbers, lengths or sizes.
+    """
 
     @classmethod
     def of(cls, name: str, rules: Mapping[str, object]) -> Schema:
-        """Write the rules; the order of their properties is that in which a model fills them in."""
+        """Encode the rules; a model fills in the properties in their order."""
         return cls(name, msgspec.json.encode(rules).decode())
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What is asked: the prompt (system first, newest message last) and the sampling.
+    """A request: the prompt (system first, newest message last), and the sampling.
 
-    With a `schema` the reply is JSON of that form where the server can hold the model to it. Where it cannot it is
-    asked without: the prompt must say the form too, and who reads the reply must expect anything.
+    With a `schema` the reply is JSON of that form if the server can enforce it. Otherwise it is requested without: so
+    the prompt must state the form too, and the reader must expect anything.
     """
 
     messages: tuple[PromptMessage, ...]
@@ -82,7 +85,7 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; zero where it did not say.
+    """Tokens as the provider counted them; zero if it did not say.
 
     Of the input, `cached_input_tokens` were read from the server's cache, which costs a fraction.
     """
@@ -123,12 +126,12 @@ class Provider(Protocol):
     """Its name, for the transcript and the log."""
 
     context_tokens: int | None
-    """How many tokens prompt and reply may have together, in the model's own count; None where it is not known."""
+    """How many tokens prompt and reply may have together, by the model's own count; None if unknown."""
 
     def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and yield the reply as it comes.
+        """Send the request, and yield the reply as it comes.
 
-        Closing the generator early ends the request. Raises the classes of `agentd.providers.errors` and nothing
-        else; does not retry.
+        Closing the generator early ends the request. Raises the classes of `agentd.providers.errors` and nothing else;
+        does not retry.
         """
         ...

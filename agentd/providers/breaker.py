@@ -1,8 +1,8 @@
-"""Keeps a provider that fails again and again from being asked, for a time.
+"""A circuit breaker: stops asking a provider that fails again and again, for a growing pause.
 
-Closed: whoever wants may ask. After some failures in a row it opens: nobody asks until its pause is over, then one
-does, as a trial. The trial's failure opens it again for twice as long, any answer closes it. What was asked before it
-opened has no say in that by failing late. No I/O; the clock is an argument.
+Closed: requests go through. After some failures in a row it opens: no requests until its pause is over, then one, as a
+trial. If the trial fails, it opens again for twice as long; any success closes it. Requests from before it opened do
+not count if they fail late. No I/O; the clock is an argument.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable
 __all__ = ["Breaker"]
 
 FAILURES = 3
-"""In a row. One may be about the request alone, and every one was tried several times."""
+"""Failures in a row. A single one may be due to the request, and each was retried several times."""
 
 FIRST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 300.0
-"""A provider that is back waits no longer than this for somebody to notice."""
+"""So a provider that is back is noticed after this time at most."""
 
 
 class Breaker:
-    """The state of one provider; each asking has a ticket, to be settled once."""
+    """The state of one provider; each request has a ticket, to be settled once."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """Begin closed."""
@@ -29,28 +29,30 @@ class Breaker:
         self._failures = 0
         self._tries = False
         self.pause_seconds = 0.0
-        """How long it was opened for; 0 while it is closed."""
+        """How long it opened for; 0 while it is closed."""
         self.again_at = 0.0
         """When the pause is over, by the clock."""
 
     @property
     def left_seconds(self) -> float:
-        """How much of the pause is left; 0 while it is closed too."""
+        """Return how much of the pause is left; 0 if it is closed."""
         return max(0.0, self.again_at - self._monotonic()) if self.pause_seconds else 0.0
 
     def admit(self) -> int | None:
-        """Return a ticket to ask with; None where nobody should. After a pause only one is let in, until it settles."""
+        """Return a ticket for a request, or None if none should be made. After a pause only one, until that is
+        settled.
+        """
         if self.pause_seconds and (self._tries or self.left_seconds):
             return None
         return self.insist()
 
     def insist(self) -> int:
-        """Return a ticket whatever the state is, for someone who has nobody else to ask."""
+        """Return a ticket whatever the state is, if there is nobody else to ask."""
         self._tries = self.pause_seconds > 0
         return self._round
 
     def succeed(self, ticket: int) -> bool:
-        """Take an answer, however late; tell whether that closed it."""
+        """Record a success, however late; return whether that closed the breaker."""
         del ticket
         was_open = self.pause_seconds > 0
         self._failures, self.pause_seconds = 0, 0.0
@@ -58,7 +60,7 @@ class Breaker:
         return was_open
 
     def fail(self, ticket: int) -> bool:
-        """Take a failure; tell whether that opened it, for the first time or again."""
+        """Record a failure; return whether that opened the breaker, for the first time or again."""
         if ticket != self._round:
             return False
         self._failures += 1
@@ -70,7 +72,7 @@ class Breaker:
         return True
 
     def abandon(self, ticket: int) -> bool:
-        """Take it that nobody waited for the outcome; the next may try."""
+        """Record that nobody waited for the outcome, so that the next request may be the trial."""
         if ticket == self._round:
             self._tries = False
         return False

@@ -1,4 +1,4 @@
-"""Listens to a whole answer, of which nothing is shown before its end."""
+"""Collects a whole answer of a model, up to a length, for callers that show nothing before its end."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["Answer", "Endless", "collect"]
 
 
 class Endless(Exception):
-    """The answer is longer than anything that was asked for."""
+    """The answer is longer than allowed."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What was said so far."""
+    """What was received so far."""
 
     text: str = ""
     done: Finished | None = None
 
 
 async def collect(events: AsyncGenerator[Event, None], answer: Answer, most_characters: int) -> None:
-    """Take an answer in, up to its end; what of it came stays where that is not reached.
+    """Collect an answer to its end; if that is not reached, `answer` holds what came.
 
     Raises Endless, and what providers raise.
     """

@@ -1,7 +1,7 @@
-"""Has vectors made by a server that speaks OpenAI's Embeddings: OpenAI, Ollama, vLLM, llama.cpp and their like.
+"""Requests embedding vectors from a server that speaks OpenAI's Embeddings API: OpenAI, Ollama, vLLM, llama.cpp etc.
 
-One call is one request for each `MOST_TEXTS` texts, and nothing is asked again here: on the way to a reply there is no
-time for it, and a task is tried again as a whole.
+Each `MOST_TEXTS` texts are one request, and nothing is retried here: a reply has no time for it, and a task is retried
+as a whole.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from memory.errors import EmbedderFailed, TextRefused
 __all__ = ["DEFAULT_MODEL", "RemoteEmbedder", "open_remote_embedder"]
 
 DEFAULT_MODEL = "text-embedding-3-small"
-"""OpenAI's smaller one: 1,536 numbers a text."""
+"""OpenAI's smaller one: 1,536 numbers per text."""
 
 MOST_TEXTS = 64
-"""In one request. OpenAI takes 2,048, but 300,000 tokens over all of them."""
+"""Per request. OpenAI takes 2,048, but only 300,000 tokens over all of them."""
 
 MOST_CHARACTERS = 6_000
-"""Of one text; what is longer is cut. OpenAI takes 8,192 tokens, of which a character outside English may need one."""
+"""Per text; longer ones are cut. OpenAI takes 8,192 tokens, and a non-English character may need one."""
 
 MOST_NUMBERS = 16_384
-"""In one vector: four times what the largest models make."""
+"""Per vector: four times what the largest models return."""
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""For `MOST_TEXTS` vectors of 4,096 numbers of 25 digits there is room three times over."""
+"""About five times the size of `MOST_TEXTS` vectors of 4,096 numbers with 25 digits."""
 
 MAX_FAULT_BYTES = 64 * 1024
 
 _ABOUT_TEXTS = frozenset({400, 413, 422})
-"""What a server says about what it was given: each text may be asked for on its own."""
+"""Statuses that concern the given texts: each may be tried on its own then."""
 
 
 class _Vector(msgspec.Struct):
@@ -61,7 +61,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 @asynccontextmanager
 async def open_remote_embedder(settings: ModelSettings, model: str = "") -> AsyncIterator[RemoteEmbedder]:
-    """Open the connections to the server of these settings, for as long as the block lasts."""
+    """Open the connections to the server of these settings, for the block."""
     async with open_client(settings) as client:
         yield RemoteEmbedder(client, settings.model_copy(update={"model": model or DEFAULT_MODEL}))
 
@@ -79,7 +79,7 @@ class RemoteEmbedder:
 
     @property
     def name(self) -> str:
-        """The model."""
+        """The model's name."""
         return self._model
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
@@ -117,7 +117,7 @@ class RemoteEmbedder:
         return self._explain(fault, error) if isinstance(error, ProviderRefused) else error
 
     def _explain(self, fault: Fault, error: ProviderRefused) -> ProviderError | TextRefused:
-        """Say a refusal without the server's own words, since they may quote a text."""
+        """Describe a refusal without the server's own words, since they may quote a text."""
         host, status = self._server.host, fault.status
         if status == 404:
             return ProviderRefused(
@@ -157,7 +157,7 @@ def _plain(text: str) -> str:
 
 
 def _unit(numbers: Sequence[float]) -> bytes:
-    """Return the vector of length one. Raises ValueError where there is none."""
+    """Return the vector normalised to length one. Raises ValueError if it is none."""
     length = math.hypot(*numbers)
     if not 0 < len(numbers) <= MOST_NUMBERS or not math.isfinite(length) or length == 0:
         raise ValueError("no vector")

@@ -1,9 +1,9 @@
-"""What a provider can answer instead of text, one class for each decision.
+"""The errors that a provider can raise instead of text, one class per decision.
 
-    ProviderError
-    ├── ProviderRetryable   the same request may succeed soon: ask again after `retry_after_seconds`
-    ├── ContextTooLong      the prompt does not fit: shorten it once, then ask again
-    └── ProviderRefused     asking again cannot help: tell the person
+ ProviderError
+ ├── ProviderRetryable   the same request may succeed soon: ask again after `retry_after_seconds`
+ ├── ContextTooLong      the prompt does not fit: shorten it once, then ask again
+ └── ProviderRefused     asking again cannot help: tell the person
 
 The text of each is one plain line for the person who waits. It never holds a key, a header or the prompt.
 """
@@ -21,7 +21,7 @@ class ProviderRetryable(ProviderError):
     """Overload, a rate limit, a broken connection, a stream that was cut."""
 
     def __init__(self, text: str, retry_after_seconds: float | None = None) -> None:
-        """Keep how long the server asked to wait; None where it did not say."""
+        """`retry_after_seconds` is how long the server asked to wait; None if it did not say."""
         super().__init__(text)
         self.retry_after_seconds = retry_after_seconds
 

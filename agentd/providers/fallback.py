@@ -1,8 +1,8 @@
-"""Asks the next provider where one has given up.
+"""Asks the fallback models in turn when one has given up, each behind a circuit breaker.
 
-In the order of the settings, each behind a breaker of its own; the retries are inside each. A breaker spares people
-the wait for somebody who does not answer where somebody else can: with all of them open, the one whose pause ends
-first is asked nevertheless. A prompt that is too long goes up at once: it is shortened there, for all of them.
+They are asked in the order of the settings; retries happen within each. A breaker saves people the wait for a provider
+that does not answer while another can: if all are open, the one whose pause ends first is asked nevertheless. A prompt
+that is too long is raised at once, since the caller shortens it for all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Member:
-    """One provider of the row: the section of the settings that names it, and why it gave up when last asked."""
+    """One provider of the row: its section in the settings, and why it gave up when last asked."""
 
     section: str
     provider: Provider
@@ -34,7 +34,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """How one is, for who looks after them: its last fault (none: empty), and for how long it is not asked."""
+    """The state of one provider, for `agentd status`: its last fault ("" if none), and how long it is not asked."""
 
     section: str
     model: str
@@ -46,14 +46,14 @@ class FallingBack:
     """A row of providers that answers as long as one of them does."""
 
     def __init__(self, members: Sequence[Member]) -> None:
-        """Take the name from the first, and the size from the smallest, so that a prompt fits whoever is asked."""
+        """Take the name of the first, and the smallest context, so that a prompt fits whichever is asked."""
         self.members = tuple(members)
         self.model = self.members[0].provider.model
         sizes = [member.provider.context_tokens for member in self.members]
         self.context_tokens = min((size for size in sizes if size is not None), default=None)
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask one after the other; yield `Restarted` first where the one before had yielded text."""
+        """Ask one after the other; yield `Restarted` first if the one before had yielded text."""
         before: _Attempt | None = None
         for member, ticket in self._row():
             if before is not None:
@@ -68,7 +68,7 @@ class FallingBack:
         raise self._sum_up(before)
 
     def look(self) -> list[MemberState]:
-        """Return how each is now, in their order."""
+        """Return the state of each, in order."""
         return [
             MemberState(
                 member.section,
@@ -80,7 +80,7 @@ class FallingBack:
         ]
 
     def _row(self) -> Iterator[tuple[Member, int]]:
-        """Yield whom to ask, with the ticket for it; always someone."""
+        """Yield whom to ask, each with a ticket; at least one."""
         is_empty = True
         for member in self.members:
             ticket = member.breaker.admit()
@@ -92,7 +92,7 @@ class FallingBack:
             yield soonest, soonest.breaker.insist()
 
     def _sum_up(self, last: _Attempt | None) -> ProviderError:
-        """Say in one sentence that nobody can answer: the main one's reason counts, if it has not come back since."""
+        """Return one error for all: the main provider's reason counts, unless it has worked since."""
         main, others = self.members[0].fault or (last and last.fault), len(self.members) - 1
         reason = str(main).rstrip(".")
         text = f"{reason}; {'the fallback' if others == 1 else f'the {others} fallbacks'} cannot answer either"
@@ -102,7 +102,7 @@ class FallingBack:
 
 
 class _Attempt:
-    """One member asked once: after its stream, `fault` is why it gave up, and `said` whether its text is still up."""
+    """One member asked once; after its stream, `fault` is why it gave up, and `said` whether its text still stands."""
 
     def __init__(self, member: Member, ticket: int, *, said: bool) -> None:
         self.member = member
@@ -111,7 +111,7 @@ class _Attempt:
         self._ticket = ticket
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Yield what the member says, and settle its ticket."""
+        """Yield the member's reply, and settle its ticket."""
         breaker = self.member.breaker
         void, settle = self.said, breaker.abandon
         try:
@@ -125,11 +125,11 @@ class _Attempt:
                         settle, self.member.fault = breaker.succeed, None
                     yield event
         except ContextTooLong:
-            settle = breaker.succeed  # it is well: the prompt is not
+            settle = breaker.succeed  # the provider is well, the prompt is not
             raise
         except (ProviderRetryable, ProviderRefused) as fault:
             if settle == breaker.succeed:
-                raise  # whoever listened has the whole reply
+                raise  # the listener has the whole reply
             settle = breaker.fail
             self.fault = self.member.fault = fault
         finally:

@@ -1,7 +1,8 @@
-"""Turns a model server's refusal into one of the three decisions, and into a sentence for the person who waits.
+"""Translates a model server's error into one of three decisions (retry, shorten, refuse), and a sentence for the
+person.
 
-The servers agree on the HTTP status at best, so their own words are read as well: which parameter they did not
-like, whether the prompt was too long, whether money ran out. Nothing of a key, a header or the prompt comes out.
+The servers agree on the HTTP status at best, so their own words are read as well: which parameter they did not like,
+whether the prompt was too long, whether the credit ran out. Nothing of a key, a header or the prompt comes out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from agentd.providers.errors import ContextTooLong, ProviderError, ProviderRefus
 __all__ = ["Fault", "Server", "build_error", "clean_text", "parse_fault", "parse_fault_tree", "parse_retry_after"]
 
 QUOTED_CHARACTERS = 200
-"""How much of a server's own words a person gets to see."""
+"""How much of a server's own words is shown to a person."""
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 
@@ -37,12 +38,12 @@ _STATUS_OF = {
     "rate_limit_exceeded": 429,
     "request_too_large": 413,
 }
-"""What the names that stand for a status inside a stream mean; any other fault there is the server's own."""
+"""The status that error names within a stream stand for; any other error there is the server's fault."""
 
 _NO_CREDIT = "credit balance is too low"
-"""Anthropic's words, under a status that says nothing of it."""
+"""Anthropic's words, under a status that does not tell."""
 
-# One alternative for each family of wordings; some of the servers that use it stand beside it.
+# One alternative per family of wordings, with some of the servers that use it.
 _TOO_LONG = re.compile(
     r"context_(?:length|window)_exceeded|exceed_context_size|tokens_limit_reached|string_above_max_length"  # codes
     r"|max(?:imum)? (?:allowed )?(?:context|model|prompt|input) length"  # OpenAI, OpenRouter, DeepSeek, vLLM, xAI
@@ -59,9 +60,10 @@ _TOO_LONG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who was asked: `host` with its port if it has one, `base_url` fit to be shown, the key to keep quiet about.
+    """The server that was asked: `host` with any port, `base_url` fit to be shown, and the key, which must not be
+    shown.
 
-    `section` is the one of the settings that names it: what a person is told to change stands there.
+    `section` is its section in the settings, which messages name for changes.
     """
 
     host: str
@@ -73,7 +75,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a server said: the status, the names it gave the fault (lower case), its words, the parameter it meant."""
+    """A server's error: status, error names (lower case), its words, the parameter it names."""
 
     status: int
     names: frozenset[str]
@@ -83,7 +85,7 @@ class Fault:
 
 
 def parse_fault(status: int, body: bytes, retry_after_seconds: float | None = None) -> Fault:
-    """Read the body of an error answer: JSON of any shape known, or plain text; a web page says nothing."""
+    """Parse the body of an error response: JSON of any known shape, or plain text; a web page is ignored."""
     try:
         tree: object = msgspec.json.decode(body)
     except (ValueError, RecursionError):
@@ -93,7 +95,7 @@ def parse_fault(status: int, body: bytes, retry_after_seconds: float | None = No
 
 
 def parse_fault_tree(tree: object, status: int | None = None, retry_after_seconds: float | None = None) -> Fault:
-    """Read a decoded error; without a status (it came inside a 200) the error's own code stands in, else 500."""
+    """Parse a decoded error; without a status (it came inside a 200) the error's own code counts, else 500."""
     if isinstance(tree, list) and tree:
         tree = tree[0]  # Gemini wraps it so
     inner = tree.get("error") if isinstance(tree, dict) else None
@@ -111,7 +113,7 @@ def parse_fault_tree(tree: object, status: int | None = None, retry_after_second
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return how many seconds the server wants us to wait, never negative; None where it did not say so legibly."""
+    """Return the seconds that Retry-After asks for, never negative; None if it is missing or unreadable."""
     for name, unit_seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         seconds = _parse_number(value) * unit_seconds
@@ -123,7 +125,7 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> float | None
 
 
 def build_error(fault: Fault, server: Server) -> ProviderError:
-    """Decide what to do about a fault, and say it."""
+    """Return the error that tells what to do about a fault."""
     the_server = f"the model's server at {server.host}"
     status, key = fault.status, f"{server.section}.api_key"
     if _is_too_long(fault):
@@ -144,11 +146,11 @@ def build_error(fault: Fault, server: Server) -> ProviderError:
 def clean_text(text: str, key: str) -> str:
     """Return a server's words as one short line without control characters and without the key.
 
-    Servers that quote a key mask its middle with asterisks: such words go as well.
+    Servers that quote a key mask its middle with asterisks: such words are removed too.
     """
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())
     line = re.sub(re.escape(key), "[key]", line, flags=re.IGNORECASE) if key else line
-    # Cut before the search, whose time grows with the square of a long word.
+    # Cut before the search, whose time grows with the square of a word's length.
     line = re.sub(r"\S*\*{3,}\S*", "[key]", line[: 2 * QUOTED_CHARACTERS])
     return line if len(line) <= QUOTED_CHARACTERS else line[: QUOTED_CHARACTERS - 1] + "…"
 
@@ -159,7 +161,7 @@ def _refusal(fault: Fault, server: Server) -> str:
     quoted = f" (it said: {said})" if said else ""
     match fault.status:
         case 401:
-            return f"refused the key: set {section}.api_key"  # without its words: they often quote the key
+            return f"refused the key: set {section}.api_key"  # without its words, which often quote the key
         case 403:
             return f"refused the key: set {section}.api_key{quoted}"
         case 404:

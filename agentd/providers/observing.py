@@ -1,4 +1,4 @@
-"""Measures a provider: how long each reply took, what it cost in tokens, and why there was none."""
+"""Measures each request to a provider: duration, tokens, and errors by reason."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ def _drop(*_figures: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Where the figures go."""
+    """Callbacks for the metrics."""
 
     observe_seconds: Callable[[str, float], None] = _drop
-    """Given the model, and the time from asking to the end of its reply."""
+    """Called with the model, and the seconds from the request to the end of its reply."""
     count_tokens: Callable[[str, str, int], None] = _drop
-    """Given the model, the kind (input, output, cached), and how many; what was cached is part of the input."""
+    """Called with the model, the kind (input, output, cached) and the number; cached tokens are part of the input."""
     count_error: Callable[[str], None] = _drop
-    """Given the reason: retryable, too_long, refused."""
+    """Called with the reason: retryable, too_long, refused."""
 
 
 NO_GAUGES = Gauges()
 
 
 class Observed:
-    """A provider whose every request is measured; what is asked again is measured again."""
+    """A provider whose every request is measured, each retry by itself."""
 
     def __init__(self, inner: Provider, gauges: Gauges, monotonic: Callable[[], float]) -> None:
-        """Take name and size from the provider inside."""
+        """Take name and context size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
@@ -43,7 +43,7 @@ class Observed:
         self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and pass on the reply; what nobody waited for is not measured."""
+        """Pass the request and the reply on; a reply that is not read to its end is not measured."""
         began = self._monotonic()
         try:
             async with aclosing(self._inner.stream(request)) as events:

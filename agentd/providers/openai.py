@@ -1,4 +1,6 @@
-"""Servers that speak OpenAI's Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and their like."""
+"""The dialect of servers that speak OpenAI's Chat Completions: OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and the
+like.
+"""
 
 from __future__ import annotations
 

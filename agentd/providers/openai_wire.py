@@ -1,6 +1,7 @@
-"""The Chat Completions protocol as OpenAI and those who imitate it speak it: bytes in, pieces out, no I/O.
+"""Writes and parses OpenAI's Chat Completions protocol, as compatible servers speak it too: bytes in, pieces out, no
+I/O.
 
-Read tolerantly: unknown fields, empty choices, role-only chunks and reasoning are passed over.
+Parsing is tolerant: unknown fields, empty choices, role-only chunks and reasoning are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from agentd.providers.reply import Counts, Ending, Piece, decode
 __all__ = ["OPTIONAL", "build_body", "build_response_format", "parse_piece"]
 
 OPTIONAL = ("max_tokens", "temperature", "stream_options")
-"""Parameters that a request can do without, or under another name."""
+"""Parameters that a request can do without, or pass under another name."""
 
 _REASONS: dict[str, Ending] = {
     "length": "length",
@@ -27,7 +28,7 @@ _REASONS: dict[str, Ending] = {
     "abort": "broken",  # vLLM
     "insufficient_system_resource": "broken",  # DeepSeek
 }
-"""How the finish reasons map; any other means that the model was done."""
+"""How finish reasons are mapped; any other means that the model was done."""
 
 
 class _Part(msgspec.Struct):
@@ -56,7 +57,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Chunk(msgspec.Struct):
-    """A piece of a stream, or a whole completion: they differ in where the text stands."""
+    """A piece of a stream, or a whole completion: they differ in where the text is."""
 
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
@@ -68,9 +69,9 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 
 
 def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) -> bytes:
-    """Write the request without the optional parameters that this model has refused before.
+    """Encode the request, without the optional parameters that this model has refused before.
 
-    The bound on the reply is never left out: where `max_tokens` was refused it has its newer name.
+    The limit on the reply is never left out: if `max_tokens` was refused, its newer name is used.
     """
     body: dict[str, object] = {
         "model": model,
@@ -88,13 +89,13 @@ def build_body(request: CompletionRequest, model: str, refused: frozenset[str]) 
 
 
 def build_response_format(schema: Schema) -> dict[str, object]:
-    """Write the parameter that holds a reply to its form."""
+    """Return the parameter that holds a reply to a schema."""
     rules = msgspec.Raw(schema.rules.encode())
     return {"type": "json_schema", "json_schema": {"name": schema.name, "strict": True, "schema": rules}}
 
 
 def parse_piece(data: bytes) -> Piece:
-    """Read one event of a stream, or a whole completion. Raises ValueError or RecursionError."""
+    """Parse one event of a stream, or a whole completion. Raises ValueError or RecursionError."""
     if data.strip() == b"[DONE]":
         return Piece(is_last=True)
     chunk = decode(data, _CHUNK)

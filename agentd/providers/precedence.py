@@ -1,4 +1,4 @@
-"""Lets whoever answers people go before what nobody waits for."""
+"""Gives turns precedence over background work when both want to ask a model."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["Precedence"]
 T = TypeVar("T")
 
 WAIT_SECONDS = 10.0
-"""How long work in the background stands back for turns at most: with many people there is always one."""
+"""How long background work waits for turns at most: with many people there is always one."""
 
 MOST_CUTS = 5
-"""So often work is begun anew; after that it goes on, and a turn waits for it once."""
+"""How often work is cut and done again; after that it runs to its end, and a turn waits for it once."""
 
 
 class Precedence:
-    """Slots for turns, and what work in the background heeds.
+    """Slots for turns, and the rule by which background work stands back.
 
-    A model that does one thing at a time would keep a turn waiting for the end of a consolidation: there (`cuts`) the
-    work is broken off as soon as a turn comes, and begun anew behind it.
+    A model that handles one request at a time would make a turn wait for the end of a consolidation: there (`cuts`) the
+    work is cut as soon as a turn comes, and done again after it.
     """
 
     def __init__(self, turns: int, *, cuts: bool) -> None:
-        """Let so many turns ask at once."""
+        """Allow so many turns at once."""
         self._slots = asyncio.Semaphore(turns)
         self._cuts = cuts
         self._ahead = 0
@@ -34,7 +34,7 @@ class Precedence:
         self._behind: set[asyncio.Timeout] = set()
 
     async def acquire(self) -> bool:
-        """Take a slot for a turn; work in the background stands back from now on."""
+        """Take a slot for a turn; background work stands back from now on."""
         self._ahead += 1
         self._free.clear()
         if self._cuts:
@@ -50,12 +50,12 @@ class Precedence:
         return has_slot
 
     def release(self) -> None:
-        """Give a turn's slot back."""
+        """Release a turn's slot."""
         self._slots.release()
         self._leave()
 
     async def behind(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do work when no turn is under way, or after a while; where a turn comes it may be done more than once."""
+        """Do background work when no turn is under way, or after 10 s; if turns cut it, it is done again."""
         for _ in range(MOST_CUTS if self._cuts else 0):
             await self._stand_back()
             scope = asyncio.timeout(None)

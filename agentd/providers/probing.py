@@ -1,6 +1,6 @@
-"""Tries a model with a question of a few tokens: for who sets the daemon up, and for who looks after it.
+"""Tests a model with a question of a few tokens, for the wizard and `agentd check`.
 
-Nothing is asked twice here: what is wrong at the moment is to be said, not waited for.
+Nothing is retried here: what is wrong at the moment is to be reported, not waited for.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from agentd.providers.transport import CONNECTION_FAULTS, build_server, explain,
 __all__ = ["list_models", "probe"]
 
 MOST_TOKENS: Final = 16
-"""Some servers refuse to be asked for fewer."""
+"""Some servers refuse a smaller limit."""
 
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024
-"""The longest lists known, of some 500 models with their prices, have a tenth of that."""
+"""The longest known lists, of some 500 models with their prices, have a tenth of that."""
 
 _QUESTION: Final = PromptMessage("user", "Answer with the one word: yes")
 
@@ -43,13 +43,13 @@ class _Models(msgspec.Struct):
 async def probe(settings: ModelSettings, section: str, seconds: float) -> str:
     """Ask for one word, within so many seconds; return which model answered. Raises the classes of `providers.errors`.
 
-    The embedded model is looked for, and not loaded.
+    For the embedded model only its file is looked for; it is not loaded.
     """
     if settings.kind == "local":
         from agentd.providers.local.weights import find_weights
 
         return find_weights(settings.model, section).name
-    patient = settings.model_copy(update={"timeout_seconds": 2 * seconds})  # the limit stands around it
+    patient = settings.model_copy(update={"timeout_seconds": 2 * seconds})  # the limit is set around the call
     request = CompletionRequest((_QUESTION,), min(MOST_TOKENS, settings.max_output_tokens), settings.temperature)
     dialect = choose_dialect(settings.kind)
     try:
@@ -63,7 +63,7 @@ async def probe(settings: ModelSettings, section: str, seconds: float) -> str:
 
 
 async def list_models(settings: ModelSettings, section: str, seconds: float) -> tuple[str, ...]:
-    """Return the names that a server gives its models; none where it has no such list. Raises like `probe`.
+    """Return a server's names of its models; none if it has no such list. Raises like `probe`.
 
     Both protocols have it at the same place: https://platform.openai.com/docs/api-reference/models/list,
     https://docs.anthropic.com/en/api/models-list.
@@ -95,7 +95,7 @@ async def _listed(
 
 
 def _usable(server: Server) -> str:
-    """Return the key. Raises ProviderRefused for what no header can hold."""
+    """Return the key. Raises ProviderRefused if a header cannot hold it."""
     if server.key and not (server.key.isascii() and server.key.isprintable()):
         raise ProviderRefused(f"{server.section}.api_key has characters that no key has: copy it again")
     return server.key

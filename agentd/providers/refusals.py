@@ -1,4 +1,4 @@
-"""Reads out of a refusal what can be left out of the request: an optional parameter, the images, or the schema."""
+"""Reads from a server's refusal what to leave out of the request: an optional parameter, the images, or the schema."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 IMAGES = "images"
-"""Stands among the refused parameters for a model that does not look at images."""
+"""Among the refused parameters, stands for the images, for a model without vision."""
 
 SCHEMA = "schema"
-"""Stands among the refused parameters for a model that is not held to the form of its reply."""
+"""Among the refused parameters, stands for the schema, for a server that cannot enforce one."""
 
 _ABOUT_IMAGES = re.compile(
     r"\bimage|\bvision\b|multi-?modal|content must be a string|valid string|expected (?:a )?string|mmproj",
     re.IGNORECASE,
 )
-"""How servers refuse images: OpenAI and OpenRouter name them, older ones want a text, llama.cpp misses a projector."""
+"""How servers refuse images: OpenAI and OpenRouter name them, older ones demand text, llama.cpp lacks a projector."""
 
 _SEES_NONE = re.compile(
     r"(?:not|n't|no)\b.{0,40}\bsupport\w*\b.{0,40}\b(?:image|vision|multi-?modal)"
@@ -36,19 +36,22 @@ _SEES_NONE = re.compile(
     r"|only supported by certain models|content must be a string|valid string|expected (?:a )?string|mmproj",
     re.IGNORECASE,
 )
-"""Of those, the words that are not about one image."""
+"""Those of the wordings that concern all images, not a single one."""
 
 _ABOUT_SCHEMA = re.compile(
     r"response_?format|json[_ -]?schema|output_?(?:config|format)|structured[_ -]?outputs?|\bgrammar\b", re.IGNORECASE
 )
-"""How servers refuse a schema: by the parameter's name (DeepSeek, Groq, xAI, Vertex), by what it is for (OpenAI,
-OpenRouter, Anthropic), or by what they would make of it (llama.cpp)."""
+"""How servers refuse a schema.
+
+By the parameter's name (DeepSeek, Groq, xAI, Vertex), by its purpose (OpenAI, OpenRouter, Anthropic), or by what they
+would turn it into (llama.cpp).
+"""
 
 _FORM_FAILED = "json_validate_failed"
-"""Groq's name for a reply that did not keep to the form: the model's fault, and in this reply alone."""
+"""Groq's name for a reply that broke the schema: the model's fault, and in this reply only."""
 
 _REFUSAL_STATUS = frozenset({400, 404, 415, 422, 500, 501})
-"""A refusal of what was asked; a limit of calls, of size or of rights is none, whatever the model is called."""
+"""Statuses of a refused request; limits of rate, size or rights do not count, whatever the model is called."""
 
 _UNSUPPORTED = re.compile(
     r"unsupported|(?:not|n't) support|unrecogni[sz]ed|unknown|unexpected|deprecated"
@@ -58,30 +61,30 @@ _UNSUPPORTED = re.compile(
 
 
 def refuses_images(fault: Fault, request: CompletionRequest, refused: frozenset[str]) -> bool:
-    """Tell whether a request was refused for its images, be it all images or just these."""
+    """Tell whether a request was refused for its images, whether all images or just these."""
     has_images = IMAGES not in refused and any(message.images for message in request.messages)
     return has_images and fault.status in _REFUSAL_STATUS and bool(_ABOUT_IMAGES.search(fault.message))
 
 
 def sees_no_images(fault: Fault) -> bool:
-    """Tell whether the model, or its server, looks at no image at all."""
+    """Tell whether the model, or its server, takes no images at all."""
     return bool(_SEES_NONE.search(fault.message))
 
 
 def refuses_schema(fault: Fault, request: CompletionRequest, refused: frozenset[str]) -> bool:
-    """Tell whether a request was refused for the form that its reply should have."""
+    """Tell whether a request was refused for its schema."""
     if request.schema is None or SCHEMA in refused or fault.status not in _REFUSAL_STATUS:
         return False
     return _FORM_FAILED in fault.names or bool(_ABOUT_SCHEMA.search(f"{fault.parameter} {fault.message}"))
 
 
 def takes_no_schema(fault: Fault) -> bool:
-    """Tell whether no other request with a schema will fare better."""
+    """Tell whether every other request with a schema would be refused too."""
     return _FORM_FAILED not in fault.names
 
 
 def parse_refused_parameter(fault: Fault, optional: Sequence[str], refused: frozenset[str]) -> str | None:
-    """Return which optional parameter the model does not know, if that is why it refused and we can do without it."""
+    """Return the optional parameter that the model does not know, if that is why it refused; else None."""
     if fault.status not in {400, 422} or not _UNSUPPORTED.search(" ".join((*fault.names, fault.message))):
         return None
     words = re.findall(r"\w+", fault.parameter or fault.message)

@@ -1,4 +1,4 @@
-"""Which providers there are, and those that the settings ask for."""
+"""Opens the providers that the settings ask for: main model, fallbacks, background model, embedder."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NO_SERVER = (
 
 
 def choose_dialect(kind: str) -> Dialect:
-    """Return a server's protocol; what is not asked for is not loaded."""
+    """Return a server's protocol; imported only if used."""
     if kind == "anthropic":
         from agentd.providers.anthropic import ANTHROPIC
 
@@ -62,9 +62,9 @@ async def open_provider(
     gauges: Gauges = NO_GAUGES,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Provider]:
-    """Make ready the model that answers, and those that stand in for it; `progress` is told where that takes long.
+    """Open the model that answers, and its fallbacks; `progress` gets lines if that takes long.
 
-    Raises ProviderRefused where one of them cannot be had, with what to change.
+    Raises ProviderRefused if one of them is unavailable, with what to change.
     """
     make = _Maker(progress, gauges, monotonic)
     async with AsyncExitStack() as opened:
@@ -88,7 +88,7 @@ async def open_background(
     gauges: Gauges = NO_GAUGES,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Provider]:
-    """Make ready the model for work in the background; `main` is what `open_provider` gave for the same settings.
+    """Open the model for background work; `main` is what `open_provider` yielded for the same settings.
 
     The embedded model is not loaded a second time. Raises ProviderRefused like `open_provider`.
     """
@@ -104,10 +104,10 @@ async def open_background(
 
 @asynccontextmanager
 async def open_embedder(memory: MemorySettings, provider: ProviderSettings) -> AsyncIterator[Embedder | None]:
-    """Make ready what makes vectors for memory; None where there shall be none.
+    """Open the embedder for memory; yield None if none is wanted.
 
-    Raises EmbeddingsMissing, with what to change, where it cannot be had. A server is not asked here: one that is down
-    costs recall its meaning, and the daemon nothing.
+    Raises EmbeddingsMissing, with what to change, if it is unavailable. A server is not asked here: if it is down,
+    recall loses its sense of meaning, but the daemon runs.
     """
     if not memory.enabled or memory.embeddings == "none":
         yield None
@@ -130,7 +130,7 @@ async def open_embedder(memory: MemorySettings, provider: ProviderSettings) -> A
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Makes one model ready, measured and with its retries."""
+    """Opens one model, with measuring and retries around it."""
 
     progress: Callable[[str], None]
     gauges: Gauges
@@ -138,7 +138,7 @@ class _Maker:
 
     @asynccontextmanager
     async def open(self, settings: ModelSettings, section: str, *, is_last: bool) -> AsyncIterator[Provider]:
-        """Open it; unless it is the last in its row, nobody is kept waiting for it for long."""
+        """Open the model; unless it is the last of its row, its retries are brief."""
         if settings.kind == "local":
             from agentd.providers.local import local_model_missing, open_local
 
@@ -150,11 +150,11 @@ class _Maker:
         else:
             async with open_remote(settings, choose_dialect(settings.kind), section) as remote:
                 observed = Observed(remote, self.gauges, self.monotonic)
-                yield Retrying(observed, patience=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
+                yield Retrying(observed, limits=PATIENT if is_last else BRIEF, monotonic=self.monotonic)
 
 
 def _find_local(wanted: ModelSettings, settings: ProviderSettings, main: Provider) -> Provider | None:
-    """Return the provider that already runs the embedded model wanted."""
+    """Return the provider that runs the wanted embedded model already; None if there is none."""
     members = main.members if isinstance(main, FallingBack) else ()
     providers = [member.provider for member in members] or [main]
     for model, provider in zip((settings, *settings.fallbacks), providers, strict=False):

@@ -1,7 +1,7 @@
-"""Asks a model's server over HTTP, in the dialect that it speaks.
+"""Requests a completion from a model's server over HTTP, in the server's dialect.
 
-One request is one stream; nothing is retried here, except that an optional parameter which the model turns out
-not to know is left out from then on, and the request is made again at once.
+One request is one stream; nothing is retried here, except that an optional parameter which the model turns out not to
+know is left out from then on, and the request is made again at once.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from agentd.providers.transport import (
 __all__ = ["Dialect", "RemoteProvider", "open_remote"]
 
 MAX_FAULT_BYTES = 64 * 1024
-"""Of an error's body; one that is longer is a web page."""
+"""Of an error's body; a longer one is a web page."""
 
 COUNTS_SECONDS = 5.0
-"""The reply is complete before its token counts come: nobody waits longer than this for them."""
+"""How long to wait for the token counts once the reply is complete."""
 
 REST_SECONDS = 0.1
-"""An answer that goes on for longer after its reply is not waited for: the next request makes a connection anew."""
+"""How long to read on after a reply, so that its connection can be used again; otherwise the next request opens one."""
 
 MAX_REST_BYTES = 64 * 1024
 """The end of a stream has a few bytes."""
@@ -58,24 +58,24 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a kind of server wants to be asked, and how it answers."""
+    """How a kind of server is asked, and how it answers."""
 
     base_url: str
-    """Where it is unless the settings say otherwise."""
+    """The address, unless the settings name another."""
     path: str
-    """Below that address."""
+    """Path below that address."""
     build_headers: Callable[[str], Mapping[str, str]]
-    """Given the key, which may be empty."""
+    """Takes the key, which may be empty."""
     build_body: Callable[[CompletionRequest, str, frozenset[str]], bytes]
-    """Given the model, and what it has refused."""
+    """Takes the model, and the parameters that it has refused."""
     parse_piece: ParsePiece
     optional: tuple[str, ...]
-    """The parameters that `build_body` can do without."""
+    """The parameters that `build_body` can leave out."""
 
 
 @asynccontextmanager
 async def open_remote(settings: ModelSettings, dialect: Dialect, section: str) -> AsyncIterator[RemoteProvider]:
-    """Open the connections to one model's server, for as long as the block lasts."""
+    """Open the connections to one model's server, for the block."""
     async with open_client(settings) as client:
         yield RemoteProvider(client, settings, dialect, section)
 
@@ -91,7 +91,7 @@ class RemoteProvider:
         section: str = "provider",
         counts_seconds: float = COUNTS_SECONDS,
     ) -> None:
-        """Ask through `client`, which the caller closes; `section` of the settings is where faults are mended."""
+        """Ask through `client`, which the caller closes; errors name `section`, the settings to change."""
         self.model = settings.model
         self.context_tokens: int | None = None
         self._client = client
@@ -103,7 +103,7 @@ class RemoteProvider:
         self._refused: frozenset[str] = frozenset()
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and yield the reply as it comes."""
+        """Send the request, and yield the reply as it comes."""
         async with self._asked(request) as response:
             media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type == "text/html":
@@ -143,7 +143,7 @@ class RemoteProvider:
 
     @asynccontextmanager
     async def _asked(self, request: CompletionRequest) -> AsyncIterator[httpx.Response]:
-        """Make the request and give the answer that was no refusal; translate whatever goes wrong meanwhile."""
+        """Send the request and yield the successful response; translate whatever goes wrong meanwhile."""
         left_out: frozenset[str] = frozenset()
         try:
             while True:
@@ -162,7 +162,7 @@ class RemoteProvider:
             raise explain(exc, self._server, self._timeout_seconds) from exc
 
     async def _learn(self, response: httpx.Response, request: CompletionRequest, refused: frozenset[str]) -> str:
-        """Return what was refused, and remember it where that was not about this request alone; raise for the rest."""
+        """Return what was refused, remembering it unless it concerned this request alone; raise any other fault."""
         body = await read_at_most(response, self._server, MAX_FAULT_BYTES)
         wait_seconds = parse_retry_after(response.headers, datetime.now(UTC))
         fault = parse_fault(response.status_code, body, wait_seconds)
@@ -190,7 +190,7 @@ class RemoteProvider:
 
 
 async def _read_out(pieces: AsyncIterator[bytes]) -> None:
-    """Read what may still come of an answer whose reply is whole: only then can its connection be used again."""
+    """Read the rest of a response whose reply is complete: only then can its connection be used again."""
     read_bytes = 0
     with suppress(httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(REST_SECONDS):

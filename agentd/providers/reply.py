@@ -1,8 +1,7 @@
-"""One reply as its bytes come in, whatever the protocol: events out, no I/O.
+"""Assembles one streamed reply from its bytes, whatever the protocol: events out, no I/O.
 
-Bounded, since a server may be broken or hostile: what never ends is refused, whatever it was about to say. No half
-of a surrogate pair leaves here, though servers send them: an emoji is two escapes in JSON, and some cut their pieces
-in between.
+It is bounded, since a server may be broken or hostile: a reply that never ends is refused. Lone surrogates do not leave
+here, though servers send them: an emoji is two escapes in JSON, and some servers cut their pieces in between.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from agentd.providers.sse import EventTooLong, SSEReader
 __all__ = ["MAX_BODY_BYTES", "Counts", "Ending", "ParsePiece", "Piece", "StreamedReply", "decode", "parse_document"]
 
 MAX_EVENT_BYTES = 1024 * 1024
-"""A chunk is a few hundred bytes; servers that send the whole reply at once still stay far below this."""
+"""Per event. A chunk is a few hundred bytes; servers that send the whole reply at once stay far below this too."""
 
 MAX_REPLY_CHARACTERS = 4 * 1024 * 1024
-"""About a million tokens: more than any model gives in one reply, and no burden on memory."""
+"""About a million tokens: more than any model returns in one reply, and no burden on memory."""
 
 MAX_BODY_BYTES = 2 * MAX_REPLY_CHARACTERS
 """For a reply that comes as one JSON document."""
 
 MAX_TOKENS = 2**53
-"""A count above this (the largest integer that JSON carries safely) is nonsense."""
+"""A count above this (the largest integer that JSON carries safely) is wrong."""
 
 Ending = Literal["stop", "length", "filtered", "full", "broken"]
-"""Why a reply ended: `full`, there was no more room in the model's context; `broken`, the server says it was cut."""
+"""Why a reply ended: `full`, the model's context was used up; `broken`, the server says it was cut."""
 
 _REPLACEMENT = "\ufffd"
 
@@ -43,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Tokens as one event counts them; None where it does not say."""
+    """Token counts of one event; None if it does not say."""
 
     input: float | None = None
     output: float | None = None
@@ -52,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one event of a stream says, or a whole document: each part may be missing."""
+    """The content of one event of a stream, or of a whole document; each part may be missing."""
 
     text: str = ""
     ending: Ending | None = None
@@ -63,11 +62,11 @@ class Piece:
 
 
 ParsePiece = Callable[[bytes], Piece]
-"""Reads one event's data. Raises ValueError or RecursionError."""
+"""Parses one event's data. Raises ValueError or RecursionError."""
 
 
 def parse_document(body: bytes, server: Server, parse_piece: ParsePiece) -> Iterator[Event]:
-    """Read a reply that came as one JSON document, from a server that does not stream."""
+    """Parse a reply that came as one JSON document, from a server that does not stream."""
     reply = StreamedReply(server, parse_piece)
     if len(body) > MAX_BODY_BYTES:
         raise reply.endless()
@@ -76,7 +75,7 @@ def parse_document(body: bytes, server: Server, parse_piece: ParsePiece) -> Iter
 
 
 class StreamedReply:
-    """One reply as it comes in: give it the bytes, take the events, and see whether it is `complete`."""
+    """One reply as it comes in: feed it bytes, take the events, and see whether it is `complete`."""
 
     def __init__(self, server: Server, parse_piece: ParsePiece) -> None:
         """Start an empty reply from this server."""
@@ -89,7 +88,7 @@ class StreamedReply:
         self._characters = 0
         self._half = ""
         self.closed = False
-        """Whether the server has said that nothing follows, or nothing that matters can: the reply has its counts."""
+        """Whether nothing more is needed: the server said that it has finished, or reply and counts are complete."""
 
     @property
     def complete(self) -> bool:
@@ -97,7 +96,7 @@ class StreamedReply:
         return self._ending is not None
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        """Yield what these bytes say, however the stream was cut into pieces."""
+        """Yield the events in these bytes, however the stream was cut into pieces."""
         try:
             for data in self._reader.feed(piece):
                 yield from self.take(data)
@@ -105,7 +104,7 @@ class StreamedReply:
             raise self.endless() from exc
 
     def take(self, data: bytes) -> Iterator[Event]:
-        """Yield what one event of the stream says."""
+        """Yield the events of one piece of the stream's data."""
         if self.closed or not data.strip():
             return
         piece = self._parse(data)
@@ -140,13 +139,13 @@ class StreamedReply:
         yield Finished(reason, self._usage, _mend(self._model)[:200])
 
     def endless(self) -> ProviderRefused:
-        """Build the refusal of a reply that goes past a bound."""
+        """Return the refusal of a reply that exceeds a bound."""
         return ProviderRefused(
             f"the model's server at {self._server.host} sent a reply without an end: it was cut; try another model"
         )
 
     def _join(self, text: str) -> str:
-        """Put before the text the half that was held back, and hold its own last half back."""
+        """Put the held-back half of a surrogate pair before the text, and hold its own last half back."""
         text = self._half + text
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         return _mend(text[: len(text) - len(self._half)])
@@ -161,9 +160,9 @@ class StreamedReply:
 
 
 def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Read an event; where msgspec refuses one with escapes, look whether it was for half a pair alone.
+    """Parse an event; if msgspec refuses one with escapes, check whether that was only for a lone surrogate.
 
-    What is read so may hold halves, for the pieces before and after. Raises ValueError or RecursionError.
+    The result may hold halves of pairs, to be joined with other pieces. Raises ValueError or RecursionError.
     """
     try:
         return decoder.decode(data)
@@ -178,7 +177,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _mend(text: str) -> str:
-    """Make pairs of halves that stand side by side, and U+FFFD of any other half."""
+    """Join halves that stand side by side into pairs, and replace any other half by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -187,7 +186,7 @@ def _mend_tree(tree: object) -> object:
 
 
 def _joined(known: Usage, counts: Counts) -> Usage:
-    """Take the newer counts: they are totals, not additions."""
+    """Take the newer counts: they are totals, not increments."""
     return Usage(
         known.input_tokens if counts.input is None else _count(counts.input),
         known.output_tokens if counts.output is None else _count(counts.output),

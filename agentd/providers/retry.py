@@ -1,7 +1,8 @@
-"""Asks a provider again when it may succeed soon.
+"""Retries a request to a provider, with backoff, if it may succeed soon.
 
-The wait is what the server asked for, else exponential with jitter. A server that wants a long wait is not waited
-for: the person is told how long it is. This is the one retry in this direction; nothing above or below retries.
+The wait is what the server asked for (Retry-After), else exponential with jitter. If a server asks for a long wait, the
+person is told how long instead. Nothing else repeats the same request: what is asked after a failure differs (without a
+refused parameter, `remote.py`; with a shorter prompt, the turn) or goes to another model (`fallback.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from agentd.providers.errors import ProviderRetryable
 if TYPE_CHECKING:
     import stamina
 
-__all__ = ["BRIEF", "PATIENT", "Patience", "Retrying", "describe_wait", "wait_before_next"]
+__all__ = ["BRIEF", "PATIENT", "RetryLimits", "Retrying", "describe_wait", "wait_before_next"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -30,44 +31,44 @@ JITTER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long somebody who waits for the reply is kept waiting, in seconds."""
+class RetryLimits:
+    """How long somebody who waits for a reply is kept waiting, in seconds."""
 
     asked_seconds: float
-    """What a server asks for beyond this is told instead of waited."""
+    """If a server asks for a longer wait, that is reported instead."""
     all_seconds: float
-    """After this nothing is asked again."""
+    """After this time there are no more retries."""
 
 
-PATIENT = Patience(asked_seconds=60.0, all_seconds=math.inf)
-"""For the last hope; the turn has a limit of its own."""
+PATIENT = RetryLimits(asked_seconds=60.0, all_seconds=math.inf)
+"""For the last provider in the row; the turn has a limit of its own."""
 
-BRIEF = Patience(asked_seconds=5.0, all_seconds=15.0)
-"""Where somebody else can be asked instead: a server that is silent until its limit is not asked a second time."""
+BRIEF = RetryLimits(asked_seconds=5.0, all_seconds=15.0)
+"""If there is a fallback: a server that is silent until its timeout is not asked a second time."""
 
 _log = structlog.get_logger()
 
 
 class Retrying:
-    """A provider that asks the one inside it several times, as long as there is hope."""
+    """A provider that retries requests to the one inside it."""
 
     def __init__(
         self,
         inner: Provider,
         attempts: int = ATTEMPTS,
-        patience: Patience = PATIENT,
+        limits: RetryLimits = PATIENT,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take name and size from the provider inside."""
+        """Take name and context size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self._inner = inner
         self._attempts = attempts
-        self._patience = patience
+        self._limits = limits
         self._monotonic = monotonic
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and again; yield `Restarted` first in an attempt after one that had yielded text."""
+        """Send the request, and retry it; yield `Restarted` first in an attempt after one that had yielded text."""
         import stamina  # here: with what it needs it takes 0.6 MB, which a daemon that nobody asks does without
 
         said = False
@@ -88,7 +89,7 @@ class Retrying:
                             yield Restarted()
                             said = void = False
                         said = said or isinstance(event, TextDelta)
-                        is_left = True  # who listens may go, and then nobody waits for another attempt
+                        is_left = True  # if the listener goes here, nobody waits for another attempt
                         yield event
                         is_left = False
             except ProviderRetryable as exc:
@@ -97,7 +98,7 @@ class Retrying:
                 fault = self._with_long_wait(exc)
             else:
                 return
-            if self._monotonic() - began >= self._patience.all_seconds:
+            if self._monotonic() - began >= self._limits.all_seconds:
                 raise fault
             self._log(fault, attempt)
             # Only here, since an attempt holds back whatever is raised inside it until the loop goes on: neither a
@@ -106,11 +107,11 @@ class Retrying:
                 raise fault
 
     def _wait_before_next(self, exc: Exception) -> bool | float:
-        return wait_before_next(exc, self._patience.asked_seconds)
+        return wait_before_next(exc, self._limits.asked_seconds)
 
     def _with_long_wait(self, fault: ProviderRetryable) -> ProviderRetryable:
         asked = fault.retry_after_seconds
-        if asked is None or asked <= self._patience.asked_seconds:
+        if asked is None or asked <= self._limits.asked_seconds:
             return fault
         return ProviderRetryable(f"{fault} (it wants {describe_wait(asked)} to pass first)", asked)
 
@@ -126,7 +127,7 @@ class Retrying:
 
 
 def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
-    """Decide whether to ask again: after so many seconds, after the usual wait (True), or not at all (False)."""
+    """Decide whether to retry: after so many seconds, after the usual wait (True), or not at all (False)."""
     if not isinstance(exc, ProviderRetryable):
         return False
     if exc.retry_after_seconds is None:
@@ -135,7 +136,7 @@ def wait_before_next(exc: Exception, asked_seconds: float) -> bool | float:
 
 
 def describe_wait(seconds: float) -> str:
-    """Say a long wait in the largest unit that keeps it exact enough, rounded up."""
+    """Return a long wait in the largest unit that is exact enough, rounded up."""
     for unit, unit_seconds in (("hours", 3600), ("minutes", 60)):
         if seconds > 2 * unit_seconds:
             return f"{math.ceil(seconds / unit_seconds)} {unit}"

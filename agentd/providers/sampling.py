@@ -1,4 +1,4 @@
-"""Asks a model with the sampling that its own section of the settings names, where it names one."""
+"""Applies the temperature and reply limit of a model's own settings section to its requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Sampled"]
 
 
 class Sampled:
-    """A provider that puts its own temperature in the place of the one asked for, and its own bound below it.
+    """A provider that replaces the requested temperature by its own, and lowers the reply limit to its own.
 
-    Only what was set counts: a default is no choice. A larger bound than the one asked for is none, since room for
-    the reply was kept for that one.
+    Only explicit settings count, not defaults. A limit above the requested one has no effect, since the prompt left
+    room for the requested one only.
     """
 
     def __init__(self, inner: Provider, settings: ModelSettings) -> None:
-        """Take name and size from the provider inside."""
+        """Take name and context size from the provider inside."""
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self.inner = inner
@@ -29,7 +29,7 @@ class Sampled:
         self._temperature = settings.temperature if "temperature" in given else None
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask so, and pass on the reply."""
+        """Send the request with these values, and pass on the reply."""
         asked = request.max_output_tokens
         changed = replace(
             request,

@@ -1,4 +1,4 @@
-"""The section `[provider]`: which model answers, and how it is reached."""
+"""Settings of the section `[provider]`: the main model, its fallbacks, and the background model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModelSettings(BaseModel):
 
 
 class ProviderSettings(ModelSettings):
-    """The main model, those to try after it, and the one for work in the background."""
+    """The main model, its fallbacks, and the model for background work."""
 
     fallbacks: tuple[ModelSettings, ...] = ()
     background: ModelSettings | None = None

@@ -1,8 +1,8 @@
-"""Reads server-sent events out of bytes, with a bound.
+"""Parses server-sent events (SSE) from bytes, with a bound on memory.
 
-Only `data` matters to the model servers' protocols; other fields and comments are dropped. httpx-sse is not used:
-its decoders keep an unfinished line, and the lines of an unfinished event, without any limit, they are private,
-and its public reader takes a whole response, so nothing can stand guard in between.
+Only `data` matters to the model servers' protocols; other fields and comments are dropped. httpx-sse is not used: its
+decoders keep an unfinished line, and the lines of an unfinished event, without any limit, they are private, and its
+public reader takes a whole response, so that no bound could be placed in between.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class EventTooLong(Exception):
 
 
 class SSEReader:
-    """Takes bytes however they were cut, and gives the data of each event; holds `limit_bytes` at most."""
+    """Takes bytes however they were cut, and yields the data of each event; holds at most `limit_bytes`."""
 
     def __init__(self, limit_bytes: int) -> None:
-        """Start with nothing held."""
+        """Start empty."""
         self._limit_bytes = limit_bytes
         self._line = bytearray()
         self._data: list[bytes] = []
@@ -31,7 +31,7 @@ class SSEReader:
         self._after_cr = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield the data of the events that this piece completes; raise `EventTooLong` past the bound."""
+        """Yield the data of the events that this piece completes; raise `EventTooLong` beyond the limit."""
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]  # the second half of a line end that was cut in two
             self._after_cr = False
@@ -45,9 +45,9 @@ class SSEReader:
         self._hold(rest)
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the event that the end of the stream left without its empty line, if there is one.
+        """Yield the event that the stream's end left without its final empty line, if there is one.
 
-        The standard drops it; some servers end their stream that way.
+        The standard drops such an event; some servers end their stream that way.
         """
         if self._line:
             yield from self._end_line()

@@ -1,4 +1,4 @@
-"""A provider whose model can be changed while the daemon runs: requests that were begun end where they were begun."""
+"""A provider whose model can be replaced while the daemon runs; running requests end with the old one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["Switching"]
 
 
 class Switching:
-    """Asks what was put there last."""
+    """Passes requests on to the model that was set last."""
 
     def __init__(self, inner: Provider) -> None:
-        """Begin with this one."""
+        """Begin with this model."""
         self.inner = inner
         self.model = inner.model
         self.context_tokens = inner.context_tokens
         self.fault: ProviderError | None = None
-        """Why there was no reply to the last request; None where there was one, or none was asked for yet."""
+        """Why the last request had no reply; None if it had one, or there was none yet."""
         self._change: Callable[[CompletionRequest], CompletionRequest] = lambda request: request
         self._users: dict[int, int] = {}
         self._unused: dict[int, Callable[[], None]] = {}
 
     def switch(self, inner: Provider, unused: Callable[[], None]) -> None:
-        """Ask another from the next request on; `unused` is called once nobody asks the one before any more."""
+        """Use another model from the next request on; `unused` is called once no request uses the one before."""
         before, self.inner = id(self.inner), inner
         self.model, self.context_tokens, self.fault = inner.model, inner.context_tokens, None
         if self._users.get(before):
@@ -36,13 +36,15 @@ class Switching:
             unused()
 
     def sample(self, temperature: float, most_output_tokens: int) -> None:
-        """Ask so from the next request on; room for a longer reply than was asked for was never kept."""
+        """Use this sampling from the next request on; the reply limit is only lowered, as prompts left room for no
+        more.
+        """
         self._change = lambda request: replace(
             request, temperature=temperature, max_output_tokens=min(request.max_output_tokens, most_output_tokens)
         )
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
-        """Ask, and pass on the reply."""
+        """Send the request, and pass on the reply."""
         inner = self.inner
         self._users[id(inner)] = self._users.get(id(inner), 0) + 1
         try:

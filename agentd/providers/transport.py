@@ -1,4 +1,4 @@
-"""Reaches a model server over HTTP, and says plainly why it could not."""
+"""Opens HTTP connections to model servers, and translates connection faults into provider errors."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from agentd.providers.settings import ModelSettings
 __all__ = ["CONNECTION_FAULTS", "build_server", "explain", "open_client", "parse_url", "read_at_most", "read_pieces"]
 
 CONNECT_SECONDS = 10.0
-"""A server that accepts no connection for so long is down, however patient we are with its model."""
+"""A server that accepts no connection for so long is down, however long its model may take."""
 
 IDLE_SECONDS = 30.0
-"""How long a connection is kept that nobody uses: what is asked next finds it open. httpx's default is 5."""
+"""How long an unused connection is kept open for the next request. httpx's default is 5."""
 
 CONNECTION_FAULTS = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
 """What a request through httpx can raise; a host name that cannot be encoded surfaces as UnicodeError."""
 
-# One of these expands a piece of 64 KiB to some 64 MiB at worst; stacked, they would have no bound.
+# Each of these expands a piece of 64 KiB to some 64 MiB at worst; stacked, they would have no bound.
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
 def open_client(settings: ModelSettings) -> httpx.AsyncClient:
-    """Return a client with our time limits; one to this machine ignores proxies, whatever the environment says."""
+    """Return a client with our time limits; one for this machine ignores proxies, whatever the environment says."""
     limit = settings.timeout_seconds
     timeout = httpx.Timeout(limit, connect=min(CONNECT_SECONDS, limit))
     # Nothing compressed: a proxy that compresses also holds pieces back until it has enough of them.
     headers = {"Accept-Encoding": "identity", "User-Agent": "agentd"}
     trusts = not _is_loopback(settings.base_url)
-    # Where nothing is encrypted nobody has to be trusted; the authorities take 40 ms to load.
+    # Without TLS no certificate authorities are needed; they take 40 ms to load.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if settings.base_url.startswith("http://") else True
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS)
     return httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=trusts, verify=verify, limits=limits)
 
 
 def build_server(settings: ModelSettings, base_url: str, section: str = "provider") -> Server:
-    """Return who is asked, as it may be shown: without the credentials or the query that an address can hold."""
+    """Return the server in a form that may be shown: without credentials or a query in its address."""
     key = settings.api_key.get_secret_value().strip()
     try:
         url = httpx.URL(base_url)
@@ -68,7 +68,7 @@ async def read_pieces(response: httpx.Response, server: Server) -> AsyncGenerato
 
 
 async def read_at_most(response: httpx.Response, server: Server, limit_bytes: int) -> bytes:
-    """Return the body, cut where it passes the limit."""
+    """Return the body, cut at the limit."""
     body = bytearray()
     async for piece in read_pieces(response, server):
         body += piece
@@ -78,7 +78,7 @@ async def read_at_most(response: httpx.Response, server: Server, limit_bytes: in
 
 
 def explain(exc: Exception, server: Server, timeout_seconds: float) -> ProviderError:
-    """Say what became of a request that got no whole answer; never with the exception's own words."""
+    """Describe why a request got no complete response; never with the exception's own words."""
     section = server.section
     if isinstance(exc, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return ProviderRefused(
@@ -118,7 +118,7 @@ def _explain_broken(exc: Exception, server: Server, timeout_seconds: float) -> s
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    # httpx wraps httpcore, which wraps anyio, which groups what each address of a host said.
+    # httpx wraps httpcore, which wraps anyio, which groups the faults of a host's several addresses.
     while exc is not None:
         yield exc
         if isinstance(exc, BaseExceptionGroup):

@@ -1,1 +1,3 @@
-"""Keeps the daemon running under its supervisor, and tells others how it is."""
+"""Connects the daemon with what surrounds it: workspace lock, control socket, systemd's watchdog, status, metrics,
+health.
+"""

@@ -1,4 +1,4 @@
-"""The event loop's pulse: how late it is, and when it was last felt."""
+"""Measures the event loop's lag: a task that should wake up at intervals notes how late it does."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["Pulse", "beat"]
 
 @dataclass(slots=True)
 class Pulse:
-    """Times are those of `monotonic`; another thread may read it."""
+    """The loop's last beat and its lag, in times of `monotonic`; other threads may read it."""
 
     monotonic: Callable[[], float]
     felt: float = field(init=False)
-    """When the loop last came round."""
+    """When the task last woke up."""
     lag_seconds: float = 0.0
-    """How much later than it wanted to."""
+    """How much later than intended it last woke up."""
 
     def __post_init__(self) -> None:
-        """Begin with a loop that is well."""
+        """Begin without lag."""
         self.felt = self.monotonic()
 
     @property
     def age_seconds(self) -> float:
-        """Return how long the loop has not come round."""
+        """Return how long ago the task last woke up."""
         return self.monotonic() - self.felt
 
 
 async def beat(pulse: Pulse, every_seconds: float, step: Callable[[], None]) -> None:
-    """Feel the pulse, and do a step, until cancelled."""
+    """At each interval, measure the lag and call `step`, until cancelled."""
     while True:
         began = pulse.monotonic()
         await asyncio.sleep(every_seconds)

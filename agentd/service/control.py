@@ -1,10 +1,11 @@
-"""The control socket: what the command line asks of the daemon that runs, so that every file keeps one writer.
+"""Serves the control socket, on which the command line sends commands to the running daemon; so each file keeps one
+writer.
 
 `{workspace}/control.sock` (0600) takes one request a connection: a JSON object on a line, `{"command": NAME, ...}`, and
 after it the bytes that the command takes, if any. The answer is lines of JSON too: any number of `{"line": TEXT}`, then
 `{"exit": N}`, or `{"error": TEXT, "exit": N}`. Until then the client keeps its end open both ways. Only root and the
-daemon's own user are heard. Lines have a bound, and waiting has a time: what a client sends wrong, or does not send or
-read, ends its own connection and nothing else.
+daemon's own user are served (SO_PEERCRED). Lines are bounded and waits limited: what a client sends wrong, or does not
+send or read, ends its own connection and nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PATIENCE_SECONDS = 30
 """How long the daemon waits for a client to send what it announced, or to read what it asked for."""
 
 MOST_ADDRESS_BYTES = 107
-"""What the address of a Unix socket holds (unix(7))."""
+"""The longest address of a Unix socket (unix(7))."""
 
 _PEER = Struct("3i")
 
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Caller:
-    """Who asked: takes the lines of the answer, and gives the bytes after the request."""
+    """The client of one connection: takes the lines of the answer, and yields the bytes after the request."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Talk over one connection."""
@@ -49,18 +50,18 @@ class Caller:
         self._writer = writer
 
     async def request(self) -> dict[str, object]:
-        """Read the request. Raises AgentdError where it is none, EOFError where it ends early."""
+        """Read the request. Raises AgentdError if it is malformed, EOFError if it ends early."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 line = await self._reader.readuntil(b"\n")
-            # Not msgspec: a file's name that is no Unicode comes, and goes, as lone surrogates.
+            # Not msgspec: a file name that is not UTF-8 comes, and goes, with lone surrogates.
             request = json.loads(line)
         except (ValueError, RecursionError, asyncio.LimitOverrunError) as fault:
             raise AgentdError(f"this is no request: {fault}") from fault
         return request if isinstance(request, dict) else {}
 
     async def body(self, size: int) -> AsyncIterator[bytes]:
-        """Yield the bytes after the request, so many; raises ConnectionError where some are missing."""
+        """Yield `size` bytes after the request; raises ConnectionError if some are missing."""
         while size > 0:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 block = await self._reader.read(size)
@@ -70,7 +71,7 @@ class Caller:
             yield block
 
     async def say(self, *lines: str) -> None:
-        """Send lines of the answer. Raises ConnectionError where nobody reads them, even if there is none to send."""
+        """Send lines of the answer. Raises ConnectionError if the client is gone, even if there is no line to send."""
         if self._reader.at_eof():
             raise ConnectionResetError("the client is gone")
         for line in lines:
@@ -83,18 +84,21 @@ class Caller:
             await self._writer.drain()
 
     async def hang_up(self) -> None:
-        """Close once everything is sent."""
+        """Close the connection once everything is sent."""
         self._writer.close()
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._writer.wait_closed()
 
 
 Handler = Callable[[Mapping[str, object], Caller], Awaitable[int]]
-"""Does one command and returns its exit code. May raise AgentdError, OSError, and ValidationError for a bad request."""
+"""Runs one command and returns its exit code.
+
+May raise AgentdError, OSError, and ValidationError for a bad request.
+"""
 
 
 class _Desk:
-    """Hears the callers, each on a task of its own."""
+    """Serves the connections, each in a task of its own."""
 
     def __init__(self, handlers: Mapping[str, Handler], users: frozenset[int], tasks: asyncio.TaskGroup) -> None:
         self._handlers = handlers
@@ -103,7 +107,7 @@ class _Desk:
         self._busy: set[asyncio.Task[None]] = set()
 
     def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a connection, unless it is somebody else's or one too many."""
+        """Accept a connection, unless it is another user's or one too many."""
         user = _peer(writer.get_extra_info("socket"))
         if user not in self._users or len(self._busy) >= MOST_CALLERS:
             log.warning("control_refused", user=user, callers=len(self._busy))
@@ -114,7 +118,7 @@ class _Desk:
         task.add_done_callback(self._busy.discard)
 
     def dismiss(self) -> None:
-        """End what is under way: a command's steps are whole or not done at all."""
+        """Cut the running commands; each of their steps is completed or not done at all."""
         for task in self._busy:
             task.cancel()
 
@@ -131,6 +135,7 @@ class _Desk:
                 writer.transport.abort()
 
     async def _outcome(self, caller: Caller) -> dict[str, object]:
+        """Do what is asked for; this is the boundary that a command's bugs do not cross."""
         try:
             request = await caller.request()
             handler = self._handlers.get(str(request.get("command")), _refuse)
@@ -138,12 +143,15 @@ class _Desk:
         except AgentdError as fault:
             return {"error": str(fault), "exit": fault.exit_code}
         except (msgspec.ValidationError, UnicodeError, OverflowError) as fault:
-            # Half of a pair of surrogates, or a number of many digits, is refused by what it is given to.
+            # Raised by what the value is passed to: for half a surrogate pair, say, or a number of many digits.
             return {"error": f"this is no request: {fault}", "exit": 1}
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, EOFError):
             raise
         except OSError as fault:
             return {"error": f"{fault.filename or 'sessions'}: {fault.strerror or fault}", "exit": 1}
+        except Exception as fault:
+            log.error("control_failed", exc_info=fault)
+            return {"error": f"the daemon could not do this ({type(fault).__name__}): see what its log says", "exit": 1}
 
 
 async def _refuse(request: Mapping[str, object], caller: Caller) -> int:
@@ -155,9 +163,9 @@ async def _refuse(request: Mapping[str, object], caller: Caller) -> int:
 async def open_control(
     workspace: Path, handlers: Mapping[str, Handler], users: frozenset[int] | None = None
 ) -> AsyncIterator[None]:
-    """Answer requests until the end; who calls this holds the workspace, so that a socket found there is a dead one.
+    """Answer requests until the block ends; the caller holds the workspace's lock, so a socket found there is stale.
 
-    A place that takes no socket is no fault: the daemon then runs without.
+    If the socket cannot be created, that is logged, and the daemon runs without.
     """
     users = frozenset({0, os.geteuid()}) if users is None else users
     try:
@@ -181,7 +189,7 @@ async def open_control(
 
 @contextmanager
 def reachable(workspace: Path) -> Iterator[str]:
-    """Yield the socket's address; one that is too long for a socket leads through the opened folder."""
+    """Yield the socket's address; if it is too long for a socket, a path through the opened folder."""
     path = os.fspath(workspace / SOCKET)
     if len(os.fsencode(path)) <= MOST_ADDRESS_BYTES:
         yield path
@@ -194,7 +202,7 @@ def reachable(workspace: Path) -> Iterator[str]:
 
 
 def _listen(workspace: Path) -> socket.socket:
-    """Bind the socket; nobody can connect before it listens, and then it is the owner's only."""
+    """Bind the socket; nobody can connect before it listens, and by then it is private (0600)."""
     path = workspace / SOCKET
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -209,7 +217,7 @@ def _listen(workspace: Path) -> socket.socket:
 
 
 def _peer(connection: socket.socket) -> int:
-    """Return the user at the other end, as the kernel knows it."""
+    """Return the user id of the other end, from the kernel."""
     user: int
     _, user, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     return user

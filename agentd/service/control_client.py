@@ -1,4 +1,4 @@
-"""Asks the daemon that holds the workspace to do a command, and shows what it answers."""
+"""Sends a command to the running daemon over its control socket, and shows the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agentd.service.control import reachable
 __all__ = ["LOOK_SECONDS", "ask_daemon"]
 
 LOOK_SECONDS = 10.0
-"""What a look at the daemon may take; one whose event loop is this late is stuck (`agentd/service/vitals.py`)."""
+"""How long looking at the daemon may take; an event loop that is so late is stuck (`agentd/service/vitals.py`)."""
 
 
 def ask_daemon(
@@ -26,17 +26,17 @@ def ask_daemon(
     *,
     patience_seconds: float | None = None,
 ) -> int | None:
-    """Send a request, show each line of the answer, and return the exit code; None where nobody listens.
+    """Send a request, show each line of the answer, and return the exit code; None if no daemon listens.
 
-    Each line is waited for as long as the daemon takes, or so many seconds: a look at one that is stuck is to say so.
-    Raises AgentdError with what the daemon says, and where it ends, or the time does, before it is done.
+    Each line is awaited without limit, or for `patience_seconds`, which lets a stuck daemon be reported. Raises
+    AgentdError with the daemon's error, or if the daemon or the time ends before the command does.
     """
     try:
         return _ask(workspace, request, show, body, patience_seconds)
     except TimeoutError:
         raise AgentdError(
             f"the daemon on {workspace} has not answered within {patience_seconds:g} s: it is stuck or stopped, or the "
-            "machine is busy; see what its log says, and start it anew if it stays so"
+            "machine is busy; see what its log says, and restart it if it stays so"
         ) from None
 
 
@@ -54,7 +54,9 @@ def _ask(
                 connection.connect(address)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
-        with suppress(BrokenPipeError, ConnectionResetError):  # it may know enough, and have answered
+        except BlockingIOError as fault:  # the daemon's queue of waiting connections is full
+            raise TimeoutError from fault
+        with suppress(BrokenPipeError, ConnectionResetError):  # the daemon may have answered already
             connection.sendall(json.dumps(request).encode() + b"\n")
             if body is not None:
                 connection.sendfile(body)

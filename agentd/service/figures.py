@@ -1,6 +1,6 @@
-"""Where the daemon's figures go: to `/metrics` where that is served, and else nowhere.
+"""Passes the daemon's figures on to `/metrics` if that is served, and drops them otherwise.
 
-The library that counts them takes a megabyte: a daemon that nobody measures does without.
+The Prometheus library takes a megabyte, which a daemon without metrics saves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _drop(*_figures: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One call for each figure; what each takes is named in its metric (`agentd/service/metrics.py`)."""
+    """One callback per figure; its arguments are the labels and value of the metric (`agentd/service/metrics.py`)."""
 
     observe_append: Callable[[float], None] = _drop
     count_message: Callable[[str, str], None] = _drop
@@ -42,9 +42,10 @@ class Figures:
 
 @contextmanager
 def open_figures(listen: str, probes: Mapping[str, Probe] | None = None) -> Iterator[Figures]:
-    """Keep figures, and serve them and the probes on `HOST:PORT`, until the end; drop them where that is empty.
+    """Count figures, and serve them and the probes on `HOST:PORT`, until the block ends; drop them if `listen` is
+    empty.
 
-    Raises ConfigError where the port cannot be had.
+    Raises ConfigError if the port cannot be used.
     """
     if not listen:
         yield Figures()

@@ -1,7 +1,7 @@
-"""The last resort of a shutdown: the process is gone in time, whatever hangs.
+"""Ends the process when a shutdown takes too long, whatever hangs.
 
-A thread that waits for a disk or a database cannot be cancelled, and Python waits for it at the end of a process. What
-was accepted is on disk; what was under way is found by the next run, as after a crash.
+A thread that waits for a disk or a database cannot be cancelled, and Python waits for it when it exits. What was
+accepted is on disk; the next run recovers what was under way, as after a crash.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agentd.service.stacks import log_stacks
 __all__ = ["Fuse"]
 
 LEAST_SECONDS = 2.0
-"""What ending a process takes on a busy machine, if nothing hangs."""
+"""How long ending a process takes on a busy machine if nothing hangs."""
 
 MARGIN_SECONDS = 0.2
 
@@ -24,10 +24,10 @@ log = structlog.get_logger()
 
 
 class Fuse:
-    """Ends the process, with the code of one that was asked to end."""
+    """Ends the process with exit code 0, as if it had ended in time."""
 
     def burn(self, seconds: float) -> None:
-        """End it after so many seconds; lit a second time, the shorter time counts."""
+        """End it after so many seconds; if called twice, the shorter time counts."""
         timer = threading.Timer(max(seconds, LEAST_SECONDS) - MARGIN_SECONDS, _cut)
         timer.daemon = True
         timer.name = "fuse"

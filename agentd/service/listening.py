@@ -1,4 +1,4 @@
-"""Where the port for a monitor is, and whether anybody beside this machine can reach it."""
+"""Resolves the address of the metrics port, and tells whether other machines can reach it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Place", "find_place"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a server binds."""
+    """An address that a server can bind."""
 
     family: int
     host: str
@@ -19,12 +19,12 @@ class Place:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether this machine alone can reach it."""
+        """Tell whether only this machine can reach it."""
         return ip_address(self.host).is_loopback
 
 
 def find_place(listen: str) -> Place:
-    """Return what `HOST:PORT` stands for, the address that the host has first. Raises OSError, and UnicodeError."""
+    """Return the first address that `HOST:PORT` resolves to. Raises OSError and UnicodeError."""
     host, _, port = listen.rpartition(":")
     found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, *_, address = found[0]

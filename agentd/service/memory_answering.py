@@ -1,4 +1,4 @@
-"""`agentd memory`, beside a daemon that has memory open or on memory itself: one way to answer, in lines of JSON."""
+"""Answers `agentd memory` in lines of JSON, in a running daemon or in the command line's own process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memory.ports import MemoryStore
 __all__ = ["MemoryAnswering"]
 
 PAGE_ENTRIES = 500
-"""So many are in memory at once: a list may be of a hundred thousand."""
+"""How many entries are in memory at once: a list may have a hundred thousand."""
 
 MOST_FOUND = 50
 
@@ -30,16 +30,16 @@ log = structlog.get_logger()
 class _Ask(msgspec.Struct):
     command: str
     person: str | None = None
-    """One of a person's ids; None: everybody, since it is the operator who asks."""
+    """One of a person's ids; None: everybody, since the operator asks."""
     words: str = ""
     id: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
 
 
 class MemoryAnswering:
-    """Answers the command line."""
+    """Serves the memory commands on the control socket."""
 
     def __init__(self, store: MemoryStore, senders_of: Callable[[str], frozenset[str]]) -> None:
-        """Tell of this memory; `senders_of` returns all ids of a person by one of them."""
+        """Answer from this memory; `senders_of` returns all ids of a person, given one of them."""
         self._store = store
         self._senders_of = senders_of
 
@@ -56,9 +56,9 @@ class MemoryAnswering:
         return 0
 
     async def answer(self, request: Mapping[str, object]) -> AsyncIterator[str]:
-        """Yield the lines of the answer: an entry each, or a sentence for `forget`.
+        """Yield the lines of the answer: one per entry, or a sentence for `forget`.
 
-        Raises AgentdError, and ValidationError where the request is none.
+        Raises AgentdError, and ValidationError if the request is malformed.
         """
         ask = msgspec.convert(request, _Ask)
         with _plain_faults():
@@ -109,7 +109,7 @@ def _absent(number: int) -> AgentdError:
 
 
 def _written(value: object) -> str:
-    """Return a time as JSON has it."""
+    """Return a time in JSON's form."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     raise TypeError(type(value).__name__)

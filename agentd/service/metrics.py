@@ -1,4 +1,4 @@
-"""The daemon's figures in Prometheus' form."""
+"""Defines the Prometheus metrics that `/metrics` serves."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 __all__ = ["Metrics", "build_metrics"]
 
 APPEND_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-"""A flush takes 2 to 4 ms on a common disk; what takes a second is a disk that people notice."""
+"""A flush takes 2 to 4 ms on a common disk; people notice a disk that takes a second."""
 
 PROVIDER_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
-"""From the embedded model's first words to a turn's usual limit."""
+"""From the embedded model's first words to the usual time limit of a turn."""
 
 OVERHEAD_BUCKETS_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 15)
-"""Some flushes and two calls of the platform; what takes seconds waits for the platform's rates."""
+"""A few flushes and two platform calls; what takes seconds waits for the platform's rate limits."""
 
 TASK_BUCKETS_SECONDS = (0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
-"""A task asks a model or two; the last is where an attempt is cut."""
+"""A task asks a model once or twice; the last bucket is where an attempt is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What is measured, in a registry of its own: two daemons in one process do not share any."""
+    """All metrics, in a registry of their own: two daemons in one process share none."""
 
     registry: CollectorRegistry
     append_seconds: Histogram
@@ -60,11 +60,11 @@ ESTIMATE_RATIO_TEXT = (
 )
 SENDS_TOTAL_TEXT = "Messages that were to be sent, by what the platform said."
 CHANNEL_LAST_CONTACT_SECONDS_TEXT = "Since the platform last answered; +Inf: never."
-CHANNEL_RESTARTS_TOTAL_TEXT = "Channels that were begun anew."
+CHANNEL_RESTARTS_TOTAL_TEXT = "Restarts of channels that failed or were stuck."
 
 
 def build_metrics() -> Metrics:
-    """Begin at zero."""
+    """Create the metrics, at zero."""
     registry = CollectorRegistry()
     return Metrics(
         registry,

@@ -1,11 +1,12 @@
-"""The port on which a monitor reads the figures, and asks whether the daemon lives and is ready.
+"""Serves `/metrics`, `/healthz` and `/readyz` over HTTP to a monitor, from threads of its own.
 
-Who connects is let go after a time, whatever was said until then, and so many are answered at once: neither one that
-says nothing nor one that never comes to an end takes more than that from the daemon.
+The time of a connection and the number of connections are limited: a client that sends nothing, or never ends, costs
+the daemon no more than that.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import sys
@@ -36,21 +37,22 @@ METRICS = "/metrics"
 NO_PROBES: Final[Mapping[str, Probe]] = {}
 
 Request = socket.socket | tuple[bytes, socket.socket]
-"""As the library has it; on TCP it is the first."""
+"""The library's type; over TCP it is the first of the two."""
+
+NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 LOOK_SECONDS = 0.5
-"""How often it is looked for who has had their time."""
+"""How often connections are checked for having exceeded their time."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What those who ask get of the daemon."""
+    """The limits for clients."""
 
     seconds: float = 10.0
-    """From the connection to the end of the answer: as long as Prometheus waits for one, unless it is told otherwise.
-    """
+    """From the connection to the end of the answer: Prometheus' default timeout."""
     connections: int = 16
     """At once, each on a thread of its own; a monitor has one or two."""
 
@@ -59,14 +61,14 @@ BOUNDS = Bounds()
 
 
 class _Silent(WSGIRequestHandler):
-    """Keeps requests out of the log."""
+    """Handles requests without logging each."""
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Answers each request on a thread of its own: one that never ends keeps nobody waiting."""
+    """Answers each request on a thread of its own, so that one that never ends delays no other."""
 
     daemon_threads = True
 
@@ -80,8 +82,20 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__((place.host, place.port), _Silent)
         self.set_app(application)
 
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a connection; where the system has no descriptor left for it, it is not asked again at once.
+
+        Raises OSError.
+        """
+        try:
+            return super().get_request()
+        except OSError as fault:
+            if fault.errno in NONE_LEFT:
+                time.sleep(LOOK_SECONDS)
+            raise
+
     def process_request(self, request: Request, client_address: object) -> None:
-        """Answer it, or close it where too many are open."""
+        """Answer it, or close it if too many are open."""
         with self._lock:
             is_full = len(self._began) >= self._bounds.connections
             if not is_full:
@@ -95,28 +109,28 @@ class _Server(ThreadingMixIn, WSGIServer):
             super().process_request(request, client_address)
 
     def shutdown_request(self, request: Request) -> None:
-        """Close it; from now on another may come."""
+        """Close it, and make room for another."""
         with self._lock:
             self._began.pop(request, None)
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Cut those who have had their time; the thread that reads or writes there then ends."""
+        """Shut connections that exceeded their time, which ends the thread that reads or writes there."""
         latest = time.monotonic() - self._bounds.seconds
-        with self._lock:  # none of these is closed meanwhile, so that no number of a descriptor is another's yet
+        with self._lock:  # under the lock none of these is closed, so no descriptor can be another connection's by now
             for request in [request for request, began in self._began.items() if began < latest]:
                 with suppress(OSError):
                     cast(socket.socket, request).shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Log a fault of this program; that somebody goes away is none."""
+        """Log a fault of the daemon's; a client that disconnects is none."""
         fault = sys.exception()
         if not isinstance(fault, OSError):
             log.error("metrics_failed", exc_info=fault)
 
 
 def _choose(pages: Mapping[str, WSGIApplication]) -> WSGIApplication:
-    """Serve each page on its own path: the library's application serves the metrics on every one."""
+    """Serve each page on its own path; the library's application would serve the metrics on every path."""
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         page = pages.get(environ["PATH_INFO"])
@@ -145,11 +159,9 @@ def _page(probe: Probe) -> WSGIApplication:
 def serve_metrics(
     metrics: Metrics, listen: str, probes: Mapping[str, Probe] = NO_PROBES, bounds: Bounds = BOUNDS
 ) -> Iterator[None]:
-    """Serve `/metrics`, and the probes on their paths, on `HOST:PORT` from a thread until the end.
+    """Serve `/metrics`, and the probes on their paths, on `HOST:PORT` from a thread until the block ends.
 
-    Nothing where that is empty.
-
-    Raises ConfigError where the port cannot be had.
+    Serve nothing if `listen` is empty. Raises ConfigError if the port cannot be used.
     """
     if not listen:
         yield

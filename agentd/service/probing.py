@@ -1,4 +1,4 @@
-"""What a monitor is told when it asks whether the daemon lives, or is ready."""
+"""The answers to a monitor's `/healthz` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Probe", "Probed"]
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One answer: a word, and in sentences why it is no good one."""
+    """One answer: a word, and sentences with the reasons if it is not good."""
 
     is_good: bool
     status: str
@@ -18,4 +18,4 @@ class Probed:
 
 
 Probe = Callable[[], Probed]
-"""Asked from another thread, also while the event loop is stuck."""
+"""Called from another thread, even while the event loop is stuck."""

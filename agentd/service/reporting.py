@@ -1,8 +1,7 @@
-"""How far the daemon has come, in plain words: for its supervisor, its monitor and its log.
+"""Reports the daemon's stage (starting, ready, degraded, stopping) to systemd, `/readyz` and the log.
 
-It is ready when what an earlier run left is finished, or its time for that is up, and every channel has reached its
-platform once. A channel that does not is waited for `CONTACT_SECONDS`; then the daemon is ready without it, and says
-so.
+It is ready when recovery is finished or out of time, and every channel has reached its platform once. If a channel does
+not within `CONTACT_SECONDS`, the daemon is ready without it, as degraded, and says so.
 """
 
 from __future__ import annotations
@@ -21,17 +20,18 @@ __all__ = ["CONTACT_SECONDS", "Line", "Reporter", "Scene", "Stage"]
 CONTACT_SECONDS = 60.0
 
 EXTENSION_SECONDS = 10.0
-"""For how long patience is asked for at a time, while the daemon starts or ends."""
+"""How much more time is asked for at once, while the daemon starts or stops."""
 
 START_SECONDS = 900.0
-"""How long it is asked for at the start: a big database that is brought up to date takes minutes, what hangs for ever
-is better begun anew."""
+"""How long a start may ask for more time: migrating a big database takes minutes, but what hangs should be
+restarted.
+"""
 
 log = structlog.get_logger()
 
 
 class Stage(StrEnum):
-    """How far it has come."""
+    """The daemon's stage."""
 
     STARTING = "starting"
     READY = "ready"
@@ -41,7 +41,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One channel: what is wrong with it, and whether nobody can be heard there."""
+    """The state of one channel: what is wrong with it, and whether it is unreachable."""
 
     name: str
     fault: str
@@ -50,22 +50,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What can be looked at once the parts of the daemon are there."""
+    """What can be reported once the daemon's parts exist."""
 
     lines: Callable[[], Sequence[Line]]
     count: Callable[[], tuple[int, int]]
-    """Tells the sessions in memory, and the messages that wait in them."""
+    """Returns the numbers of sessions in memory, and of messages waiting in them."""
     turns: Callable[[], int]
-    """Tells the conversations that are still being finished, while the daemon ends."""
+    """Returns the number of conversations still being finished during a shutdown."""
 
 
 class Reporter:
-    """Tells the supervisor each step, once."""
+    """Notifies the supervisor of each change once."""
 
     def __init__(
         self, notifier: Notifier, monotonic: Callable[[], float], contact_seconds: float = CONTACT_SECONDS
     ) -> None:
-        """Begin with a daemon that starts."""
+        """Begin in the stage of starting."""
         self.stage = Stage.STARTING
         self._notifier = notifier
         self._monotonic = monotonic
@@ -78,33 +78,33 @@ class Reporter:
         self._is_reloading = False
 
     def show(self, scene: Scene) -> None:
-        """Take in that the parts are there."""
+        """Begin to report on the parts, now that they exist."""
         self._scene = scene
 
     def receive(self) -> None:
-        """Take in that what an earlier run left is finished, or has had its time; channels are heard from now on."""
+        """Note that recovery is finished, or out of time; the channels run from now on."""
         self._receiving = self._monotonic()
 
     def stop(self, until: float) -> None:
-        """Take in that the daemon is asked to end, by then at the latest."""
+        """Note that the daemon was asked to stop, and its deadline."""
         self.stage, self._until = Stage.STOPPING, until
         self._said = self._tell_end()
         self._notifier.stop(self._said)
 
     def reload(self) -> None:
-        """Take in that the configuration is being read anew."""
+        """Note that the configuration is being reloaded."""
         self._is_reloading = self.stage in (Stage.READY, Stage.DEGRADED)
         if self._is_reloading:
             self._notifier.reload()
 
     def reloaded(self) -> None:
-        """Take in that this is done, whatever came of it."""
+        """Note that the reload has ended, successful or not."""
         if self._is_reloading and self.stage is not Stage.STOPPING:
             self._notifier.ready(self._said)
         self._is_reloading = False
 
     def step(self) -> None:
-        """Look at everything, and tell what has changed."""
+        """Check everything, and report what has changed; called at each beat."""
         if self._is_to_be_waited_for:
             self._notifier.extend(EXTENSION_SECONDS)
         if self._receiving is not None and self.stage is not Stage.STOPPING:
@@ -115,7 +115,7 @@ class Reporter:
             self._notifier.say(sentence)
 
     def probe(self) -> Probed:
-        """Tell a monitor whether the daemon is ready; degraded, it is not."""
+        """Answer `/readyz`; a degraded daemon is not ready."""
         reasons = [f"{line.name}: {line.fault or 'not heard from yet'}" for line in self.missing]
         if self.stage in (Stage.STARTING, Stage.STOPPING):
             reasons = [self.sentence]
@@ -123,12 +123,12 @@ class Reporter:
 
     @property
     def missing(self) -> list[Line]:
-        """Return the channels on which nobody can be heard."""
+        """Return the channels that are unreachable."""
         return [line for line in self._lines if line.is_missing]
 
     @property
     def sentence(self) -> str:
-        """Say what the daemon does."""
+        """Return the status as a sentence."""
         match self.stage:
             case Stage.STARTING if self._receiving is None:
                 return "Starting: finishing what the last run left"

@@ -1,4 +1,4 @@
-"""The section `[service]`: the daemon as its supervisor and its monitor see it."""
+"""Settings of the section `[service]`: the time of a shutdown, and the address of the metrics port."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Says in the log where every thread stands while the event loop is stuck: afterwards it is too late to ask.
+"""Logs a stack dump of every thread while the event loop is stuck, before the watchdog kills the process.
 
-Only places in the code, no values: whatever the threads work on stays out of the log.
+Only places in the code, no values: the data that the threads work on stays out of the log.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from agentd.service.beating import Pulse
 __all__ = ["LIMIT_SECONDS", "log_stacks", "watch_stacks"]
 
 LIMIT_SECONDS = 10.0
-"""Without a supervisor's interval, of which it is half."""
+"""The limit without a watchdog; with one it is half the watchdog's interval."""
 
 MOST_CALLS = 40
-"""Of one thread, the innermost: a line of the log has an end."""
+"""Per thread, the innermost calls, since a log line has a limit."""
 
 log = structlog.get_logger()
 
 
 @contextmanager
 def watch_stacks(pulse: Pulse, limit_seconds: float) -> Iterator[None]:
-    """Log the stacks, once, whenever the loop has not come round for so long, until the end of the block."""
+    """Log the stacks once each time the loop has been stuck for so long, until the end of the block."""
     left = threading.Event()
     thread = threading.Thread(target=_watch, args=(pulse, limit_seconds, left), name="stacks", daemon=True)
     thread.start()
@@ -42,7 +42,7 @@ def watch_stacks(pulse: Pulse, limit_seconds: float) -> Iterator[None]:
 
 
 def log_stacks() -> None:
-    """Say for each thread where it stands, the innermost call first; that of the loop comes first."""
+    """Log each thread's calls, innermost first; the main thread, which runs the loop, comes first."""
     frames = sys._current_frames()
     for thread in sorted(threading.enumerate(), key=lambda thread: thread is not threading.main_thread()):
         frame = frames.get(thread.ident or 0)

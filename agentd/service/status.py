@@ -1,4 +1,4 @@
-"""What the running daemon says of itself: its channels, its sessions, its size."""
+"""Builds the answer to `agentd status`: channels, models, sessions, tasks and memory size of the running daemon."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True):
     silent_seconds: float | None
     fault: str
     counts: dict[str, int]
-    """What was passed over, by what it was."""
+    """Numbers of ignored events, by kind."""
     restarts: int = 0
-    """How often it was begun anew."""
+    """How often it was restarted."""
     is_missing: bool = False
-    """Whether nobody can be heard there now."""
+    """Whether it is unreachable now."""
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that answers people, or stands in for one, by the section that names it; `fault` is its last one."""
+    """A model that answers people, or a fallback, by its section in the settings; `fault` is its last one."""
 
     name: str
     model: str
     fault: str
     pause_seconds: float
-    """For how long it is not asked."""
+    """How long it will not be asked yet."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole daemon; `waiting` are the messages that no reply was made for yet, of the sessions in memory."""
+    """The whole daemon; `waiting` counts the unanswered messages of the sessions in memory."""
 
     version: str
     uptime_seconds: float
@@ -56,18 +56,18 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     stage: str = ""
     """`starting`, `ready`, `degraded` or `stopping`."""
     stuck: list[str] = []
-    """What makes no progress, so that the supervisor is given no sign of life."""
+    """What makes no progress, because of which the watchdog is not fed."""
     tasks: dict[str, int] = {}
-    """Background tasks by their state, as of the last look at the queue."""
+    """Background tasks by state, as of the queue's last sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Where the parts of a status come from."""
+    """The sources of a status."""
 
     channels: Callable[[], list[ChannelStatus]]
     count: Callable[[], tuple[int, int]]
-    """Tells the sessions in memory, and the messages that wait in them."""
+    """Returns the numbers of sessions in memory, and of messages waiting in them."""
     models: Callable[[], list[ModelStatus]]
     stage: Callable[[], str] = lambda: ""
     stuck: Callable[[], list[str]] = list
@@ -78,14 +78,14 @@ class Watch:
     """Answers the command `status` on the control socket."""
 
     def __init__(self, version: str, views: Views, monotonic: Callable[[], float]) -> None:
-        """Begin now."""
+        """Count the uptime from now."""
         self._version = version
         self._views = views
         self._monotonic = monotonic
         self._began = monotonic()
 
     def look(self) -> Status:
-        """Return how everything is now."""
+        """Return the present status."""
         sessions, waiting = self._views.count()
         return Status(
             version=self._version,
@@ -101,14 +101,14 @@ class Watch:
         )
 
     async def tell(self, request: Mapping[str, object], caller: Caller) -> int:
-        """Send it as one line."""
+        """Send the status as one line of JSON."""
         del request
         await caller.say(json.dumps(msgspec.to_builtins(self.look())))
         return 0
 
 
 def say_status(status: Status) -> list[str]:
-    """Say it in lines for people."""
+    """Return the status in lines for people."""
     lines = [
         f"agentd {status.version}, up {_span(status.uptime_seconds)}, {status.rss_bytes / 1024**2:.0f} MB"
         + (f", {status.stage}" if status.stage else ""),
@@ -122,7 +122,7 @@ def say_status(status: Status) -> list[str]:
     for channel in status.channels:
         heard = "not heard from yet" if channel.silent_seconds is None else f"heard {_span(channel.silent_seconds)} ago"
         lines.append(f"{channel.name}: {channel.fault or 'well'} ({heard})")
-        lines += [f"    begun anew: {channel.restarts} times"] if channel.restarts else []
+        lines += [f"    restarted {channel.restarts} times"] if channel.restarts else []
         lines += [f"    passed over, {what}: {times}" for what, times in sorted(channel.counts.items())]
     for model in status.models:
         pause = f" (not asked for another {_span(model.pause_seconds)})" if model.pause_seconds else ""
@@ -144,7 +144,7 @@ def describe_channel(health: Health, line: Line, restarts: int) -> ChannelStatus
 
 
 def _rss_bytes() -> int:
-    """Return what of this process is in memory; 0 where the system does not say."""
+    """Return the resident size of this process; 0 if the system does not tell."""
     try:
         return int(_STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -152,7 +152,7 @@ def _rss_bytes() -> int:
 
 
 def _span(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time span in words."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Signs of life for the supervisor, as long as there is progress."""
+"""Feeds systemd's watchdog (WATCHDOG=1) as long as the daemon makes progress, and withholds it otherwise."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from agentd.service.vitals import Vitals
 __all__ = ["SHARE", "Watchdog"]
 
 SHARE = 4
-"""Signs in one interval; systemd wants two at least (sd_watchdog_enabled(3))."""
+"""Notifications per watchdog interval; systemd wants at least two (sd_watchdog_enabled(3))."""
 
 log = structlog.get_logger()
 
 
 class Watchdog:
-    """Asked at every beat; gives a sign when one is due."""
+    """Called at every beat; notifies the watchdog when that is due."""
 
     def __init__(self, notifier: Notifier, vitals: Vitals, monotonic: Callable[[], float]) -> None:
-        """Begin with a sign that is due."""
+        """Begin with a notification that is due."""
         self._notifier = notifier
         self._vitals = vitals
         self._monotonic = monotonic
@@ -29,7 +29,7 @@ class Watchdog:
         self._withheld: list[str] = []
 
     def step(self) -> None:
-        """Give a sign if it is due and all is well; else say once in the log what it is withheld for."""
+        """Notify the watchdog if that is due and all is well; otherwise log once why it is withheld."""
         faults = self._vitals.faults()
         if faults and not self._withheld:
             log.error("watchdog_withheld", reasons=faults, supervised=self._notifier.watchdog_seconds is not None)

@@ -1,4 +1,4 @@
-"""The workspace: a private folder that one daemon at a time holds."""
+"""Locks the workspace, a private folder (0700) that one daemon at a time may use."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = structlog.get_logger()
 
 @contextmanager
 def hold_workspace(workspace: Path) -> Iterator[None]:
-    """Make the folder (0700) and hold its lock file until the end; the kernel lets go of it if the process dies.
+    """Create the folder (0700) and hold its lock file until the block ends; the kernel releases it if the process dies.
 
-    Until then nothing that the process makes is open to others. Raises WorkspaceBusy where another process holds it,
-    and ConfigError where the folder cannot be used.
+    Meanwhile the umask makes everything that the process creates private. Raises WorkspaceBusy if another process holds
+    the lock, and ConfigError if the folder cannot be used.
     """
     mask = os.umask(0o077)
     try:
@@ -51,7 +51,7 @@ def _locked(workspace: Path) -> Iterator[None]:
 
 
 def _make_private(workspace: Path) -> None:
-    """Make the folder, or close one that is ours to others; a folder of other things keeps the mode that it has."""
+    """Create the folder, or make one that is ours private; a folder with other content keeps its mode."""
     workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = {entry.name for entry in workspace.iterdir()}
     if not names or LOCK in names:

@@ -1,4 +1,4 @@
-"""The whole configuration: its model, and the ways to load it."""
+"""The whole configuration: its model, its sources, and the checks."""
 
 from __future__ import annotations
 

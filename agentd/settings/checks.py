@@ -1,4 +1,4 @@
-"""What no section can see alone: keys that are each valid and together are not."""
+"""Checks settings against each other: keys that are valid one by one but contradict together."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _REACHED_BY = {
     "openai": ("base_url", "the server's address up to and with /v1, for example http://127.0.0.1:8080/v1"),
     "anthropic": ("api_key", "the key, or the base_url of a server of your own"),
 }
-"""Where neither address nor key is given: which key is missing, and what to write there."""
+"""What is missing if neither address nor key is given, and what to write there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A sentence about the first of `keys`; any of them may be the one to change."""
+    """A sentence about the first of `keys`; changing any of them may resolve it."""
 
     keys: tuple[Key, ...]
     sentence: str
 
 
 def find_contradictions(settings: Settings) -> Iterator[Contradiction]:
-    """Everything that would only fail later, or never do what was meant."""
+    """Yield everything that would only fail later, or never do what was meant."""
     for key in _not_finite(settings, ()):
         yield Contradiction((key,), "must be a finite number")
     yield from _history(settings)
@@ -53,7 +53,7 @@ def _not_finite(value: object, key: Key) -> Iterator[Key]:
 
 
 def _history(settings: Settings) -> Iterator[Contradiction]:
-    """Two choices that contradict each other are a fault; a default gives way to a choice."""
+    """Two explicit values that contradict each other are a fault; a default gives way to an explicit value."""
     kept, held = settings.agent.keep_recent_messages, settings.agent.max_history_messages
     if kept >= held and settings.given >= {"agent.keep_recent_messages", "agent.max_history_messages"}:
         keys: tuple[Key, ...] = (("agent", "keep_recent_messages"), ("agent", "max_history_messages"))

@@ -1,6 +1,6 @@
-"""Faults in the configuration, each as one line that an operator can act on.
+"""Describes faults in the configuration, each in one line that an operator can act on.
 
-No line shows a value, a number for a key that is no secret excepted: a token may stand under any key by mistake.
+No line shows a value, except a number under a key that is no secret: a token may stand under any key by mistake.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ NUMBER = re.compile(r"[+-]?(nan|inf|\d[\d.e+-]{0,30})")
 
 
 def report(lines: Sequence[str]) -> str:
-    """The first line, and how many more there are; always one line, whatever stands in a key."""
+    """Return the first line, and how many more there are; always one line, whatever a key contains."""
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in lines[0] + more)
 
 
 def describe_invalid(details: ErrorDetails, sources: Iterable[Source]) -> str:
-    """One fault that validation found."""
+    """Describe one fault that validation found."""
     key = details["loc"]
     source = _holder(key, sources)
     if source and details["type"] == "extra_forbidden":
@@ -61,7 +61,7 @@ def describe_invalid(details: ErrorDetails, sources: Iterable[Source]) -> str:
 
 
 def describe_unknown(name: str, source: Source) -> str:
-    """A variable or credential file whose name is no key."""
+    """Describe a variable or credential file whose name is no key."""
     key = source.unknown[name]
     depth = max(length for length in range(len(key) + 1) if table_at(Settings, key[:length]))
     inside = {_words(leaf[depth:]): leaf for leaf in leaves(Settings) if leaf[:depth] == key[:depth]}
@@ -74,7 +74,7 @@ def describe_unknown(name: str, source: Source) -> str:
 
 
 def describe_wrong(keys: Sequence[Key], sentence: str, sources: Sequence[Source]) -> str:
-    """A fault between keys that are each valid: it is about the first, and was made where any of them is set."""
+    """Describe a contradiction between valid keys: it is about the first, at the place where any of them is set."""
     places = (source.where(key) for key in keys if (source := _holder(key, sources)))
     return _line(next(places, ""), keys[0], sentence)
 
@@ -118,7 +118,7 @@ def _instead(key: Key, details: ErrorDetails) -> str:
 
 
 def _near(word: str, known: Iterable[str]) -> list[str]:
-    """Return the one that looks most like it, if one does."""
-    from difflib import get_close_matches  # a daemon whose configuration is right has no use for it
+    """Return the known word that is most similar, if one is similar enough."""
+    from difflib import get_close_matches  # imported here, since it is needed only for a faulty configuration
 
     return get_close_matches(word, list(known), n=1)

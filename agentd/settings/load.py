@@ -1,4 +1,6 @@
-"""Loads the settings from all their sources, or says in one line why they cannot be used."""
+"""Loads the settings from all their sources (TOML, environment, credential files), or says in one line what is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ __all__ = ["OF_SYSTEM", "SEARCH", "load_given", "load_settings"]
 OF_SYSTEM = "/etc/agentd/config.toml"
 
 SEARCH = ("config.toml", "~/.config/agentd/config.toml", OF_SYSTEM)
-"""Where a file is looked for when none is named; `~` is `environ["HOME"]`."""
+"""Where a file is looked for if none is named; `~` is `environ["HOME"]`."""
 
 
 def load_settings(
@@ -36,8 +38,8 @@ def load_settings(
 ) -> Settings:
     """Load the settings: environment over credential files over TOML over defaults.
 
-    `path` is `--config`; `store` is the credential store that goes with it, if not the one beside it. Raises
-    `ConfigError` with one line that names source, key and fault, and shows no secret.
+    `path` is `--config`; `store` is the credential store that goes with it, if not the one beside it; it may be
+    missing. Raises `ConfigError` with one line that names source, key and fault, and shows no secret.
     """
     file = find_file(path, environ, search)
     sources = tuple(_open(file, environ, store))
@@ -46,14 +48,14 @@ def load_settings(
     if lines:
         raise ConfigError(report(lines))
     if not any("workspace" in source.values for source in sources):
-        outcome.model_fields_set.discard("workspace")  # systemd's, not the operator's
+        outcome.model_fields_set.discard("workspace")  # set by systemd, not by the operator
     return outcome
 
 
 def load_given(environ: Mapping[str, str]) -> Settings:
-    """Load what the environment and the credential files say, for who writes the file that is still missing.
+    """Load what the environment and the credential files say, for the wizard, which writes the file that is missing.
 
-    What is not enough without that file is no fault yet. Raises `ConfigError` for keys and values that cannot be.
+    Values that the file will add are not missed. Raises `ConfigError` for unknown keys and invalid values.
     """
     outcome, lines = _assemble(tuple(_open(None, environ)), state_directory(environ))
     if lines:
@@ -62,7 +64,7 @@ def load_given(environ: Mapping[str, str]) -> Settings:
 
 
 def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Settings, list[str]]:
-    """Merge the sources, the first over the others, and validate each key; return what keys are unknown, too."""
+    """Merge the sources, the first over the others, and validate each key; return also the lines about unknown keys."""
     lines = [describe_unknown(name, source) for source in sources for name in source.unknown]
     for source in reversed(sources):
         merged = _merge(merged, source.values)
@@ -75,10 +77,11 @@ def _assemble(sources: Sequence[Source], merged: Mapping[str, Any]) -> tuple[Set
 
 def _open(file: Path | None, environ: Mapping[str, str], store: Path | None = None) -> Iterator[Source]:
     yield read_environment(environ)
+    beside = find_store(file) if store is None else str(store) if store.is_dir() else None
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         yield load_credentials(directory)
-    elif found := (str(store) if store else find_store(file)):
-        yield load_credentials(found, STORED)
+    elif beside:
+        yield load_credentials(beside, STORED)
     if file:
         yield load_file(file)
 

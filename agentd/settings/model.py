@@ -1,4 +1,4 @@
-"""The assembled settings: every section under its name in the file."""
+"""The model of all settings: every section under its name in `config.toml`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Settings"]
 
 
 class Settings(BaseModel):
-    """Every section; for `app.py` and the command line only, all others receive their own section."""
+    """Every section; only the composition root and the command line see it, all others get their own section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

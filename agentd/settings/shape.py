@@ -1,4 +1,4 @@
-"""Which keys there are, as the models declare them."""
+"""Lists the configuration keys that the models declare, and tells which are secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 __all__ = ["Key", "Table", "dotted", "is_secret", "leaves", "table_at"]
 
 Key = tuple[str | int, ...]
-"""A path into the configuration; an int counts within an array."""
+"""A path into the configuration; an int is an index in an array."""
 
 Table = type[BaseModel]
 

@@ -1,6 +1,6 @@
-"""Where values come from: a TOML file, environment variables, credential files.
+"""Reads configuration values from a TOML file, environment variables (`AGENTD_SECTION__KEY`) and credential files.
 
-A source knows how it names a key to a person, so that a fault can be put right where it was made.
+A source knows how a key is written there, so that a fault names the place where it can be corrected.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ NOT_A_SETTING = "AGENTD_CONFIG"
 SEPARATOR = "__"
 
 STORED = "agentd."
-"""What the names of our files in a credential store begin with; it is a folder of every service's."""
+"""Prefix of our files in a credential store, a folder that all services share."""
 
 STORE = "credstore"
-"""Where systemd looks for credentials by their names: /etc/credstore, and ~/.config/credstore for a person's own."""
+"""Where systemd looks for credentials by name: /etc/credstore, and ~/.config/credstore for a person's own."""
 
 SYSTEM_STATE = "/var/lib/agentd"
-"""What `StateDirectory=agentd` is for a service of the system."""
+"""What `StateDirectory=agentd` is for a system service."""
 
 
 class Source(Protocol):
@@ -122,7 +122,7 @@ def find_file(path: Path | None, environ: Mapping[str, str], search: Iterable[st
 def load_file(path: Path) -> FileSource:
     """Read a TOML file, or raise `ConfigError`.
 
-    pydantic-settings would pass over what is no regular file without a word, a pipe from `<(...)` included.
+    pydantic-settings would silently skip what is no regular file, a pipe from `<(...)` included.
     """
     text = _read(path)
     try:
@@ -146,9 +146,9 @@ def read_environment(environ: Mapping[str, str]) -> NamedSource:
 
 
 def load_credentials(directory: str, prefix: str = "") -> NamedSource:
-    """The files `section__key` of a directory that may well hold other files too; raises `ConfigError`.
+    """Read the files `section__key` of a directory that may hold other files too; raises `ConfigError`.
 
-    In a directory of several services ours begin with `prefix`, and no other is looked at.
+    In a directory that services share, ours begin with `prefix`, and no other is looked at.
     """
 
     def spell(key: Key) -> str:
@@ -166,9 +166,9 @@ def load_credentials(directory: str, prefix: str = "") -> NamedSource:
 
 
 def find_store(file: Path | None) -> str | None:
-    """The folder `credstore` beside the folder of `agentd/config.toml`; None where there is none that may be read.
+    """Return the folder `credstore` beside the folder of `agentd/config.toml`; None if there is none that may be read.
 
-    So that a command sees what systemd gives to the service: /etc/credstore goes with /etc/agentd/config.toml.
+    With it a command sees what systemd gives to the service: /etc/credstore goes with /etc/agentd/config.toml.
     """
     if file is None or file.parts[-2:] != ("agentd", "config.toml"):
         return None
@@ -177,7 +177,7 @@ def find_store(file: Path | None) -> str | None:
 
 
 def state_directory(environ: Mapping[str, str], *, of_system: bool = False) -> dict[str, str]:
-    """The workspace that systemd assigns, or has assigned to the system's service; a default, not a choice."""
+    """Return the workspace that systemd assigns, or has assigned to the system service; a default, not a choice."""
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
     if not first and of_system and os.path.lexists(SYSTEM_STATE):
         first = SYSTEM_STATE
@@ -199,7 +199,7 @@ def _read(path: Path) -> str:
 
 
 def _checked(name: str, value: str) -> str:
-    # Python keeps bytes that are no UTF-8 as surrogates, which no file and no socket would take later.
+    # Python keeps bytes that are not UTF-8 as surrogates, which no file and no socket would take later.
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -212,7 +212,7 @@ def _split(name: str) -> Key:
 
 
 def _joined(key: Key) -> str:
-    # What stands inside an array has no name of its own; the array has.
+    # Only the array has a name, not what stands inside it.
     return SEPARATOR.join(str(part) for part in takewhile(lambda part: isinstance(part, str), key))
 
 
@@ -221,13 +221,13 @@ def _variable(key: Key) -> str:
 
 
 class _Shape(Settings, BaseSettings):
-    """The settings as pydantic-settings wants to see them; never instantiated."""
+    """The settings in the form that pydantic-settings needs; never instantiated."""
 
     model_config = SettingsConfigDict(case_sensitive=True, env_nested_delimiter=SEPARATOR)
 
 
 class _Names(EnvSettingsSource):
-    """Nests and decodes names as pydantic-settings does, from a mapping and not from the process."""
+    """Nests and decodes names as pydantic-settings does, but from a mapping instead of the process's environment."""
 
     def __init__(self, named: Mapping[str, str]) -> None:
         self._named = named
@@ -237,7 +237,7 @@ class _Names(EnvSettingsSource):
         return self._named
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Leave what is no JSON as it is: validation then names the key, which this place cannot."""
+        """Leave text that is not JSON as it is: validation then reports it with its key, which is unknown here."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""Runs work in the background that outlives a restart."""
+"""Runs background tasks from a durable queue, over procrastinate, that survive a restart."""

@@ -1,4 +1,4 @@
-"""`agentd worker`: background tasks alone, on this or another machine, beside a daemon or several."""
+"""Runs background tasks in a process of its own (`agentd worker`), beside one or several daemons on any machine."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from agentd.tasks.queue import Leaving
 __all__ = ["work_alone"]
 
 END_SHARE, MOST_END_SECONDS = 0.3, 6.0
-"""What of the time jobs that run do not get: it takes time to park them."""
+"""The share of the time that running jobs do not get, and its upper bound: parking them takes time too."""
 
 log = structlog.get_logger()
 
 
 async def work_alone(open_work: Callable[[Leaving], AbstractAsyncContextManager[object]], drain_seconds: float) -> None:
-    """Do tasks until SIGTERM or SIGINT; running jobs may then end in that time, or until a second signal.
+    """Do tasks until SIGTERM or SIGINT; running jobs may then end within the time, or until a second signal.
 
-    Raises what opening the work does.
+    Raises what opening the work raises.
     """
     stop, insisted = asyncio.Event(), asyncio.Event()
 

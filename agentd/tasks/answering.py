@@ -1,4 +1,4 @@
-"""`agentd tasks` while the daemon runs: it has the queue's file open, and answers."""
+"""Answers `agentd tasks` in a running daemon, which has the queue's file open."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class _Retry(msgspec.Struct):
 
 
 class Answering:
-    """Answers the command line."""
+    """Serves the commands `tasks list` and `tasks retry` on the control socket."""
 
     def __init__(self, queue: TaskQueue) -> None:
-        """Tell of this queue."""
+        """Answer about this queue."""
         self._queue = queue
 
     @property
@@ -51,5 +51,5 @@ class Answering:
 
 
 def say_retried(number: int) -> str:
-    """Say to the operator what happens to the task."""
+    """Return what the operator is told about a task that is retried."""
     return f"Task {number} is tried again, from its first attempt on."

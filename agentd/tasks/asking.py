@@ -1,4 +1,4 @@
-"""Asks the model in the background for a person: behind the turns, for a limited time, and on their account."""
+"""Asks the model for background tasks: turns go first, the time is limited, and a person's token budget is charged."""
 
 from __future__ import annotations
 
@@ -17,49 +17,50 @@ from memory.ports import Complete
 if TYPE_CHECKING:
     from memory.consolidation import Ask
 
-__all__ = ["FREE", "Account", "Asker"]
+__all__ = ["FREE", "Allowance", "Asker"]
 
 CALL_SECONDS = 120.0
-"""How long one answer may take; the next attempt has its own time."""
+"""Time limit for one answer; the next attempt has its own."""
 
 CHARACTERS_BY_ESTIMATE = 4
-"""For a token where the provider does not count (the seed's estimate)."""
+"""Characters per token if the provider does not count: about what English takes."""
 
 CHARACTERS_PER_TOKEN = 8
-"""No answer is listened to beyond so many for each token that it may have."""
+"""An answer is read up to so many characters per allowed token."""
 
 
 BUDGET_SECONDS = 3600.0
-"""A call for which there is no budget is looked at again that soon: the budget may be made larger before midnight."""
+"""A call without a budget is tried again after this time at most, since the budget may be raised before midnight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What a person's answers may cost, and have."""
+class Allowance:
+    """A person's token budget, as two functions."""
 
     wait_seconds: Callable[[str, int], float]
-    """Takes who it is for and how many tokens it may cost; returns how long it has to wait, as `Spending` has it."""
+    """Takes a person and the tokens that a call may cost; returns the seconds to wait, as `Spending.wait_seconds`."""
     spend: Callable[[str, int], None]
-    """Takes who it was for, and what it cost in tokens."""
+    """Takes a person and the tokens that a call has cost."""
 
 
-FREE = Account(lambda person, tokens: 0.0, lambda person, tokens: None)
-"""Nobody counts."""
+FREE = Allowance(lambda person, tokens: 0.0, lambda person, tokens: None)
+"""An allowance without limit, for a process that does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """What is needed to ask."""
+    """What is needed to ask the model."""
 
     provider: Provider
     slots: asyncio.Semaphore
     precedence: Precedence
-    account: Account = FREE
+    allowance: Allowance = FREE
 
     def on_behalf_of(self, person: str) -> Complete:
-        """Return what asks for this person.
+        """Return a function that asks on this person's account.
 
-        It raises what providers raise, TimeoutError, and where there is no budget TaskPostponed or TaskFault.
+        It raises what providers raise, TimeoutError, and if the budget does not allow the call TaskPostponed or
+        TaskFault.
         """
 
         async def complete(ask: Ask) -> str:
@@ -70,7 +71,7 @@ class Asker:
 
     def _check_budget(self, ask: Ask, person: str) -> None:
         needed = _estimate(ask.system, ask.user) + ask.max_output_tokens
-        seconds = self.account.wait_seconds(person, needed)
+        seconds = self.allowance.wait_seconds(person, needed)
         if math.isinf(seconds):
             raise TaskFault(f"it may take {needed} tokens, and a whole day allows less: raise [limits]")
         if seconds > 0:
@@ -91,7 +92,7 @@ class Asker:
             if answer.done:
                 usage = answer.done.usage
                 estimate = _estimate(ask.system, ask.user, answer.text)
-                self.account.spend(person, usage.input_tokens + usage.output_tokens or estimate)
+                self.allowance.spend(person, usage.input_tokens + usage.output_tokens or estimate)
         return answer.text
 
 

@@ -1,7 +1,7 @@
-"""The job that learns from an exchange: asks the model for what was said, and writes it down once.
+"""The job `consolidate`: has the model extract facts from an exchange, and writes them to memory once.
 
 The model is asked outside of any transaction: a job that is cut there is done again. What was learnt, and that it was,
-are one transaction of the store's, so done twice has the effect of once.
+are one transaction of the store's, so doing it twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agentd.tasks.exchanges import parse_exchange
 from agentd.tasks.queue import Args, Job, TaskFault
 from memory.consolidation import consolidate
 from memory.errors import MemoryFault
-from memory.model import Learned, Learnt
+from memory.model import LearnOutcome, Lesson
 from memory.ports import Complete, MemoryWriting
 
 __all__ = ["build_consolidation"]
@@ -28,21 +28,21 @@ log = structlog.get_logger()
 def build_consolidation(
     store: MemoryWriting, complete: Callable[[str], Complete], learnt: Callable[[], Awaitable[object]]
 ) -> Job:
-    """Return the job; `complete` asks on behalf of a person, `learnt` is told of something new.
+    """Return the job; `complete` asks the model on behalf of a person, `learnt` is called when there is something new.
 
-    It raises TaskFault, in words that hold nothing of what was said.
+    The job raises TaskFault, in words that hold nothing of what was said.
     """
 
     async def work(args: Args) -> None:
         exchange = parse_exchange(args)
-        bind_contextvars(trace=exchange.trace)  # for what is said of its failing too: a task has a context of its own
+        bind_contextvars(trace=exchange.trace)  # bound here for the failure's log line too: a task has its own context
         try:
             if await store.knows(exchange):
                 log.info("exchange_known", first=exchange.first, last=exchange.last, session=exchange.session)
-                await learnt()  # a run that was cut may not have come to say so
+                await learnt()  # a run that was cut may not have called it
                 return
-            learned = await consolidate(exchange, complete(exchange.person))
-            outcome = await store.learn(learned)
+            lesson = await consolidate(exchange, complete(exchange.person))
+            outcome = await store.learn(lesson)
         except ProviderError as fault:
             # Its text may quote what the model was asked.
             raise TaskFault(f"the model could not be asked ({type(fault).__name__})") from None
@@ -50,21 +50,21 @@ def build_consolidation(
             raise TaskFault("the model took too long") from None
         except MemoryFault as fault:
             raise TaskFault(str(fault)) from None
-        _log(learned, outcome)
+        _log(lesson, outcome)
         if outcome.done:
             await learnt()
 
     return work
 
 
-def _log(learned: Learned, outcome: Learnt) -> None:
-    exchange = learned.exchange
+def _log(lesson: Lesson, outcome: LearnOutcome) -> None:
+    exchange = lesson.exchange
     log.info(
         "exchange_learnt" if outcome.done else "exchange_known",
         session=exchange.session,
         first=exchange.first,
         last=exchange.last,
-        history=learned.daily is not None,
+        history=lesson.daily is not None,
         facts=dict(Counter(change.deed.value for change in outcome.changes)),
-        refused=dict(Counter(map(str, learned.refused))),
+        refused=dict(Counter(map(str, lesson.refused))),
     )

@@ -1,4 +1,4 @@
-"""The task that makes the vectors which memory has not got yet."""
+"""The job `embed`: makes the embedding vectors that memory's entries lack."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from memory.ports import Embedder, MemoryVectors
 __all__ = ["EMBED", "build_embedding_job"]
 
 EMBED = "embed"
-"""The task's name; it carries no words."""
+"""The task's name; the task carries no text."""
 
 BATCH = 32
-"""Texts that are read, asked for and written at once: what a task that is cut may have to do again."""
+"""Texts per request and per write: what an interrupted task may have to do again."""
 
 HARMLESS = "Good morning."
-"""A text that every model takes: who refuses this one refuses all."""
+"""A text that every model accepts: a server that refuses this one refuses all."""
 
 _log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ Missing = Sequence[tuple[int, str]]
 
 
 def build_embedding_job(store: MemoryVectors, embedder: Embedder) -> Job:
-    """Return what makes vectors until none is missing, the oldest first; where none is, it does nothing."""
+    """Return the job: it makes vectors, oldest entry first, until none is missing."""
 
     async def embed(_args: Args) -> None:
         made = refused = 0
@@ -46,7 +46,7 @@ def build_embedding_job(store: MemoryVectors, embedder: Embedder) -> Job:
 
 
 async def _vectors_of(embedder: Embedder, missing: Missing) -> list[tuple[int, bytes]]:
-    """Return a vector for each text; an empty one for a text that is refused where others are not."""
+    """Return a vector for each text; an empty one for a text that is refused while others are not."""
     try:
         vectors = await embedder.embed([text for _, text in missing])
     except TextRefused as fault:
@@ -58,7 +58,7 @@ async def _vectors_of(embedder: Embedder, missing: Missing) -> list[tuple[int, b
 
 
 async def _try_harmless(embedder: Embedder, fault: TextRefused) -> None:
-    """Raise EmbedderFailed where no text at all is taken: then the one that was refused is not to blame."""
+    """Raise EmbedderFailed if no text at all is accepted: then the refused one is not to blame."""
     try:
         await embedder.embed([HARMLESS])
     except TextRefused:

@@ -1,6 +1,6 @@
-"""Keeps the engine's log from printing what tasks carry: it names every job with its arguments.
+"""Keeps procrastinate's log from printing people's words: it logs every job with its arguments.
 
-What it says of warnings and worse is logged by its kind; how tasks end is said in `working.py`.
+Its warnings and errors are logged by their kind only; `working.py` logs how tasks end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["discreet"]
 
 ENGINE = "procrastinate"
 POOL = "psycopg.pool"
-"""Says with each try that a server is away; that it is, is said once, in `working.py`."""
+"""Logs each failed connection attempt; `working.py` logs once that the server is away."""
 
 TOLD_BY_US = ("job_error", "task_not_found")
 
@@ -23,10 +23,10 @@ log = structlog.get_logger()
 
 
 class _Discreet(logging.Handler):
-    """Logs a record without its text."""
+    """Logs a record's kind, without its text."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say what it is about."""
+        """Log the kind."""
         action = getattr(record, "action", None)
         fault = record.exc_info[0] if record.exc_info else None
         if action not in TOLD_BY_US:
@@ -36,7 +36,7 @@ class _Discreet(logging.Handler):
 
 
 class _Before:
-    """How the loggers were before the first of those that are discreet at once: they may end in any order."""
+    """The loggers' settings before the first of several nested or overlapping blocks."""
 
     count = 0
     state: tuple[bool, int, int] = (True, logging.NOTSET, logging.NOTSET)
@@ -44,7 +44,7 @@ class _Before:
 
 @contextmanager
 def discreet() -> Iterator[None]:
-    """Let nothing but kinds through, until the end of the last block that wants so."""
+    """Let only kinds through until the end of the last of these blocks."""
     logger, pool = logging.getLogger(ENGINE), logging.getLogger(POOL)
     if not _Before.count:
         _Before.state = logger.propagate, logger.level, pool.level

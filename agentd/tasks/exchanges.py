@@ -1,4 +1,4 @@
-"""An exchange as a task carries it: the words that a consolidation needs, and no more of them."""
+"""Converts an exchange to a task's order and back: what a consolidation needs to know, and no more."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CONSOLIDATE = "consolidate"
 
 
 def order_for(exchange: Exchange) -> Order:
-    """Return the task that learns from an exchange; twice the same is one, as long as that can be seen."""
+    """Return the task that learns from an exchange; ordering the same again while it is known changes nothing."""
     args: dict[str, object] = msgspec.to_builtins(exchange)
     once = f"{exchange.session} {exchange.person} {exchange.first}-{exchange.last}"
     return Order(CONSOLIDATE, args, session=exchange.session, once=once)  # type: ignore[arg-type]  # JSON by its make
 
 
 def parse_exchange(args: object) -> Exchange:
-    """Read what `order_for` wrote. Raises msgspec.ValidationError."""
+    """Parse what `order_for` wrote. Raises msgspec.ValidationError."""
     return msgspec.convert(args, Exchange)

@@ -1,4 +1,4 @@
-"""What became of a message in memory: learnt from, waiting to be, or given up. Loads no engine."""
+"""Tells what memory did with a message: learnt from it, queued it, or gave up. Loads no engine (`agentd trace`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which message is meant; `person` is its author, CHANNEL:SENDER."""
+    """The message that is asked about; `person` is its author, CHANNEL:SENDER."""
 
     session: str
     began: str
@@ -27,7 +27,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A task about it, as `agentd tasks list` shows it."""
+    """A task about the message, as `agentd tasks list` shows it."""
 
     id: int
     state: str
@@ -36,16 +36,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What memory has of it; `learnt` is None where there is no memory to be asked."""
+    """What memory knows of the message; `learnt` is None if there is no memory to ask."""
 
     learnt: bool | None = None
     tasks: list[Waiting] = []
     doing: str = ""
-    """What the session is at, where a daemon runs that knows."""
+    """What the session's actor is doing, if a daemon runs that knows."""
 
 
 async def fate_of(asked: Asked, store: MemoryWriting | None, queue: TaskLooking | None, doing: str = "") -> Fate:
-    """Look it up. Raises MemoryUnusable and StorageError."""
+    """Look the message up. Raises MemoryUnusable and StorageError."""
     entries = await queue.about(asked.session, asked.seq) if queue is not None else []
     tasks = [
         Waiting(id=entry.id, state=entry.state, attempts=entry.attempts, error=entry.error)
@@ -57,7 +57,7 @@ async def fate_of(asked: Asked, store: MemoryWriting | None, queue: TaskLooking 
 
 
 def parse_asked(request: Mapping[str, object]) -> Asked:
-    """Read a request of the command line. Raises msgspec.ValidationError."""
+    """Parse a request of the command line. Raises msgspec.ValidationError."""
     return msgspec.convert(request, Asked)
 
 

@@ -1,6 +1,6 @@
-"""A queue that is opened when the first task comes, or at once where tasks wait: its engine costs 11 MB.
+"""Opens the task queue when the first task comes, or at once if tasks wait: importing its engine costs 11 MB.
 
-A daemon that nobody talks to does without. The queue lives on a task of its own, since who opens it is not who closes.
+A daemon that nobody talks to does without. The queue lives in a task of its own, since who opens it does not close it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from agentd.tasks.queue import Cleared, Entry, Order, Spare, TaskQueue, spare_no
 __all__ = ["has_tasks", "open_late"]
 
 Open = Callable[[TaskQueue], AbstractAsyncContextManager[TaskQueue]]
-"""Opens the queue for real; it is given the one that stands for it, since jobs may ask for tasks themselves."""
+"""Opens the real queue; it gets the late one, since jobs may queue tasks themselves."""
 
 log = structlog.get_logger()
 
 
 def has_tasks(path: Path) -> bool:
-    """Tell whether tasks may wait in a file; True too where that cannot be told, for whoever opens it to look."""
+    """Tell whether tasks may wait in a file; True too if that cannot be determined, so that it is opened and
+    looked at.
+    """
     if not path.exists():
         return False
     try:
@@ -39,9 +41,9 @@ def has_tasks(path: Path) -> bool:
 
 @asynccontextmanager
 async def open_late(open_queue: Open, *, at_once: bool) -> AsyncIterator[TaskQueue]:
-    """Open the queue now, or with the first call; leaving closes it as `open_queue` does.
+    """Open the queue now, or with the first call; leaving the block closes it as `open_queue` does.
 
-    Opened at once, it raises what `open_queue` does; later, a call raises StorageError, and the next one tries again.
+    Opening it now raises what `open_queue` does; later, a call raises StorageError, and the next call tries again.
     """
     late = _Late(open_queue)
     async with asyncio.TaskGroup() as tasks:
@@ -80,7 +82,7 @@ class _Late:
         return await (await self._get()).erase(session, spare)
 
     async def opened(self) -> TaskQueue:
-        """Return the open queue. Raises what opening it does."""
+        """Return the open queue. Raises what opening it raises."""
         if self._left.is_set():
             raise StorageError("the queue of background tasks is closed")
         if self._queue is None:
@@ -95,12 +97,14 @@ class _Late:
             raise StorageError(str(fault)) from fault
 
     def leave(self) -> None:
-        """Let the queue be closed."""
+        """Make the queue close."""
         self._left.set()
         self._wanted.set()
 
     async def keep(self) -> None:
-        """Open the queue when it is wanted, and close it when it is left; one that cannot be had is tried again."""
+        """Open the queue when it is wanted, and close it when it is left; if opening fails, the next call tries
+        again.
+        """
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -119,6 +123,6 @@ class _Late:
                 self._queue = None
                 known = isinstance(fault, AgentdError)
                 asked.set_exception(fault if known else StorageError(f"the queue of tasks cannot be opened ({fault})"))
-                asked.exception()  # looked at, even where nobody waits any more
+                asked.exception()  # retrieved, even if nobody waits any more
             else:
                 return

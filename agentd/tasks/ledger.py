@@ -1,4 +1,4 @@
-"""The queue over procrastinate's `App`: takes tasks, tells of them, revives and erases them; does none."""
+"""The task queue over procrastinate's `App`: adds, lists, retries and erases tasks; runs none."""
 
 from __future__ import annotations
 
@@ -16,34 +16,40 @@ from agentd.errors import AgentdError
 from agentd.tasks import own_queries
 from agentd.tasks.faults import unusable
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Cleared, Entry, Order, Spare, spare_none
+from agentd.tasks.queue import DEAD, MOST_DELAY_SECONDS, Cleared, Entry, Order, Spare, spare_none
 
 __all__ = ["MOST_SECONDS", "Ledger"]
 
 MOST_SECONDS = 60
-"""How long one call may take: a database that is gone for less costs patience only."""
+"""Time limit of one call, which bridges a short outage of the database."""
 
 ERASE_SECONDS = 10
-"""How long tasks that are under way are waited for when their words are to go."""
+"""How long to wait for running tasks whose words are to be erased."""
 ERASE_STEP_SECONDS = 0.1
 
 _NAME = re.compile("[a-z0-9_]{1,40}")
-"""PostgreSQL cuts the names of what one listens to at 63 bytes; procrastinate puts 23 before a queue's."""
+"""PostgreSQL cuts the names of notification channels at 63 bytes; procrastinate puts 23 before a queue's."""
 
 
 class Ledger:
-    """Keeps tasks in a place; a `TaskQueue`."""
+    """Keeps tasks in a database; a `TaskQueue`."""
 
-    def __init__(self, app: App, place: Place, now: Callable[[], datetime]) -> None:
-        """Work on an open place."""
+    def __init__(self, app: App, place: Place, now: Callable[[], datetime], gone_seconds: float | None = None) -> None:
+        """Use an open database; `gone_seconds` is after how long a silent worker counts as dead.
+
+        None: the workshop that runs tasks here takes care of that.
+        """
         self._app = app
         self._place = place
         self._now = now
+        self._gone_seconds = gone_seconds
 
     async def defer(self, order: Order) -> bool:
-        """Keep a task, durably; False where one with the same `once` waits already, or its like is known."""
+        """Store a task, durably; return False if one with the same `once` waits, or the same task is known already."""
         if not _NAME.fullmatch(order.task):
             raise ValueError(f"{order.task} is no name for a task")
+        if order.delay_seconds > MOST_DELAY_SECONDS:
+            raise ValueError(f"{order.task} is to wait for {order.delay_seconds:.0f} s, which is too long")
         due = self._now() + timedelta(seconds=order.delay_seconds) if order.delay_seconds > 0 else None
         deferrer = self._app.configure_task(
             order.task, queue=order.task, lock=order.session, queueing_lock=order.once, schedule_at=due
@@ -67,11 +73,11 @@ class Ledger:
         return bool(row["found"])
 
     async def entries(self, *, dead: bool = False) -> list[Entry]:
-        """Return the tasks, or the dead ones, the oldest first."""
+        """Return all tasks, or only the dead ones, oldest first."""
         return [entry for entry, _ in await self._listed(DEAD if dead else None)]
 
     async def about(self, session: str, seq: int) -> list[Entry]:
-        """Return those of a session's tasks whose words say that they are about this message."""
+        """Return a session's tasks whose words say that they are about this message."""
         listed = await self._listed(None)
         return [entry for entry, words in listed if entry.session == session and _is_about(seq, words)]
 
@@ -87,17 +93,18 @@ class Ledger:
         ]
 
     async def retry(self, number: int) -> None:
-        """Let a dead task be tried anew. Raises AgentdError where there is none."""
+        """Queue a dead task again. Raises AgentdError if there is none of this number."""
         async with _translated():
             rows = await self._place.connector.execute_query_all_async(own_queries.REVIVE, job_id=number)
         if not rows:
             raise AgentdError(f"there is no dead task {number}: agentd tasks dead shows them")
 
     async def erase(self, session: str, spare: Spare = spare_none) -> Cleared:
-        """Remove a session's tasks and their words; what is to be spared is queued anew before it goes."""
+        """Remove a session's tasks and their words; what is to be kept of one is queued as a new task first."""
         until = asyncio.get_running_loop().time() + ERASE_SECONDS
         async with _translated():
             doomed = await self._doomed(session, spare)
+            await self._put_back(doomed)
             while left := await self._remove(session, doomed):
                 if asyncio.get_running_loop().time() > until:
                     break
@@ -106,7 +113,9 @@ class Ledger:
         return Cleared(len(doomed), left)
 
     async def _doomed(self, session: str, spare: Spare) -> list[int]:
-        """Return the tasks that are to go. What stays of one with other words than it had is in a new one by then."""
+        """Return the tasks to remove. If only some of a task's words are to stay, a new task with those is
+        queued here.
+        """
         doomed = []
         for job in await self._app.job_manager.list_jobs_async(lock=session):
             args = json.loads(str(job.task_kwargs["words"]))
@@ -118,8 +127,18 @@ class Ledger:
                 await self.defer(Order(job.task_name, stays, session))
         return doomed
 
+    async def _put_back(self, numbers: Collection[int]) -> None:
+        """Put back the tasks of dead workers among these: nobody else would, and they would never end."""
+        if self._gone_seconds is None:
+            return
+        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._gone_seconds):
+            if job.id in numbers:
+                await self._place.connector.execute_query_all_async(
+                    own_queries.REQUEUE, job_id=job.id, worker_id=job.worker_id
+                )
+
     async def _remove(self, session: str, doomed: Collection[int]) -> int:
-        """Remove those that are not under way, and cut those that are; return how many that were."""
+        """Remove tasks that do not run, and abort those that do; return how many run."""
         jobs = self._app.job_manager
         running = [job for job in await jobs.list_jobs_async(lock=session, status="doing") if job.id in doomed]
         for job in running:
@@ -131,7 +150,7 @@ class Ledger:
 
 
 def _is_about(seq: int, words: str | None) -> bool:
-    """Tell whether a task's words name a range of messages that this one is in."""
+    """Tell whether a task's words name a range of messages that includes this one."""
     try:
         told: object = json.loads(words or "null")
     except ValueError:
@@ -145,7 +164,7 @@ def _is_about(seq: int, words: str | None) -> bool:
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
-    """Bound what is done, and raise StorageError where the database does not do it."""
+    """Limit the time of a database call, and raise StorageError if it fails."""
     try:
         async with asyncio.timeout(MOST_SECONDS):
             yield

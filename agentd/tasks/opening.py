@@ -1,4 +1,4 @@
-"""Opens the queue: alone for the command line, or with its worker for the daemon. Loads the engine only then."""
+"""Opens the task queue: alone for the command line, or with its worker for the daemon. Imports the engine only then."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from agentd.tasks.queue import Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
 
 if TYPE_CHECKING:
-    from agentd.tasks.pace import Pace
     from agentd.tasks.places import Place
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
 __all__ = ["Surroundings", "load_engine", "locate", "open_queue", "open_tasks", "work_at"]
@@ -25,24 +25,24 @@ __all__ = ["Surroundings", "load_engine", "locate", "open_queue", "open_tasks", 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the queue takes from the process that it is in."""
+    """What the queue needs of the process that it runs in."""
 
     now: Callable[[], datetime]
     leaving: Leaving
     gauges: Gauges = field(default=Gauges())
-    pace: Pace | None = None
-    """The usual one where there is none."""
+    timing: QueueTiming | None = None
+    """None: the usual."""
 
 
 def locate(url: SecretStr, workspace: Path) -> Path | SecretStr:
-    """Return where tasks are kept: behind the URL if there is one, else in the workspace."""
+    """Return where tasks are stored: in the database of the URL if there is one, else in the workspace."""
     return url if url.get_secret_value() else workspace / "tasks.db"
 
 
 def load_engine() -> None:
-    """Import what the queue and its jobs need: half a second that an event loop need not wait for, on another thread.
+    """Import what the queue and its jobs need; this takes half a second, so it is called on a thread.
 
-    Until the first task a daemon has it not in its memory either.
+    Until its first task a daemon does not have it in memory either.
     """
     import agentd.tasks.consolidating
     import agentd.tasks.working  # noqa: F401 - for its effect
@@ -50,25 +50,27 @@ def load_engine() -> None:
 
 @asynccontextmanager
 async def open_queue(location: Path | SecretStr, now: Callable[[], datetime]) -> AsyncIterator[TaskQueue]:
-    """Open the queue without doing its tasks. Raises ConfigError, and StorageError."""
+    """Open the queue without running its tasks. Raises ConfigError and StorageError."""
     from procrastinate import App
 
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.ledger import Ledger
     from agentd.tasks.places import open_place
+    from agentd.tasks.timing import EVER_SECONDS, QueueTiming
 
     with discreet():
         async with open_place(location, now) as place:
-            yield Ledger(App(connector=place.connector), place, now)
+            gone_seconds = QueueTiming().stale_seconds if place.is_shared else EVER_SECONDS
+            yield Ledger(App(connector=place.connector), place, now, gone_seconds)
 
 
 @asynccontextmanager
 async def open_tasks(
     location: Path | SecretStr, settings: TasksSettings, jobs: Mapping[str, Job], around: Surroundings
 ) -> AsyncIterator[TaskQueue]:
-    """Open the queue and do its tasks until it is left; what is then still under way is done by the next run.
+    """Open the queue and run its tasks until the block ends; the next run does what is unfinished then.
 
-    Who opens a file is the only one to do so (the workspace's lock). Raises ConfigError, and StorageError.
+    A file may be opened by one process only, which the workspace's lock ensures. Raises ConfigError and StorageError.
     """
     from agentd.tasks.places import open_place
 
@@ -80,19 +82,19 @@ async def open_tasks(
 async def work_at(
     place: Place, settings: TasksSettings, jobs: Mapping[str, Job], around: Surroundings
 ) -> AsyncIterator[TaskQueue]:
-    """Do the tasks of an open place until the end."""
+    """Run the tasks of an open database until the block ends."""
     from procrastinate import App
     from procrastinate.exceptions import ConnectorException
 
     from agentd.tasks.engine_log import discreet
     from agentd.tasks.faults import unusable
     from agentd.tasks.ledger import Ledger
-    from agentd.tasks.pace import Pace
+    from agentd.tasks.timing import QueueTiming
     from agentd.tasks.working import Workshop
 
     app = App(connector=place.connector)
     limits = settings.concurrency, settings.max_attempts
-    workshop = Workshop(app, place, jobs, limits, around.gauges, around.pace or Pace())
+    workshop = Workshop(app, place, jobs, limits, around.gauges, around.timing or QueueTiming())
     with discreet():
         try:
             await workshop.begin()

@@ -1,7 +1,7 @@
-"""What we ask of the tasks' database beyond procrastinate's own queries: for PostgreSQL as it stands here.
+"""Our own SQL queries on the tasks' database, beside procrastinate's; as written here they are for PostgreSQL.
 
-The SQLite connector knows each by its text, as it knows procrastinate's. `agentd_task_failures` keeps beside a job how
-often it failed and why; its rows go with their jobs.
+The SQLite connector knows each by its text, as it knows procrastinate's. `agentd_task_failures` holds how often a job
+failed and why; its rows are deleted with their jobs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 
 __all__ = [
     "ARE_IDLE",
+    "BRING_FORWARD",
     "ERASE",
     "FREE_QUEUEING_LOCK",
     "IS_KNOWN",
@@ -26,12 +27,14 @@ INSERT INTO agentd_task_failures (job_id, failures, error) VALUES (%(job_id)s, 1
 ON CONFLICT (job_id) DO UPDATE SET failures = agentd_task_failures.failures + 1, error = EXCLUDED.error
 RETURNING failures
 """
-"""An attempt failed: how often is that by now?"""
+"""Record a failed attempt, and return the number of failures."""
 
 FREE_QUEUEING_LOCK: Final[LiteralString] = """
 UPDATE procrastinate_jobs SET queueing_lock = NULL WHERE id = %(job_id)s
 """
-"""A job was begun. Its queueing lock may be taken by another now, and a retry that wants it back would be refused."""
+"""Run when a job begins: its queueing lock may be taken by another then, and a retry that wants it back would be
+refused.
+"""
 
 IS_KNOWN: Final[LiteralString] = """
 SELECT EXISTS (
@@ -40,9 +43,9 @@ SELECT EXISTS (
        AND task_name = %(task_name)s AND lock IS NOT DISTINCT FROM %(lock)s
        AND args->>'words' = %(words)s) AS found
 """
-"""Was the same tried before and given up, or does a session's wait, or is it under way? Its like would come to nothing.
+"""Tell whether the same task is dead or, for a session's task, waiting or running: a second would achieve nothing.
 
-A queueing lock does not tell: it is given up when a job begins.
+The queueing lock does not tell, since it is given up when a job begins.
 """
 
 LIST_ENTRIES: Final[LiteralString] = """
@@ -58,7 +61,7 @@ UPDATE procrastinate_jobs SET status = 'todo', attempts = 0, scheduled_at = NULL
  WHERE id = %(job_id)s AND status = 'failed'
 RETURNING id
 """
-"""A dead job is to be tried from its first attempt on."""
+"""Make a dead job start over, from its first attempt."""
 
 TAKE_OVER: Final[LiteralString] = """
 WITH taken AS (
@@ -79,7 +82,7 @@ WITH taken AS (
 )
 SELECT id, status FROM taken ORDER BY id
 """
-"""Jobs of workers that are gone count as a failed attempt; in one statement, so that two cannot take the same."""
+"""Take over the jobs of dead workers, as failed attempts; one statement, so that two processes cannot take the same."""
 
 REQUEUE: Final[LiteralString] = """
 UPDATE procrastinate_jobs
@@ -88,7 +91,7 @@ UPDATE procrastinate_jobs
  WHERE id = %(job_id)s AND status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker_id)s::bigint
 RETURNING id
 """
-"""A job that this worker has, and is not at: how it ended could not be written down."""
+"""Put back a job that this worker holds but does not run, since its end could not be recorded."""
 
 ERASE: Final[LiteralString] = """
 DELETE FROM procrastinate_jobs WHERE id = %(job_id)s AND lock = %(lock)s AND status <> 'doing'
@@ -104,9 +107,18 @@ SELECT EXISTS (
             WHERE other.lock = this.lock AND other.status = 'todo' AND other.id < this.id))
 ) AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE status = 'doing') AS found
 """
-"""Could a job be under way, and is none?"""
+"""Tell whether a job could run, and none does."""
+
+BRING_FORWARD: Final[LiteralString] = """
+UPDATE procrastinate_jobs SET scheduled_at = NULL
+ WHERE status = 'todo' AND scheduled_at > NOW() + make_interval(secs => %(most_seconds)s)
+RETURNING id
+"""
+"""Jobs that would rest for longer than any does: they, and all of their sessions behind them, would for as long as the
+clock was ahead.
+"""
 
 SWEEP_AWAY: Final[LiteralString] = """
 DELETE FROM procrastinate_jobs WHERE status IN ('aborted', 'cancelled')
 """
-"""Those were to be erased while they were under way."""
+"""Remove jobs that were aborted or cancelled for an erasure."""

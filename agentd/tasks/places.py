@@ -1,4 +1,6 @@
-"""Where tasks are kept: an SQLite file of this daemon alone, or a PostgreSQL that several workers share."""
+"""Opens the database that stores tasks: an SQLite file of this daemon alone, or a PostgreSQL shared by several
+workers.
+"""
 
 from __future__ import annotations
 
@@ -23,31 +25,31 @@ Location: TypeAlias = Path | SecretStr
 """The file, or the database's URL."""
 
 POLL_FILE_SECONDS = 5
-"""Every commit in the process is told of; what is looked for is only a retry that is due."""
+"""Commits in this process are announced; polling finds only retries that are due."""
 POLL_SERVER_SECONDS = 2
-"""Here the next task of a session is found by looking, too."""
+"""On a server, a session's next task is found by polling too."""
 
 
 async def _nothing() -> None:
-    """Leave the server's files to the server, which overwrites what was deleted when it vacuums."""
+    """Do nothing: the server overwrites deleted rows itself when it vacuums."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An open place, and how it is to be used."""
+    """An open database, and how to use it."""
 
     connector: BaseAsyncConnector
     is_shared: bool
     """Whether other processes take tasks from it too."""
     poll_seconds: float
-    """How often is looked for what nobody told of."""
+    """How often to poll for what was not announced."""
     scrub: Callable[[], Awaitable[None]] = _nothing
-    """Takes what was deleted out of the files, as far as that is ours to do."""
+    """Removes deleted data from the database's files, as far as that is up to us."""
 
 
 @asynccontextmanager
 async def open_place(location: Location, now: Callable[[], datetime]) -> AsyncIterator[Place]:
-    """Open the place, made or brought to this version's form. Raises ConfigError, and StorageError."""
+    """Open the database, creating or migrating it. Raises ConfigError and StorageError."""
     if isinstance(location, SecretStr):
         async with open_postgres(location) as shared:
             yield Place(shared, True, POLL_SERVER_SECONDS)

@@ -1,7 +1,8 @@
-"""The PostgreSQL that workers share: procrastinate's own connector, and its tables, made and brought up to date here.
+"""Opens the PostgreSQL database that workers share: procrastinate's connector, with its schema created and migrated
+here.
 
-One row of `agentd_task_form` names the last of procrastinate's migrations that the database has, and the last of ours.
-Several processes may start at once: one of them at a time looks and changes.
+One row of `agentd_task_form` names the last applied migration of procrastinate's and of ours. Several processes may
+start at once: an advisory lock lets one at a time migrate.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from memory.store_postgres.server import check_url
 __all__ = ["MIGRATIONS", "migrations", "open_postgres"]
 
 START_SECONDS = 30
-"""How long a server that does not answer yet is waited for at the start."""
+"""How long a start waits for a server that does not answer."""
 PAUSE_SECONDS = 1
 
 MOST_CONNECTIONS = 4
@@ -38,10 +39,10 @@ NETWORK: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""A server that is gone without a word is noticed within half a minute (libpq; the last in milliseconds)."""
+"""So a server that vanished is noticed within half a minute (libpq; the last one is in milliseconds)."""
 
 _LOCK = 0x61676E71
-"""An advisory lock of the database's: whoever looks at its tables holds it."""
+"""The advisory lock that is held during a migration."""
 
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     """
@@ -51,14 +52,14 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     );
     """,
 )
-"""Our own tables; they are added to, never changed."""
+"""Our own tables; statements are added, never changed."""
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
 async def open_postgres(url: SecretStr) -> AsyncIterator[PsycopgConnector]:
-    """Make the tables where they are missing, and open the connections. Raises ConfigError, and StorageError."""
+    """Create missing tables, and open the connections. Raises ConfigError and StorageError."""
     try:
         check_url(url.get_secret_value())
     except MemoryUnusable as fault:
@@ -92,7 +93,7 @@ async def _prepare(url: str) -> None:
 
 
 async def _connect(url: str) -> psycopg.AsyncConnection[Any]:
-    """Connect; a server that is starting or restarting is waited for."""
+    """Connect, waiting for a server that is starting or restarting."""
     until = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
@@ -112,7 +113,7 @@ async def _connect(url: str) -> psycopg.AsyncConnection[Any]:
 
 
 async def _bring_up_to_date(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Apply what the database lacks of procrastinate's schema and of our own."""
+    """Apply the migrations, procrastinate's and ours, that the database lacks."""
     known = migrations()
     theirs, ours = await _form(connection)
     if theirs is None:
@@ -134,7 +135,7 @@ async def _bring_up_to_date(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 async def _form(connection: psycopg.AsyncConnection[Any]) -> tuple[str | None, int]:
-    """Return the last migrations that the database has; no name where it has none of procrastinate's tables."""
+    """Return the last applied migrations; None as procrastinate's if the database has none of its tables."""
     found = await connection.execute("SELECT to_regclass('procrastinate_jobs'), to_regclass('agentd_task_form')")
     jobs, form = await found.fetchone() or (None, None)
     if jobs is None and form is None:
@@ -150,7 +151,7 @@ async def _form(connection: psycopg.AsyncConnection[Any]) -> tuple[str | None, i
 
 
 def migrations() -> list[Path]:
-    """Return procrastinate's migrations, the oldest first."""
+    """Return procrastinate's migrations, oldest first."""
     return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 
 

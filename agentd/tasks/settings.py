@@ -1,4 +1,4 @@
-"""The section `[tasks]`: work in the background."""
+"""Settings of the section `[tasks]`: how many background tasks run at once, and how often each is tried."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""procrastinate's seam to its database, for an SQLite file: storage on a thread of its own, news within the process.
+"""procrastinate's database connector for an SQLite file: one thread for queries, and notifications within the process.
 
-A query is one transaction, on disk when it returns. What PostgreSQL tells listeners by NOTIFY is told here after the
-commit, to those who listen in this process; besides, that the next job of a lock may begin.
+A query is one transaction, on disk when it returns. What PostgreSQL sends to listeners by NOTIFY is sent after the
+commit, to listeners in this process; also sent is that the next job of a lock may begin.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from procrastinate.connector import BaseAsyncConnector, BaseConnector, Notify
 from procrastinate.exceptions import AppNotOpen, ConnectorException, NoResult, UniqueViolation
 from procrastinate.manager import get_channel_for_queues
 
-from agentd.service.database import transaction
+from agentd.state.database import transaction
 from agentd.tasks.sqlite_form import open_tasks_file
 from agentd.tasks.sqlite_jobs import Notice, Query, Row, microseconds
 from agentd.tasks.sqlite_queries import check_names, queries_by_text
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class _Listener:
-    """Takes what concerns it from any thread, and tells it on its own loop."""
+    """Receives notices on any thread, and passes those that concern its channels on in its own event loop."""
 
     def __init__(self, channels: Iterable[str]) -> None:
         self._channels = frozenset(channels)
@@ -40,14 +40,14 @@ class _Listener:
         self._told: list[tuple[str, str]] = []
 
     def hear(self, notice: Notice) -> None:
-        """Take it, if it concerns a channel; may be called on any thread."""
+        """Take a notice if it concerns a channel; may be called on any thread."""
         channels = {*get_channel_for_queues(None), *get_channel_for_queues([notice.queue])} & self._channels
         payload = json.dumps({"type": notice.type, "job_id": notice.job_id})
         for channel in channels:
             self._loop.call_soon_threadsafe(self._take, channel, payload)
 
     async def tell(self, on_notification: Notify) -> None:
-        """Tell what was heard, until it is cancelled."""
+        """Pass on what was heard, until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -61,9 +61,9 @@ class _Listener:
 
 
 class SqliteConnector(BaseAsyncConnector):
-    """A connector for `procrastinate.App`; made closed, opened by `App.open_async`.
+    """A connector for `procrastinate.App`; it is created closed, and opened by `App.open_async`.
 
-    Opening raises OSError, sqlite3.Error and ConfigError; what goes wrong later is a ConnectorException.
+    Opening raises OSError, sqlite3.Error and ConfigError; later faults are ConnectorExceptions.
     """
 
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
@@ -77,11 +77,11 @@ class SqliteConnector(BaseAsyncConnector):
         self._listeners: list[_Listener] = []
 
     def get_sync_connector(self) -> BaseConnector:
-        """Return this: its queries run on their own thread, whoever waits for them."""
+        """Return this connector: its queries run on their own thread, whoever waits for them."""
         return self
 
     async def open_async(self, pool: object = None) -> None:
-        """Open the file; a pool is for servers."""
+        """Open the file; a pool is refused, since only servers have one."""
         if pool is not None:
             raise ConnectorException("an SQLite file has no pool of connections")
         if self._thread is not None:
@@ -97,7 +97,7 @@ class SqliteConnector(BaseAsyncConnector):
                 thread.shutdown(wait=False)
 
     async def close_async(self) -> None:
-        """Close the file once what is under way is done."""
+        """Close the file once the running query is done."""
         thread, connection, self._thread, self._connection = self._thread, self._connection, None, None
         if thread is not None and connection is not None:
             await asyncio.get_running_loop().run_in_executor(thread, connection.close)
@@ -108,7 +108,7 @@ class SqliteConnector(BaseAsyncConnector):
         await self._run(query, arguments)
 
     async def execute_query_one_async(self, query: str, **arguments: Any) -> Row:
-        """Run a query and return its first row. Raises NoResult where it has none."""
+        """Run a query and return its first row. Raises NoResult if it has none."""
         rows = await self._run(query, arguments)
         if not rows:
             raise NoResult
@@ -119,7 +119,7 @@ class SqliteConnector(BaseAsyncConnector):
         return await self._run(query, arguments)
 
     async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
-        """Tell of each commit that concerns a channel, until it is cancelled."""
+        """Send a notification for each commit that concerns a channel, until cancelled."""
         listener = _Listener(channels)
         self._listeners.append(listener)
         try:
@@ -128,7 +128,7 @@ class SqliteConnector(BaseAsyncConnector):
             self._listeners.remove(listener)
 
     async def scrub(self) -> None:
-        """Take what was deleted out of the journal too. Raises ConnectorException."""
+        """Remove deleted data from the write-ahead log too. Raises ConnectorException."""
 
         def checkpoint(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

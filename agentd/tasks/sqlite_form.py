@@ -1,4 +1,4 @@
-"""`tasks.db`: its tables, and its way from a file, however damaged, to an open connection."""
+"""The schema of `tasks.db`, and how the file is opened, created, or replaced if damaged."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from agentd.service.database import Form, NotOurs, connect, renew
+from agentd.state.database import Form, NotOurs, connect, renew
 
 __all__ = ["TASKS", "open_tasks_file"]
 
 APPLICATION_ID = 0x61676E71
-"""Says that a database is our queue: `agnq`."""
+"""Marks a database as our queue: `agnq`."""
 
 MIGRATIONS = (
     """
@@ -42,16 +42,16 @@ MIGRATIONS = (
     );
     """,
 )
-"""Each takes the database to the next `user_version`; they are added to, never changed. Times are microseconds."""
+"""Each takes the database to the next `user_version`; they are added to, never changed. Times are in microseconds."""
 
 TASKS = Form("tasks.db", APPLICATION_ID, MIGRATIONS, "tasks_set_aside")
 
 
 def open_tasks_file(path: Path, now: Callable[[], datetime]) -> sqlite3.Connection:
-    """Open the database, made (0600) if missing; what is damaged is set aside and a new one begun.
+    """Open the database, created (0600) if missing; a damaged one is set aside and a new one begun.
 
-    A commit is on disk when it returns, and what was deleted is overwritten. Raises OSError, sqlite3.Error, and
-    ConfigError where a later version wrote it.
+    A commit is on disk when it returns, and deleted data is overwritten. Raises OSError, sqlite3.Error, and ConfigError
+    if a later version wrote it.
     """
     try:
         connection = connect(path, TASKS)

@@ -1,4 +1,4 @@
-"""procrastinate's queries that change jobs, for SQLite: each does what its function on PostgreSQL does.
+"""procrastinate's queries that change jobs, for SQLite: each does what procrastinate's SQL function does on PostgreSQL.
 
 A query takes the connection, inside a transaction, and its arguments; it returns its rows and whom to notify.
 """
@@ -27,7 +27,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What PostgreSQL would tell those who listen for a queue."""
+    """A notification, as PostgreSQL would send it to listeners of a queue."""
 
     queue: str
     type: str
@@ -36,7 +36,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a query returns, and what is to be told once it is committed."""
+    """What a query returns, and the notices to send once it is committed."""
 
     rows: list[Row]
     notices: tuple[Notice, ...] = ()
@@ -46,12 +46,12 @@ Query = Callable[[sqlite3.Connection, Arguments], Outcome]
 
 
 def microseconds(moment: datetime) -> int:
-    """Return an aware time as the database has it."""
+    """Return an aware time in the database's form."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def as_job(row: sqlite3.Row) -> Row:
-    """Return a row of `job` as procrastinate takes it."""
+    """Return a row of `job` in procrastinate's form."""
     job = dict(row)
     job["args"] = json.loads(job["args"])
     if job["scheduled_at"] is not None:
@@ -62,7 +62,7 @@ def as_job(row: sqlite3.Row) -> Row:
 
 
 def once_free(connection: sqlite3.Connection, lock: str | None) -> tuple[Notice, ...]:
-    """Return the notice that the next job of a lock may begin; PostgreSQL leaves that to the next look."""
+    """Return the notice that the next job of a lock may begin; on PostgreSQL polling finds that."""
     if lock is None:
         return ()
     row = connection.execute(
@@ -202,7 +202,7 @@ def _cancel_job(connection: sqlite3.Connection, arguments: Arguments) -> Outcome
 
 
 def _one(connection: sqlite3.Connection, sql: str, arguments: Arguments) -> sqlite3.Row:
-    """Return the one row that it has to have."""
+    """Return the row that the statement must yield. Raises ConnectorException if there is none."""
     rows: list[sqlite3.Row] = connection.execute(sql, arguments).fetchall()
     if not rows:
         raise ConnectorException(f"job {arguments['job_id']} is not there, or not in a state for this")

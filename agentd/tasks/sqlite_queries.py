@@ -1,7 +1,7 @@
-"""Every query that the SQLite connector knows, by its name in procrastinate, or by its text where it is our own.
+"""Maps every query that the SQLite connector supports, procrastinate's by name and ours by text, to its SQLite form.
 
-procrastinate names 22 queries; `REFUSED` says which of them has no meaning here. Another version may name others, which
-is looked at before the first is asked (`check_names`).
+procrastinate has 22 queries; `REFUSED` says which of them have no meaning here. Another version may have others, which
+`check_names` finds out before the first query.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["REFUSED", "check_names", "queries_by_text"]
 REFUSED: Final[Mapping[str, str]] = {
     "listen_queue": "it belongs to PostgreSQL's LISTEN; here listen_notify hears of each commit in this process",
 }
-"""Queries of procrastinate's that are not answered here, and why."""
+"""procrastinate's queries that are not supported here, and why."""
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
@@ -43,7 +43,7 @@ def _selecting(sql: str, change: Callable[[sqlite3.Row], Row] = dict) -> Query:
 
 
 def _counting(column: str) -> Query:
-    """Return the query that counts jobs by a column, and in each by their status."""
+    """Return a query that counts jobs by a column, and within that by status."""
     sql = (
         f"SELECT {column} AS name, status, count(*) AS jobs_count FROM job"  # noqa: S608 - a column of ours
         f" WHERE {_FILTER} AND {column} IS NOT NULL GROUP BY name, status ORDER BY name"
@@ -153,7 +153,7 @@ def _take_over(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
 
 
 def _restarting(sql: str) -> Query:
-    """Return a query that puts one job back, if at all."""
+    """Return a query that puts jobs back to be tried again, or sooner, if they are in the right state."""
 
     def restart(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
         rows = connection.execute(f"{sql} RETURNING id, lock, queue_name", arguments).fetchall()
@@ -173,6 +173,13 @@ def _revive(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
     if outcome.rows:
         connection.execute("DELETE FROM failure WHERE job_id = :job_id", arguments)
     return outcome
+
+
+def _bring_forward(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
+    after = arguments["now"] + float(arguments["most_seconds"]) * _SECOND
+    return _restarting(
+        "UPDATE job SET scheduled_at = NULL, changed_at = :now WHERE status = 'todo' AND scheduled_at > :after"
+    )(connection, {**arguments, "after": after})
 
 
 def _erase(connection: sqlite3.Connection, arguments: Arguments) -> Outcome:
@@ -212,6 +219,7 @@ _OWN: Final[Mapping[str, Query]] = {
         " abort_requested = 0, worker_id = NULL, changed_at = :now"
         " WHERE id = :job_id AND status = 'doing' AND worker_id IS :worker_id"
     ),
+    own_queries.BRING_FORWARD: _bring_forward,
     own_queries.ERASE: _erase,
     own_queries.ARE_IDLE: _are_idle,
     own_queries.SWEEP_AWAY: _selecting("DELETE FROM job WHERE status IN ('aborted', 'cancelled')"),
@@ -235,7 +243,7 @@ _NAMED: Final[Mapping[str, Query]] = {
 
 
 def check_names(theirs: Mapping[str, Any] = PROCRASTINATE) -> None:
-    """Make sure that procrastinate asks what is answered here. Raises ConfigError."""
+    """Check that the installed procrastinate has exactly the queries supported here. Raises ConfigError."""
     if unlike := sorted(theirs.keys() ^ _NAMED.keys()):
         raise ConfigError(
             f"the installed procrastinate is of another version than agentd needs (its queries differ: "
@@ -244,5 +252,5 @@ def check_names(theirs: Mapping[str, Any] = PROCRASTINATE) -> None:
 
 
 def queries_by_text() -> Mapping[str, Query]:
-    """Return each query by the text with which it is asked."""
+    """Return each query by its text."""
     return {**{text: _NAMED[name] for name, text in PROCRASTINATE.items()}, **_OWN}

@@ -1,8 +1,8 @@
-"""Does tasks: procrastinate's worker, begun anew when it fails, and what it leaves to whoever runs it.
+"""Runs tasks with procrastinate's worker, restarts it after a fault, and covers what it does not handle.
 
-Three things procrastinate leaves open are seen to here. A worker that lost its database once no longer says that it
-lives, so this does (`_sweep`). A job whose end could not be written down stays as it was, under way for ever: it is
-put back. What a dead worker had is taken over.
+Three things that procrastinate leaves open are handled here. Its worker sends no heartbeat any more once it lost its
+database, so `_sweep` sends it. A job whose end could not be recorded would count as running for ever: it is put back.
+The jobs of a dead worker are taken over.
 """
 
 from __future__ import annotations
@@ -21,20 +21,18 @@ from procrastinate.jobs import Job as Record
 from procrastinate.worker import Worker
 
 from agentd.tasks import own_queries
-from agentd.tasks.pace import JobFailed, Pace, Patience
+from agentd.tasks.faults import describe
 from agentd.tasks.places import Place
-from agentd.tasks.queue import DEAD, Gauges, Job, Leaving, TaskPostponed
-from agentd.tasks.retrying import describe
+from agentd.tasks.queue import DEAD, MOST_DELAY_SECONDS, Gauges, Job, Leaving, TaskPostponed
+from agentd.tasks.timing import EVER_SECONDS, JobFailed, QueueTiming, RetryStrategy
 
 __all__ = ["Workshop"]
 
 LET_GO_SECONDS = 0.2
 MOST_WAITS = 5
-"""A cancellation ends one wait of the engine's worker, each 30 s where its database is away: for its loop, in it for
-tasks, then for what it has beside them, for its jobs, and to say that it is gone."""
-
-EVER_SECONDS = -100 * 365 * 86_400
-"""An age that every worker has, whatever the clock did while the daemon was down."""
+"""A cancellation ends one of the worker's waits, each 30 s if its database is away: for its loop, for tasks in it, for
+its side tasks, for its jobs, and for its sign-off.
+"""
 
 GONE = "its worker ended before it did"
 
@@ -45,15 +43,21 @@ class Workshop:
     """Runs the jobs of one process."""
 
     def __init__(
-        self, app: App, place: Place, jobs: Mapping[str, Job], limits: tuple[int, int], gauges: Gauges, pace: Pace
+        self,
+        app: App,
+        place: Place,
+        jobs: Mapping[str, Job],
+        limits: tuple[int, int],
+        gauges: Gauges,
+        timing: QueueTiming,
     ) -> None:
-        """Know these jobs; `limits` are how many may run at once, and how often each is tried."""
+        """Register these jobs; `limits` are how many may run at once, and how often each is tried."""
         self._app = app
         self._place = place
         self._queues = list(jobs)
         self._concurrency, self._max_attempts = limits
         self._gauges = gauges
-        self._pace = pace
+        self._timing = timing
         self._worker: Worker | None = None
         self._running: dict[int, asyncio.Task[object]] = {}
         self._holding: dict[asyncio.Task[object], int] = {}
@@ -61,18 +65,18 @@ class Workshop:
         self._states: frozenset[str] = frozenset()
         self._is_closing = False
         self._is_cut = False
-        patience = Patience(self._max_attempts, pace.pause_seconds)
+        strategy = RetryStrategy(self._max_attempts, timing.pause_seconds)
         for name, job in jobs.items():
-            app.task(name=name, queue=name, retry=patience)(_as_function(job))
+            app.task(name=name, queue=name, retry=strategy)(_as_function(job))
 
     async def begin(self) -> None:
-        """Put back what an earlier process was at, if no other can be. Raises ConnectorException."""
+        """Put back what an earlier process was running, if no other process can have it. Raises ConnectorException."""
         if not self._place.is_shared:
             await self._take_over(EVER_SECONDS)
             await self._app.job_manager.prune_stalled_workers(EVER_SECONDS)
 
     async def run(self) -> None:
-        """Take and do tasks until `close`; a database that fails is waited for."""
+        """Take and run tasks until `close`; after a fault of the database, try again with backoff."""
         tries = 0
         while not self._is_closing:
             worker = self._worker = self._hire()
@@ -81,8 +85,8 @@ class Workshop:
                 await worker.run()  # type: ignore[no-untyped-call]
                 tries = 0
             except ConnectorException as fault:
-                tries = 0 if time.monotonic() - began > self._pace.restart.last_seconds else tries + 1
-                pause = self._pace.restart.after(tries)
+                tries = 0 if time.monotonic() - began > self._timing.restart.last_seconds else tries + 1
+                pause = self._timing.restart.after(tries)
                 log.warning("tasks_interrupted", fault=str(fault.__cause__ or fault), again_after_seconds=pause)
                 self._worker = None
                 await asyncio.sleep(pause)
@@ -101,7 +105,7 @@ class Workshop:
         for task in self._running.values():
             task.cancel()
         park_seconds = max(leaving.park_seconds() - MOST_WAITS * LET_GO_SECONDS, LET_GO_SECONDS)
-        await asyncio.wait({running}, timeout=min(self._pace.park_seconds, park_seconds))
+        await asyncio.wait({running}, timeout=min(self._timing.park_seconds, park_seconds))
         for _ in range(MOST_WAITS):
             if running.done():
                 return
@@ -109,7 +113,7 @@ class Workshop:
             await asyncio.wait({running}, timeout=LET_GO_SECONDS)
 
     async def sweep(self) -> None:
-        """See every few seconds to what the worker does not see to."""
+        """Every few seconds: heartbeat, take-over, put-back and counts, until cancelled."""
         is_down = False
         while True:
             is_idle = False
@@ -117,7 +121,7 @@ class Workshop:
                 await self._sweep()
                 is_idle = await self._is_idle()
                 if is_down and self._worker is not None and not self._is_closing:
-                    # What it has beside its jobs may have ended with the connection.
+                    # Its side tasks may have ended with the connection, so it is replaced.
                     self._worker.stop()  # type: ignore[no-untyped-call]
                 is_down = False
             except ConnectorException as fault:
@@ -125,35 +129,35 @@ class Workshop:
                     log.warning("tasks_unreachable", fault=str(fault.__cause__ or fault))
                 is_down = True
             self._gauges.swept(is_idle)
-            await asyncio.sleep(self._pace.sweep_seconds)
+            await asyncio.sleep(self._timing.sweep_seconds)
 
     def _hire(self) -> Worker:
         return Worker(
             app=self._app,
             queues=self._queues,
             concurrency=self._concurrency,
-            fetch_job_polling_interval=self._pace.poll_seconds or self._place.poll_seconds,
+            fetch_job_polling_interval=self._timing.poll_seconds or self._place.poll_seconds,
             delete_jobs=DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
-            update_heartbeat_interval=86_400,  # its own ends with the first fault, unnoticed
-            stalled_worker_timeout=self._pace.stale_seconds,
+            update_heartbeat_interval=86_400,  # its own ends silently with the first fault
+            stalled_worker_timeout=self._timing.stale_seconds,
             worker_middleware=[self._do],
         )
 
     async def _do(self, call: Callable[[], Awaitable[object]], context: JobContext, worker: Worker) -> None:
-        """Do one attempt of a job: this is the boundary that its bugs do not cross."""
+        """Run one attempt of a job; the job's bugs do not cross this boundary."""
         del worker
         job, began = context.job, time.monotonic()
         number, task = job.id or 0, asyncio.current_task()
         if task is not None:
             self._running[number] = self._hold(task, number)
-            if self._is_cut:  # asked for before the others were cut, given after
+            if self._is_cut:  # fetched before the cut, started after it
                 task.cancel()
         try:
-            await asyncio.sleep(0)  # where the cut of one that came too late takes effect
+            await asyncio.sleep(0)  # lets the cancel above take effect
             if job.queueing_lock is not None:
                 await self._place.connector.execute_query_async(own_queries.FREE_QUEUEING_LOCK, job_id=number)
-            async with asyncio.timeout(self._pace.job_seconds):
+            async with asyncio.timeout(self._timing.job_seconds):
                 await call()
         except asyncio.CancelledError:
             if context.abort_reason() is AbortReason.USER_REQUEST:
@@ -170,14 +174,14 @@ class Workshop:
             self._gauges.observe_seconds(job.task_name, time.monotonic() - began)
 
     def _hold(self, task: asyncio.Task[object], number: int) -> asyncio.Task[object]:
-        """Count a job as this process's until the engine has written down how the attempt ended, or could not."""
+        """Count a job as held by this process until the engine has recorded how the attempt ended, or failed to."""
         self._holding[task] = number
         task.add_done_callback(self._holding.pop)
         task.add_done_callback(_look_at_end)
         return task
 
     async def _note(self, job: Record, error: str) -> int:
-        """Keep why an attempt failed; return how many did."""
+        """Record why an attempt failed; return the number of failures."""
         failures = job.attempts + 1
         try:
             row = await self._place.connector.execute_query_one_async(
@@ -195,8 +199,9 @@ class Workshop:
         if self._place.is_shared:
             if worker is not None and worker.worker_id is not None:
                 await manager.update_heartbeat(worker.worker_id)
-            await self._take_over(self._pace.stale_seconds)
+            await self._take_over(self._timing.stale_seconds)
         await self._put_back(worker.worker_id if worker is not None else None)
+        await self._bring_forward()
         await self._place.connector.execute_query_async(own_queries.SWEEP_AWAY)
         await self._count()
 
@@ -212,9 +217,9 @@ class Workshop:
             log.warning("task_dead" if row["status"] == DEAD else "task_taken_over", id=row["id"], error=GONE)
 
     async def _put_back(self, worker_id: int | None) -> None:
-        """Put back what this process has and is not at, if that was so of the same attempt at the last look too.
+        """Put back what this process holds but does not run, if the last look found the same attempt like that too.
 
-        On a shared place that is what its worker has; what an earlier worker of its had is taken over when stale.
+        On a shared database that is what its present worker holds; what an earlier one held is taken over when stale.
         """
         held = await self._app.job_manager.list_jobs_async(status="doing")
         idle = frozenset(
@@ -229,8 +234,16 @@ class Workshop:
             log.warning("task_put_back", id=number, reason="how it ended could not be written down")
         self._suspects = idle - self._suspects
 
+    async def _bring_forward(self) -> None:
+        """Let go what rests for longer than anything does: it was put off before the clock was set back."""
+        rows = await self._place.connector.execute_query_all_async(
+            own_queries.BRING_FORWARD, most_seconds=MOST_DELAY_SECONDS
+        )
+        for row in rows:
+            log.warning("task_brought_forward", id=row["id"], reason="the clock was set back since it was put off")
+
     async def _is_idle(self) -> bool:
-        """Tell whether a task could be under way here, and none is anywhere."""
+        """Tell whether a task could run here, while none runs anywhere."""
         if self._worker is None or self._running or self._is_closing:
             return False
         row = await self._place.connector.execute_query_one_async(own_queries.ARE_IDLE, queues=self._queues)
@@ -245,7 +258,7 @@ class Workshop:
 
 
 def _look_at_end(task: asyncio.Task[object]) -> None:
-    """Say that how a job ended is not written down; else asyncio says so, whenever it collects the garbage."""
+    """Log that a job's end was not recorded; otherwise asyncio would log it at some garbage collection."""
     if not task.cancelled() and (fault := task.exception()) is not None:
         log.warning("task_end_not_kept", fault=str(fault.__cause__ or fault))
 

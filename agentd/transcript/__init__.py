@@ -1,1 +1,1 @@
-"""The durable ground: what was said, in one append-only file a session, and what that means."""
+"""Stores what was said, in one append-only JSONL file per session, and reads what it means."""

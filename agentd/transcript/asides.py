@@ -1,9 +1,10 @@
-"""What is done about a session's file that is not what its session takes it for.
+"""Repairs a session whose file has changed or cannot be used: reads it again, or sets it aside and goes on in a fresh
+one.
 
-Where somebody else has changed it, it is read anew: what stands there is the truth. Where the fault is one of this
-file alone, it is set aside, and a fresh one goes on under its name. If the old file can be read, the fresh one is its
-copy: nothing is forgotten, and seqs go on. If it cannot, or is another session's, the fresh one is empty. A session is
-not mended twice unless something was written in between.
+If somebody else has changed the file, it is read again: what it says now is the truth. If the fault concerns this file
+alone, it is set aside, and a fresh one takes its name: a copy, if the old file can be read, so that nothing is
+forgotten and seqs go on; an empty one if it cannot, or is another session's. A session is not mended twice unless
+something was written in between.
 
 All of this runs on the writer's thread: no commit falls between the look at a file and its replacement.
 """
@@ -34,10 +35,10 @@ Read = Callable[[SessionKey, Path], Loaded]
 
 
 class Mender:
-    """Reads files anew, and sets them aside."""
+    """Reads changed files again, and sets unusable ones aside."""
 
     def __init__(self, disk: Disk, clock: Clock, writer: Executor, read: Read) -> None:
-        """Work on the writer's thread; `read` reads a session back."""
+        """Work on the writer's thread; `read` loads a session from its file."""
         self._disk = disk
         self._clock = clock
         self._read_now = read
@@ -47,9 +48,9 @@ class Mender:
         self._replace = on(writer, self._replace_now)
 
     async def reopen(self, key: SessionKey, path: Path, fault: OSError | StorageError) -> tuple[Loaded, Path | None]:
-        """Read a session whose file could not be read; return also where its history is, if that is left behind.
+        """Load a session whose file could not be read; also return where its history is, if that is left behind.
 
-        Raises the fault again where it is no matter of this file, or nothing can be done about it.
+        Raises the fault again if it does not concern this file alone, or nothing can be done about it.
         """
         if not self._may_mend(path, fault):
             raise fault
@@ -60,12 +61,12 @@ class Mender:
             raise fault from other
 
     async def mend(self, session: Session, fault: OSError, *, begins: bool) -> bool:
-        """Replace the file of an append that failed; return whether the append can be tried once more.
+        """Replace the file of a failed append; return whether the append can be tried once more.
 
-        Without a copy that is done only where the append begins something, and nothing else is under way: what a
-        turn writes names records that an empty file does not have, and what waits would be forgotten.
+        An empty replacement is allowed only if the append begins something and nothing else is under way: what a turn
+        writes names records that an empty file does not have, and waiting messages would be forgotten.
         """
-        # A new file that cannot be flushed has nothing to keep, and its folder is as likely at fault.
+        # A new file that cannot be flushed holds nothing to keep, and its folder is as likely at fault.
         is_new = session.length == 0 and fault.errno == errno.EIO
         if is_new or not self._may_mend(session.path, fault):
             return False
@@ -82,7 +83,7 @@ class Mender:
         return True
 
     async def reread(self, session: Session) -> None:
-        """Read a file anew that holds something else than the session's view."""
+        """Read a file again that holds something other than the session's view."""
         try:
             loaded = await self._read(session.key, session.path)
         except (OSError, StorageError) as fault:
@@ -91,7 +92,7 @@ class Mender:
             session.take(loaded)
 
     def written(self, session: Session) -> None:
-        """Take in that an append succeeded: its file may be mended again."""
+        """Note that an append succeeded: the file may be mended again."""
         self._mended.discard(session.path)
 
     def _may_mend(self, path: Path, fault: OSError | StorageError) -> bool:
@@ -99,7 +100,7 @@ class Mender:
 
     def _reopen_now(self, key: SessionKey, path: Path) -> tuple[Loaded, Path | None]:
         try:
-            return self._read_now(key, path), None  # somebody else mended it meanwhile
+            return self._read_now(key, path), None  # something else mended it meanwhile
         except (OSError, WrongKey) as fault:
             if not is_of_one_file(fault):
                 raise

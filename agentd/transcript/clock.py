@@ -1,4 +1,4 @@
-"""The time as records write it; what needs the time takes a `Clock`."""
+"""The time stamps of records (RFC 3339, UTC), and the clock as an injected function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 __all__ = ["Clock", "format_time", "parse_time", "utc_now"]
 
 Clock = Callable[[], datetime]
-"""Returns the time now, aware, in UTC."""
+"""Returns the current time, aware, in UTC."""
 
 
 def utc_now() -> datetime:
@@ -17,12 +17,12 @@ def utc_now() -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds; two such texts sort as their times do."""
+    """Return RFC 3339 in UTC with milliseconds; such texts sort as their times do."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime | None:
-    """Read what `format_time` wrote, or any RFC 3339 time; None for anything else."""
+    """Parse what `format_time` wrote, or any RFC 3339 time; return None for anything else."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

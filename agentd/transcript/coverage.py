@@ -1,4 +1,4 @@
-"""The digest of a compaction: what its summary was made from, so that a later change to that can be seen.
+"""Computes the digest of a compaction, by which a later change to the summarised lines can be detected.
 
 It is the SHA-256 over the lines of all records with a seq from `covers[0]` to `covers[1]`, each with one newline, in
 the order of the file. Lines that are no records (a torn one, a blank one) do not count.
@@ -17,7 +17,7 @@ __all__ = ["Cover", "Coverage", "digest_lines"]
 
 
 def digest_lines(lines: Iterable[bytes]) -> str:
-    """Return the digest over these lines, given without their newlines."""
+    """Return the SHA-256 over these lines, given without their newlines."""
     running = hashlib.sha256()
     for line in lines:
         running.update(line + b"\n")
@@ -25,10 +25,10 @@ def digest_lines(lines: Iterable[bytes]) -> str:
 
 
 class Coverage:
-    """Makes the digests of ranges that are known beforehand in one pass over a file."""
+    """Computes the digests of known ranges in one pass over a file."""
 
     def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Look out for these ranges of seqs, both ends included."""
+        """Compute them for these ranges of seqs, both ends included."""
         self._ends: dict[int, set[int]] = {}
         for start, end in ranges:
             self._ends.setdefault(start, set()).add(end)
@@ -38,7 +38,7 @@ class Coverage:
         self._lost: set[int] = set()
 
     def take(self, seq: int, line: bytes | None) -> None:
-        """Take in the record with this seq, seqs ascending; None stands for one whose line is lost."""
+        """Add the record with this seq, in ascending order; None stands for a record whose line is lost."""
         if seq in self._ends:
             self._open.add(seq)
         for start in tuple(self._open):
@@ -49,7 +49,7 @@ class Coverage:
             self._close(start, seq)
 
     def digest(self, start: int, end: int) -> str | None:
-        """Return the digest of a range that was passed; None where a line of it is lost."""
+        """Return the digest of a range; None if it was not reached, or a line of it is lost."""
         return self._digests.get((start, end))
 
     def _close(self, start: int, seq: int) -> None:
@@ -61,13 +61,13 @@ class Coverage:
 
 @dataclass(slots=True)
 class Cover:
-    """The digest of what a conversation's summaries cover, from its first message on; it grows with them."""
+    """The running digest of what a conversation's summaries cover, from its first message on."""
 
     start: int | None = None
-    """The seq of the first message; None: the first after the last reset, which is looked for."""
+    """The seq of the first message; None: the first one after the last reset, found while reading."""
     to: int = -1
     offset: int = 0
-    """Where the first line stands that is not taken in."""
+    """Where the first line begins that is not included yet."""
     is_given: bool = field(init=False)
     _next_seq: int = 0
     _running: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -76,7 +76,7 @@ class Cover:
         self.is_given = self.start is not None
 
     def extend(self, lines: Iterable[Line], to: int) -> str:
-        """Take in the lines from `offset` on up to the record with the seq `to`, and return the digest."""
+        """Include the lines from `offset` up to the record with the seq `to`, and return the digest."""
         begin = self.offset
         for line in lines:
             record = parse_line(line.content) if line.content and line.content.strip() else None

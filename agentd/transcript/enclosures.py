@@ -1,7 +1,8 @@
-"""Files that came with messages, beside their session: `NAME.files/`.
+"""Stores the files that came with messages (attachments), in the folder `NAME.files/` beside their session.
 
-A file's name on disk is made here, of an id and as much of its sender's name for it as is harmless; it is flushed,
-with its folder, before a record names it. Who reads one names it as the record does, and gets nothing else.
+A stored name is made here, of an id and the harmless part of the sender's name for it; the file and its folder are
+flushed before a record names it. Reading takes exactly such a name: no path leads out of the folder, no link is
+followed.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from agentd.transcript.key import SessionKey
 __all__ = ["HEAD_BYTES", "MOST_BYTES", "Enclosures", "Kept", "TooLarge"]
 
 MOST_BYTES = 20 * 1024 * 1024
-"""Of one file: what Telegram gives a bot (https://core.telegram.org/bots/api#getfile)."""
+"""Per file: what Telegram lets a bot download (https://core.telegram.org/bots/api#getfile)."""
 
 HEAD_BYTES = 64 * 1024
-"""What `keep` returns of a file's beginning."""
+"""How much of a file's beginning `keep` returns."""
 
 MOST_NAME_CHARACTERS = 60
 
@@ -38,7 +39,7 @@ _OWN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class TooLarge(Exception):
-    """There is more of a file than is kept."""
+    """A file is larger than `MOST_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +52,14 @@ class Kept:
 
 
 class Enclosures:
-    """Keeps files in `folder`, that of the session files; None: nothing is kept on disk."""
+    """Keeps the files of all sessions in `folder`, beside the session files; None: nothing is kept on disk."""
 
     def __init__(self, folder: Path | None) -> None:
         """Keep files beside the sessions in `folder`."""
         self._folder = folder
 
     async def keep(self, key: SessionKey, stem: str, name: str, blocks: AsyncIterator[bytes]) -> Kept:
-        """Put a file on disk, flushed; the same `stem` and `name` name the same file.
-
-        Raises TooLarge, and StorageError where the disk refuses it.
-        """
+        """Put a file on disk, flushed; the same `stem` and `name` name the same file."""
         if self._folder is None:
             return await _measure(blocks)
         path = f"{stem}-{_harmless(name)}"
@@ -75,7 +73,7 @@ class Enclosures:
         return kept
 
     async def read(self, key: SessionKey, path: str) -> bytes | None:
-        """Return a file's bytes; None where there is none of this name that could be read, or it is too large."""
+        """Return a file's bytes; None if there is no readable file of this name, or it is too large."""
         if self._folder is None or not _OWN.fullmatch(path):
             return None
         folder = self._folder / f"{key.file_name}.files"
@@ -90,7 +88,7 @@ class Enclosures:
 
 
 async def _write(folder: Path, path: str, blocks: AsyncIterator[bytes]) -> Kept:
-    """Write a file that is not there yet; what is not whole does not stay."""
+    """Write a new file; an incomplete one is removed."""
     kept = None
     try:
         async with aiofiles.open(folder / path, "xb", opener=_open_private) as file:
@@ -118,14 +116,14 @@ async def _measure(blocks: AsyncIterator[bytes], write: Write | None = None, pat
 
 
 def _harmless(name: str) -> str:
-    """Return what of a name can stand in a path: no folder, no leading dot, nothing that a shell would act on."""
+    """Return the part of a name that can stand in a path: no folder, no leading dot, nothing a shell would act on."""
     stem, dot, ending = _HARMLESS.sub("_", name).rpartition(".")
     ending = ending[:12]
     return f"{stem[: MOST_NAME_CHARACTERS - len(ending)]}{dot}{ending}" or "file"
 
 
 def _prepare(folder: Path, path: str) -> None:
-    """Make the folder, and room in it: an earlier run may have left a part of the file, or somebody a link."""
+    """Make the folder, and remove what an earlier run left of the file, or a link somebody put in its place."""
     if folder.is_symlink():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     make_folder(folder)

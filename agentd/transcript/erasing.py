@@ -1,20 +1,20 @@
-"""What of a session goes when a person is erased: lines in, a plan out, no I/O.
+"""Plans which records of a session go when a person is erased: lines in, a plan out, no I/O.
 
-In a session of the person alone every record becomes `erased`, and the header gets a key that tells nobody. In one that
-several share, these do: the person's messages and commands, what was changed in them, the replies whose turn holds one
-of them with their drafts and deliveries, and every summary over any of these: its text may hold theirs, and its digest
-is that of lines which are no more. What others wrote, and the replies to them, stay as they are, byte for byte.
+In a session of the person alone every record becomes `erased`, and the header gets an anonymous key. In one that
+several share, these go: the person's messages and commands, edits and deletions of them, the replies whose turn holds
+one of them with their drafts and deliveries, and every summary over any of these: its text may hold theirs, and its
+digest is of lines that no longer exist. What others wrote, and the replies to them, stay byte for byte.
 
-Where an ending is others' too, something has to end their messages, or they would be answered again: a `failure` takes
-its place. A `/new` or an undone summary keeps its effect, and loses who asked for it.
+If an ending also settles messages of others, a `failure` takes its place, or they would be answered again. A `/new` or
+an undone summary keeps its effect, and loses who asked for it.
 
-An `erased` record has the time of the person's last message before it: from there on a platform is asked what was
-missed (`hearing`), and not for what was erased just now.
+An `erased` record has the time of the person's last message before it: from there on a platform is asked for missed
+messages (`hearing`), and not for those just erased.
 
-Of a record that was lost nobody knows whose it was: what answers one goes too, if the person spoke in the session, or
-is named in what was set aside of it.
+If a record is lost, nobody knows whose it was: the reply to it goes too, if the person spoke in the session, or is
+named in what was set aside of it.
 
-Done twice it has the effect of once: of what is left nothing is the person's.
+Erasing again changes nothing: nothing of the person's is left.
 """
 
 from __future__ import annotations
@@ -58,36 +58,36 @@ __all__ = ["Erasure", "Stamp", "anonymous", "erase_lines", "plan_erasure"]
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What is to be done to one session."""
+    """What is to be done to one session's file."""
 
     is_whole: bool
-    """Whether it is the person's alone."""
+    """Whether the session is the person's alone."""
     key: SessionKey
-    """The one that its header gets."""
+    """The key for its header."""
     changed: Mapping[int, Record] = field(default_factory=dict)
-    """By seq, what takes a record's place; of a whole session all go."""
+    """The replacement of each changed record, by seq; in a whole session all are replaced."""
     heard: tuple[tuple[int, str], ...] = ()
     """When the person wrote, by seq."""
     now: str = ""
-    """The time of a record that has none."""
+    """The time for a record that has none."""
     attachments: frozenset[str] = frozenset()
-    """Paths of files that came with what goes."""
+    """Paths of the attachments that go."""
     texts: frozenset[str] = frozenset()
-    """What the person wrote and was told, by which a search finds whether anything is left."""
+    """The person's words and the replies to them, by which a search checks that nothing is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What an erasure writes in place of what it takes."""
+    """The values that an erasure writes in place of what it removes."""
 
     token: str
-    """Sets the session apart from all others."""
+    """Makes the anonymous key different from all others."""
     now: str
-    """For a record without a time."""
+    """The time for a record that has none."""
 
 
 def anonymous(key: SessionKey, token: str, *, in_group: bool) -> SessionKey:
-    """Return a key that tells nobody, for a session of one person; of a group's session the group stays."""
+    """Return an anonymous key for a session of one person; in a group's session the group's id stays."""
     name = f"{ERASED}{token}"
     return SessionKey(key.channel, key.account, key.chat if in_group else name, None, name if key.sender else None)
 
@@ -95,9 +95,9 @@ def anonymous(key: SessionKey, token: str, *, in_group: bool) -> SessionKey:
 def plan_erasure(
     key: SessionKey, lines: Iterable[Line], ids: Collection[str], stamp: Stamp, *, is_named: bool = False
 ) -> Erasure | None:
-    """Return what goes of a session; None where nothing of the person's is there.
+    """Return what goes of a session; None if nothing of the person's is there.
 
-    `ids` are the person's on this session's channel; `is_named` says that a record that is lost was theirs.
+    `ids` are the person's on this session's channel; `is_named` says that lost or set-aside lines name the person.
     """
     survey = _Survey(key, frozenset(ids), stamp)
     for record, content in _records(lines, stamp.now):
@@ -106,7 +106,7 @@ def plan_erasure(
 
 
 def erase_lines(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
-    """Yield the lines of the session without what goes; the others as they are, with their newlines."""
+    """Yield the lines of the session as erased; unchanged ones byte for byte, with their newlines."""
     if erasure.is_whole:
         yield from _blank(lines, erasure)
         return
@@ -115,7 +115,7 @@ def erase_lines(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
         content = line.content
         record = parse_line(content) if content and content.strip() else None
         if record is None or isinstance(record, Damaged):
-            continue  # what is no record was set aside before, and may hold anybody's words
+            continue  # was set aside before, and may hold anybody's words
         seq = next_seq if record.seq == UNNUMBERED else record.seq
         next_seq = max(next_seq, seq + 1)
         changed = erasure.changed.get(seq)
@@ -123,7 +123,7 @@ def erase_lines(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
 
 
 def _blank(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
-    """Yield the header with its new key, and an empty record for each that was there."""
+    """Yield the header with its new key, and an `erased` record for each other one."""
     seq, key = -1, erasure.key
     for record, _ in _records(lines, erasure.now):
         seq = record.seq
@@ -137,7 +137,7 @@ def _blank(lines: Iterable[Line], erasure: Erasure) -> Iterator[bytes]:
 
 
 def _records(lines: Iterable[Line], now: str) -> Iterator[tuple[Record | Unknown, bytes]]:
-    """Yield what can be read, each with its seq, and with a time: its own, or that of the one before."""
+    """Yield the readable records, each with a seq and a time: its own, or that of the one before."""
     next_seq = 0
     for line in lines:
         if not line.content or not line.content.strip():
@@ -152,7 +152,9 @@ def _records(lines: Iterable[Line], now: str) -> Iterator[tuple[Record | Unknown
 
 
 class _Survey:
-    """One pass over a session: whose it is, and which records hang together; numbers only, and the person's texts."""
+    """Collects in one pass over a session whose it is and which records belong together: seqs, and the person's
+    texts.
+    """
 
     def __init__(self, key: SessionKey, ids: frozenset[str], stamp: Stamp) -> None:
         self._key = key
@@ -169,7 +171,9 @@ class _Survey:
         self._commands: set[int] = set()
         self._last_turn: tuple[int, ...] = ()
         self._tainted: set[int] = set()
-        """Messages and commands of others whose reply goes, and the endings that go: drafts and receipts name them."""
+        """Seqs whose drafts and deliveries go: of others' messages and commands whose reply goes, and of replaced
+        endings.
+        """
         self._drafts: list[tuple[int, tuple[int, ...]]] = []
         self._deliveries: list[tuple[int, int]] = []
         self._summaries: list[Compaction] = []
@@ -177,7 +181,7 @@ class _Survey:
         self._doubtful: list[AssistantMessage | Failure] = []
 
     def see(self, record: Record | Unknown, content: bytes) -> None:
-        """Take in the next record."""
+        """Look at the next record."""
         match record:
             case UserMessage() | Command() | Edit() | Delete() | Undo() | Reset():
                 self._hear(record)
@@ -198,7 +202,7 @@ class _Survey:
                 pass
 
     def plan(self, *, is_named: bool) -> Erasure | None:
-        """Draw the consequences, once all is seen."""
+        """Return the plan, once all records were seen."""
         now = self._stamp.now
         if self._is_whole():
             in_group = self._was_open and self._key.chat not in self._ids
@@ -282,7 +286,7 @@ class _Survey:
             self._texts.add(record.content)
 
     def _take_away(self, record: AssistantMessage | Failure, gone: Set[int]) -> None:
-        """Let an ending go; where it is that of messages too that are not gone, something else ends them."""
+        """Erase an ending; if it settles messages that stay, replace it by a `failure` that settles those."""
         self._texts.add(record.content if isinstance(record, AssistantMessage) else record.notice)
         rest = tuple(seq for seq in record.answers if seq not in gone)
         self._tainted |= {record.seq, *rest}
@@ -293,7 +297,7 @@ class _Survey:
         self._changed[record.seq] = Failure(answers=rest, reason=reason, told=False, seq=record.seq, ts=record.ts)
 
     def _erase_summaries(self) -> None:
-        """Erase what covers a record that has changed, an earlier summary among them: its digest is wrong by then."""
+        """Erase the summaries over a changed record or over an erased summary: their digests would be wrong."""
         gone = sorted(self._changed)
         for summary in self._summaries:
             start, end = summary.covers
@@ -308,7 +312,7 @@ class _Survey:
 
 
 def _heard_at(heard: Sequence[tuple[int, str]], seq: int) -> str:
-    """Return when the person had written last, by this record; "" where they had not."""
+    """Return when the person last wrote before this record; "" if they had not."""
     before = bisect_right(heard, seq, key=itemgetter(0))
     return heard[before - 1][1] if before else ""
 

@@ -1,13 +1,12 @@
-"""Erases a person from session files: what was planned (`erasing`), step by step, so that a crash leaves no half.
+"""Erases a person from session files, step by step as `erasing` planned, so that a crash leaves no half.
 
-Files beside a session that may hold the person's words go first, then the session is written anew beside itself,
-flushed, and takes the old one's place in one move; a session of the person alone then gets the name that its new key
-has. Until the last step the file tells whose it is, or that it was to get another name: an erasure that was cut is
-finished by doing it again.
+Files beside a session that may hold the person's words go first. Then the session is written beside itself, flushed,
+and takes the old one's place by one rename; a session of the person alone then gets the name of its new key. Until the
+last step the file shows whose it is, or that a rename is due: doing an interrupted erasure again finishes it.
 
-Damage is mended first, so that what cannot be read is beside the file. Quarantine, copies that were set aside, and what
-an import or a repair left unfinished go as a whole where the person spoke in the session, or is named in them: nobody
-can tell whose words damaged bytes are.
+Damage is repaired first, so that what cannot be read lies beside the file. Quarantine, copies that were set aside, and
+what an import or a repair left unfinished are removed as a whole if the person spoke in the session, or is named in
+them: nobody can tell whose words damaged bytes are.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Ids = Mapping[str, frozenset[str]]
 """A person's ids, by channel."""
 
 WRITTEN = ".erased"
-"""What the name of the new file ends in until it has the old one's."""
+"""The suffix of the new file until it takes the old one's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,12 @@ class ErasedFile:
     records: int = 0
     is_whole: bool = False
     removed: tuple[str, ...] = ()
-    """Names of files that went as a whole."""
+    """Names of the files that were removed as a whole."""
     texts: frozenset[str] = frozenset()
 
 
 def find_theirs(folder: Path, ids: Ids) -> Iterator[tuple[Path, SessionKey]]:
-    """Yield the session files in which something may be the person's, and those that an erasure left half done.
+    """Yield the session files that may hold something of the person's, and those that an erasure left half done.
 
     Raises OSError.
     """
@@ -68,18 +67,18 @@ def find_theirs(folder: Path, ids: Ids) -> Iterator[tuple[Path, SessionKey]]:
             if _is_half_done(path, key) or _may_be_theirs(path, key, ids, others):
                 yield path, key
         except FileNotFoundError:
-            continue  # it got another name meanwhile
+            continue  # it was renamed meanwhile
 
 
 def look_at(path: Path, key: SessionKey, ids: Ids, stamp: Stamp) -> Erasure | None:
-    """Return what would go of a session, which is not changed. Raises OSError."""
+    """Return what would go of a session, without changing it. Raises OSError."""
     theirs = ids.get(key.channel, frozenset())
     is_named = any(holds_any(beside, _needles(theirs)) for beside in _beside(path))
     return plan_erasure(key, read_lines(path), theirs, stamp, is_named=is_named)
 
 
 def erase_file(path: Path, ids: Ids, stamp: Stamp) -> ErasedFile:
-    """Do all the steps to one session. Raises OSError, and then doing it again does the rest."""
+    """Erase the person from one session. Raises OSError; doing it again then does the rest."""
     key = key_of(path)
     if key is None:
         return ErasedFile(path)
@@ -100,7 +99,7 @@ def erase_file(path: Path, ids: Ids, stamp: Stamp) -> ErasedFile:
 
 
 def erase_orphans(folder: Path, ids: Ids) -> tuple[str, ...]:
-    """Remove what lies beside sessions that are gone, or are others', and names the person; return the names."""
+    """Remove what lies beside sessions that are gone or others', and names the person; return the file names."""
     removed = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         name, dot, rest = path.name.partition(".jsonl.") if ".jsonl." in path.name else path.name.partition(".files")
@@ -119,7 +118,7 @@ def erase_orphans(folder: Path, ids: Ids) -> tuple[str, ...]:
 
 
 def session_files(folder: Path) -> list[Path]:
-    """Return the session files of a folder; none where there is no folder."""
+    """Return the session files of a folder; none if there is no folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -128,12 +127,12 @@ def session_files(folder: Path) -> list[Path]:
 
 
 def key_of(path: Path) -> SessionKey | None:
-    """Return whose file it is: the key inside decides. Raises OSError."""
+    """Return the key of a session file; the one inside it counts, not the name. Raises OSError."""
     return find_key(b"".join(read_blocks(path, 0, HEAD_BYTES)), path)
 
 
 def holds_any(path: Path, needles: Collection[bytes]) -> bool:
-    """Tell whether any of these stands in a file, over the ends of blocks too; a folder holds nothing."""
+    """Tell whether a file holds any of these byte strings, also across blocks; a folder holds nothing."""
     if not needles or not path.is_file():
         return False
     longest, rest = max(map(len, needles)), b""
@@ -156,24 +155,24 @@ def _may_be_theirs(path: Path, key: SessionKey, ids: Ids, beside: Iterable[Path]
 
 
 def _is_half_done(path: Path, key: SessionKey) -> bool:
-    """Tell whether a session was erased, and has its old name still."""
+    """Tell whether a session was erased but still has its old name."""
     return key.is_erased and key.file_name != path.stem
 
 
 def _needles(ids: Iterable[str]) -> tuple[bytes, ...]:
-    """Return how records write these ids, and how somebody who escapes more would."""
+    """Return the ids as records write them, and in the form with escaped quotes."""
     plain = [msgspec.json.encode(sender) for sender in ids]
     return (*plain, *(text.replace(b'"', b'\\"') for text in plain))
 
 
 def _beside(path: Path) -> list[Path]:
-    """Return what lies beside a session under its name: quarantine, copies set aside, what is unfinished."""
+    """Return the files beside a session that carry its name: quarantine, copies set aside, unfinished ones."""
     pattern = re.compile(re.escape(path.name) + r"\..+")
     return sorted(other for other in path.parent.iterdir() if pattern.fullmatch(other.name))
 
 
 def _remove_all(path: Path) -> tuple[str, ...]:
-    """Remove everything beside a session of the person alone, its attachments too; return the names."""
+    """Remove everything beside a session of the person alone, attachments included; return the names."""
     files = path.with_suffix(".files")
     gone = [*_beside(path), *([files] if os.path.lexists(files) else [])]
     for other in gone:
@@ -184,7 +183,7 @@ def _remove_all(path: Path) -> tuple[str, ...]:
 
 
 def _remove_beside(path: Path, needles: Collection[bytes]) -> Iterator[str]:
-    """Remove what lies beside a session, without a word of the person's in it, and names the person."""
+    """Remove what lies beside a session without a word of the person's, and names the person; yield the names."""
     for other in _beside(path):
         if holds_any(other, needles):
             _remove(other)
@@ -192,7 +191,7 @@ def _remove_beside(path: Path, needles: Collection[bytes]) -> Iterator[str]:
 
 
 def _remove_some(path: Path, erasure: Erasure) -> tuple[str, ...]:
-    """Remove what lies beside a shared session, and the person's attachments, with those that no record names."""
+    """Remove what lies beside a shared session, the person's attachments, and those that no record names."""
     gone = _beside(path)
     files = path.with_suffix(".files")
     if files.is_dir() and not files.is_symlink():
@@ -206,7 +205,7 @@ def _remove_some(path: Path, erasure: Erasure) -> tuple[str, ...]:
 
 
 def _named(path: Path) -> set[str]:
-    """Return the paths of the attachments that a session's messages name."""
+    """Return the paths of the attachments that the session's messages name."""
     lines = (line.content for line in read_lines(path) if line.content and b'"attachments"' in line.content)
     messages = (record for content in lines if isinstance(record := parse_line(content), UserMessage))
     return {file.path for message in messages for file in message.attachments}
@@ -220,7 +219,7 @@ def _remove(path: Path) -> None:
 
 
 def _write_anew(path: Path, erasure: Erasure) -> int:
-    """Put the session without what goes in the old one's place, flushed; return how many records went."""
+    """Replace the session by its erased form, flushed; return how many records were erased."""
     written = path.with_name(f"{path.name}{WRITTEN}")
     written.unlink(missing_ok=True)
     count = 0

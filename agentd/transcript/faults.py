@@ -1,4 +1,4 @@
-"""What a disk's fault means to the person who wrote, and to the operator."""
+"""Classifies faults of the disk: does one concern a single session file or all of them, and what is a person told."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _OF_ONE_FILE = frozenset(
         errno.EIO,
     }
 )
-"""Everything else (ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, ENOMEM ...) is as true of the next file."""
+"""All other errors (ENOSPC, EDQUOT, EROFS, EMFILE, ENFILE, ENOMEM ...) concern every file."""
 
 
 class FileChanged(OSError):
-    """The file is not as long as its only writer left it."""
+    """The file is not as long as its only writer, this daemon, left it."""
 
 
 class WrongKey(StorageError):
-    """The file under a session's name is another session's."""
+    """The file under a session's name belongs to another session."""
 
 
 def is_of_one_file(fault: OSError | StorageError) -> bool:
-    """Tell whether other files may be well where this one has such a fault."""
+    """Tell whether a fault concerns this file alone: others may be well."""
     if isinstance(fault, FileChanged):
         return False
     return isinstance(fault, WrongKey) or (isinstance(fault, OSError) and fault.errno in _OF_ONE_FILE)
 
 
 def fault_sentence(fault: OSError) -> str:
-    """Say what happened, and what to do about it."""
+    """Return a sentence that says what happened, and what to do about it."""
     if isinstance(fault, FileChanged):
         return f"the session's file was changed by somebody else ({fault}); what it holds now was read again"
     hint = {

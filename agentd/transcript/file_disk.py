@@ -1,12 +1,12 @@
-"""Session files on a real disk: what blocks, and is therefore run on the store's own threads.
+"""Writes and flushes (fsync) session files on a real disk; its calls block, so they run on the store's own threads.
 
-A commit writes and flushes several files as one job. A file that fails is cut back to where it was, on a new
-descriptor (after a failed flush the old one may lie); the others are not touched by that. A new file's folder is
-flushed too. So is, once, what an earlier run left: it may have been killed between writing and flushing, and what can
-be read counts as accepted.
+A commit writes and flushes several files as one job. If a file fails, it is cut back to its old length, through a new
+descriptor (after a failed flush the old one may report false success); the other files are not affected. A new file's
+folder is flushed too. What an earlier run left is flushed once before it is read: that run may have been killed between
+writing and flushing, and what can be read counts as accepted.
 
-A file that is set aside keeps its bytes under another name. Its copy takes its place in one step, so that no crash
-can leave a session without its history; no copy has a good name before it is whole.
+A file that is set aside keeps its bytes under another name. Its copy takes its place by a rename, so that no crash
+leaves a session without its history; no copy has its final name before it is whole.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from agentd.transcript.faults import FileChanged, is_of_one_file
 __all__ = ["FLUSH_THREADS", "FileDisk", "System", "make_folder"]
 
 FLUSH_THREADS = 8
-"""Flushes under way together share the disk's cost: measured, 6 threads do 3 to 10 times what one does."""
+"""Flushes at the same time share the disk's cost: measured, 6 threads do 3 to 10 times what one does."""
 
 READ_BLOCK_BYTES = 64 * 1024
 
 _SESSION_FILE = os.O_NOFOLLOW | os.O_NONBLOCK
-"""Links are no session files; a pipe, which is none either, must not make a thread wait for its other end."""
+"""Links are no session files; O_NONBLOCK keeps a pipe, which is none either, from blocking a thread."""
 
 
 class System(Protocol):
-    """The calls of the module `os` that session files need: the boundary at which a disk can be simulated."""
+    """The calls of the module `os` that session files need: here tests simulate a disk."""
 
     def open(self, path: Path | str, flags: int, mode: int) -> int: ...
     def close(self, fd: int) -> None: ...
@@ -50,21 +50,23 @@ class System(Protocol):
 
 
 class FileDisk:
-    """The real one."""
+    """The disk of the file system."""
 
     def __init__(self, flushers: Executor, system: System = os) -> None:
-        """Flush on these threads where a commit has several files."""
+        """Use these threads for flushing if a commit has several files."""
         self._flushers = flushers
         self._os = system
         self._flushed: set[Path] = set()
-        """Folders and files whose names and bytes are on disk.
+        """Folders and files whose names and bytes are known to be on disk.
 
-        What a run that was killed had written and not flushed can be read, and is gone with the power.
+        What a killed run wrote without flushing can be read, but a power cut would lose it.
         """
         self._doubtful: set[Path] = set()
 
     def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
-        """Append and flush each, and the folders of the new ones, side by side: what is flushed together costs once."""
+        """Append to and flush each file, and the folders of new ones, all at the same time so that they share
+        the cost.
+        """
         for folder in {write.path.parent for write in writes if write.offset > 0} - self._flushed:
             fault = _flush_folder(folder, self._os)
             if fault is not None:
@@ -81,7 +83,7 @@ class FileDisk:
         return [self._undo_birth(write, lost) or fault for write, fault in zip(writes, faults, strict=True)]
 
     def _make(self, path: Path) -> OSError | None:
-        """Make a file, unless it is there: once it has its name, the folder can be flushed beside it."""
+        """Create a file if it does not exist: once it has its name, its folder can be flushed at the same time."""
         try:
             with _opened(self._os, path, os.O_WRONLY | os.O_CREAT | _SESSION_FILE):
                 return None
@@ -104,7 +106,7 @@ class FileDisk:
         yield b"".join(reversed(pieces))
 
     def start(self, path: Path) -> tuple[int, bytes]:
-        """Return the length of a file and its first bytes; what can be read of it counts, and is flushed first."""
+        """Return the length of a file and its first bytes; what an earlier run left unflushed is flushed first."""
         try:
             with _opened(self._os, path, os.O_RDONLY | _SESSION_FILE) as fd:
                 length, content = self._os.fstat(fd).st_size, self._os.pread(fd, START_BYTES, 0)
@@ -120,7 +122,7 @@ class FileDisk:
         return length, content
 
     def _flush_left(self, fd: int, path: Path) -> None:
-        """Flush what an earlier run left. After a fault the next flush may lie: only a copy is sure then."""
+        """Flush what an earlier run left. After a failed flush the next one may falsely succeed: only a copy helps."""
         if path in self._doubtful:
             raise OSError(errno.EIO, "it could not be flushed", str(path))
         try:
@@ -131,7 +133,7 @@ class FileDisk:
 
     def tail(self, folder: Path, name: str, most: int) -> Tail:
         """Return the last bytes of a file."""
-        # No Path and no context manager here: ten thousand files are looked at before the daemon is ready.
+        # No Path and no context manager here, for speed: ten thousand files are looked at before the daemon is ready.
         fd = self._os.open(f"{folder}/{name}", os.O_RDONLY | _SESSION_FILE | os.O_CLOEXEC, 0)
         try:
             found = self._os.fstat(fd)
@@ -152,16 +154,16 @@ class FileDisk:
             return {name: Stamp(status.st_size, status.st_ctime_ns) for name, status in found}
 
     def set_aside(self, path: Path, suffix: str, how: Aside) -> tuple[Path, bool]:
-        """Rename a file, or put a copy in its place and another beside it.
+        """Rename a file, or keep one copy beside it and put another in its place.
 
-        Where the folder cannot be flushed, the next commit begins with that.
+        If the folder cannot be flushed now, the next commit does that first.
         """
         with self._os.scandir(path.parent) as entries:
             taken = {entry.name for entry in entries}
         aside, fresh = path.with_name(free_name(path.name + suffix, taken)), path.with_name(f"{path.name}.fresh")
         if fresh.name in taken:
             with suppress(OSError):
-                self._os.unlink(fresh)  # half a copy, of a run that was killed
+                self._os.unlink(fresh)  # an incomplete copy, of a run that was killed
         copied = how != "rename" and self._can_be_read(path, or_raise=how == "copy")
         if copied:
             self._copy(path, aside, fresh)
@@ -178,14 +180,16 @@ class FileDisk:
             for _ in self._all_blocks(path):
                 pass
         except OSError as fault:
-            # What is as true of the next file says nothing of this one: its history is not left behind for that.
+            # A fault that concerns every file says nothing about this one: its history is not abandoned for that.
             if or_raise or not is_of_one_file(fault):
                 raise
             return False
         return True
 
     def _copy(self, path: Path, aside: Path, fresh: Path) -> None:
-        """Put a copy of a file beside it, and another in its place; each is made, and flushed, as `fresh`."""
+        """Make a copy of a file beside it, and another in its place; each is written and flushed under the name
+        `fresh`.
+        """
         try:
             for target in (aside, path):
                 with _opened(self._os, fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SESSION_FILE) as fd:
@@ -232,7 +236,7 @@ class FileDisk:
         return None
 
     def _undo_birth(self, write: Write, lost: Mapping[Path, OSError]) -> OSError | None:
-        """A file whose name is not on disk does not exist: take its bytes back."""
+        """Cut a new file back if its folder could not be flushed: after a power cut it would not exist."""
         fault = lost.get(write.path.parent) if write.offset == 0 else None
         if fault is not None:
             self._cut_back(write)
@@ -252,7 +256,7 @@ class FileDisk:
             remaining = remaining[self._os.write(fd, remaining) :]
 
     def _cut_back(self, write: Write) -> None:
-        """Remove what a failed write left; where that fails too, the next write does it first (`cut_first`)."""
+        """Remove what a failed write left; if that fails too, the next write does it first (`cut_first`)."""
         try:
             with _opened(self._os, write.path, os.O_WRONLY | _SESSION_FILE) as fd:
                 self._os.ftruncate(fd, write.offset)
@@ -261,7 +265,7 @@ class FileDisk:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder (0700) and those above it, and flush each name: files in it must outlive a power cut."""
+    """Make a folder (0700) and its missing parents, and flush each name: files in it must survive a power cut."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing or [folder]):
         place.mkdir(mode=0o700, exist_ok=True)

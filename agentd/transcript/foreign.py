@@ -1,9 +1,9 @@
-"""Reads the session files of two other agents: what was said, by whom and when; pure, one line at a time.
+"""Parses the session files of two other agents, ZeroClaw and nanobot: what was said, by whom and when. Pure, by line.
 
-ZeroClaw writes one `{"role", "content"}` a line, without times. nanobot writes a first line `"_type": "metadata"`
-with the session's `key` (`channel:chat`), then messages with `role`, `content` (text, or a list of parts) and a
-`timestamp` in the local time of its machine; its assistant messages may carry `tool_calls`, and `tool` messages answer
-those. What the two people in the conversation said comes in; all else is counted by what it is.
+ZeroClaw writes one `{"role", "content"}` a line, without times. nanobot writes a first line `"_type": "metadata"` with
+the session's `key` (`channel:chat`), then messages with `role`, `content` (text, or a list of parts) and a `timestamp`
+in the local time of its machine; its assistant messages may carry `tool_calls`, and `tool` messages answer those. The
+messages of user and assistant are taken; everything else is counted by its kind.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ _decoder = msgspec.json.Decoder(_Line)
 
 @dataclass(slots=True)
 class ForeignFile:
-    """Takes the lines of one file, and counts what it leaves out and why."""
+    """Reads the lines of one file, and counts what it leaves out by kind."""
 
     users: int = 0
     assistants: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     key_text: str | None = None
-    """The session's key as the metadata has it."""
+    """The session's key as the metadata line gives it."""
 
     def take(self, line: bytes | None) -> UserMessage | AssistantMessage | None:
-        """Return the message of a line, its time in `ts` if it has one; None for what is no message."""
+        """Return the message of a line, with its time in `ts` if it has one; None if it is no message."""
         if line is not None and not line.strip():
             return None
         try:
@@ -87,7 +87,7 @@ class ForeignFile:
 
 @dataclass(frozen=True, slots=True)
 class KeyParts:
-    """The parts of the target's key that the operator gave."""
+    """The parts of the new session's key that the operator gave."""
 
     channel: str | None = None
     account: str | None = None
@@ -96,11 +96,11 @@ class KeyParts:
 
 
 def derive_key(name: str, key_text: str | None, given: KeyParts, *, by_sender: bool) -> SessionKey | None:
-    """Return the target's key: what is given, else what the file says; None where no channel and chat can be had.
+    """Return the new session's key: what is given, else what the file says; None without a channel and a chat.
 
     nanobot's key is `channel:chat`; its file's name, and ZeroClaw's, is `channel_chat` or `channel_sender`, with all
-    other characters lost. The account is the bot's own id, which neither has: `imported` stands for it. The sender is
-    derived where sessions are a sender's (`by_sender`) for Telegram alone: there a direct chat has its person's id.
+    other characters lost. The account is the bot's own id, which neither has: `imported` stands for it. If sessions are
+    per sender (`by_sender`), the sender is derived for Telegram alone, where a direct chat has its person's id.
     """
     channel, _, rest = (key_text or re.sub("_", ":", name, count=1)).partition(":")
     channel, chat = given.channel or channel, given.chat or rest
@@ -124,7 +124,7 @@ def _part_text(part: str | _Part) -> str:
 
 
 def _time(text: str | None) -> str:
-    """Return a time as records write it; one without a zone is this machine's local time."""
+    """Return a time as records write it; one without a zone is taken as this machine's local time."""
     try:
         return format_time(datetime.fromisoformat(text)) if text else ""
     except (ValueError, OverflowError):

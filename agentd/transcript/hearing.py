@@ -1,8 +1,8 @@
-"""When somebody was heard last in each session of a channel: from there on, its platform can be asked what was missed.
+"""Finds when each session of a channel last heard from a person, to ask the platform for messages missed since.
 
-The newest message or command of a file tells, in nearly every file within the block that is read first. So does what
-stands for those of a person who was erased: they are not asked for again. What a repair left has the time of the record
-before it, and tells nothing.
+The newest message or command of a file tells, nearly always within the first block read from its end. So does the
+`erased` record of an erased person's message, so that it is not fetched again. What a repair left has the time of the
+record before it, and tells nothing.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Heard(NamedTuple):
 
 
 def find_heard(disk: Disk, folder: Path, channel: str) -> list[Heard]:
-    """Look at every file of a channel's sessions; one that cannot be read is named in the log and left out.
+    """Return this for every session of a channel; a file that cannot be read is logged and left out.
 
-    Raises OSError where there is no folder.
+    Raises OSError if there is no folder.
     """
     prefix = SessionKey(channel, "", "").file_name.split("~")[0] + "~"
     found = []

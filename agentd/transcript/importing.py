@@ -1,6 +1,6 @@
-"""Brings another agent's conversation in as a session of its own: whole under its name, or not there at all.
+"""Writes another agent's conversation as a new session, atomically: complete under its name, or not at all.
 
-The messages are history: nobody waits for their answers, so nothing is sent because of an import.
+The messages are history: none of them is pending, so an import makes the daemon send nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def find_key_text(path: Path) -> str | None:
-    """Return the key that the first line's metadata has, if it has one. Raises OSError."""
+    """Return the key that the metadata in the first line names, if any. Raises OSError."""
     foreign = ForeignFile()
     for line in read_lines(path):
         foreign.take(line.content)
@@ -46,7 +46,7 @@ def find_header(path: Path) -> SessionHeader | None:
 
 
 def build_session(lines: Iterator[Line], key: SessionKey, now: str, foreign: ForeignFile) -> Iterator[bytes]:
-    """Yield the lines of the new session; a message without a time gets that of the one before, the first `now`."""
+    """Yield the new session's lines; a message without a time gets that of the one before, the first `now`."""
     found = (message for line in lines if (message := foreign.take(line.content)) is not None)
     first = next(found, None)
     if first is None:
@@ -60,7 +60,7 @@ def build_session(lines: Iterator[Line], key: SessionKey, now: str, foreign: For
 
 
 def write_session(lines: Iterator[bytes], target: Path) -> None:
-    """Write a new session file (0600), flushed. Raises FileExistsError where there is one, and other OSErrors."""
+    """Write a new session file (0600), flushed. Raises FileExistsError if there is one, and other OSErrors."""
     unfinished, fd = create_unfinished(target)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -73,7 +73,7 @@ def write_session(lines: Iterator[bytes], target: Path) -> None:
 
 
 def create_unfinished(target: Path) -> tuple[Path, int]:
-    """Open a new file (0600) beside the target, in place of one that an import left which did not end."""
+    """Create a file (0600) beside the target, replacing what an interrupted import left."""
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -82,11 +82,11 @@ def create_unfinished(target: Path) -> tuple[Path, int]:
 
 
 def give_name(unfinished: Path, target: Path) -> None:
-    """Let a file be found under its name, flushed. Raises FileExistsError where there is one."""
+    """Link the finished file under its name, flushed. Raises FileExistsError if there is one."""
     os.link(unfinished, target)
     flush_folder(target.parent)
 
 
 def taken_text(target: Path) -> str:
-    """Say that an import would have to write over a session."""
+    """Say that the session exists already, and nothing was imported."""
     return f"{target} exists already: nothing was imported; give another --chat or --sender"

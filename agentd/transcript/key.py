@@ -1,10 +1,10 @@
-"""Which conversation a file belongs to, and how the file is named.
+"""The session key, which identifies one conversation, and the file name that encodes it.
 
-A name keeps `a-z`, `0-9`, `-`, `_` and `.` as they are; an upper-case ASCII letter is `+` and its lower-case form
-(file systems may not tell the two apart); every other byte of the UTF-8 text is `%` and two hex digits. The five
-parts are joined by `~`; a part that is null is empty, a part that is the empty string is a lone `%`. A dot or dash
-that would come first is escaped too: no file is hidden, and none is taken for an option.
-A name longer than 200 bytes keeps its first 150 or so and ends in `%%` and a digest: no encoding holds `%%`.
+A name keeps `a-z`, `0-9`, `-`, `_` and `.` as they are; an upper-case ASCII letter is `+` and its lower-case form (file
+systems may not tell the two apart); every other byte of the UTF-8 text is `%` and two hex digits. The five parts are
+joined by `~`; a part that is null is empty, a part that is the empty string is a lone `%`. A leading dot or dash is
+escaped too: no file is hidden, and none is taken for an option. A name longer than 200 bytes keeps its first 150 or so
+and ends in `%%` and a digest: no encoding contains `%%`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 __all__ = ["ERASED", "SessionKey", "parse_file_name"]
 
 ERASED = "erased-"
-"""What the id of a person, or of their direct chat, begins with that was taken out of a key: no platform's does."""
+"""Prefix of the id that replaces an erased person's, or their direct chat's, in a key; no platform's ids begin so."""
 
 MAX_NAME_BYTES = 200
 """Most file systems take 255 bytes; the rest is room for suffixes such as `.jsonl.quarantine`."""
@@ -28,7 +28,7 @@ _TOKEN = re.compile(rb"([a-z0-9\-_.])|\+([a-z])|%([0-9a-f]{2})")
 
 
 class SessionKey(msgspec.Struct, frozen=True):
-    """One conversation: all parts are the platform's own ids; null where the platform or the scope has none."""
+    """Identifies a conversation by the platform's own ids; a part is None if the platform or the scope has none."""
 
     channel: str
     account: str
@@ -38,12 +38,12 @@ class SessionKey(msgspec.Struct, frozen=True):
 
     @property
     def is_shared(self) -> bool:
-        """Whether everybody in the chat, or thread, shares it."""
+        """Whether everybody in the chat, or thread, shares the session."""
         return self.sender is None
 
     @property
     def is_erased(self) -> bool:
-        """Whether it was that of a person who was erased."""
+        """Whether it belonged to a person who was erased."""
         return self.chat.startswith(ERASED) or (self.sender or "").startswith(ERASED)
 
     @property
@@ -61,7 +61,7 @@ class SessionKey(msgspec.Struct, frozen=True):
 
 
 def parse_file_name(name: str) -> SessionKey | None:
-    """Return the key that a name encodes; None for a shortened name, and for one that no key has."""
+    """Return the key that a name encodes; None for a shortened name, and for one that encodes no key."""
     parts = name.split("~")
     if "%%" in name or len(parts) != 5:
         return None
@@ -91,7 +91,7 @@ def _encode_character(character: str) -> str:
 
 
 _OF_ASCII = {code: _encode_character(chr(code)) for code in range(128)}
-"""What nearly all ids are made of: each event in the log names its session."""
+"""A table for speed, since nearly all ids are ASCII and each log event names its session."""
 
 
 def _decode(part: str) -> str | None:

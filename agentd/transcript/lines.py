@@ -1,4 +1,6 @@
-"""A file's lines with their places, read block by block: a file of any size costs one line and one block of memory."""
+"""Reads a file's lines with their offsets, block by block: memory stays at one line and one block, however large the
+file.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ __all__ = ["MAX_LINE_BYTES", "Line", "cut_lines", "open_plain", "read_blocks", "
 BLOCK_BYTES = 1 << 20
 
 MAX_LINE_BYTES = 16 << 20
-"""No record comes near this: what is longer is not read as one, and its bytes are not kept."""
+"""No record comes near this: a longer line is not read as one, and its bytes are not kept."""
 
 
 class Line(NamedTuple):
-    """One line without its newline; `content` is None where it is longer than any record."""
+    """One line without its newline; `content` is None if it is longer than any record."""
 
     number: int
     offset: int
@@ -29,7 +31,7 @@ class Line(NamedTuple):
 
 
 class _Cutter:
-    """Gathers the pieces of a line from the blocks that it runs through."""
+    """Joins the pieces of a line that runs through several blocks."""
 
     def __init__(self) -> None:
         self._number, self._offset = 1, 0
@@ -56,7 +58,7 @@ class _Cutter:
 
 
 def cut_lines(blocks: Iterable[bytes]) -> Iterator[Line]:
-    """Yield the lines of a file that comes in blocks, the last one also without its newline."""
+    """Yield the lines of a file that comes in blocks, a last one without a newline included."""
     cutter = _Cutter()
     for block in blocks:
         *whole, rest = block.split(b"\n")
@@ -69,7 +71,7 @@ def cut_lines(blocks: Iterable[bytes]) -> Iterator[Line]:
 
 
 def open_plain(path: Path) -> int:
-    """Open a file to read; a link, a pipe or a folder is refused with OSError."""
+    """Open a file for reading; a link, a pipe or a folder is refused with OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -78,7 +80,7 @@ def open_plain(path: Path) -> int:
 
 
 def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-    """Yield the bytes from `start` to `end`, at most to where the file ends now."""
+    """Yield the bytes from `start` to `end`, or to the file's present end if that is sooner."""
     fd = open_plain(path)
     try:
         length = os.fstat(fd).st_size
@@ -91,12 +93,14 @@ def read_blocks(path: Path, start: int = 0, end: int | None = None) -> Iterator[
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a file as it stands now. Raises OSError."""
+    """Yield the lines of a file as it is now. Raises OSError."""
     return cut_lines(read_blocks(path))
 
 
 def read_whole_lines(path: Path) -> Iterator[bytes]:
-    """Yield the file as blocks that end with a line; a line longer than any record is left out. Raises OSError."""
+    """Yield the file in blocks that end with a whole line; lines longer than any record are left out. Raises
+    OSError.
+    """
     rest, too_long = b"", False
     for block in read_blocks(path):
         cut = block.rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""What is kept between runs so that settled sessions need not be searched: where that is kept is another's business."""
+"""The port to the list of settled session files, kept between runs so that recovery need not open them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ __all__ = ["NO_MARKS", "Marks"]
 
 
 class Marks(Protocol):
-    """For each session file, by its name, its stamp (`disk.Stamp`) when nothing in it was left to do."""
+    """Keeps, for each session file by name, its stamp (`disk.Stamp`) when nothing in it was left to do."""
 
     async def settled(self) -> Mapping[str, tuple[int, int]]:
-        """Return what is kept; nothing where that cannot be read."""
+        """Return what is kept; nothing if it cannot be read."""
         ...
 
     async def keep(self, settled: Mapping[str, tuple[int, int]], gone: Collection[str]) -> None:
-        """Add what a recovery that is done found settled, and forget what is gone, in one step.
+        """Add what a finished recovery found settled, and remove what is gone, in one step.
 
-        Where that fails, the next search is longer, and nothing is raised.
+        If that fails, nothing is raised; the next recovery only takes longer.
         """
         ...
 
 
 class _NoMarks:
-    """Keeps nothing: every search is a whole one."""
+    """Keeps nothing: every recovery looks at all files."""
 
     async def settled(self) -> Mapping[str, tuple[int, int]]:
         """Return nothing."""
         return {}
 
     async def keep(self, settled: Mapping[str, tuple[int, int]], gone: Collection[str]) -> None:
-        """Forget at once."""
+        """Keep nothing."""
 
 
 NO_MARKS: Marks = _NoMarks()

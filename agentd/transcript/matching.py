@@ -1,9 +1,9 @@
-"""Finds the lines of a session file that may hold all the words looked for, without reading them as JSON.
+"""Finds candidate lines for a text search in a session file by bytes, without parsing them as JSON.
 
-All comparison is by Unicode casefold. A line that is passed over cannot match: a part of a word is looked for that is
-written in one way only, but for ASCII case. Where a line might hold it in another way it counts as a candidate: escaped
-(`\\u0041`), or by one of the few characters that fold to ASCII letters (the Kelvin sign, ß, ligatures). What has no
-`content` has no text.
+Words are compared by Unicode casefold. A line that is passed over cannot match: the search looks for a part of a word
+that can be written in one way only, except for ASCII case. A line that might hold it in another way is a candidate:
+escaped (`\\u0041`), or by one of the few characters that fold to ASCII letters (the Kelvin sign, ß, ligatures). Lines
+without `content` have no text.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ _FOLDING = {
     "w": "ẘ",
     "y": "ẙ",
 }
-"""Characters that are not ASCII and whose casefold holds this ASCII letter; a test holds it to Unicode's tables."""
+"""Non-ASCII characters whose casefold contains this ASCII letter; a test compares it with Unicode's tables."""
 
 _ESCAPED = frozenset('"\\/')
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Words, casefolded, and what can be looked for in bytes."""
+    """The words to find, casefolded, and the byte strings to look for."""
 
     words: tuple[str, ...]
     needle: bytes
-    """The longest part of a word that is written in one way; empty: any line may match."""
+    """The longest part of a word that can be written in one way only; empty: any line may match."""
     needles: tuple[bytes, ...]
     """Such parts of the other words."""
     others: tuple[bytes, ...]
     """Other ways to write letters of any of them."""
 
     def matches(self, text: str) -> bool:
-        """Tell whether a text holds all the words."""
+        """Tell whether a text contains all the words."""
         folded = text.casefold()
         return all(word in folded for word in self.words)
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int]]:
-        """Yield where lines that may match begin and end; the block consists of whole lines."""
+        """Yield the begin and end of each line that may match; the block consists of whole lines."""
         is_ascii = block.isascii()
         if b"\\u" in block or (not is_ascii and self._is_hidden(block)):
             yield from self._suspects(block)
             return
         if is_ascii and not all(map(str.isascii, self.words)):
-            return  # which are all words without a needle: what is not ASCII was suspected above
-        if not self.needle:  # which is found everywhere, again and again
-            yield from self._suspects(block)
+            return  # all words lack a needle then, and text that is not ASCII was handled above
+        if not self.needle:  # nothing but quotation marks, slashes or control characters
+            yield from self._all(block)
             return
         lowered = block.lower()
         at = lowered.find(self.needle)

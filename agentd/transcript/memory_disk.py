@@ -1,4 +1,4 @@
-"""A disk that forgets: sessions live as long as the process (`session_persistence = false`)."""
+"""Keeps sessions in memory only, until the process ends (`session_persistence = false`)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MemoryDisk:
 
     def names(self, folder: Path) -> list[str]:
         """Return the names of the files of a folder."""
-        # The writer's thread may add one at any moment: the list is made in one step.
+        # The writer's thread may add a file at any moment: copy the names in one step.
         return [path.name for path in list(self._contents) if path.parent == folder and path.suffix == ".jsonl"]
 
     def stamps(self, folder: Path) -> dict[str, Stamp]:
@@ -55,7 +55,7 @@ class MemoryDisk:
         return {name: Stamp(len(self._contents[folder / name]), 0) for name in self.names(folder)}
 
     def set_aside(self, path: Path, suffix: str, how: Aside) -> tuple[Path, bool]:
-        """Keep the bytes under another name, and a copy of them, if that is asked for, under their own."""
+        """Keep the bytes under another name, and, if asked for, a copy of them under their own."""
         aside = path.with_name(free_name(path.name + suffix, {other.name for other in self._contents}))
         content = self._contents.pop(path, None)
         if content is None:

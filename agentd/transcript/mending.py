@@ -1,4 +1,4 @@
-"""Examining and mending one session file, and saying in lines what was found and done."""
+"""Examines and repairs one session file, and describes in lines of text what was found and done."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from agentd.transcript.verify import Finding, verify
 __all__ = ["Outcome", "examine", "mend", "refused", "say_finding", "say_refused"]
 
 MOST_READS = 3
-"""A file that a daemon appends to is read again where its last record may have been half written."""
+"""How often a growing file is read again: a daemon may be appending, so its last record may look half written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done to a file, in lines, and whether it is damaged still."""
+    """What was done to a file, in lines of text, and whether it is still damaged."""
 
     lines: tuple[str, ...]
     is_damaged: bool
 
 
 def examine(path: Path) -> list[Finding]:
-    """Examine a file, once more where it grew meanwhile: a daemon may have been in the middle of a record."""
+    """Examine a file; if it grew meanwhile, examine it again, since a daemon may have been in the middle of a
+    record.
+    """
     found: list[Finding] = []
     for _ in range(MOST_READS):
         size = path.lstat().st_size
@@ -37,7 +39,7 @@ def examine(path: Path) -> list[Finding]:
 
 
 def mend(path: Path, ts: str) -> Outcome:
-    """Repair a file if it needs it, at the time `ts`. Raises OSError."""
+    """Repair a file if it needs it, with `ts` as the time of new records. Raises OSError."""
     mended = repair_file(path, ts)
     left = [finding for finding in examine(mended.path) if finding.is_damage]
     lines = (*_done(path, mended), *(f"{say_finding(mended.path, finding)} (not repaired)" for finding in left))
@@ -45,12 +47,12 @@ def mend(path: Path, ts: str) -> Outcome:
 
 
 def refused(path: Path, fault: OSError) -> Outcome:
-    """Say that nothing more could be done for a file, which is as good as damaged, and go on to the next."""
+    """Say that a file cannot be repaired further; it counts as damaged."""
     return Outcome((f"{path}: {say_refused(path, fault)} (not repaired)",), is_damaged=True)
 
 
 def say_refused(path: Path, fault: OSError) -> str:
-    """Say why a file cannot be examined or mended, and which other file that is about, if it is another."""
+    """Say why a file cannot be examined or repaired, and which other file is at fault, if it is another."""
     about = os.fsdecode(fault.filename) if fault.filename else str(path)
     reason = fault.strerror or str(fault)
     return reason if about == str(path) else f"{about}: {reason}"

@@ -1,4 +1,4 @@
-"""Reading what was said whether or not the prompt still has it: `/new` and summaries take turns out of it, not away."""
+"""Reads turns from a session's file that the prompt no longer holds: `/new` and summaries remove none from the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from agentd.transcript.view import Turn, fold
 __all__ = ["TURNS_BEFORE", "load_past"]
 
 TURNS_BEFORE = 10
-"""So many are read from before what was asked for: what they say tells what the later ones only repeat."""
+"""How many turns before the requested ones are read too: they tell what the later ones only repeat."""
 
 _FRAMES = (SessionHeader, Reset, Compaction, Undo, Damaged, Unknown)
 
@@ -33,10 +33,10 @@ log = structlog.get_logger()
 
 
 def load_past(disk: Disk, path: Path, length: int, after: int, since: str) -> list[Turn]:
-    """Return the turns with messages behind a seq and not older than a time, with some from before them.
+    """Return the turns with messages after a seq and not older than `since`, with some turns from before them.
 
-    They are read from the end of a file of so many bytes, as if nothing had ever been reset or summarised. Where a part
-    of this file alone cannot be read, not the second time either, that is logged, and ends the reading. Raises OSError.
+    The first `length` bytes of the file are read from their end, as if nothing had ever been reset or summarised. If a
+    part of this file alone cannot be read, on a second try either, that is logged and ends the reading. Raises OSError.
     """
     try:
         return fold(reversed(list(_said(disk, path, length, after, since)))).turns

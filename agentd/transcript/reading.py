@@ -1,6 +1,6 @@
-"""Reading a session back from its end: how far is enough, and what the file's state is for its next append.
+"""Loads a session from the end of its file: only the live part, which is what the next prompt and pending work need.
 
-Waking costs the live part. The ids of what stands before it are read when somebody first asks for one.
+The ids of older messages, which recognise redeliveries, are read when somebody first asks for one (`load_ids`).
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ __all__ = ["MOST_CHARACTERS", "Horizon", "Loaded", "Older", "find_key", "load", 
 log = structlog.get_logger()
 
 _SOURCE = b'"source"'
-"""What every line holds that has an id."""
+"""Occurs in every line that has a platform's id."""
 
 MOST_CHARACTERS = 32_000 * 12
-"""What the seed's context of 32,000 tokens can hold, at no more than 12 characters a token."""
+"""What a context of 32,000 tokens (the default) can hold, at 12 characters a token at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Older:
-    """What of a file was not read back, and matters for the ids in it alone: its first `end` bytes."""
+    """The part of a file that was not loaded, its first `end` bytes: it matters only for the ids in it."""
 
     end: int
     accepted: int
-    """How many messages and commands were read of the rest."""
+    """How many messages and commands the loaded part holds."""
     newest: str
     """When the newest record was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A session read back; `older` is None where nothing stands before what was read."""
+    """A session as loaded; `older` is None if nothing stands before what was read."""
 
     view: Transcript
     length: int
@@ -68,12 +68,12 @@ class Loaded:
 
 
 class Horizon:
-    """Tells, fed with records from the newest back, what those before can still matter for.
+    """Decides how far back a session must be read; it is fed records, newest first.
 
-    The live part reaches back to the last reset, or to the end of what the compaction in force covers, and no
-    further than a prompt can: `most_characters` of text, of which one message takes half at most, since a longer one is
-    cut there. It holds all that is unsettled (`settling.Boundary`).
-    A record without a seq says nothing of where it stands: then only the start of the file will do.
+    The live part reaches back to the last reset, or to the end of what the compaction in force covers, and no further
+    than a prompt can: `most_characters` of text, of which one message takes half at most, since a longer one is cut to
+    that. It includes everything unsettled (`settling.Boundary`). If a record has no seq, its place is unknown, and the
+    whole file is read.
     """
 
     def __init__(self, most_characters: int) -> None:
@@ -81,6 +81,7 @@ class Horizon:
         self._most_characters = most_characters
         self._characters = 0
         self._live_from: int | None = None
+        self._covers_from = sys.maxsize
         self._oldest_answered = sys.maxsize
         self._undone: set[int] = set()
         self._boundary = Boundary()
@@ -90,10 +91,10 @@ class Horizon:
         self.live_is_read = False
         """Whether older records matter for their ids only."""
         self.is_cut = False
-        """Whether text of the live part stands before what was read of it."""
+        """Whether the conversation has text before what was read of it."""
 
     def pass_by(self, record: Record | Damaged | Unknown) -> None:
-        """Take in the next older record."""
+        """Look at the next older record."""
         if isinstance(record, Damaged):
             return
         self._numbered = self._numbered and record.seq != UNNUMBERED
@@ -118,11 +119,14 @@ class Horizon:
             case Undo():
                 self._undone.add(record.of)
             case Reset() if self._live_from is None:
-                # What came between `/new` and this belongs to the new conversation.
+                # What came between the command `/new` and its reset belongs to the new conversation.
                 self._live_from = min(record.seq, self._oldest_answered)
+            case Reset() if self._live_from is not None and record.seq > self._live_from:
+                # A compaction in force stands for some of that, and counts only if its first message is read too.
+                self._live_from = min(self._live_from, self._covers_from)
             case Compaction() if self._live_from is None and record.seq not in self._undone:
-                if record.covers[1] < record.seq:  # else it is damaged, and the view ignores it
-                    self._live_from = record.covers[1]
+                if record.covers[1] < record.seq:  # otherwise it is damaged, and the view ignores it
+                    self._covers_from, self._live_from = record.covers
             case _:
                 pass
 
@@ -131,7 +135,7 @@ class Horizon:
 
 
 def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARACTERS) -> Loaded:
-    """Read the live part of a file of so many bytes; a last line without its newline counts if it is whole."""
+    """Load the live part of a file's first `length` bytes; a last line without its newline counts if it is whole."""
     horizon = Horizon(most_characters)
     live: list[Record | Damaged | Unknown] = []
     ends_in_newline = True
@@ -155,8 +159,8 @@ def load(disk: Disk, path: Path, length: int, most_characters: int = MOST_CHARAC
 def load_ids(disk: Disk, path: Path, older: Older, *, spares_fault: bool = False) -> Seen:
     """Read on where `load` ended; return the messages and commands there.
 
-    Those are the last `SEEN_MESSAGES`, and those of the last `SEEN_HOURS`, at least. With `spares_fault` a fault of
-    this file alone is logged, and ends the reading: what stands before it will not be recognised.
+    At least the last `SEEN_MESSAGES` and those of the last `SEEN_HOURS` are read. With `spares_fault`, a fault of this
+    file alone is logged and ends the reading: messages before it will not be recognised.
     """
     found: list[tuple[str, str, int, str]] = []
     horizon = _hours_before(older.newest, SEEN_HOURS)
@@ -177,7 +181,7 @@ def load_ids(disk: Disk, path: Path, older: Older, *, spares_fault: bool = False
 
 
 def _hours_before(ts: str, hours: int) -> str:
-    """Return the time so many hours earlier, as the store writes it; "" where `ts` is no time."""
+    """Return the time so many hours earlier, in the store's form; "" if `ts` is no time."""
     moment = parse_time(ts)
     try:
         return format_time(moment - timedelta(hours=hours)) if moment else ""
@@ -186,7 +190,9 @@ def _hours_before(ts: str, hours: int) -> str:
 
 
 def _is_before(ts: str, horizon: str) -> bool:
-    """Tell whether a time is before one that the store wrote; texts as it writes them compare as their times do."""
+    """Tell whether a time is before `horizon`, which has the store's form; texts of that form compare as their times
+    do.
+    """
     if not horizon or (ts >= horizon and ts.endswith("Z")):
         return False
     here, there = parse_time(ts), parse_time(horizon)
@@ -194,12 +200,14 @@ def _is_before(ts: str, horizon: str) -> bool:
 
 
 def parse_header(start: bytes) -> SessionHeader | None:
-    """Return the header in the first bytes of a file: its first line, or the first after one that a crash cut."""
+    """Return the header in the first bytes of a file: its first line, or the first after a line that a crash cut."""
     records = map(parse_line, start.split(b"\n"))
     return next((record for record in records if isinstance(record, SessionHeader)), None)
 
 
 def find_key(start: bytes, path: Path) -> SessionKey | None:
-    """Return whose file this is: the key inside decides; a file that the seed wrote has only its name."""
+    """Return whose file this is: the key inside decides; a file without one (of an older format) has only its
+    name.
+    """
     header = parse_header(start)
     return header.key if header else parse_file_name(path.stem)

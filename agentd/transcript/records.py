@@ -1,9 +1,9 @@
-"""The records of a session file: one JSON object a line, appended and never changed.
+"""Defines the records of a session file, one JSON object per line, and encodes and parses them.
 
-Every record carries `seq` (from 0, no gaps), `ts` (RFC 3339, UTC, milliseconds) and `type`. A record is built
-without the first two: the store gives them when it commits. `source.message_id` is the platform's own id.
-A line that is not one of these is `Damaged` (not JSON, or of the wrong shape) or `Unknown` (a type that a later
-version wrote): both are skipped, neither hides its neighbours.
+Records are appended and never changed. Every record carries `seq` (from 0, no gaps), `ts` (RFC 3339, UTC, milliseconds)
+and `type`. A record is built without the first two: the store sets them when it commits. `source.message_id` is the
+platform's own id. A line that is not one of these is `Damaged` (not JSON, or of the wrong shape) or `Unknown` (a type
+of a later version): both are skipped, and the lines around them still count.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ UNNUMBERED: Final = -1
 LOST_ENDING: Final = "lost"
 
 Seq = Annotated[int, msgspec.Meta(ge=UNNUMBERED, le=2**53)]
-"""A larger one, which no file reaches, is damage: the records after it would have to be numbered from there."""
+"""A larger seq, which no file reaches, is damage: otherwise later records would be numbered on from it."""
 
 
 class Author(msgspec.Struct, frozen=True, kw_only=True):
-    """Who wrote: the platform's stable id decides, the name is for people."""
+    """Who wrote: the platform's stable id identifies them, the name is only for display."""
 
     id: str
     name: str = ""
@@ -66,21 +66,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: str
     author: Author
     direct: bool | msgspec.UnsetType = msgspec.UNSET
-    """Whether nobody but its author and the daemon can read there; not on record in files of earlier versions."""
+    """Whether only its author and the daemon can read there; UNSET in files of earlier versions."""
 
 
 class FileAttachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file that came with a message; `name` is what its sender called it, and decides nothing."""
+    """A file that came with a message; `name` is the sender's name for it, and is used for display only."""
 
     name: str
     media_type: str
     size_bytes: int
     path: str = ""
-    """Below `NAME.files/`; empty: it is not kept."""
+    """Path below `NAME.files/`; empty: the file is not kept."""
     excerpt: str = ""
-    """What prompts hold of a text file."""
+    """The part of a text file that prompts show."""
     unread: str = ""
-    """Why nothing of it could be used, as its sender was told."""
+    """Why the file could not be used, as its sender was told; empty if it could."""
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     factor: float | msgspec.UnsetType = msgspec.UNSET
-    """How many it counts for one that was estimated, as far as the conversation has learnt by then."""
+    """How many tokens the model counts per estimated token, as far as learnt by then."""
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,28 +98,28 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionHeader(_Record, frozen=True, kw_only=True, tag_field="type", tag="session"):
-    """The first line: whose file this is."""
+    """The first line: its key says whose file this is."""
 
     version: int
     key: SessionKey
 
 
 class UserMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag="message"):
-    """One platform message. Without `source` (as the seed wrote it) it is history: nobody waits for its answer."""
+    """One platform message. Without `source` (imported, or of an older format) it is history and not pending."""
 
     role: Literal["user"] = "user"
     content: str
     source: Source | None = None
     attachments: tuple[FileAttachment, ...] = ()
     album: str | msgspec.UnsetType = msgspec.UNSET
-    """What the parts of an album have in common."""
+    """The id that the parts of an album share."""
     goes_on: bool | msgspec.UnsetType = msgspec.UNSET
-    """Whether more of the same was to come."""
+    """Whether more parts of the same message were announced."""
     trace: str = ""
 
 
 class AssistantMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag="message"):
-    """A reply, on disk before its final edits; `answers` are the seqs of the messages of its turn."""
+    """A reply, on disk before its final text is shown; `answers` are the seqs of its turn's messages."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -127,6 +127,8 @@ class AssistantMessage(_Record, frozen=True, kw_only=True, tag_field="type", tag
     outcome: Literal["complete", "interrupted"] = "complete"
     model: str = ""
     usage: TokenUsage = TokenUsage()
+    beside: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The commands before the turn that were still at work (`/compact`): not all before it is settled."""
     trace: str = ""
 
 
@@ -146,6 +148,8 @@ class Draft(_Record, frozen=True, kw_only=True, tag_field="type", tag="draft"):
     part: int
     state: Literal["sending", "sent"]
     message_id: str | None = None
+    up: tuple[str, float] | msgspec.UnsetType = msgspec.UNSET
+    """Of `sending`, where the platform recognises a second copy: which start of the machine, and seconds since."""
 
 
 class Delivery(_Record, frozen=True, kw_only=True, tag_field="type", tag="delivery"):
@@ -166,11 +170,13 @@ class Failure(_Record, frozen=True, kw_only=True, tag_field="type", tag="failure
     reason: str
     told: bool
     notice: str = ""
+    beside: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """As in `AssistantMessage`."""
     trace: str = ""
 
 
 class Compaction(_Record, frozen=True, kw_only=True, tag_field="type", tag="compaction"):
-    """The prompt starts with `summary`, then the turns after `covers[1]`."""
+    """A summary: the prompt starts with it, and goes on with the turns after `covers[1]`."""
 
     covers: tuple[int, int]
     digest: str
@@ -188,7 +194,7 @@ class Undo(_Record, frozen=True, kw_only=True, tag_field="type", tag="undo"):
 
 
 class Reset(_Record, frozen=True, kw_only=True, tag_field="type", tag="reset"):
-    """The prompt starts empty; everything accepted earlier was settled before this was written."""
+    """Begins a new conversation (`/new`): the prompt starts empty; everything accepted earlier was settled before."""
 
     reason: str
     source: Source | None = None
@@ -212,7 +218,7 @@ class Delete(_Record, frozen=True, kw_only=True, tag_field="type", tag="delete")
 
 
 class Erased(_Record, frozen=True, kw_only=True, tag_field="type", tag="erased"):
-    """Stands where a record of an erased person stood."""
+    """Replaces a record of an erased person, or one that was lost."""
 
 
 class Damaged(_Record, frozen=True, kw_only=True):
@@ -245,7 +251,7 @@ Record = (
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What decides how the rest of a line is read; the seed wrote messages without a type."""
+    """The fields that decide how the rest of a line is parsed; messages without a type are of an older format."""
 
     type: str = "message"
     role: str | None = None
@@ -274,13 +280,13 @@ _decoders: dict[tuple[str, str | None], msgspec.json.Decoder[Record]] = {
 def encode_line(record: Record) -> bytes:
     """Return the record as one line of JSON with its newline.
 
-    Text with lone surrogates cannot be written as UTF-8: channels replace them where they parse.
+    Text with lone surrogates cannot be encoded as UTF-8: channels replace them when they parse.
     """
     return _encoder.encode(record) + b"\n"
 
 
 def parse_line(line: bytes) -> Record | Damaged | Unknown:
-    """Read one line, with or without its newline; never raises."""
+    """Parse one line, with or without its newline; never raises."""
     try:
         head = _head_decoder.decode(line)
         role = head.role if head.type == "message" else None

@@ -1,18 +1,17 @@
-"""Mends a session file: damaged bytes move to `FILE.quarantine`, the good ones stay as they are, in their order.
+"""Repairs a session file: moves damaged bytes to `FILE.quarantine`, and keeps the good lines as they are, in order.
 
-Nothing is dropped and as little as possible is said that nobody knows. A record `erased` stands for each seq that no
-line has any more, with the time of the record before it: seqs stay without gaps, what names the lost record names
-something, and nobody takes a later record for it. A `session` record that is lost is written anew where the file's
-name holds the key. A message whose end is lost is pending again, unless a later turn was delivered: then it was
-settled before (`settling`), nobody would look for it again, and its person has what was said. Such a message gets an
-end that says so, `failure` for the reason "lost", in place of the first lost record after it; what had a `delivery`
-gets one at the end of the file, `uncertain`. Nothing else is made up. A file whose key encodes to another name gets
-that name if it is free: the key inside decides.
+Nothing is dropped, and as little as possible is made up. An `erased` record replaces each seq without a line, with the
+time of the record before it: so seqs have no gaps, references to the lost record stay valid, and no later record takes
+its seq. A lost `session` record is written again if the file's name holds the key. A message whose ending is lost is
+pending again, unless a later turn was delivered: then it was settled before (`settling`), recovery would not look for
+it, and its sender was told. Such a message gets a `failure` with the reason "lost" in place of the first lost record
+after it; commands, replies and notices whose delivery is lost get a `delivery`, `uncertain`, at the end of the file. A
+file whose key encodes to another name is renamed to that if it is free: the key inside decides.
 
-The steps are called one by one. The quarantine is on disk before the new file is, and the new file takes the old
-one's name in one move: a crash in between leaves the old file or the new one, and at worst bytes that stand in the
-quarantine and still in the file. An entry of the quarantine is a line of JSON that says where its bytes stood, then
-those bytes, then a newline.
+The steps are done one by one. The quarantine is on disk before the new file is, and the new file takes the old one's
+name by a rename: a crash in between leaves the old file or the new one, at worst with bytes both in the quarantine and
+in the file. An entry of the quarantine is a line of JSON that says where its bytes stood, then those bytes, then a
+newline.
 """
 
 from __future__ import annotations
@@ -62,12 +61,12 @@ __all__ = [
 HEAD_BYTES = 64 * 1024
 
 MOST_ROUNDS = 4
-"""One round is enough for all damage that is known; more are for what shows only when other damage is gone."""
+"""One round repairs all known damage; more are for damage that shows only once other damage is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Bytes that leave the file, and why."""
+    """Bytes to move out of the file, and why."""
 
     start: int
     end: int
@@ -77,7 +76,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Standin:
-    """Records that are written at this offset of the old file for seqs that no line has."""
+    """The seqs without a line, to be written as records at this offset of the old file."""
 
     offset: int
     seqs: range
@@ -91,20 +90,20 @@ class Plan:
     length: int
     steps: tuple[Lost | Standin, ...]
     ended: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    """Which messages the record ends that stands in for this seq."""
+    """The messages that the replacement of a lost seq settles."""
     closing: tuple[Record, ...] = ()
-    """What is written after the last line."""
+    """Records to write after the last line."""
     is_open: bool = False
-    """Whether that line stays, and has no newline."""
+    """Whether the last line stays and has no newline."""
 
     @property
     def lost(self) -> tuple[Lost, ...]:
-        """Return what leaves the file."""
+        """Return the bytes to move out of the file."""
         return tuple(step for step in self.steps if isinstance(step, Lost))
 
     @property
     def stand_ins(self) -> int:
-        """Return how many records stand in for those that no line has."""
+        """Return how many records replace those without a line."""
         return sum(len(step.seqs) for step in self.steps if isinstance(step, Standin))
 
     @property
@@ -115,7 +114,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What a repair did: where the file is now, what left it, how many records stand in, and how many are settled."""
+    """What a repair did: the file's path now, the bytes moved out, the number of replaced and of settled records."""
 
     path: Path
     lost: tuple[Lost, ...] = ()
@@ -125,7 +124,7 @@ class Mended:
 
 
 def plan_repair(path: Path, now: str) -> Plan:
-    """Judge a file; a plan without steps changes nothing. Raises OSError."""
+    """Plan the repair of a file; a plan without steps changes nothing. Raises OSError."""
     examination = Examination(path.stem, find_ranges(read_lines(path)))
     steps: list[Lost | Standin] = []
     length, is_open = 0, False
@@ -135,12 +134,12 @@ def plan_repair(path: Path, now: str) -> Plan:
     if not steps:
         return Plan(length, ())
     ended, left = _ended(examination.unended, [step.seqs for step in steps if isinstance(step, Standin)])
-    closing = _numbered((*_endings(left), *map(_receipt, examination.unconfirmed)), examination.next_seq, now)
+    closing = _numbered((*_endings(left), *map(_delivery, examination.unconfirmed)), examination.next_seq, now)
     return Plan(length, tuple(steps), ended, closing, is_open)
 
 
 def set_aside(path: Path, plan: Plan, now: str) -> Path:
-    """Append the lost bytes to the quarantine (0600), flushed, and return its path."""
+    """Append the damaged bytes to the quarantine (0600), flushed, and return its path."""
     quarantine = path.with_name(f"{path.name}.quarantine")
     with _written(quarantine, os.O_APPEND | os.O_CREAT) as fd:
         own_as(fd, path)
@@ -155,7 +154,7 @@ def set_aside(path: Path, plan: Plan, now: str) -> Path:
 
 
 def write_mended(path: Path, plan: Plan) -> Path:
-    """Write what stays, and what stands in for the rest, to a new file beside the old one, flushed; return its path."""
+    """Write the repaired file beside the old one, flushed; return its path."""
     mended = path.with_name(f"{path.name}.mended")
     mended.unlink(missing_ok=True)
     with _written(mended, os.O_CREAT | os.O_EXCL) as fd:
@@ -177,19 +176,19 @@ def write_mended(path: Path, plan: Plan) -> Path:
 
 
 def put_in_place(mended: Path, path: Path) -> None:
-    """Give the new file the old one's name, and flush that."""
+    """Rename the repaired file over the old one, and flush the folder."""
     mended.replace(path)
     flush_folder(path.parent)
 
 
 def right_path(path: Path) -> Path:
-    """Return the place that the key in a file gives it; its own where nobody knows the key. Raises OSError."""
+    """Return the path that the key in a file demands; its own if the key is unknown. Raises OSError."""
     key = find_key(b"".join(read_blocks(path, 0, HEAD_BYTES)), path)
     return path.with_name(f"{key.file_name}.jsonl") if key else path
 
 
 def rename_to_key(path: Path) -> Path:
-    """Give a file the name that its key encodes to, its attachments too, if that name is free; return its path."""
+    """Rename a file, and its attachments, to what its key encodes to, if that name is free; return its path."""
     right = right_path(path)
     if os.path.lexists(right):
         return path
@@ -202,7 +201,7 @@ def rename_to_key(path: Path) -> Path:
 
 
 def repair_file(path: Path, now: str) -> Mended:
-    """Do all the steps, as often as it takes. Raises OSError, and then the file is the old one or a mended one."""
+    """Do all the steps, as often as needed. Raises OSError; the file is then the old one or a repaired one."""
     mended = Mended(rename_to_key(path))
     for _ in range(MOST_ROUNDS):
         plan = plan_repair(mended.path, now)
@@ -221,7 +220,7 @@ def repair_file(path: Path, now: str) -> Mended:
 
 
 def flush_folder(folder: Path) -> None:
-    """Put the names in a folder on disk."""
+    """Flush (fsync) a folder, so that the names in it are on disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -230,7 +229,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def own_as(fd: int, place: Path) -> None:
-    """Give a file that root writes to the owner of what it stands for: the daemon may run as somebody else."""
+    """Give a file that root writes the owner of `place`: the daemon may run as another user."""
     owner = place.lstat()
     if os.geteuid() == 0 != owner.st_uid:
         os.fchown(fd, owner.st_uid, owner.st_gid)
@@ -246,7 +245,7 @@ def _steps(verdict: Verdict, now: str) -> Iterator[Lost | Standin]:
 
 
 def _ended(messages: Sequence[int], lost: Sequence[range]) -> tuple[dict[int, list[int]], list[int]]:
-    """Return for each place of a lost record which messages end there, and the messages after which none is lost."""
+    """Map each place of a lost record to the messages it settles, and return the messages after which none is lost."""
     places = [seqs.start for seqs in lost]
     ended: dict[int, list[int]] = {}
     left: list[int] = []
@@ -264,12 +263,14 @@ def _stand_in(name: str, seq: int, ts: str, ended: Sequence[int]) -> Record:
 
 
 def _endings(messages: Sequence[int], seq: int = UNNUMBERED, ts: str = "") -> Iterator[Failure]:
-    """Yield what ends these messages, if there are any; their people are told nothing: they were, in their time."""
+    """Yield the failure that settles these messages, if any; their senders were told in their time, so it tells
+    nobody.
+    """
     if messages:
         yield Failure(answers=tuple(messages), reason=LOST_ENDING, told=False, seq=seq, ts=ts)
 
 
-def _receipt(of: int) -> Delivery:
+def _delivery(of: int) -> Delivery:
     return Delivery(of=of, state="uncertain")
 
 
@@ -283,7 +284,7 @@ def _numbered(records: Sequence[Record], begin: int, ts: str) -> tuple[Record, .
 
 @contextmanager
 def _written(path: Path, flags: int) -> Iterator[int]:
-    """Open to write, and flush at the end."""
+    """Open for writing, and flush at the end."""
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
     try:
         yield fd

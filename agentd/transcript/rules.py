@@ -1,7 +1,7 @@
-"""What each record may say, given those before it: a pure state, a record at a time, without I/O.
+"""Checks each record against those before it: which record may follow which, and what it may name. Pure, no I/O.
 
-A record that stands for a lost one (`erased`, or a `failure` that says so) may have been anything: naming it is no
-fault, and what a lost record may have settled is not held against those after it.
+A record that replaces a lost one (`erased`, or a `failure` with the reason "lost") may have been anything: naming it is
+no fault, and records after it are not blamed for what the lost one may have settled.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ _NAMES: dict[int, str] = {
 
 @dataclass(slots=True)
 class Rules:
-    """The state after the records so far: two bytes a record, and the places of what waits."""
+    """The state after the records so far: two bytes per record, and the line numbers of pending ones."""
 
     coverage: Coverage
     pending: dict[int, int] = field(default_factory=dict)
-    """Messages and commands without an end: seq to line number."""
+    """Messages and commands that are not settled: seq to line number."""
     undelivered: dict[int, int] = field(default_factory=dict)
-    """Replies and notices that no delivery names."""
+    """Replies and notices without a delivery: seq to line number."""
     settled_before: int = 0
-    """A turn for the message with this seq was delivered: all before it was settled by then (see `settling`)."""
+    """Everything before this seq was settled, since a turn for that message was delivered (see `settling`)."""
     _kinds: bytearray = field(default_factory=bytearray)
     _marks: bytearray = field(default_factory=bytearray)
     _commands: dict[int, Command] = field(default_factory=dict)
@@ -88,13 +88,13 @@ class Rules:
         return next(self._faults(record), None)
 
     def lose(self, seq: int) -> None:
-        """Take in that the record with the next seq is lost."""
+        """Note that the record with the next seq is lost."""
         self._put(_Kind.LOST)
         self._last_lost = seq
         self.coverage.take(seq, None)
 
     def take(self, record: Record | Unknown, line_number: int, line: bytes) -> None:
-        """Take in the next record, which has no fault."""
+        """Add the next record, which has no fault."""
         self._put(_kind(record))
         self.coverage.take(record.seq, line)
         match record:
@@ -123,12 +123,14 @@ class Rules:
 
     @property
     def unended(self) -> list[int]:
-        """Return the messages that no record ends, though a later turn proves that something did."""
+        """Return the messages without an ending, though a later turn proves that there was one."""
         return [seq for seq in self.pending if seq < self.settled_before and self._kind(seq) == _Kind.USER]
 
     @property
     def unconfirmed(self) -> list[int]:
-        """Return the commands, replies and notices that no delivery names, though a later turn proves that one did."""
+        """Return the commands, replies and notices without a delivery, though a later turn proves that there
+        was one.
+        """
         waiting = (seq for seq in self.pending if self._kind(seq) != _Kind.USER)
         return sorted(seq for seq in (*waiting, *self.undelivered) if seq < self.settled_before)
 
@@ -168,7 +170,7 @@ class Rules:
             yield from self._names("answers", seq, allowed)
         if len(set(record.answers)) < len(record.answers):
             yield "answers names the same record twice"
-        # The answer to a /retry takes the place of the one before, and may name its messages too.
+        # The answer to a /retry replaces the earlier answer, and may name its messages too.
         repeats = any(self._kind(seq) == _Kind.RETRY and seq in self.pending for seq in record.answers)
         for seq in record.answers:
             if self._has(seq, _Mark.ANSWERED) and not (repeats and self._kind(seq) == _Kind.USER):
@@ -198,7 +200,7 @@ class Rules:
             yield from self._range_faults(start, end)
 
     def _range_faults(self, start: int, end: int) -> Iterator[str]:
-        """Say what is wrong with a range of this conversation; one that a reset ended is ignored anyway."""
+        """Yield what is wrong with a range of this conversation; ranges before a reset are ignored anyway."""
         first = self._first_user
         if first is not None and start != first and not self._began_at <= start <= first and self._last_lost < first:
             yield f"covers starts at record {start}, but the conversation at {first}"
@@ -209,11 +211,11 @@ class Rules:
             yield f"covers less than the compaction in force, which reaches to {self._in_force[-1][1]}"
 
     def _reset_faults(self, record: Reset) -> Iterator[str]:
-        """A reset by command keeps what came after the command for the new conversation."""
+        """Messages after the command `/new` and before its reset belong to the new conversation."""
         by = [seq for seq, command in self._commands.items() if seq in self.pending and command.source == record.source]
         limit = by[-1] if by else record.seq
         if record.source is None and self._last_lost > self._began_at:
-            return  # who asked was erased, and so was the command: what came after it is not known
+            return  # the asker and the command were erased: what came after the command is unknown
         for seq in self.pending:
             if self._last_lost < seq < limit and self._kind(seq) != _Kind.COMMAND:
                 yield f"a reset, but message {seq} before it had no end yet"
@@ -232,7 +234,7 @@ class Rules:
         if record.answers if isinstance(record, AssistantMessage) else record.told:
             self.undelivered[record.seq] = line_number
             first = min(record.answers, default=0)
-            if self._kind(first) == _Kind.USER:
+            if self._kind(first) == _Kind.USER and not record.beside:
                 self._firsts[record.seq] = first
         if _kind(record) == _Kind.LOST:
             self._last_lost = record.seq

@@ -1,11 +1,11 @@
-"""The search for pending work: every session file that is not known to be settled, from the end of each.
+"""Finds the sessions with pending work at a start (recovery), reading only the end of files not known to be settled.
 
-A session that is settled cannot get work without a write, and a write changes the file's stamp. So a file whose stamp
-is the one kept for it is not opened. Of the others the last block is read, which nearly always proves them settled;
-what cannot be proven that way is read back.
+A settled session cannot get work without a write, and a write changes the file's stamp. So a file with the stamp that
+was kept for it is not opened. Of the others the last 4 KiB are read, and 64 KiB if needed, which nearly always prove
+them settled; otherwise the live part is loaded.
 
-What cannot be read, when it is tried twice, may have work left: it counts as unfinished where its name tells whose it
-is, so that its session is opened, and what can be done about the file is done then.
+A file that cannot be read, on a second try either, counts as unfinished if its name holds the key: opening its session
+then does what can be done about the file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from agentd.transcript.settling import is_settled_end
 __all__ = ["Searched", "read_key", "search"]
 
 TAIL_BYTES = 4 * 1024
-"""What is read of a file's end: most turns fit into it."""
+"""How much of a file's end is read first: most turns fit into it."""
 
 LONG_TAIL_BYTES = 64 * 1024
-"""What is read if that was not enough."""
+"""How much is read if that was not enough."""
 
 CLOCKS_APART_SECONDS = 1
 """A file's stamp is of the system's clock, which may be coarser than that of the records."""
@@ -38,23 +38,23 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Searched:
-    """What a search found."""
+    """The result of a search."""
 
     unfinished: list[SessionKey] = field(default_factory=list)
     settled: dict[str, Stamp] = field(default_factory=dict)
-    """Files that were read, and in which nothing is left to do."""
+    """Files that were read and have nothing left to do."""
     gone: frozenset[str] = frozenset()
-    """Names that were known, and have no file any more."""
+    """Names that were known but have no file any more."""
 
     def changed_since(self, moment: str) -> list[str]:
-        """Return those of the settled files that may hold something of that time, as records write it, or later."""
+        """Return the settled files that may hold something written at this time (in a record's form) or later."""
         since = parse_time(moment)
         least = (since.timestamp() - CLOCKS_APART_SECONDS) * 1e9 if since else 0
         return [name for name, (_, changed) in self.settled.items() if changed >= least]
 
 
 def search(disk: Disk, folder: Path, known: Mapping[str, tuple[int, int]]) -> Searched:
-    """Search the files of a folder whose stamp is not the known one. Raises OSError where there is no folder."""
+    """Search the files of a folder whose stamp is not the known one. Raises OSError if there is no folder."""
     searched = Searched()
     if known:
         stamps = disk.stamps(folder)
@@ -71,7 +71,7 @@ def search(disk: Disk, folder: Path, known: Mapping[str, tuple[int, int]]) -> Se
 
 
 def _search_again(disk: Disk, folder: Path, name: str, searched: Searched) -> None:
-    """Search a file that could not be read a moment ago."""
+    """Search a file once more that could not be read a moment ago."""
     try:
         _search_file(disk, folder, name, searched)
     except OSError as fault:
@@ -97,14 +97,14 @@ def _search_file(disk: Disk, folder: Path, name: str, searched: Searched) -> Non
 
 
 def _look(disk: Disk, folder: Path, name: str, most: int) -> tuple[Stamp, bool, bool]:
-    """Return a file's stamp, whether so many of its last bytes prove it settled, and whether they are all of it."""
+    """Return a file's stamp, whether its last `most` bytes prove it settled, and whether they are the whole file."""
     stamp, end = disk.tail(folder, name, most)
     is_whole = len(end) == stamp.size
     return stamp, is_settled_end(end, is_whole=is_whole), is_whole
 
 
 def read_key(disk: Disk, path: Path) -> SessionKey | None:
-    """Return whose file this is; None, and a word in the log, where that is not known, or its name is another's."""
+    """Return whose file this is; None, which is logged, if that is unknown or the file has another session's name."""
     length, start = disk.start(path)
     if not length:
         return None

@@ -1,4 +1,6 @@
-"""Which messages were accepted already: ids alone, as small as they can be, since every session in memory has some."""
+"""Remembers which messages were accepted already, to recognise redeliveries (dedup); ids only, since every open session
+has one.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,15 @@ SEEN_HOURS = 24
 
 @dataclass(slots=True)
 class Seen:
-    """The newest ids, oldest first."""
+    """The platform ids of the newest messages and commands, oldest first, each with its seq."""
 
     _seqs: dict[bytes, int] = field(default_factory=dict)
     _times: array[float] = field(default_factory=lambda: array("d"))
-    """When each was accepted, in seconds of the epoch; one without a readable time has that of the one before."""
+    """When each was accepted, in seconds since the epoch; one without a readable time has that of the one before."""
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, str, int, str]]) -> Self:
-        """Take in all of these, oldest first: chat, message id, seq and ts."""
+        """Build it from chat, message id, seq and ts of each, oldest first."""
         seen = cls()
         for chat, message_id, seq, ts in entries:
             seen._append(_key(chat, message_id), seq, _seconds(ts))
@@ -45,17 +47,17 @@ class Seen:
             yield chat, message_id, seq
 
     def find(self, chat: str, message_id: str) -> int | None:
-        """Return the seq of a message, or of a command; None where it is not known."""
+        """Return the seq of a message or command; None if it is not known."""
         return self._seqs.get(_key(chat, message_id))
 
     def add(self, chat: str, message_id: str, seq: int, ts: str) -> None:
-        """Take in one more, and let go of the oldest that need not be known any more."""
+        """Add one, and forget the oldest ones that are beyond both limits."""
         self._append(_key(chat, message_id), seq, moment := _seconds(ts))
         if moment is not None and len(self._seqs) > SEEN_MESSAGES:
             self._forget(before=moment - SEEN_HOURS * 3600)
 
     def join(self, older: Seen) -> None:
-        """Take over what stands before all of these; `older` is not to be used any more."""
+        """Put the older ids before these; `older` must not be used after this."""
         for (key, seq), moment in zip(self._seqs.items(), self._times, strict=True):
             older._append(key, seq, moment)
         self._seqs, self._times = older._seqs, older._times

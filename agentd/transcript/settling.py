@@ -1,12 +1,13 @@
-"""What is settled, as far as the newest records of a file can tell.
+"""Decides from a file's newest records what is settled, so that a start need not read whole files.
 
-All that is unsettled stands behind a boundary. A turn takes the oldest messages that wait, after every command before
-them, and is delivered before the next one begins: so what came before the first message of a delivered turn is
-settled. A turn for a command alone (`/retry`) is no boundary: what it answers stands before it. Nor is an ending that
-nobody is told: `/new` may write one while the reply before it still waits for a platform that cannot be reached.
+Everything unsettled comes after a boundary. A turn takes the oldest waiting messages, after every command before them,
+and is delivered before the next one begins: so everything before the first message of a delivered turn is settled. A
+turn for a command alone (`/retry`) is no boundary: what it answers comes before it. Neither is an ending that nobody is
+told: `/new` may write one while the reply before it is still undelivered. Nor is the ending of a turn that began while
+a `/compact` before it was still at work: it names that command in `beside`.
 
-Where a record before a boundary is damaged, what it settled waits again, and is not looked for. It was settled all the
-same, which is what a repair puts on record.
+If a record before a boundary is damaged, what it settled seems to wait again, but is not looked for: it was settled,
+and a repair puts that on record.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ from agentd.transcript.view import AFTER_EVERY_TIME
 __all__ = ["Boundary", "is_settled_end"]
 
 _DRAFT = b'{"type":"draft","seq":'
-"""How a draft begins that is numbered: it settles nothing, and waits for nothing."""
+"""The beginning of a numbered draft's line: drafts settle nothing and are never pending."""
 
 _delivery_decoder = msgspec.json.Decoder(Delivery)
 _reply_decoder = msgspec.json.Decoder(AssistantMessage)
 
 _TIME_CHARACTERS = 24
 _USER = b'","role":"user",'
-"""What stands behind the time of a person's message."""
+"""What follows the time in the line of a person's message."""
 
 
 class Boundary:
-    """Fed with records from the newest back: the boundary, and what behind it is not settled."""
+    """Finds the boundary, and whether anything after it is unsettled; it is fed records, newest first."""
 
     def __init__(self) -> None:
         """Begin at the end of a file."""
@@ -51,12 +52,12 @@ class Boundary:
         self._ended: set[int] = set()
         self._first: set[int] = set()
         self.is_reached = False
-        """Whether everything before the last record is settled."""
+        """Whether everything before the last record that was passed is settled."""
         self.is_clear = True
-        """Whether nothing so far waits for anything, beyond doubt."""
+        """Whether it is certain that nothing so far is pending."""
 
     def pass_by(self, record: Record | Damaged | Unknown) -> None:
-        """Take in the next older record."""
+        """Look at the next older record."""
         match record:
             case Delivery():
                 self._delivered.add(record.of)
@@ -72,7 +73,7 @@ class Boundary:
             case Delete():
                 self._ended.add(record.of)
             case Edit():
-                # With such a time, which no platform gives, it would outlast a deletion.
+                # An edit with such a time, which no platform gives, would outlast a deletion.
                 self.is_clear = self.is_clear and record.edited_at < AFTER_EVERY_TIME
             case _:
                 return
@@ -83,14 +84,14 @@ class Boundary:
         is_said = bool(ending.answers) if isinstance(ending, AssistantMessage) else ending.told
         if is_said and ending.seq not in self._delivered:
             self.is_clear = False
-        elif is_said and ending.answers:
+        elif is_said and ending.answers and not ending.beside:
             self._first.add(min(ending.answers))
 
 
 def is_settled_end(end: bytes, *, is_whole: bool) -> bool:
-    """Tell whether the end of a file proves that nothing in all of it waits; with `is_whole` it is all of it.
+    """Tell whether the end of a file proves that nothing in the file is pending; with `is_whole` it is the whole file.
 
-    False says nothing: then more of the file has to be read.
+    False proves nothing: more of the file has to be read.
     """
     if _ends_in_a_turn(end):
         return True
@@ -109,7 +110,7 @@ def is_settled_end(end: bytes, *, is_whole: bool) -> bool:
 
 
 def _ends_in_a_turn(end: bytes) -> bool:
-    """Tell, in half the time, of the way that nearly every file ends: message, drafts, reply, delivery."""
+    """Check for the usual end of a file (message, drafts, reply, delivery), in half the time."""
     reply_stop = end.rfind(b"\n", 0, len(end) - 1)
     start = end.rfind(b"\n", 0, max(reply_stop, 0)) + 1
     try:
@@ -117,13 +118,13 @@ def _ends_in_a_turn(end: bytes) -> bool:
         reply = _reply_decoder.decode(end[start:reply_stop])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    if reply.seq != delivery.of or not reply.answers:
+    if reply.seq != delivery.of or not reply.answers or reply.beside:
         return False
     begin = b'{"type":"message","seq":%d,"ts":"' % min(reply.answers)
     while start > 0:
         stop = start - 1
         start = end.rfind(b"\n", 0, stop) + 1
         if not end.startswith(_DRAFT, start):
-            # The message itself is not read: were it damaged, the reply would still tell what is settled.
+            # The message itself is not parsed: were it damaged, the reply would still prove it settled.
             return end.startswith(begin, start) and end.startswith(_USER, start + len(begin) + _TIME_CHARACTERS)
     return False

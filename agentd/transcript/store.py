@@ -1,4 +1,4 @@
-"""The store of sessions: opens them, finds those with work left, and appends to them through one writer."""
+"""The session store: opens sessions, finds those with unfinished work, and appends records through one writer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from agentd.transcript.threads import on
 from agentd.transcript.view import Transcript, Turn
 from agentd.transcript.writing import Observe, Session, Writer
 
-__all__ = ["Recall", "Session", "SessionStore", "open_store", "open_store_on"]
+__all__ = ["ReadLimits", "Session", "SessionStore", "open_store", "open_store_on"]
 
 READER_THREADS = 2
 
@@ -43,24 +43,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """How much is read: of a session so much text as a prompt may need at most, and no file that `marks` vouch for."""
+class ReadLimits:
+    """Limits what is read: the text of a session a prompt may need at most, and no file whose mark says it is
+    settled.
+    """
 
     most_characters: int = MOST_CHARACTERS
     marks: Marks = NO_MARKS
 
 
-DEFAULT_RECALL = Recall()
+DEFAULT_READ_LIMITS = ReadLimits()
 
 
 def unobserved(seconds: float) -> None:
-    """Let nobody know how long an append took."""
+    """The default observer, which ignores how long an append took."""
     del seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Where blocking calls run; `writer` has one thread, so that jobs cannot overtake each other."""
+    """The executors for blocking calls; `writer` has one thread, so that jobs cannot overtake each other."""
 
     writer: Executor
     readers: Executor
@@ -70,12 +72,12 @@ class SessionStore:
     """Opens sessions and appends to them; made by `open_store`."""
 
     def __init__(
-        self, folder: Path, disk: Disk, clock: Clock, threads: Threads, recall: Recall, observe: Observe = unobserved
+        self, folder: Path, disk: Disk, clock: Clock, threads: Threads, reads: ReadLimits, observe: Observe = unobserved
     ) -> None:
         """Keep sessions in `folder`."""
         self.folder = folder
-        self._most_characters = recall.most_characters
-        self._marks = recall.marks
+        self._most_characters = reads.most_characters
+        self._marks = reads.marks
         self._disk = disk
         self._mender = Mender(disk, clock, threads.writer, self._read_now)
         self._commit = on(threads.writer, disk.commit)
@@ -93,9 +95,9 @@ class SessionStore:
         self._searched = Searched()
 
     async def open(self, key: SessionKey) -> Session:
-        """Read a session back; a missing file is an empty session. Raises StorageError where it cannot be read.
+        """Load a session; a missing file is an empty session. Raises StorageError if it cannot be read.
 
-        Who opens what somebody else holds open gets the same session: two views of one file would part.
+        A session that is already open is returned as it is: two views of one file would diverge.
         """
         path = self.folder / f"{key.file_name}.jsonl"
         async with self._lock(path):
@@ -118,30 +120,29 @@ class SessionStore:
         return self._sessions.setdefault(path, session)
 
     async def read_ids(self, session: Session) -> None:
-        """Read the ids of older messages, if that was not done: before this, its view knows the live part's only.
+        """Read the ids of older messages, if that was not done: until then the view knows those of the live part only.
 
-        Where a part of this file alone cannot be read, the session goes on: it may take a message from before that
-        part, should it come again, for a new one. Raises StorageError where the fault is of more than this file, or
-        the file is gone.
+        If a part of this file alone cannot be read, the session goes on; a redelivery of a message before that part may
+        then be taken for a new one. Raises StorageError if more than this file is at fault, or the file is gone.
         """
         while (older := session.older) is not None:
             try:
                 found = await self._ids(session.path, older)
             except FileNotFoundError:
-                await self.append(session)  # refused: this is not the file that was written, and it is read anew
+                await self.append(session)  # refused, since the file is gone: it is read again
                 continue
             except OSError as fault:
                 raise StorageError(fault_sentence(fault)) from fault
-            # Unless the file was read anew meanwhile: then what is older is another matter.
+            # Unless the file was read again meanwhile, which sets a new `older`.
             if session.older is older:
                 session.view.seen.join(found)
                 session.older = None
 
     async def past(self, session: Session, after: int, since: str) -> list[Turn]:
-        """Return the turns with messages behind a seq and since a time, whatever was reset or summarised meanwhile.
+        """Return the turns with messages after a seq and since a time, even if reset or summarised meanwhile.
 
-        Some from before them stand at the beginning. Where a part of this file alone cannot be read, what stands
-        behind it is returned. Raises StorageError where the fault is of more than this file.
+        Some turns from before them come first. If a part of this file alone cannot be read, the turns after it are
+        returned. Raises StorageError if more than this file is at fault.
         """
         try:
             return await self._past(session.path, session.length, after, since)
@@ -151,11 +152,11 @@ class SessionStore:
             raise StorageError(fault_sentence(fault)) from fault
 
     async def unfinished(self) -> list[SessionKey]:
-        """Return the key of every session with something pending or undelivered, from the end of each file.
+        """Return the key of every session with something pending or undelivered, judged from the end of each file.
 
-        One whose file cannot be read is among them: it may have such work, and opening it does what can be done.
-        Files that were settled when they were last searched, and have not changed since, are not read. Raises
-        StorageError where the folder cannot be read.
+        A session whose file cannot be read is included: it may have such work, and opening it does what can be done.
+        Files that were settled at the last search and have not changed since are not read. Raises StorageError if the
+        folder cannot be read.
         """
         try:
             self._searched = await self._search(await self._marks.settled())
@@ -164,9 +165,9 @@ class SessionStore:
         return self._searched.unfinished
 
     async def found_settled(self, since: str) -> AsyncIterator[SessionKey]:
-        """Yield the keys of the sessions that `unfinished` read and found settled, but for those not written since.
+        """Yield the sessions that `unfinished` read and found settled, if written since a time.
 
-        What cannot be read is left out.
+        Files that cannot be read are left out.
         """
         for name in self._searched.changed_since(since):
             key = parse_file_name(Path(name).stem) or await self._key(self.folder / name)
@@ -174,19 +175,19 @@ class SessionStore:
                 yield key
 
     async def keep_marks(self) -> None:
-        """Keep for the next run what `unfinished` found settled, once all that it found unfinished is done."""
+        """Keep what `unfinished` found settled for the next run; call it once all unfinished sessions are done."""
         searched, self._searched = self._searched, Searched()
         await self._marks.keep(searched.settled, searched.gone)
 
     def forget_found(self, names: Collection[str]) -> None:
-        """Let `keep_marks` keep nothing of these files."""
+        """Make `keep_marks` keep nothing of these files, so that the next start reads them."""
         for name in names:
             self._searched.settled.pop(name, None)
 
     async def heard(self, channel: str) -> list[Heard]:
-        """Return when somebody was heard last in each session of a channel; one that cannot be read is left out.
+        """Return when each session of a channel last heard from a person; sessions that cannot be read are left out.
 
-        Raises StorageError where the folder cannot be read.
+        Raises StorageError if the folder cannot be read.
         """
         try:
             return await self._heard(channel)
@@ -195,28 +196,28 @@ class SessionStore:
 
     @property
     def busy_seconds(self) -> float:
-        """Return how long what is being put on disk takes; 0 where nothing is."""
+        """Return how long the present commit has been running; 0 if there is none."""
         return self._writer.busy_seconds
 
     async def append(self, session: Session, *records: Record) -> list[Record]:
-        """Put records on disk, flushed, and return them with their `seq` and `ts`.
+        """Append records, flush them (fsync), and return them with their `seq` and `ts`.
 
-        Raises StorageError, and then none of them is in the file or the view. Cancelling the caller does not stop
-        an append once there was room for it to wait.
+        Raises StorageError, and then none of them is in the file or the view. Cancelling the caller does not stop an
+        append once it has a place in the writer's queue.
         """
         return await self._writer.append(session, *records)
 
     async def enqueue(self, session: Session, *records: Record) -> asyncio.Future[list[Record]]:
-        """Begin to append: what is appended to this session after it comes after it.
+        """Begin to append; later appends to the session come after it.
 
-        Return what has the records, or the StorageError, in the end; it must not be cancelled.
+        Return a future of the records, or of the StorageError; it must not be cancelled.
         """
         return await self._writer.enqueue(session, *records)
 
     async def cover(self, session: Session, to: int) -> tuple[int, str]:
-        """Return from which message on a compaction that ends with the message `to` covers, and its digest.
+        """Return the seq of the first message that a compaction up to the message `to` covers, and the digest.
 
-        Raises StorageError where the file cannot be read, or was changed meanwhile.
+        Raises StorageError if the file cannot be read, or was changed meanwhile.
         """
         view, cover, start = session.view, session.cover, _first_seq(session.view)
         if cover is None or cover.start != start or cover.to >= to:
@@ -234,8 +235,8 @@ class SessionStore:
     async def exclusive(self, paths: Collection[Path], job: Callable[[], T]) -> T:
         """Run a job that changes these files, on the writer's thread; return or raise what it does.
 
-        What was appended before is in the files by then. Sessions that are open on them are read anew, before what
-        is appended after is committed. Cancelling the caller does not stop the job.
+        Earlier appends are in the files by then. Sessions that are open on them are read again before later appends are
+        committed. Cancelling the caller does not stop the job.
         """
         ended: list[asyncio.Future[T]] = []
 
@@ -246,19 +247,19 @@ class SessionStore:
         return ended[0].result()
 
     def is_open(self, path: Path) -> bool:
-        """Tell whether a session is open, also one that has no file yet."""
+        """Tell whether a session is open, even one without a file yet."""
         return path in self._sessions
 
     async def write(self) -> None:
-        """Commit what waits, batch after batch, until `close`."""
+        """Commit waiting appends, batch after batch, until `close`."""
         await self._writer.run()
 
     async def close(self) -> None:
-        """Return when everything that `append` was called for is committed; what comes later is refused."""
+        """Return when everything that `append` was called for is committed; later appends are refused."""
         await self._writer.close()
 
     async def _change(self, paths: Collection[Path], job: Callable[[], T]) -> asyncio.Future[T]:
-        """Run the job, with nobody reading these files, and return once open sessions are what the files hold now."""
+        """Run the job while nobody reads these files, and return once open sessions match the files again."""
         async with AsyncExitStack() as stack:
             for path in sorted(set(paths)):
                 await stack.enter_async_context(self._lock(path))
@@ -274,11 +275,11 @@ class SessionStore:
                     session.is_unread = True
                     await self._mender.reread(session)
                     session.changed.set()
-            done.exception()  # looked at, even where the caller is gone
+            done.exception()  # retrieved, even if the caller is gone
             return done
 
     async def _cut(self, sessions: Collection[Session]) -> OSError | None:
-        """Take away what failed appends left, which would count as records; return why that failed."""
+        """Cut off what failed appends left, which would count as records; return the fault if that failed."""
         for session in [session for session in sessions if session.cut_first]:
             [fault] = await self._commit([Write(session.path, session.length, b"", cut_first=True)])
             if fault is not None and not isinstance(fault, FileChanged):
@@ -287,7 +288,7 @@ class SessionStore:
         return None
 
     def _lock(self, path: Path) -> asyncio.Lock:
-        """Return what is held while a file is read to be opened, or changed by other means than appending."""
+        """Return the lock that is held while a file is loaded, or changed other than by appending."""
         return self._locks.setdefault(path, asyncio.Lock())
 
     def _read_now(self, key: SessionKey, path: Path) -> Loaded:
@@ -318,7 +319,7 @@ class SessionStore:
 
 
 def _first_seq(view: Transcript) -> int | None:
-    """Return the seq of a conversation's first message; None where that was not read back, or there is none."""
+    """Return the seq of a conversation's first message; None if that was not loaded, or there is none."""
     if view.summary is not None:
         return view.summary.covers[0]
     seqs = [message.seq for turn in view.turns for message in turn.messages]
@@ -331,13 +332,13 @@ async def open_store(
     clock: Clock,
     *,
     persistent: bool = True,
-    recall: Recall = DEFAULT_RECALL,
+    limits: ReadLimits = DEFAULT_READ_LIMITS,
     wrap_disk: Callable[[Disk], Disk] = lambda disk: disk,
     observe: Observe = unobserved,
 ) -> AsyncIterator[SessionStore]:
-    """Keep sessions in `folder` (made 0700 if missing); leaving commits what waits.
+    """Keep sessions in `folder` (made 0700 if missing); leaving the block commits what waits.
 
-    Raises StorageError where there can be no such folder.
+    Raises StorageError if there can be no such folder.
     """
     if persistent:
         try:
@@ -347,8 +348,8 @@ async def open_store(
             raise StorageError(sentence) from fault
     with ThreadPoolExecutor(FLUSH_THREADS, "transcript-flush") as flushers:
         disk: Disk = FileDisk(flushers) if persistent else MemoryDisk()
-        marks = recall.marks if persistent else NO_MARKS
-        async with open_store_on(wrap_disk(disk), folder, clock, recall.most_characters, marks, observe) as store:
+        marks = limits.marks if persistent else NO_MARKS
+        async with open_store_on(wrap_disk(disk), folder, clock, limits.most_characters, marks, observe) as store:
             yield store
 
 
@@ -361,15 +362,15 @@ async def open_store_on(
     marks: Marks = NO_MARKS,
     observe: Observe = unobserved,
 ) -> AsyncIterator[SessionStore]:
-    """Keep sessions on this disk; leaving commits what waits, however the body ended.
+    """Keep sessions on this disk; leaving the block commits what waits, however the body ended.
 
-    Of a session so much text is read back as a prompt may need at most.
+    `most_characters` is the text of a session that is loaded at most.
     """
     with (
         ThreadPoolExecutor(1, "transcript-writer") as writer,
         ThreadPoolExecutor(READER_THREADS, "transcript-reader") as readers,
     ):
-        store = SessionStore(folder, disk, clock, Threads(writer, readers), Recall(most_characters, marks), observe)
+        store = SessionStore(folder, disk, clock, Threads(writer, readers), ReadLimits(most_characters, marks), observe)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(store.write(), name="transcript-writer")
             try:

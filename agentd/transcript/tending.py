@@ -1,8 +1,8 @@
-"""Repairs and brings in sessions while the daemon runs: the store's writer does it, between commits.
+"""Repairs and imports sessions while the daemon runs, through the store's writer, between commits.
 
-Files are examined beside it, one at a time: only one that is damaged has to wait for the writer, and the writer for
-it. An import arrives as the finished lines, made by the client, who alone can read its source: they are put beside the
-sessions as they come, and the writer only gives them their name.
+Files are examined outside the writer, one at a time; only a damaged one waits for the writer, and the writer for it. An
+import arrives as finished lines from the client, which alone can read the source: they are written beside the sessions
+as they come, and the writer only links the finished file under its name.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ __all__ = ["Caller", "Tending"]
 
 
 class Caller(Protocol):
-    """Who asked."""
+    """The client of the control socket that sent the command."""
 
     def body(self, size: int) -> AsyncIterator[bytes]:
         """Yield the bytes that came with the request."""
         ...
 
     async def say(self, *lines: str) -> None:
-        """Send lines of the answer; raises OSError where nobody reads them any more."""
+        """Send lines of the answer; raises OSError if the client is gone."""
         ...
 
 
 class _Repair(msgspec.Struct):
     name: str | None = None
-    """Of one file, without its suffix; None: of all."""
+    """The file to repair, without its suffix; None: all files."""
 
 
 class _Import(msgspec.Struct):
@@ -50,17 +50,19 @@ class _Import(msgspec.Struct):
 
 
 class Tending:
-    """The commands that write session files, for a daemon that has them open."""
+    """Serves the commands `sessions repair` and `sessions import` for a daemon that has the files open."""
 
     def __init__(self, store: SessionStore, clock: Clock, wake: Callable[[SessionKey], None]) -> None:
-        """Work on the sessions of this store; `wake` is told whose file was mended: a message may wait again."""
+        """Work on this store's sessions; `wake` is called with each repaired session's key: a message may be pending
+        again.
+        """
         self._store = store
         self._wake = wake
         self._clock = clock
         self._arriving: set[Path] = set()
 
     async def repair(self, request: Mapping[str, object], caller: Caller) -> int:
-        """Repair one file or all, one after the other, and return 1 where damage is left, or a file was refused."""
+        """Repair one file or all, one after the other; return 1 if damage is left or a file was refused."""
         wanted = msgspec.convert(request, _Repair).name
         files = await asyncio.to_thread(_session_files, self._store.folder)
         damaged = 0
@@ -72,7 +74,7 @@ class Tending:
         return 1 if damaged else 0
 
     async def take_in(self, request: Mapping[str, object], caller: Caller) -> int:
-        """Bring in a session whose finished lines come with the request; it is there whole, or not at all."""
+        """Import a session whose finished lines come with the request: completely, or not at all."""
         wanted = msgspec.convert(request, _Import)
         target = self._store.folder / f"{wanted.key.file_name}.jsonl"
         if target in self._arriving:
@@ -95,7 +97,7 @@ class Tending:
             right = await asyncio.to_thread(right_path, path)
             outcome = await self._store.exclusive((path, right), partial(mend, path, format_time(self._clock())))
         except FileNotFoundError:
-            # It was listed, and is gone by now, or has another name: under that it is a file of its own.
+            # It was listed, but is gone by now, or renamed: under that name it is a file of its own.
             outcome = Outcome((), is_damaged=False)
         except OSError as fault:
             outcome = refused(path, fault)
@@ -104,7 +106,7 @@ class Tending:
         return outcome
 
     async def _wake_up(self, path: Path) -> None:
-        """Let a file's session see what it holds now, also where the repair of it was broken off."""
+        """Make the file's session look at it, even if its repair was broken off."""
         try:
             header = await asyncio.to_thread(find_header, path)
         except OSError:
@@ -129,7 +131,7 @@ class Tending:
             unfinished.unlink(missing_ok=True)
 
     def _name(self, unfinished: Path, target: Path) -> None:
-        """Give what came its name, on the writer's thread: nobody can open the session meanwhile."""
+        """Give the imported file its name, on the writer's thread, so that nobody opens the session meanwhile."""
         if self._store.is_open(target):
             raise FileExistsError(target)
         give_name(unfinished, target)

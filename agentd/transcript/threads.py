@@ -1,4 +1,4 @@
-"""Blocking calls on threads of their own."""
+"""Runs blocking calls on an executor's threads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ T = TypeVar("T")
 
 
 def on(executor: Executor, blocking: Callable[..., T]) -> Callable[..., Awaitable[T]]:
-    """Return the coroutine function that runs a blocking one on this executor."""
+    """Return a coroutine function that runs the blocking function on this executor."""
     run = wrap(blocking)
     return lambda *args, **named: run(*args, executor=executor, **named)

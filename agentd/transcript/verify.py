@@ -1,9 +1,9 @@
-"""Checks a session file against everything that its records promise: lines in, findings out, no I/O.
+"""Checks a session file against the rules of its records: lines in, findings out, no I/O.
 
-A line is kept or lost. What is unreadable, numbered wrongly or contradicts the records before it is lost, and is
-judged as `repair` will leave it: a record `erased` stands for each seq that no line has any more. So one fault is one
-finding, not a cascade, and a file that was repaired by these verdicts has no damage left. The one consequence that is
-drawn: a compaction over a lost record is lost itself, for its digest cannot be that of what stands there.
+A line is kept or lost. Lost is what is unreadable, numbered wrongly or contradicts the records before it, and the lines
+after it are judged as `repair` will leave the file: with an `erased` record for each seq that no line has. So one fault
+is one finding, not a cascade, and a file repaired by these verdicts has no damage left. There is one consequence: a
+compaction over a lost record is lost too, since its digest cannot match any more.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from agentd.transcript.rules import Rules
 __all__ = ["Examination", "Finding", "Verdict", "find_ranges", "verify"]
 
 LOOKAHEAD_LINES = 8
-"""How far is read on to tell a gap (the next seqs follow this one) from a seq that is itself wrong."""
+"""How many lines are read ahead to tell a gap (the next seqs follow this one) from a wrong seq."""
 
 MAX_MISSING = 1_000_000
-"""A gap that is wider is a wrong seq, whatever follows."""
+"""A wider gap is a wrong seq, whatever follows."""
 
 MAX_MISSING_UNCONFIRMED = 1_000
 """The same for the last record of a file, which nothing follows."""
@@ -49,7 +49,7 @@ _NONE = range(0)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence about one line, or with line 0 about the file; a note is worth knowing and no damage."""
+    """One sentence about one line, or with line 0 about the file; `is_damage` is False for a mere note."""
 
     line: int
     text: str
@@ -57,15 +57,15 @@ class Finding:
 
 
 class Verdict(NamedTuple):
-    """What becomes of one line: `missing` seqs have no line and stand before it; then its bytes from `good_from`."""
+    """The verdict on one line: the seqs missing before it, and from which byte on it is good."""
 
     line: Line
     findings: tuple[Finding, ...] = ()
     good_from: int | None = None
-    """The offset in the file from which on the line is good; None: it is lost."""
+    """The offset in the file from which the line is good; None: it is lost."""
     missing: range = _NONE
     ts: str = ""
-    """The time of the records before, for those that are missing; of this one if there were none."""
+    """The time for the missing records: that of the record before, or of this one if there was none."""
 
 
 class _Read(NamedTuple):
@@ -76,7 +76,7 @@ class _Read(NamedTuple):
 
 
 class Examination:
-    """One pass over a file of this name (without its suffix), whose compactions cover these ranges."""
+    """One pass over a file; `name` is its name without the suffix, `ranges` what its compactions cover."""
 
     def __init__(self, name: str, ranges: Iterable[tuple[int, int]]) -> None:
         """Begin before the first line."""
@@ -105,16 +105,18 @@ class Examination:
 
     @property
     def unended(self) -> list[int]:
-        """Return, after the last line, the messages whose end is lost: a later turn proves that they had one."""
+        """Return the messages whose ending is lost, as a later turn proves; complete after the last line."""
         return self._rules.unended
 
     @property
     def unconfirmed(self) -> list[int]:
-        """Return, after the last line, the commands, replies and notices whose delivery is lost in the same way."""
+        """Return the commands, replies and notices whose delivery is lost in the same way; complete after the last
+        line.
+        """
         return self._rules.unconfirmed
 
     def closing_notes(self) -> Iterator[Finding]:
-        """Say, after the last line, what waits."""
+        """Yield notes about what is pending; call it after the last line."""
         for seq, line in self._rules.pending.items():
             found = self._found(seq, "answers it, or says why not")
             yield Finding(line, f"record {seq} is pending: {found}", is_damage=False)
@@ -122,7 +124,7 @@ class Examination:
             yield Finding(line, f"record {seq} has no delivery: {self._found(seq, 'completes it')}", is_damage=False)
 
     def _found(self, seq: int, done: str) -> str:
-        """Say what the next run does about what waits."""
+        """Say what the next run does about a pending record."""
         if seq < self._rules.settled_before:
             return "a later turn was delivered, so that the next run does not look for it"
         return f"the next run {done}"
@@ -138,7 +140,7 @@ class Examination:
         return self._place(read, read.record, ahead)
 
     def _place(self, read: _Read, record: Record | Unknown, ahead: Sequence[_Read]) -> Verdict:
-        """Judge a record by its seq first: where it stands decides what stood before it."""
+        """Judge a record by its seq first: its place decides what is missing before it."""
         number, findings = read.line.number, list(_notes(read, record))
         if record.seq == UNNUMBERED:
             unnumbered, record = True, msgspec.structs.replace(record, seq=self._next_seq)
@@ -150,7 +152,7 @@ class Examination:
             self._misplaced.add(record.seq)
             return Verdict(read.line, (*findings, Finding(number, fault)))
         missing = range(self._next_seq, record.seq)
-        # What was named already: lines just before that could not be read, and earlier ones out of their place.
+        # Seqs that other findings explain: unreadable lines just before, and earlier records out of place.
         known = max(self._unread, sum(seq in missing for seq in self._misplaced)) if missing else 0
         if len(missing) > known:
             findings.append(Finding(number, _missing_text(missing, known)))
@@ -181,7 +183,7 @@ class Examination:
     def _record_fault(
         self, record: Record | Unknown, findings: list[Finding], number: int, *, unnumbered: bool
     ) -> str | None:
-        """Return why the record is lost; a first record that is kept all the same adds to the findings."""
+        """Return why the record is lost, or None; notes about a first record are added to the findings."""
         if not isinstance(record, Unknown) and not _is_time(record.ts) and (record.ts or not unnumbered):
             return "ts is no RFC 3339 time in UTC with milliseconds"
         if self._is_first and record.seq == 0:
@@ -197,7 +199,7 @@ class Examination:
 
 
 def verify(name: str, read: Callable[[], Iterable[Line]]) -> Iterator[Finding]:
-    """Yield what is to be said about a file of this name (without its suffix); `read` is called twice."""
+    """Yield the findings about a file; `name` is without the suffix, and `read` is called twice."""
     examination = Examination(name, find_ranges(read()))
     for verdict in examination.verdicts(read()):
         yield from verdict.findings
@@ -212,7 +214,7 @@ def find_ranges(lines: Iterable[Line]) -> set[tuple[int, int]]:
 
 
 def _read(line: Line) -> _Read:
-    """Read one line; NUL bytes before a record, as a power cut may leave them, do not hide it."""
+    """Parse one line; NUL bytes before a record, as a power cut may leave them, are skipped."""
     if line.content is None:
         return _Read(line, Damaged(fault=f"longer than {MAX_LINE_BYTES >> 20} MiB"))
     if not line.content.strip():

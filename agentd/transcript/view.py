@@ -1,9 +1,9 @@
-"""What the records of a session mean: a pure fold, one record at a time, with no I/O and no clock.
+"""The transcript: folds a session's records into what they mean, one record at a time, with no I/O and no clock.
 
-A message is pending until an answer or a failure names it; a command until its own delivery names it, or an answer
-does (`/retry`: that answer takes the place of the last turn's); either, until its author deletes it. A reply, and a
-notice of a failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended, not
-that in which messages came: a message may be accepted while another is being answered.
+A message is pending until an answer or a failure names it; a command until its own delivery names it, or an answer does
+(`/retry`: that answer replaces the last turn's); either, until its author deletes it. A reply, and the notice of a
+failure, is undelivered until a delivery names it. The order of `turns` is that in which turns ended, not that in which
+messages came: a message may be accepted while another is being answered. `knows` recognises a redelivery.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ __all__ = [
 DELETED_TEXT = "[This message was deleted by its author.]"
 
 AFTER_EVERY_TIME = "~"
-"""Sorts behind all times: no edit that comes late brings a deleted text back."""
+"""Sorts after all times, so that no late edit brings a deleted text back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Messages that were answered together, and how that ended; None: without a reply (history, or deleted in time)."""
+    """Messages that were answered together, and how that ended; None: no reply (history, or deleted before one)."""
 
     messages: tuple[UserMessage, ...]
     end: AssistantMessage | Failure | None
@@ -61,26 +61,28 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class DraftPart:
-    """One platform message of a reply that is not yet delivered; without an id nobody knows whether it arrived."""
+    """One platform message of an undelivered reply; without an id nobody knows whether it arrived."""
 
     message_id: str | None
     tries: int
-    """How often it was begun: after more than once, what was sent before may stand above it."""
+    """How often it was begun; if more than once, an earlier copy may stand above it."""
     begun: str
-    """When it was last, as records write it."""
+    """When it was last begun, in a record's form."""
+    begun_up: tuple[str, float] | None = None
+    """The same by the machine's uptime: its boot id, and seconds since it started; None: not on record."""
 
 
 @dataclass(slots=True)
 class Transcript:
-    """One session as it stands after its records so far; `apply` is its only change."""
+    """The state of one session after its records so far; only `apply` and `forget_covered` change it."""
 
     key: SessionKey | None = None
     began: str = ""
-    """When the file was begun, as its header has it."""
+    """When the file was begun, from its header."""
     next_seq: int = 0
     damaged_lines: int = 0
     is_cut: bool = False
-    """Whether the conversation began before `turns`, with more text than a prompt can hold."""
+    """Whether the conversation has text before `turns`, more than a prompt can hold."""
     turns: list[Turn] = field(default_factory=list)
     pending: dict[int, UserMessage] = field(default_factory=dict)
     commands: dict[int, Command] = field(default_factory=dict)
@@ -88,26 +90,26 @@ class Transcript:
     """Pending commands whose effect is already on record."""
     undelivered: dict[int, AssistantMessage | Failure] = field(default_factory=dict)
     drafts: dict[int, dict[int, DraftPart]] = field(default_factory=dict)
-    """Of replies not yet delivered: the platform messages begun or sent, by the turn's first seq and part."""
+    """For undelivered replies, the platform messages begun or sent, by the turn's first seq and part."""
     compactions: list[Compaction] = field(default_factory=list)
     token_factor: float | None = None
-    """How many tokens the model counts for one that is estimated; None: this conversation has not learnt it yet."""
+    """How many tokens the model counts per estimated token; None: this conversation has not learnt it yet."""
     is_undone: bool = False
     """Whether the newest compaction was revoked, and none was made since."""
     edited: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """Messages that were edited or deleted, when last, and to what: an older edit that comes late is ignored."""
+    """For edited or deleted messages, the last change's time and text: a late, older edit is ignored."""
     seen: Seen = field(default_factory=Seen)
-    """What was accepted, across resets."""
+    """The ids of accepted messages, across resets, to recognise redeliveries."""
     _unended: set[int] = field(default_factory=set)
-    """Messages of the turns whose end is None: an end may still name them."""
+    """Messages of turns without an end, which an ending may still name."""
     _begun_answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """Of replies that are begun and not ended: what they answer, by the first seq."""
+    """What each begun but unfinished reply answers, by the first seq."""
     _reset_at: int = UNNUMBERED
     _begins_at: int = UNNUMBERED
-    """Where the conversation does: at the last reset, or at the first message between its command and it."""
+    """Where the conversation begins: at the last reset, or at the first message between `/new` and its reset."""
 
     def apply(self, record: Record | Damaged | Unknown) -> None:
-        """Take in the next record of the file; one without a seq (as the seed wrote it) gets the next."""
+        """Apply the next record of the file; one without a seq (of an older format) gets the next."""
         if isinstance(record, Damaged):
             self.damaged_lines += 1
             return
@@ -135,7 +137,7 @@ class Transcript:
                 self._frame(record)
 
     def knows(self, chat: str, message_id: str) -> int | None:
-        """Return the seq of a message or command already accepted; None for a new one."""
+        """Return the seq of a message or command that was accepted already (a redelivery); None for a new one."""
         return self.seen.find(chat, message_id)
 
     def knows_change(self, change: Edit | Delete) -> bool:
@@ -145,29 +147,29 @@ class Transcript:
         return known is not None and (when < known[0] or (when, content) == known)
 
     def begun_for(self, seqs: Iterable[int]) -> tuple[int, ...]:
-        """Return what the reply answers that is begun, but not ended, for any of these; none where there is none."""
+        """Return what a begun but unfinished reply to any of these answers; empty if there is none."""
         wanted = set(seqs)
         return next((answers for answers in self._begun_answers.values() if not wanted.isdisjoint(answers)), ())
 
     def is_settled(self, seq: int) -> bool:
-        """Tell whether a message or command was answered, or its sender told, as far as the platform confirmed."""
+        """Tell whether a message or command is neither pending nor part of an undelivered reply."""
         waiting = seq in self.pending or seq in self.commands
         return not waiting and not any(seq in end.answers for end in self.undelivered.values())
 
     @property
     def unsettled(self) -> list[int]:
-        """Return the seqs of all messages and commands that have no delivered end yet."""
+        """Return the seqs of all messages and commands that are not settled."""
         undelivered = (seq for end in self.undelivered.values() for seq in end.answers)
         return [*self.pending, *self.commands, *undelivered]
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing waits: no message, no command, nothing to deliver."""
+        """Tell whether nothing is pending or undelivered."""
         return not (self.pending or self.commands or self.undelivered)
 
     @property
     def summary(self) -> Compaction | None:
-        """Return the compaction in force."""
+        """Return the compaction in force; None if there is none."""
         return self.compactions[-1] if self.compactions else None
 
     @property
@@ -179,14 +181,14 @@ class Transcript:
         return [turn for turn in self.turns if turn.messages[-1].seq > to]
 
     def forget_covered(self) -> None:
-        """Let go of what the compaction in force stands for: whoever revokes it reads the file again."""
+        """Drop the turns that the compaction in force covers; after an undo the file is read again."""
         if self.summary is not None:
             self.turns, self.compactions = self.live_turns, [self.summary]
             self.is_cut = False
 
     @property
     def last_ended(self) -> Turn | None:
-        """Return the newest turn that has an answer, or a failure that took its place: the one that `/retry` means."""
+        """Return the newest turn with an answer or a failure: the one that `/retry` repeats."""
         return next((turn for turn in reversed(self.live_turns) if turn.end is not None), None)
 
     def _end_turn(self, end: AssistantMessage | Failure) -> None:
@@ -208,13 +210,13 @@ class Transcript:
         self._begun_answers.pop(min(end.answers, default=end.seq), None)
 
     def _repeat(self, end: AssistantMessage) -> None:
-        """Let the answer to `/retry` take the place of the last one; a deleted message may stand behind that turn."""
+        """Replace the last answer by the answer to `/retry`; a turn of a deleted message may come after it."""
         repeated = self.last_ended
         if repeated is not None:
             self.turns[self.turns.index(repeated)] = replace(repeated, end=end)
 
     def _end_history(self, end: AssistantMessage) -> None:
-        """Join a reply without `answers` to the history just before it."""
+        """Join a reply without `answers` to the history message just before it."""
         if self.turns and self.turns[-1].end is None:
             self._unended.difference_update(message.seq for message in self.turns[-1].messages)
             self.turns[-1] = replace(self.turns[-1], end=end)
@@ -224,7 +226,7 @@ class Transcript:
         self._unended.add(message.seq)
 
     def _take(self, seqs: tuple[int, ...]) -> tuple[UserMessage, ...]:
-        """Take messages out of those that wait, and out of the turns that had no end yet."""
+        """Take messages out of the pending ones, and out of the turns without an end."""
         found = {seq: self.pending.pop(seq) for seq in seqs if seq in self.pending}
         if not self._unended.isdisjoint(seqs):
             taken = [turn for turn in self.turns if turn.end is None and turn.messages[0].seq in seqs]
@@ -239,7 +241,8 @@ class Transcript:
         parts = self.drafts.setdefault(first, {})
         before = parts.get(record.part)
         if record.state == "sending" or before is None:
-            parts[record.part] = DraftPart(record.message_id, before.tries + 1 if before else 1, record.ts)
+            tries, up = before.tries + 1 if before else 1, record.up or None
+            parts[record.part] = DraftPart(record.message_id, tries, record.ts, up)
         else:
             parts[record.part] = replace(before, message_id=record.message_id)
 
@@ -275,7 +278,7 @@ class Transcript:
         self._act(record.source)
 
     def _act(self, source: Source | None) -> None:
-        """Take in that what a command does is on record."""
+        """Note that a command's effect is on record."""
         self.acted.update(seq for seq, command in self.commands.items() if command.source == source)
 
     def _change(self, record: Edit | Delete) -> None:
@@ -298,7 +301,7 @@ class Transcript:
     def _change_pending(self, message: UserMessage, content: str, *, deleted: bool) -> None:
         message = msgspec.structs.replace(message, content=content)
         if deleted:
-            # Settled: nothing will answer it, but for the turn that may be running, whose end takes it in.
+            # Settled: nothing will answer it, except a turn that is running already, whose ending includes it.
             del self.pending[message.seq]
             self._add_unended(message)
         else:
@@ -306,7 +309,7 @@ class Transcript:
 
 
 def live_from(view: Transcript) -> int:
-    """Return from which seq on `live_turns` has all that was answered; what stands before it, the file has."""
+    """Return the seq from which on `live_turns` holds all answered turns; earlier ones are in the file only."""
     if view.summary is not None:
         return view.summary.covers[1] + 1
     if view.is_cut and view.turns:
@@ -315,7 +318,7 @@ def live_from(view: Transcript) -> int:
 
 
 def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
-    """Return the session that these records, in the order of the file, make."""
+    """Return the session that these records, in the order of the file, result in."""
     transcript = Transcript()
     for record in records:
         transcript.apply(record)
@@ -323,14 +326,16 @@ def fold(records: Iterable[Record | Damaged | Unknown]) -> Transcript:
 
 
 def _counts(summary: Compaction, reset_at: int, begins_at: int) -> bool:
-    """Tell whether a summary is of this conversation: not where a reset came while it was made, nor where it is damaged
-    so that it would hide what comes after it."""
+    """Tell whether a summary counts for this conversation.
+
+    It does not if a reset came while it was made, or if it is damaged so that it would hide what comes after it.
+    """
     start, end = summary.covers
     return end < summary.seq and (end > reset_at or start >= begins_at)
 
 
 def _change(record: Edit | Delete) -> tuple[str, str]:
-    """Return when a message was changed, and to what text."""
+    """Return when a message was changed, and its new text."""
     if isinstance(record, Edit):
         return record.edited_at, record.content
     return AFTER_EVERY_TIME, DELETED_TEXT

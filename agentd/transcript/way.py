@@ -1,7 +1,7 @@
-"""The way of one message through its session's records: from its sending to what became of it. Pure, no I/O.
+"""Traces one message through its session's records, from its sending to its outcome (`agentd trace`). Pure, no I/O.
 
-What a record does not say is not made up: when a turn began, what was recalled and when the model was asked stand in
-the log alone, under the same trace.
+Only what the records say is reported: when a turn began, what was recalled and when the model was asked are in the log
+alone, under the same trace id.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from agentd.transcript.records import (
 __all__ = ["Hop", "Outcome", "Way", "follow", "numbered", "seqs_for"]
 
 Outcome = Literal["answered", "failed", "deleted", "done", "pending"]
-"""`done` is a command's, or that of history that nobody waits to have answered."""
+"""`done` is for commands, and for history, which needs no answer."""
 
 REASONS = {
     "stopped": "stopped by /stop",
@@ -49,10 +49,10 @@ REASONS = {
     "unrecorded": "the disk refused what was to be shown",
     LOST_ENDING: "its ending was in a damaged record, which a repair took out",
 }
-"""Failures' reasons in plain words."""
+"""The reasons of failures in plain words."""
 
 TELLING = frozenset({"provider", "budget"})
-"""Reasons whose notice says more, and quotes nobody."""
+"""Reasons whose notice is worth showing, since it says more and quotes nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +67,23 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What became of one message."""
+    """The outcome of one message, and the steps to it."""
 
     message: UserMessage | Command
     key: SessionKey | None
     began: str
-    """When the session's file was begun, as its header has it."""
+    """When the session's file was begun, from its header."""
     hops: tuple[Hop, ...]
     outcome: Outcome
     end: AssistantMessage | Failure | None
     waits_behind: tuple[int, ...] = ()
-    """Of a pending one: what came before it, and is pending too."""
+    """If it is pending: the earlier messages that are pending too."""
     is_delivered: bool = True
-    """Whether nothing of it is left to be shown."""
+    """Whether nothing of it is left to deliver."""
 
 
 def numbered(records: Iterable[Record | Damaged | Unknown]) -> Iterator[Record]:
-    """Yield the records of a file in order, each with its seq; those without one (as the seed wrote) get the next."""
+    """Yield the records of a file in order, each with its seq; those without one (of an older format) get the next."""
     following = 0
     for record in records:
         if isinstance(record, Damaged):
@@ -96,9 +96,9 @@ def numbered(records: Iterable[Record | Damaged | Unknown]) -> Iterator[Record]:
 
 
 def seqs_for(wanted: str, records: Iterable[Record]) -> dict[int, str]:
-    """Return the messages that an id is of, by seq, with the chat: a trace, or a platform's id.
+    """Return the messages that an id belongs to, by seq, with the chat; the id is a trace's or a platform's.
 
-    The id of a reply, of a command's answer, or of the notice why there is no reply, is of what it answers.
+    The platform's id of a reply, of a command's answer, or of a notice leads to the message that it answers.
     """
     chats: dict[int, str] = {}
     answered: dict[int, int] = {}
@@ -123,7 +123,7 @@ def seqs_for(wanted: str, records: Iterable[Record]) -> dict[int, str]:
 
 
 def follow(records: Iterable[Record], seq: int) -> Way | None:
-    """Return the way of the message or command with this seq; None where there is none."""
+    """Return the way of the message or command with this seq; None if there is none."""
     tracker = _Tracker(seq)
     for record in records:
         tracker.take(record)
@@ -131,7 +131,7 @@ def follow(records: Iterable[Record], seq: int) -> Way | None:
 
 
 class _Tracker:
-    """Takes a session's records in their order, and keeps what concerns one message."""
+    """Collects from a session's records, in order, what concerns one message."""
 
     def __init__(self, seq: int) -> None:
         self._seq = seq
@@ -140,12 +140,12 @@ class _Tracker:
         self._ends: list[AssistantMessage | Failure] = []
         self._is_deleted = False
         self._told: set[int] = set()
-        """What has a delivery."""
+        """Seqs of records with a delivery."""
         self._waiting: dict[int, None] = {}
         self._hops: list[Hop] = []
 
     def take(self, record: Record) -> None:
-        """Take the next record."""
+        """Look at the next record."""
         match record:
             case SessionHeader():
                 self._header = self._header or record
@@ -163,7 +163,7 @@ class _Tracker:
                 pass
 
     def way(self) -> Way | None:
-        """Return what was kept."""
+        """Return the way; None if there is no such message."""
         if self._message is None:
             return None
         outcome = self._outcome(self._message)
@@ -189,7 +189,7 @@ class _Tracker:
         return "done" if message.source is None else "pending"
 
     def _concerns(self, answers: tuple[int, ...]) -> bool:
-        """Tell whether a reply to these is one to this message; a draft may be older than what joined its turn."""
+        """Tell whether these answers include the message; a draft may be older than a message that joined its turn."""
         return self._message is not None and self._seq in answers
 
     def _accept(self, record: UserMessage | Command) -> None:

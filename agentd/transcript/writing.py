@@ -1,8 +1,8 @@
-"""The one writer of all sessions: its appends are durable when they return.
+"""The single writer of all session files: batches appends, and flushes them (fsync) before they count as done.
 
-An append is encoded, numbered, written and flushed as one job that no cancellation can cut; the session's view
-takes in its records at that moment, whether or not the caller still waits. Appends that wait while a job runs make
-up the next one, so that many sessions share the disk's flushes. Appends to one file keep their order.
+An append is encoded, numbered, written and flushed as one job that no cancellation can interrupt; the session's view
+gets its records at that moment, whether or not the caller still waits. Appends that wait while a job runs make up the
+next one, so that many sessions share the disk's flushes. Appends to one file keep their order.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from agentd.transcript.view import Transcript
 __all__ = ["BATCH_APPENDS", "WAITING_APPENDS", "Care", "Observe", "Session", "Writer"]
 
 WAITING_APPENDS = 1_024
-"""Appends that may wait for the writer; the next one waits for room."""
+"""Appends that may wait for the writer; further ones wait for room."""
 
 BATCH_APPENDS = 256
-"""Appends that one job takes at most."""
+"""Most appends in one job."""
 
 Observe = Callable[[float], None]
-"""Takes in how many seconds an append took until it was durable."""
+"""Called with the seconds that an append took until it was durable."""
 
 log = structlog.get_logger()
 
@@ -51,22 +51,22 @@ class Session:
     view: Transcript
     length: int = 0
     torn: bool = False
-    """The last line has no newline: it is closed before anything follows."""
+    """Whether the last line lacks its newline: the next append writes that first."""
     cut_first: bool = False
-    """A failed write may have left bytes after `length`."""
+    """Whether a failed write may have left bytes after `length`."""
     is_unread: bool = False
-    """The file was changed, and could not be read since: nothing is appended before it is."""
+    """Whether the file was changed by somebody else and not read since: nothing is appended before it is."""
     cover: Cover | None = None
-    """The digest of what summaries cover, as far as it was reckoned."""
+    """The digest of what summaries cover, as far as it was computed."""
     older: Older | None = None
-    """What was not read of the file; its ids may be needed yet."""
+    """The part of the file that was not loaded; its ids may still be needed."""
     set_aside: Path | None = None
-    """Where the history is that could not be taken along into a fresh file. Who tells the person clears it."""
+    """Where the history is that a fresh file could not take over; whoever tells the person clears it."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at each commit, also where the caller of `append` is gone; who waits on it clears it."""
+    """Set at each commit, even if the caller of `append` is gone; whoever waits on it clears it."""
 
     def take(self, loaded: Loaded) -> None:
-        """Become what was read back."""
+        """Replace the state by what was loaded."""
         self.view, self.older, self.cover = loaded.view, loaded.older, None
         self.length, self.torn = loaded.length, not loaded.ends_in_newline
         self.is_unread = False
@@ -81,7 +81,7 @@ class _Append:
 
 @dataclass(frozen=True, slots=True)
 class _Alone:
-    """Work on files, for which no other may be under way."""
+    """Work on files that must not overlap with any commit."""
 
     work: Callable[[], Awaitable[None]]
     done: asyncio.Future[None]
@@ -91,21 +91,23 @@ class Care(Protocol):
     """What the writer needs done about a session's file, beyond writing to it."""
 
     async def reread(self, session: Session) -> None:
-        """Renew a session whose file holds something else than its view."""
+        """Reload a session whose file holds something other than its view."""
         ...
 
     async def mend(self, session: Session, fault: OSError, *, begins: bool) -> bool:
-        """Do what can be done about a fault; return whether an append, which names no earlier record if it begins
-        something, can be tried once more."""
+        """Do what can be done about a fault; return whether the append can be tried once more.
+
+        `begins` says that it names no earlier record.
+        """
         ...
 
     def written(self, session: Session) -> None:
-        """Take in that an append succeeded."""
+        """Note that an append succeeded."""
         ...
 
 
 class Writer:
-    """Takes appends from everybody, and commits them batch after batch."""
+    """Takes appends from all sessions, and commits them in batches."""
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ class Writer:
 
     @property
     def busy_seconds(self) -> float:
-        """Return how long the commit that is under way takes; 0 where none is."""
+        """Return how long the present commit has been running; 0 if there is none."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -135,7 +137,7 @@ class Writer:
         return await asyncio.shield(await self.enqueue(session, *records))
 
     async def enqueue(self, session: Session, *records: Record) -> asyncio.Future[list[Record]]:
-        """Wait for room alone; see `SessionStore.enqueue`."""
+        """Begin an append, waiting only for room; see `SessionStore.enqueue`."""
         asked = time.monotonic()
         await self._enter()
         done: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
@@ -145,7 +147,7 @@ class Writer:
         return done
 
     async def between(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do work, which may not raise, between the commits of what was appended before and after."""
+        """Run work, which must not raise, between the commits of earlier and later appends."""
         await self._enter()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.add_done_callback(self._leave)
@@ -153,7 +155,7 @@ class Writer:
         await asyncio.shield(done)
 
     async def run(self) -> None:
-        """Commit what waits, batch after batch, until `close`."""
+        """Commit waiting appends, batch after batch, until `close`."""
         batch: list[_Append | _Alone] = []
         try:
             while batch := await self._next_batch():
@@ -169,8 +171,8 @@ class Writer:
             self._give_up(batch)
 
     async def close(self) -> None:
-        """Return when everything that `append` was called for is committed; what comes later is refused."""
-        # Room is given in the order in which it was asked for: who has all of it comes after everybody.
+        """Return when everything that `append` was called for is committed; later appends are refused."""
+        # Room is granted in the order of requests: whoever has all of it comes after everybody.
         for _ in range(WAITING_APPENDS):
             await self._room.acquire()
         self._closed = True
@@ -178,16 +180,16 @@ class Writer:
         self._queue.put_nowait(None)
 
     async def _enter(self) -> None:
-        """Wait for room. Raises StorageError at the end."""
+        """Wait for room. Raises StorageError if the writer is closed."""
         await self._room.acquire()
         if self._closed:
             self._room.release()
             raise StorageError("the sessions are closed: nothing is written any more")
 
     async def _next_batch(self) -> list[_Append | _Alone]:
-        """Wait for an append, and return all that wait by then; none at the end, whose mark comes alone.
+        """Wait for an append, and return everything that waits by then; an empty list at the end.
 
-        Work that is to be alone is the last of its batch.
+        Work that must run alone is the last of its batch.
         """
         batch = [await self._queue.get()]
         while len(batch) < BATCH_APPENDS and not self._queue.empty() and not isinstance(batch[-1], _Alone):
@@ -201,10 +203,10 @@ class Writer:
     def _leave(self, done: asyncio.Future[list[Record]] | asyncio.Future[None]) -> None:
         self._room.release()
         if not done.cancelled():
-            done.exception()  # looked at, even where the caller is gone
+            done.exception()  # retrieved, even if the caller is gone
 
     def _give_up(self, batch: list[_Append | _Alone]) -> None:
-        """Wake who still waits where the writer was cut: how their appends ended is not known."""
+        """Cancel what still waits when the writer is cut: whether those appends are on disk is unknown."""
         self._closed = True
         left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
         for append in (*batch, *left):
@@ -221,7 +223,7 @@ class Writer:
         known = [job for job in jobs if not job.session.is_unread]
         faults = await self._commit([job.write for job in known])
         ended = list(zip(known, faults, strict=True))
-        # Those that are on disk first: what is to be done about a fault may take its time.
+        # Successful ones first: dealing with a fault may take a while.
         for job, fault in sorted(ended, key=lambda pair: pair[1] is not None):
             await self._end(job, fault)
         for job in unread:
@@ -237,12 +239,12 @@ class Writer:
         job.take_in()
         self._care.written(job.session)
         if job.revokes:
-            # What the compaction covered is in force again, and may stand before what was read of the file.
+            # What the compaction covered is in force again, and may be in the part of the file that was not loaded.
             await self._care.reread(job.session)
         job.succeed()
 
     async def _refuse(self, job: _Job) -> None:
-        """Read the file first: what was to be appended may name records that it does not have."""
+        """Read the file first: the refused append may name records that the file does not have."""
         await self._care.reread(job.session)
         outcome = "cannot be read; check the disk" if job.session.is_unread else "was read again just now"
         job.fail(StorageError(f"the session's file was changed, and {outcome}"))
@@ -257,7 +259,7 @@ class Writer:
 
 
 class _Job:
-    """The appends of one file in one batch, as the bytes that will stand there."""
+    """The appends to one file in one batch, encoded as the bytes to write."""
 
     def __init__(self, appends: list[_Append], ts: str) -> None:
         self.session = appends[0].session

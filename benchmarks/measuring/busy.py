@@ -1,6 +1,6 @@
-"""A Slack and an instant model on this machine, and between them the daemon or something else, for many people at once.
+"""This module measures a process between a loopback Slack and an instant model while many people write at once.
 
-Slack, because it limits each chat and not all of them together: nothing but the work itself slows the daemon down.
+The platform is Slack, because it limits each chat but not all of them together, so that no rate limit slows the daemon.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ LIMIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What some turns took, made as many at once as the process between makes."""
+    """What some turns took in all, made as many at once as the measured process does."""
 
     turns: int
     seconds: float
     cpu_seconds: float
     calls: int
-    """Of Slack's methods."""
+    """How many of Slack's methods were called."""
 
     @property
     def turns_a_second(self) -> float:
-        """By the clock."""
+        """Turns a second of wall-clock time."""
         return self.turns / self.seconds
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of the processor a turn, of the process between alone."""
+        """Milliseconds of CPU for each turn, of the measured process alone."""
         return 1_000 * self.cpu_seconds / self.turns
 
 
 class CountingSlack(SlackServer):
-    """Notes how many have been answered; everything else is as in the tests."""
+    """The loopback Slack of the tests, which also counts the people who were answered."""
 
     def __init__(self) -> None:
-        """Begin with nobody."""
+        """Begin with nobody answered."""
         super().__init__()
         self.answered = 0
         self.wanted = 0
@@ -76,7 +76,7 @@ class CountingSlack(SlackServer):
 
 
 class InstantModel(OpenAIServer):
-    """Answers at once, in one piece."""
+    """A loopback model that answers at once, in one piece."""
 
     async def __aenter__(self) -> InstantModel:
         """Start to listen."""
@@ -94,7 +94,7 @@ async def _answer(call: Call) -> web.StreamResponse:
 
 
 class Rig:
-    """What is between the two, and who talks with it."""
+    """The measured process, and the people who write to it."""
 
     def __init__(self, slack: CountingSlack, pid: int) -> None:
         """Begin with nobody who has written."""
@@ -121,7 +121,7 @@ def author_of(number: int) -> str:
 
 
 def daemon_config(workspace: Path, slack: SlackServer, model: OpenAIServer) -> str:
-    """Return what the daemon needs to talk with both; memory has a benchmark of its own."""
+    """Return a daemon's configuration for both; memory is off, since it has its own benchmark."""
     return (
         f'workspace = "{workspace}"\n'
         f'[provider]\nkind = "openai"\nbase_url = "{model.base_url}"\nmodel = "test"\n'
@@ -133,7 +133,7 @@ def daemon_config(workspace: Path, slack: SlackServer, model: OpenAIServer) -> s
 
 @asynccontextmanager
 async def open_rig(command: Sequence[str], slack: CountingSlack, log: Path) -> AsyncIterator[Rig]:
-    """Start a process that talks with a Slack, and wait until Slack has its line."""
+    """Start a process, and wait until it has connected to Slack."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AGENTD_")}
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stderr=errors, env=environment)

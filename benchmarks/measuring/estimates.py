@@ -1,4 +1,4 @@
-"""What is estimated for groups of texts, beside what real vocabularies count."""
+"""This module compares token estimates for groups of texts with the counts of real vocabularies."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["Group", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The sums over a group's messages."""
+    """The estimated and the counted tokens of a group's messages, in sum."""
 
     name: str
     estimated: int
     by_four: int
-    """By ceil(characters / 4)."""
+    """The estimate by ceil(characters / 4)."""
     counted: Mapping[str, int]
-    """By vocabulary."""
+    """The counts by vocabulary."""
 
     def errors(self, *vocabularies: str) -> tuple[float, float]:
-        """Return by what part the estimate, and the rule of four, exceed the mean count of these vocabularies."""
+        """Return the relative errors of the estimate and of the rule of four against these vocabularies' mean count."""
         counted = mean(self.counted[name] for name in vocabularies)
         return self.estimated / counted - 1, self.by_four / counted - 1
 

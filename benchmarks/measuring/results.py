@@ -1,4 +1,4 @@
-"""Writes down what the benchmarks handed over: the machine, then a table each."""
+"""This module renders the benchmarks' results as Markdown: the machine's facts, then a table for each benchmark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ machine's; and on a machine that does something else as well (see its load) neit
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the figures were measured on."""
+    """The machine and the commit on which the figures were measured."""
 
     processor: str
     cores: int
@@ -38,20 +38,20 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of one benchmark."""
+    """The results of one benchmark."""
 
     name: str
     heading: Heading
     rows: Sequence[Row]
     seconds: float
     load: float
-    """The machine's, over the last minute, when it began; it holds what ran before."""
+    """The machine's load average of the last minute when it began, which includes what ran before."""
     remark: str = ""
-    """Why there is nothing, or not all."""
+    """Why results are missing, all or in part."""
 
 
 def look_at_machine(root: Path) -> Machine:
-    """Read the facts; `root` is the checkout."""
+    """Return the machine's facts and the commit of the checkout at `root`."""
     processors = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in processors if line.startswith("model name")]
     commit, changes = (_git(root, *words) for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain")))
@@ -68,7 +68,7 @@ def look_at_machine(root: Path) -> Machine:
 
 
 def _git(root: Path, *words: str) -> str:
-    """Ask git; where there is none, or no repository, it says nothing."""
+    """Return git's output; empty if there is no git or no repository."""
     try:
         return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=False).stdout  # noqa: S607
     except OSError:
@@ -76,7 +76,7 @@ def _git(root: Path, *words: str) -> str:
 
 
 def render(machine: Machine, loads: tuple[float, float], measured: Sequence[Measured]) -> str:
-    """Return the whole document; `loads`: before and after, over the last minute."""
+    """Return the whole document; `loads` are the load averages of the last minute before and after."""
     facts = {
         "processor": machine.processor,
         "cores": str(machine.cores),

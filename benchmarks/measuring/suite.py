@@ -1,7 +1,7 @@
-"""Runs benchmarks at their short size, one after the other, each in a process and a folder of its own.
+"""This module runs the benchmarks at their short size, one after another, each in its own process and folder.
 
-Each has a share of five minutes, and what those before it left of theirs. One that has used that up is ended with all
-that it started, and what it has handed over by then counts.
+Each has a share of five minutes, plus what those before it left of theirs. When that is used up, the benchmark is
+killed with all processes that it started, and the rows that it has written by then count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A benchmark, and its share of the time: what it takes on two cores that others use as well."""
+    """A benchmark, and its share of the time: what it takes on two cores that are shared with others."""
 
     name: str
     share_seconds: float
@@ -49,11 +49,11 @@ SUITE: Sequence[Entry] = (
     Entry("consolidation", 20),
     Entry("embedded_memory", 24),
 )
-"""In the order in which they are run and written down."""
+"""All benchmarks, in the order of running and of the results."""
 
 
 def run_all(entries: Sequence[Entry], most_seconds: float = MOST_SECONDS) -> Iterator[Measured]:
-    """Run them in turn, and yield what each handed over."""
+    """Run benchmarks in turn, and yield the results of each."""
     end = time.monotonic() + most_seconds
     later = sum(entry.share_seconds for entry in entries)
     for entry in entries:
@@ -62,7 +62,7 @@ def run_all(entries: Sequence[Entry], most_seconds: float = MOST_SECONDS) -> Ite
 
 
 def run(entry: Entry, most_seconds: float, root: Path = ROOT) -> Measured:
-    """Run one for so long at most, and return what it handed over."""
+    """Run one benchmark for `most_seconds` at most, and return its results."""
     load, began = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="agentd-bench-", ignore_cleanup_errors=True) as name:
         rows = Path(name, "rows")
@@ -75,11 +75,11 @@ def run(entry: Entry, most_seconds: float, root: Path = ROOT) -> Measured:
 
 
 def _run(entry: Entry, most_seconds: float, rows: Path, root: Path) -> str:
-    """Run it to its end or its limit, and return what there is to remark."""
+    """Run a benchmark to its end or its limit, and return a remark if it did not end well."""
     command = (sys.executable, "-m", f"benchmarks.{entry.name}", "--short", "--rows", str(rows))
-    # Without its bytecode, every daemon that is started would be compiled anew.
+    # Without cached bytecode, every daemon that is started would compile its modules again.
     environment = {**os.environ, "TMPDIR": str(rows.parent), "PYTHONDONTWRITEBYTECODE": ""}
-    # Of its own session, so that it can be ended with the daemons that it started.
+    # It has its own session, so that it can be killed with the daemons that it started.
     with subprocess.Popen(command, cwd=root, env=environment, start_new_session=True) as process:
         try:
             code = process.wait(most_seconds)
@@ -91,6 +91,6 @@ def _run(entry: Entry, most_seconds: float, rows: Path, root: Path) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it and all that it started and left."""
+    """Kill a benchmark and all processes of its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

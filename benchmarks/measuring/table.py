@@ -1,7 +1,7 @@
-"""What a benchmark hands over: rows of a figure, its floor, their ratio and the bound, under a sentence on the floor.
+"""This module defines a benchmark's results: rows of a figure, its floor, their ratio and a bound, under a heading.
 
-Each row is printed as it comes, and with `--rows FILE` written there too, so that one that is cut off has still handed
-over what it had. `python -m benchmarks.NAME` measures at full size; `--short` at one that takes less than a minute.
+Each row is printed at once, and with `--rows FILE` also written there, so that a benchmark that is cut off has still
+delivered its rows. `python -m benchmarks.NAME` measures at full size, with `--short` in less than a minute.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["Bound", "Given", "Heading", "LeftOut", "Row", "Table", "handing_over
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a row must keep: by its ratio to the floor, by itself, or by how much more than the floor it is."""
+    """The bound of a row: on its ratio to the floor, on the figure itself, or on its difference from the floor."""
 
     of: Literal["ratio", "figure", "more"]
     limit: float
     is_least: bool = False
-    """Whether it is the least that is wanted, not the most."""
+    """Whether the limit is a lower bound instead of an upper one."""
 
     def is_kept(self, figure: float, floor: float | None) -> bool:
-        """Tell whether a figure keeps it; what has no floor keeps only a bound of its own."""
+        """Tell whether a figure keeps the bound; without a floor only a bound on the figure itself can be kept."""
         if self.of == "figure":
             measured = figure
         elif floor is None:
@@ -39,7 +39,7 @@ class Bound:
         return measured >= self.limit if self.is_least else measured <= self.limit
 
     def text(self, unit: str) -> str:
-        """Say it."""
+        """Return the bound in words."""
         sign = "at least" if self.is_least else "at most"
         shown = {
             "ratio": f"x {self.limit:g}",
@@ -51,14 +51,14 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure in its unit; where there is a floor, in the same unit."""
+    """One figure in its unit; the floor, if there is one, has the same unit."""
 
     name: str
     figure: float
     unit: str
     floor: float | None = None
     bounds: tuple[Bound, ...] = ()
-    """It is enough that one of them is kept."""
+    """The row is kept if any of these is."""
 
     @property
     def ratio(self) -> float | None:
@@ -72,14 +72,14 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The bound, and whether it is kept."""
+        """The bounds in words, and whether one is kept."""
         if not self.bounds:
             return ""
         bounds = " or ".join(bound.text(self.unit) for bound in self.bounds)
         return f"{bounds}: {'kept' if self.is_kept else 'MISSED'}"
 
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Return what a table shows: name, figure, floor, ratio, verdict."""
+        """Return the cells of a table: name, figure, floor, ratio, verdict."""
         floor = "" if self.floor is None else f"{number(self.floor)} {self.unit}".rstrip()
         ratio = "" if self.ratio is None else f"x {number(self.ratio)}"
         return self.name, f"{number(self.figure)} {self.unit}".rstrip(), floor, ratio, self.verdict
@@ -87,54 +87,54 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What stands above the rows."""
+    """The title of a table and a sentence about its floor."""
 
     title: str
     floor: str
-    """A sentence or two: what the floor is, or the yardstick."""
+    """What the floor or the yardstick is, in a sentence or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """How a benchmark is called."""
+    """The arguments of a benchmark's command line."""
 
     short: bool = False
     rows: Path | None = None
     words: tuple[str, ...] = ()
 
     def size(self, short: int, full: int) -> int:
-        """Return how much is to be measured: what the first word says, or the size for this call."""
+        """Return the size to measure: the number given as first word, else `short` or `full`."""
         if self.words and self.words[0].isdecimal():
             return int(self.words[0])
         return short if self.short else full
 
 
 class LeftOut(Exception):
-    """This machine lacks what the benchmark needs; the message says what."""
+    """The benchmark cannot run, since this machine lacks what the message says."""
 
 
 class Table:
-    """The rows of one benchmark, as they come."""
+    """Takes the rows of one benchmark, prints them, and writes them to a file."""
 
     def __init__(self, file: BinaryIO | None = None) -> None:
-        """Write each row there too, as a line."""
+        """Write each row to `file`, too, as a line of JSON."""
         self._file = file
 
     def add(self, name: str, figure: float, unit: str, floor: float | None = None, *bounds: Bound) -> None:
-        """Take a row."""
+        """Print and write a row."""
         row = Row(name, figure, unit, floor, bounds)
         cells = row.cells()
         print(f"{cells[0]:62} {cells[1]:>13} {cells[2]:>13} {cells[3]:>9}  {cells[4]}".rstrip(), flush=True)
         self.write(row)
 
     def write(self, part: Heading | Row | str) -> None:
-        """Hand over a part: a string is the reason why nothing was measured."""
+        """Write a part to the file; a string is the reason why nothing was measured."""
         if self._file:
             self._file.write(msgspec.json.encode({type(part).__name__: part}) + b"\n")
 
 
 def number(value: float) -> str:
-    """Write three digits that count; a whole number as it is."""
+    """Return a number with about three significant digits; a whole number as it is."""
     if value == round(value):
         return f"{value:,.0f}"
     size = abs(value)
@@ -143,7 +143,7 @@ def number(value: float) -> str:
 
 
 def parse_given(words: Sequence[str]) -> Given:
-    """Read a benchmark's command line."""
+    """Parse a benchmark's command line."""
     rest = list(words)
     rows = None
     if "--rows" in rest:
@@ -156,7 +156,7 @@ def parse_given(words: Sequence[str]) -> Given:
 
 @contextmanager
 def handing_over(title: str, floor: str) -> Iterator[tuple[Given, Table]]:
-    """Give how the benchmark is called, and the table that takes its rows; LeftOut ends it without a fault."""
+    """Yield the benchmark's arguments and its table, and catch LeftOut, whose reason is written as the result."""
     given = parse_given(sys.argv[1:])
     with (given.rows or Path("/dev/null")).open("wb", buffering=0) as file:
         table = Table(file)
@@ -170,14 +170,14 @@ def handing_over(title: str, floor: str) -> Iterator[tuple[Given, Table]]:
 
 
 def needs(extra: str, *modules: str) -> None:
-    """Raise LeftOut unless these modules, which an extra brings, are there."""
+    """Raise LeftOut unless these modules of an extra are installed."""
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise LeftOut(f"the extra `{extra}` is not installed ({', '.join(missing)})")
 
 
 def read_rows(lines: Sequence[bytes]) -> tuple[Heading | None, list[Row], str]:
-    """Read what was handed over: the heading, the rows, and why it was left out; a torn last line does not count."""
+    """Read a file of rows: the heading, the rows, and why it was left out; a cut-off last line is ignored."""
     heading, rows, reason = None, [], ""
     for line in lines:
         if not line.endswith(b"\n"):

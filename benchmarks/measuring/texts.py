@@ -1,7 +1,7 @@
-"""The texts on which token estimates are measured: groups of messages in one language or of one kind.
+"""This module loads the texts for token estimates: groups of messages in one language or of one kind.
 
-They were written, or generated from chance, for this purpose; the languages say much the same. A group is a file of
-`benchmarks/texts/`, its messages stand between lines of `%%`.
+They were written or randomly generated for this purpose, with much the same content in each language. A group is a file
+in `benchmarks/texts/`; lines of `%%` separate its messages.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LANGUAGES = (
     "ukrainian",
     "vietnamese",
 )
-"""The groups that are what people say; the others are what they paste."""
+"""The groups of what people write, by language; the other groups are what they paste."""
 
 
 def load_groups() -> Mapping[str, tuple[str, ...]]:

@@ -1,4 +1,7 @@
-"""Conversations whose estimates are calibrated turn by turn, as a daemon does it, against a real vocabulary."""
+"""This module simulates conversations whose token estimates are calibrated turn by turn against a real vocabulary.
+
+The calibration is the daemon's own.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,25 @@ LEARNT_TURNS = 10
 
 
 class Cost(NamedTuple):
-    """What something was expected to cost, and what it cost."""
+    """The expected and the counted tokens of a prompt or a message."""
 
     expected: float
     counted: int
 
     @property
     def error(self) -> float:
-        """Return by what part the expectation was too high; negative where it was too low."""
+        """The relative error of the expectation; negative if it was too low."""
         return self.expected / self.counted - 1
 
 
 def measure_messages(messages: Sequence[str], count: Count) -> list[Cost]:
-    """Return what each message costs, with what a chat template adds."""
+    """Return the cost of each message, with the overhead of a chat template."""
     added = MESSAGE_OVERHEAD_TOKENS
     return [Cost(estimate_tokens(message) + added, count(message) + added) for message in messages]
 
 
 def converse(calibration: Calibration, system: Cost, messages: Sequence[Cost]) -> Iterator[Cost]:
-    """Ask with all messages so far, one more each time; whatever was counted is learnt before the next."""
+    """Yield the cost of each prompt of a conversation, each one message longer; the factor is calibrated in between."""
     estimated, counted = int(system.expected), system.counted
     factor = calibration.first_factor("model")
     for message in messages:
@@ -46,9 +49,9 @@ def converse(calibration: Calibration, system: Cost, messages: Sequence[Cost]) -
 
 
 def changes(groups: Mapping[str, Sequence[str]], count: Count) -> Iterator[tuple[str, str, float]]:
-    """Yield, for each two groups, what a conversation's dearest prompt cost by what was expected, after a change.
+    """Yield, for each two groups, the highest ratio of counted to expected tokens after a conversation changes groups.
 
-    Ten turns are of the first group, the others of the second.
+    Its first ten turns are of the first group, the others of the second.
     """
     [system], costs = measure_messages([SYSTEM], count), {}
     for name, messages in groups.items():

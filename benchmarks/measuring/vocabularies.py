@@ -1,4 +1,4 @@
-"""Real vocabularies, each as a function that counts tokens; they come with their packages, nothing is fetched."""
+"""This module loads real vocabularies as functions that count tokens, from installed packages and without a network."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["CURRENT", "Count", "load_vocabularies"]
 Count = Callable[[str], int]
 
 CURRENT = ("o200k", "qwen3.6")
-"""What the weights are measured against; the others are older, and left to calibration."""
+"""The vocabularies that the estimate's weights are measured against; the others are older, and left to calibration."""
 
 
 def load_vocabularies() -> Mapping[str, Count]:
-    """Return them by name, the older ones too."""
+    """Return all vocabularies by name, the older ones too."""
     qwen, openai = get_tokenizer("qwen3.6-27b"), _load_openai()
     counts = {
         "o200k": openai.tokenizer_for_encoding("o200k_base").count,
@@ -35,7 +35,7 @@ def load_vocabularies() -> Mapping[str, Count]:
 
 
 def _load_openai() -> Any:
-    """Return the compiled part alone: the package around it reads every vocabulary once more, for half a second."""
+    """Return only the compiled part of `bpe_openai`: its package reads every vocabulary again, which takes 0.5 s."""
     package = find_spec("bpe_openai")
     spec = PathFinder.find_spec("_bindings", package.submodule_search_locations if package else None)
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""The console: a chat on a terminal, or one answer for each line on a pipe."""
+"""This package is the console channel: a chat on a terminal, or one answer to each line that comes through a pipe."""
 
 from __future__ import annotations
 

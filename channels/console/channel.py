@@ -1,7 +1,7 @@
-"""The console channel: whoever holds its standard streams is the one person it talks to.
+"""The console channel talks to one person through the process's standard input and output.
 
-The next message is read when the last is settled. On a terminal a reply grows as it is made, and Ctrl-C stops it;
-on a pipe each answer is written once, whole. Message ids are random: no restart takes a new line for an old one.
+It reads the next message when the last one is settled. On a terminal a reply streams as it is made, and Ctrl-C stops
+it; on a pipe each answer is written once, whole. Message ids are random, so that they never repeat after a restart.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_COLUMNS = 100
 """Longer lines are hard to read."""
 
 LEAVE_SECONDS = 1
-"""How long the last word of a chat that ends may take to appear."""
+"""How long writing the word that is still held back may take when a chat ends."""
 
 GREETING = "Write a message. /help lists the commands, Ctrl-C stops a reply, Ctrl-D leaves."
 AGAIN = "[Shown again after a restart:]"
@@ -48,7 +48,7 @@ TOO_LONG = f"That line is longer than {MAX_LINE_BYTES // 1024**2} MiB and was no
 
 
 class Wrap(Protocol):
-    """Where a terminal's lines break (`channels.console.wrap`, which a service without a terminal never imports)."""
+    """Breaks a terminal's lines between words; `channels.console.wrap` is imported only where there is a terminal."""
 
     def feed(self, text: str) -> str:
         """Return what can be written now."""
@@ -59,7 +59,7 @@ class Wrap(Protocol):
         ...
 
     def release(self) -> str:
-        """Return what was held back; the line goes on, without being wrapped."""
+        """Return what was held back; the line goes on and is no longer wrapped."""
         ...
 
 
@@ -91,9 +91,9 @@ class ConsoleChannel:
         self._replying = False
 
     async def run(self, accept: Accept, places: Places) -> None:
-        """Read, hand over, wait for the answer; until the end of input, or of whoever read the output.
+        """Read a message, hand it over, wait for its answer, and repeat until the input ends or the output is closed.
 
-        Raises ChannelFailed where answers were lost for another reason than that nobody is there to read them.
+        Raises ChannelFailed if answers were lost for another reason than that their reader closed the output.
         """
         del places  # nobody could have written meanwhile
         if self.streams:
@@ -132,9 +132,9 @@ class ConsoleChannel:
         return message_id
 
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
-        """Write what is new of a message; a text that does not continue what stands there is written whole.
+        """Write the part of a message that is new; a text that does not continue the shown one is written whole.
 
-        What an earlier run wrote cannot be changed: it is written again, and says so.
+        A message of an earlier run cannot be changed: it is written again under a line that says so.
         """
         del to
         whole = text.text if message_id.startswith(f"{self._run}.") else f"{AGAIN}\n{text.text}"
@@ -150,11 +150,11 @@ class ConsoleChannel:
         del to, message_id
 
     async def show_typing(self, to: Address) -> None:
-        """Do nothing: whoever waits at a terminal sees that."""
+        """Do nothing: a terminal has no typing indicator, and needs none."""
         del to
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Refuse: no files come by a terminal."""
+        """Raise FetchFailed: no files come through a terminal."""
         raise FetchFailed(f"{file.name} cannot be had from a terminal")
 
     async def _converse(self, text: str, accept: Accept, interrupted: asyncio.Event) -> None:
@@ -205,7 +205,7 @@ class ConsoleChannel:
             await self._end_line()
 
     async def _stop_wrapping(self) -> None:
-        """Show the word that is being held back; what is still said while the daemon drains is shown as it comes."""
+        """Write the word that is being held back; what the daemon still says while it drains is no longer wrapped."""
         wrap, self._wrap = self._wrap, None
         held = wrap.release() if wrap else ""
         if held:
@@ -224,10 +224,10 @@ class ConsoleChannel:
 
     @contextmanager
     def _stop_on_interrupt(self) -> Iterator[asyncio.Event]:
-        """On a terminal, Ctrl-C belongs to the reply that is being made.
+        """Make Ctrl-C on a terminal stop the reply that is being made.
 
-        At any other time, and from then on, an interrupt asks for what SIGTERM asks for: the end, in order. The
-        loop cannot tell whose handler stood there before, so that it cannot be put back.
+        While no reply is being made, and after the block has ended, Ctrl-C acts as SIGTERM does: an orderly shutdown.
+        The event loop cannot tell which handler stood there before, so that it cannot be restored.
         """
         interrupted = asyncio.Event()
         if not self.streams:
@@ -246,7 +246,7 @@ class ConsoleChannel:
 
 
 def open_console(tools: Tools) -> ConsoleChannel:
-    """Talk on this process's standard streams: a chat if both are a terminal, else a line at a time."""
+    """Return the channel on this process's standard streams: a chat if both are a terminal, else a line at a time."""
     name = _user_name()
     author = Author(name, name)
     output = Output(sys.stdout.fileno())
@@ -259,7 +259,7 @@ def open_console(tools: Tools) -> ConsoleChannel:
 
 
 def _user_name() -> str:
-    """Return who is logged in; a user without a name (a bare uid in a container) is still one person."""
+    """Return the login name; a user without one (a bare uid in a container) is called "someone"."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

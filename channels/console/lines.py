@@ -1,4 +1,4 @@
-"""Where the console's messages come from: lines of a pipe, or a person at a prompt."""
+"""This module reads the console's messages: lines from a pipe, or what a person enters at a prompt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 
 
 LOCAL_MODES = 3
-"""Where `termios.tcgetattr` has the flags for echo."""
+"""The index of the flags for echo in what `termios.tcgetattr` returns."""
 
 
 BLOCK_BYTES = 64 * 1024
@@ -39,9 +39,9 @@ class Lines(Protocol):
 
 
 class PipeLines:
-    """Reads a line when one is asked for, from a descriptor and past Python's own buffers.
+    """Reads a line on demand from a file descriptor, without Python's buffered streams.
 
-    Those are locked while a thread waits in them, and the interpreter wants the lock at its end.
+    Those are locked while a thread waits in them, and the interpreter needs the lock when it exits.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -75,7 +75,7 @@ class PipeLines:
 
 
 def _read_block(descriptor: int) -> bytes:
-    """Return what there is, as soon as there is anything; nothing at the end of input."""
+    """Wait until bytes are there and return them; empty at the end of input."""
     while True:
         try:
             return os.read(descriptor, BLOCK_BYTES)
@@ -87,7 +87,7 @@ def _read_block(descriptor: int) -> bytes:
 
 @contextmanager
 def quiet_controls(descriptor: int) -> Iterator[None]:
-    """Keep a terminal from writing `^C` into the text that it shows, for as long as the block lasts."""
+    """Keep a terminal from showing `^C` in its text while the block lasts."""
     before = termios.tcgetattr(descriptor)
     quiet = termios.tcgetattr(descriptor)
     quiet[LOCAL_MODES] &= ~termios.ECHOCTL
@@ -103,7 +103,7 @@ class TerminalLines:
     """A prompt with editing, history and multi-line paste."""
 
     def __init__(self) -> None:
-        """Take over the terminal's line editing from the first `read` on; a service never pays for the import."""
+        """Prepare line editing with prompt_toolkit, which is imported here so that a service never pays for it."""
         from prompt_toolkit import PromptSession
 
         self._prompt: PromptSession[str] = PromptSession()

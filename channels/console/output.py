@@ -1,6 +1,6 @@
-"""Where the console's answers go: a descriptor that is written as fast as its reader reads, and no faster.
+"""This module writes the console's answers to a file descriptor, as fast as its reader reads and no faster.
 
-It is written past Python's own buffers: what they cannot get rid of would hold up, or spoil, the process's end.
+It bypasses Python's buffered streams: bytes that those cannot flush would delay the process's exit or make it fail.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Output:
     async def write(self, content: bytes) -> None:
         """Return once all of it is written. Raises OSError.
 
-        Cancelling gives up a block that has not begun; one that has goes on, and later ones wait for it.
+        Cancelling drops a block whose writing has not begun; one that has begun goes on, and later ones wait for it.
         """
         await self._turn.acquire()
         await on_thread(partial(_write, self._descriptor, content), "console-output", self._turn.release)
 
 
 def is_closed(fault: OSError) -> bool:
-    """Tell whether whoever read the output has gone (a pipe's end, a window), rather than that it failed."""
+    """Tell whether writing failed because the reader has gone (a closed pipe or window) and for no other reason."""
     return isinstance(fault, ConnectionError) or fault.errno == errno.EIO
 
 

@@ -1,4 +1,4 @@
-"""What may pass between a terminal and the daemon: pure functions on text."""
+"""This module cleans the console's text: invalid bytes on the way in, control characters on the way out."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def clean_input(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return what a terminal may be given: a model's control characters, escape sequences too, are data."""
+    """Return a text without control characters other than newline and tab: no escape sequence reaches a terminal."""
     return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")

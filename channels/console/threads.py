@@ -1,4 +1,4 @@
-"""Calls that block, on threads that never hold up the process's end."""
+"""This module runs blocking calls on daemon threads, which never delay the process's exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines that break between words, for text that streams onto a terminal."""
+"""This module wraps lines between words while text streams to a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ WIDE = 2
 
 
 class WordWrap:
-    """Breaks lines between words as text streams by, so that a terminal need not break them within.
+    """Breaks lines between words as text streams by, so that the terminal does not break them inside words.
 
-    Only a word that does not fit is held back, until it ends or `flush`; nothing but spaces at a break is replaced.
+    A word is held back until it ends or `flush` is called; of the text only the spaces at a line break are replaced.
     """
 
     def __init__(self, columns: int) -> None:
@@ -28,13 +28,13 @@ class WordWrap:
         return "".join(map(self._take, text))
 
     def flush(self) -> str:
-        """Return the word that is being held back, and begin a new line in mind."""
+        """Return the word that is being held back, and count the cells of a new line from here on."""
         ready = self._place()
         self._used = 0
         return ready
 
     def release(self) -> str:
-        """Return all that is being held back, spaces too: what follows will not be wrapped."""
+        """Return all that is being held back, spaces too: the text that follows is not wrapped."""
         word, space = self._place(), self._space
         self._space = ""
         return word + space

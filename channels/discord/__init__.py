@@ -1,4 +1,4 @@
-"""Discord, by its gateway and its REST API."""
+"""This package is the Discord channel: it receives through the gateway and sends through the REST API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a message in a server is meant for the bot."""
+"""This module decides whether a message in a server is meant for the bot: by a mention, a reply, or the settings."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Attention = Literal["mention", "all", "off"]
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The bot."""
+    """The bot's own user: its id and its shown name."""
 
     id: int
     name: str
 
 
 def attends(message: discord.Message, me: Me, guilds: Attention) -> bool:
-    """Tell whether the bot attends to a message in a server, as `guilds` says: "mention" is a mention or a reply."""
+    """Tell whether a message in a server is for the bot; "mention" wants a mention of the bot or a reply to it."""
     return guilds == "all" or (guilds == "mention" and (is_named(message, me) or _is_reply_to(message, me)))
 
 
 def is_named(message: discord.Message, me: Me) -> bool:
-    """Tell whether a message names the bot, or the role that Discord made for it; everyone is not the bot."""
+    """Tell whether a message mentions the bot or the role that Discord made for it; `@everyone` does not count."""
     return any(user.id == me.id for user in message.mentions) or any(
         role.tags is not None and role.tags.bot_id == me.id for role in message.role_mentions
     )

@@ -1,7 +1,7 @@
-"""What one call of the REST API came to, seen before the library makes something of it.
+"""This module checks each response of Discord's REST API, and raises on 429 and 5xx before discord.py can retry.
 
-The library would wait, inside a call, as long as Discord wants to be left alone, and try five times where Discord has a
-fault. The daemon does both itself: one request is one call here.
+The library would wait inside a call for as long as a rate limit lasts, and try five times after a server error. The
+daemon does both itself, so that one call here makes one request.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ import aiohttp
 __all__ = ["CALL", "Call", "NotDiscord", "ServerFault", "TooMany", "build_trace"]
 
 UNSAID_SECONDS = 5.0
-"""How long Discord is left alone where it does not say."""
+"""The pause after a 429 that does not say how long to wait."""
 
 MOST_SECONDS = 86_400.0
-"""The longest that it is left alone before it is asked again; it says so once more where that was too early."""
+"""The longest pause after a 429; if that is too early, Discord answers 429 once more."""
 
 
 class TooMany(Exception):
-    """Discord wants no call for so many seconds (429)."""
+    """Discord's rate limit (429): it takes no call for so many seconds."""
 
     def __init__(self, text: str, seconds: float, *, is_global: bool) -> None:
-        """Say what Discord said; `is_global`: it wants none of any kind."""
+        """Keep Discord's text; `is_global`: the limit holds for calls of every kind."""
         super().__init__(text)
         self.seconds = seconds
         self.is_global = is_global
 
 
 class ServerFault(Exception):
-    """Discord has a fault of its own (5xx); whether the call did something is not known."""
+    """Discord failed (5xx); whether the call took effect is not known."""
 
 
 class NotDiscord(ServerFault):
-    """Something before Discord, such as a proxy, has refused the call, or there is no Discord at this address."""
+    """Something in front of Discord, such as a proxy, refused the call, or this address is not Discord's."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One call on its way."""
+    """One REST call that is under way."""
 
     is_sent: bool = False
-    """Whether something of it may have arrived."""
+    """Whether the request may have reached Discord."""
 
 
 CALL: ContextVar[Call | None] = ContextVar("CALL", default=None)
-"""The call that this task is making."""
+"""The call that the current task is making."""
 
 
 def build_trace() -> aiohttp.TraceConfig:
-    """Return what looks at every request of the library."""
+    """Return the aiohttp trace that checks every response before the library sees it."""
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_note_sent)
     trace.on_request_end.append(_judge)
@@ -82,7 +82,7 @@ async def _judge(_session: object, _context: object, params: aiohttp.TraceReques
 
 
 def _is_discords(body: bytes) -> bool:
-    """Tell whether Discord itself has refused a call: it always gives a code, which is 0 where it has none
+    """Tell whether a refusal comes from Discord itself, whose errors always have a code, 0 at least
     (https://docs.discord.com/developers/reference#error-messages).
     """
     with suppress(ValueError, RecursionError):
@@ -92,9 +92,9 @@ def _is_discords(body: bytes) -> bool:
 
 
 def _too_many(body: bytes, header: str) -> TooMany:
-    """Read how long Discord wants to be left alone: in the body to the millisecond, else in the header.
+    """Read a 429: its `retry_after` from the body, to the millisecond, else from the header `Retry-After`.
 
-    What has no such body comes from Cloudflare, which stands before all of Discord.
+    A 429 without such a body comes from Cloudflare, which stands in front of all of Discord, so that it is global.
     """
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         answer = json.loads(body)
@@ -107,6 +107,6 @@ def _too_many(body: bytes, header: str) -> TooMany:
 
 
 def _believed(said: str | float) -> float:
-    """Return a time that may be meant. Raises ValueError and TypeError for what is no number."""
+    """Return a plausible pause in seconds. Raises ValueError and TypeError for what is no number."""
     seconds = float(said)
     return min(seconds, MOST_SECONDS) if isfinite(seconds) and seconds > 0 else UNSAID_SECONDS

@@ -1,4 +1,4 @@
-"""The Discord channel: one bot, through discord.py's client and a loop of its own for the gateway."""
+"""The Discord channel runs one bot: it calls the REST API through discord.py, and reads the gateway in its own loop."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ log = structlog.get_logger()
 RATES = Rates(chat=Rate(4, 5.3), over_all=Rate(45, 1.1))
 """Five messages, and five edits, in 5 s in a channel, as `X-RateLimit-Limit` says with each answer; 50 calls a second
 over all (https://docs.discord.com/developers/topics/rate-limits#global-rate-limit). An edit counts like a message here.
-One less than the five, since discord.py keeps the last one's answer back until there is room again, and a few less
-than the fifty for what is fetched. The fractions of a second are for the network.
+It uses one less than the five, since discord.py keeps the last one's answer back until there is room again, and leaves
+a few of the fifty for fetching. The fractions of a second are for the network.
 """
 
 MOST_NONCE = 25
-"""Characters of a nonce (https://docs.discord.com/developers/resources/message#create-message)."""
+"""The longest nonce, in characters (https://docs.discord.com/developers/resources/message#create-message)."""
 
 NOTHING_VISIBLE = "(There is nothing to see in this message.)"
 """Stands for a text that Discord would refuse as empty."""
@@ -48,19 +48,19 @@ _NOBODY = discord.AllowedMentions.none()
 
 
 class DiscordChannel:
-    """One bot. Messages can be sent before and after `run`, too."""
+    """The channel of one Discord bot. Messages can be sent before and after `run`, too."""
 
     name = "discord"
     streams = True
     dialect = DISCORD
     rates = RATES
     nonce_seconds = 120.0
-    """Discord looks for a nonce among the messages of "the past few minutes": two, if that is taken at its least."""
+    """Discord looks for a nonce among the messages of "the past few minutes", which is taken to mean at least two."""
     typing_seconds = 10.0
     """https://docs.discord.com/developers/resources/channel#trigger-typing-indicator"""
 
     def __init__(self, settings: DiscordSettings, tools: Tools, waits: Waits = WAITS) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
+        """Prepare, without a call. Raises ChannelUnavailable for invalid settings."""
         self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._tools = tools
@@ -69,7 +69,7 @@ class DiscordChannel:
         self._downloads = Downloads(tools.monotonic, waits)
 
     async def run(self, accept: Accept, places: Places) -> None:
-        """Receive until cancelled. Raises ChannelUnavailable where Discord does not take the bot in at the start."""
+        """Receive until cancelled. Raises ChannelUnavailable if Discord refuses the bot at the start."""
         client = await self._introduce()
         listener = Listener(self._connection, self._settings.guilds, self.health, self._waits, self._tell)
         try:
@@ -120,12 +120,12 @@ class DiscordChannel:
                 raise
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made, for some seconds."""
+        """Show the typing indicator, for some seconds."""
         place = _number(to.thread or to.chat)
         await self._connection.call(lambda client: client.http.send_typing(place))
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         return self._downloads.fetch(file)
 
     async def close(self) -> None:
@@ -133,7 +133,7 @@ class DiscordChannel:
         await self._connection.close()
 
     async def _introduce(self) -> Client:
-        """Log in. A network that is not there yet is waited for."""
+        """Log in, retrying with a growing pause while the network or Discord cannot be reached."""
         for tries in count():
             try:
                 return await self._connection.log_in()
@@ -169,8 +169,8 @@ def open_discord(settings: DiscordSettings, tools: Tools) -> DiscordChannel:
 
 
 def say_unknown(settings: DiscordSettings) -> str:
-    """Say that a token is refused, and what to change."""
-    what = "copy it anew: the application at https://discord.com/developers/applications, Bot, Reset Token"
+    """Return the sentence for a refused token, which says what to change."""
+    what = "copy it again: the application at https://discord.com/developers/applications, Bot, Reset Token"
     if settings.api_base_url:
         return (
             "channels_config.discord.token: the server at channels_config.discord.api_base_url does not know this "
@@ -189,7 +189,7 @@ def _shown(text: RichText) -> str:
 
 
 def _short(nonce: str) -> str:
-    """Return a nonce as short as Discord takes it, and as much one of a kind."""
+    """Return a nonce that is short enough for Discord: a hash of one that is too long."""
     return nonce if len(nonce) <= MOST_NONCE else hashlib.sha256(nonce.encode()).hexdigest()[:MOST_NONCE]
 
 

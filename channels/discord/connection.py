@@ -1,7 +1,7 @@
-"""The connection for calls: discord.py's `Client`, with a limit on every call.
+"""This module makes REST calls through discord.py's `Client`, with a timeout on every call and one tree of errors.
 
-It is logged in by the first call, and kept. The gateway is read through the same client, whose caches begin anew with
-each of its sessions.
+The first call logs in, and the client is kept. The gateway uses the same client, whose caches are emptied whenever a
+new gateway session begins.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["Client", "Connection", "Hear"]
 T = TypeVar("T")
 
 Hear = Callable[[str, tuple[Any, ...]], None]
-"""Takes an event by its name, with what belongs to it."""
+"""Takes a gateway event: its name and its arguments."""
 
 
 class Client(discord.Client):
-    """discord.py's client, which hands over its events in their order instead of starting a task for each."""
+    """discord.py's client, which passes events on in order instead of starting a task for each."""
 
     def __init__(self, hear: Hear, **options: Any) -> None:
         """Hand events to `hear`."""
@@ -39,19 +39,19 @@ class Client(discord.Client):
         super().__init__(**options)
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """Hand over an event."""
+        """Pass an event on to `hear`."""
         del kwargs
         self._hear(event, args)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Wait for nothing: the gateway's loop has waited already."""
+        """Skip the library's wait before an identify: the gateway's loop has waited already."""
 
 
 class Connection:
     """Calls Discord for one bot. Every fault leaves it as a class of `channels.errors`."""
 
     def __init__(self, settings: DiscordSettings, monotonic: Callable[[], float], waits: Waits) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for settings that cannot be right."""
+        """Prepare, without a call. Raises ChannelUnavailable for invalid settings."""
         _check(settings)
         tame_library()
         point_at(settings.api_base_url, settings.gateway_url)
@@ -66,14 +66,14 @@ class Connection:
         self._logging_in = asyncio.Lock()
         self._rests_until = 0.0
         self.hear: Hear = lambda _event, _args: None
-        """Takes what the gateway says."""
+        """Takes the gateway's events."""
 
     async def call(self, call: Callable[[Client], Awaitable[T]]) -> T:
         """Make one call, and return its result."""
         return await self._within(lambda: self._call(call))
 
     async def log_in(self) -> Client:
-        """Return the client that is logged in; where it is, that is no call, and never refused."""
+        """Return the client, logged in: the first time by a call, after that without one, and then it never fails."""
         if self._client is not None:
             return self._client
         return await self._within(self._ready)
@@ -116,14 +116,14 @@ class Connection:
         return await call(await self._ready())
 
     async def _ready(self) -> Client:
-        """Log in, unless that is done: the library asks who it is and for its application."""
+        """Return the client, logged in: the library asks for the bot's user and its application."""
         async with self._logging_in:
             if self._client is None:
                 self._client = await self._log_in()
             return self._client
 
     async def _log_in(self) -> Client:
-        """Return a client that is logged in; what the login sends is nothing of the call that it is made for."""
+        """Log in and return the client; requests of the login do not count as sent for the call that needs it."""
         client, is_in = self._build_client(), False
         before = CALL.set(None)
         try:
@@ -154,7 +154,7 @@ def _check(settings: DiscordSettings) -> None:
     token = settings.token.get_secret_value()
     if not re.fullmatch(r"[!-~]+", token):
         raise ChannelUnavailable(
-            "channels_config.discord.token: a bot's token has no spaces: copy it anew, and without the word Bot"
+            "channels_config.discord.token: a bot's token has no spaces: copy it again, and without the word Bot"
         )
     if bool(settings.api_base_url) != bool(settings.gateway_url):
         missing = "gateway_url" if settings.api_base_url else "api_base_url"

@@ -1,6 +1,6 @@
-"""What Discord makes of a reply: its own Markdown, written so that it reads back as what was meant.
+"""This module writes a reply in Discord's Markdown and measures it against Discord's limit of 2,000 units a message.
 
-Marks end with each line and begin anew on the next.
+Formatting marks are closed at the end of each line and opened again on the next.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from channels.markup.rich import Dialect, RichText, Span, utf16_units
 __all__ = ["DISCORD", "MOST_UNITS", "write_markdown"]
 
 MOST_UNITS = 2000
-"""Of one message (https://docs.discord.com/developers/resources/message#create-message), counted in UTF-16 units:
-whether Discord counts so or by characters, that is enough."""
+"""The limit of one message (https://docs.discord.com/developers/resources/message#create-message), counted in UTF-16
+units, which are never fewer than characters: it holds whichever of the two Discord counts."""
 
 SLACK = 24
-"""What marks and addresses can take more when less of the text is there, since a part of them reads otherwise."""
+"""A reserve in units: a shorter piece of a text can need more escapes, since its marks and addresses read otherwise."""
 
 _FENCE = re.compile("`(?=`)")
 
@@ -31,7 +31,7 @@ def write_markdown(rich: RichText) -> str:
 
 
 def _units(rich: RichText) -> int:
-    """Return what a text takes at most, in UTF-16 units; where that is too much anyway, no more than it takes."""
+    """Return the most UTF-16 units that a text can take once written; for one that is too long, a lower bound of it."""
     least = utf16_units(rich)
     if least > MOST_UNITS or (not rich.spans and not might_be_marked(rich.text)):
         return least
@@ -43,10 +43,10 @@ DISCORD = Dialect(render_markdown, _units, MOST_UNITS)
 
 
 class _Writer:
-    """Writes one text."""
+    """Writes one text as Discord's Markdown."""
 
     def __init__(self, rich: RichText, *, is_widest: bool = False) -> None:
-        """Write each link in its longest form, if asked to."""
+        """Prepare; `is_widest` writes each link in its longest form."""
         self._text = rich.text
         self._spans = rich.spans
         self._is_widest = is_widest
@@ -58,7 +58,7 @@ class _Writer:
         return "".join(self._blocks())
 
     def _blocks(self) -> Iterator[str]:
-        """Give lines of text, and blocks of code, in turn."""
+        """Yield lines of text and blocks of code in turn."""
         at = 0
         for span in apart(span for span in self._spans if span.kind == "pre"):
             code = self._text[span.start : span.end]
@@ -70,14 +70,14 @@ class _Writer:
         yield from self._lines(at, len(self._text))
 
     def _block(self, span: Span, code: str) -> str:
-        """Write a block of code; its end cannot stand in it, so that backquotes are kept apart."""
+        """Write a block of code; backquotes inside it are kept apart, so that none of them ends the block."""
         lines = f"```{span.detail}\n{_FENCE.sub('`' + APART, code)}\n```".split("\n")
         prefix = "> " if self._is_quoted(span.start, span.end) else ""
         begins = prefix if self._begins_line(span.start) else ""
         return begins + f"\n{prefix}".join(lines)
 
     def _lines(self, start: int, end: int) -> Iterator[str]:
-        """Write what is no block of code."""
+        """Yield the lines outside blocks of code."""
         while start < end:
             found = self._text.find("\n", start, end)
             stop = end if found < 0 else found

@@ -1,4 +1,4 @@
-"""Files that people sent, read in blocks: discord.py would hold each whole in memory."""
+"""This module downloads files that people sent, block by block; discord.py would hold each whole in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK_BYTES = 64 * 1024
 
 
 class Downloads:
-    """Fetches files. Their addresses need no token, and are good for a day."""
+    """Downloads attachments; their addresses need no token and are good for a day."""
 
     def __init__(self, monotonic: Callable[[], float], waits: Waits) -> None:
         """Prepare, without a call."""
@@ -26,14 +26,14 @@ class Downloads:
         self._waits = waits
 
     async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         if not file.ref.startswith(("https://", "http://")):
             raise FetchFailed(file.unread or f"{file.name} is nothing that could be fetched.")
         until = self._monotonic() + self._waits.file_seconds
         left = MOST_BYTES
         limit = aiohttp.ClientTimeout(total=self._waits.file_seconds, sock_connect=self._waits.call_seconds)
         try:
-            # A session of its own: files are rare, and one that is kept must be closed.
+            # Each file opens its own session: files are rare, and a session that is kept would have to be closed.
             async with aiohttp.ClientSession(timeout=limit) as session, session.get(file.ref) as response:
                 _check(response, file)
                 async for block in response.content.iter_chunked(BLOCK_BYTES):

@@ -1,8 +1,8 @@
-r"""Plain text that stays plain: what Discord would take for a mark is given a backslash, which it then does not show.
+r"""This module escapes plain text for Discord: a backslash goes before every character that would be read as a mark.
 
-Discord reads `*`, `_`, `~~`, `||` and backquotes anywhere; `#`, `>`, `-` and numbers where a line begins; `<...>`,
-`[...](...)`, `@everyone` and `:smile:` as other things than they are. An address is left as it is: a backslash in it
-would be a part of it (https://support.discord.com/hc/en-us/articles/210298617).
+Discord gives a meaning to `*`, `_`, `~~`, `||` and backquotes anywhere; to `#`, `>`, `-` and numbers at the start of a
+line; and to `<...>`, `[...](...)`, `@everyone` and `:smile:`. An address is left as it is: a backslash would become a
+part of it (https://support.discord.com/hc/en-us/articles/210298617).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _ANY = re.compile(r"[\\*_`\[~|<@:#>\n+.-]|\d\.")
 
 
 def might_be_marked(text: str) -> bool:
-    """Tell whether anything in a text has a meaning for Discord; False: it is shown as it is."""
+    """Tell whether a text may need escaping; False: Discord shows it as it is."""
     return _ANY.search(text) is not None
 
 
 def find_addresses(line: str) -> Iterator[tuple[int, int]]:
-    """Give the places of the addresses that Discord finds in a line, up to what cannot be a part of one."""
+    """Yield start and end of each web address that Discord finds in a line."""
     return (found.span() for found in _ADDRESS.finditer(line))
 
 
 def escapes(line: str, starts: Iterable[int], halves: str) -> set[int]:
     """Return the places in a line that need a backslash.
 
-    `starts` are the places where Discord may see a line begin, `halves` characters that need one also when alone.
+    `starts` are the places where Discord may see a line begin; `halves` are characters that need one even when alone.
     """
     places = {found.start() for found in _ANYWHERE.finditer(line)}
     begun = (_AT_THE_START.match(line, start) for start in starts)

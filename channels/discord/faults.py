@@ -1,4 +1,4 @@
-"""What Discord and its library say went wrong, as the daemon decides about it."""
+"""This module translates errors of Discord and discord.py into the classes of `channels.errors`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNREADABLE = (
 """What the library raises on something of a shape that it does not expect."""
 
 FAULTS = (TooMany, ServerFault, aiohttp.ClientError, OSError, asyncio.TimeoutError, *UNREADABLE)
-"""What a call can raise."""
+"""Everything that a REST call can raise."""
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE = 10003, 10008
 
@@ -42,14 +42,14 @@ _SENTENCES = {
     50013: "the bot may not write there: give it Send Messages, in threads Send Messages in Threads",
     50083: "that thread is archived and locked",
 }
-"""Discord's codes (https://docs.discord.com/developers/topics/opcodes-and-status-codes#json)."""
+"""Sentences for Discord's error codes (https://docs.discord.com/developers/topics/opcodes-and-status-codes#json)."""
 
 
 class Refusal(SendFailed):
-    """Discord refused a call for good; `code` is its own, 0 where it gave none."""
+    """Discord refused a call for good; `code` is Discord's error code, 0 if it gave none."""
 
     def __init__(self, text: str, code: int) -> None:
-        """Say what Discord said."""
+        """Keep Discord's text and code."""
         super().__init__(text)
         self.code = code
 
@@ -59,11 +59,11 @@ class TokenRefused(NotSent):
 
 
 class ForeignRefusal(NotSent):
-    """Something that is not Discord has refused a call, which is the network's fault: it is made again."""
+    """Something that is not Discord, such as a proxy, refused a call: the call is made again."""
 
 
 def translate(fault: Exception, call: Call, clean: Callable[[str], str]) -> ChannelError:
-    """Return what a fault of a call means; `clean` takes the token out of its text."""
+    """Return the class of `channels.errors` for a call's fault; `clean` takes the token out of its text."""
     text = clean(str(fault)) or type(fault).__name__
     match fault:
         case TooMany():
@@ -86,7 +86,7 @@ def translate(fault: Exception, call: Call, clean: Callable[[str], str]) -> Chan
 
 
 def is_gone(fault: SendFailed) -> bool:
-    """Tell whether something was refused because there is no such message, or no such channel, any more."""
+    """Tell whether a call was refused because the message or the channel no longer exists."""
     return isinstance(fault, Refusal) and fault.code in (UNKNOWN_CHANNEL, UNKNOWN_MESSAGE)
 
 

@@ -1,4 +1,4 @@
-"""What comes with a message besides its text: files that can be fetched, and things that are said to be unread."""
+"""This module reads a message's attachments, stickers and polls: as files to fetch, or with a sentence why not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from channels.discord.texts import whole
 __all__ = ["MOST_BYTES", "TOO_BIG", "read_files"]
 
 MOST_BYTES = 20 * 1024 * 1024
-"""Of one file. Discord itself takes 10 MB from most people, and up to 500 MB from those who pay."""
+"""The largest file that is taken. Discord itself takes 10 MB from most people, and up to 500 MB from those who pay."""
 
 TOO_BIG = "I take no files over 20 MB: please send a smaller one."
 
@@ -22,7 +22,7 @@ _VOICE = "I cannot listen to voice messages yet: please write."
 
 
 def read_files(message: discord.Message) -> tuple[RemoteFile, ...]:
-    """Return what came with a message, and with what it forwards; nothing that a person sent is left out."""
+    """Return all files of a message and of what it forwards; what cannot be read has its reason in `unread`."""
     files = [_attachment(attachment) for attachment in message.attachments]
     stickers = list(message.stickers)
     for snapshot in message.message_snapshots:

@@ -1,8 +1,8 @@
-"""The gateway: one connection after another, each of which goes on where the last one ended, if Discord allows.
+"""This module keeps the bot connected to Discord's gateway: it reconnects, and resumes the last session if it can.
 
-discord.py's own loop waits up to 17 minutes between two tries, does not wait at all where Discord ends connections as
-soon as they are made, and ends with the first payload that it cannot read. So its `DiscordWebSocket` is driven here.
-A payload that cannot be read costs the session: what it may have held is fetched like anything else that was missed.
+discord.py's own loop waits up to 17 minutes between two tries, does not wait at all when Discord ends connections as
+soon as they are made, and stops at the first payload that it cannot read. So its `DiscordWebSocket` is driven here. A
+payload that cannot be read ends the session: what it may have held is fetched like anything else that was missed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 _INTENTS, _TOKEN = 4014, 4004
 _FATAL = {
-    _TOKEN: "channels_config.discord.token: Discord does not know this token (4004): copy it anew: the application at "
+    _TOKEN: "channels_config.discord.token: Discord does not know this token (4004): copy it again: the application at "
     "https://discord.com/developers/applications, Bot, Reset Token",
     4010: "channels_config.discord: Discord refuses the shard (4010): this version runs one connection and no shards",
     4011: "channels_config.discord: the bot is in more servers than one connection may serve (4011): take it out of "
@@ -42,13 +42,14 @@ _FATAL = {
     "Message Content Intent (the application at https://discord.com/developers/applications, Bot, Privileged Gateway "
     'Intents), or set channels_config.discord.guilds = "off"',
 }
-"""Codes after which no connection is possible (https://docs.discord.com/developers/topics/opcodes-and-status-codes)."""
+"""Close codes after which no connection is possible until the operator changes something
+(https://docs.discord.com/developers/topics/opcodes-and-status-codes)."""
 
 _VOID = (4003, 4007, 4009)
-"""Codes after which Discord wants a new session; going on with the old one would end the same way each time."""
+"""Close codes after which a new session is needed: resuming the old one would fail in the same way each time."""
 
 _BROKEN = (aiohttp.ClientError, OSError, TooMany, ServerFault)
-"""A time-out is an OSError."""
+"""What breaks a connection; a timeout is an OSError."""
 
 
 class Fatal(Exception):
@@ -56,48 +57,48 @@ class Fatal(Exception):
 
 
 class _Stalled(Exception):
-    """The gateway says nothing any more, or nothing of a session."""
+    """The gateway has fallen silent, or it begins no session."""
 
 
 @dataclass(slots=True)
 class _Session:
-    """What a next connection needs in order to go on."""
+    """What the next connection needs in order to resume."""
 
     id: str
     sequence: int
     gateway: yarl.URL | None
-    """None: where every session begins."""
+    """The address to resume at; None: the address where every session begins."""
 
 
 class Gateway:
-    """Keeps a bot connected."""
+    """Keeps a bot connected to the gateway, and notes in `health` how that goes."""
 
     def __init__(self, client: Client, health: Health, waits: Waits, *, is_own: bool) -> None:
-        """Note signs of life in `health`; `is_own`: its address is configured, and Discord names no other."""
+        """Note signs of life in `health`; `is_own`: the gateway's address is configured, and always used."""
         self._client = client
         self._health = health
         self._monotonic = health.monotonic
         self._waits = waits
         self._is_own = is_own
         self.standing: Callable[[], str] = lambda: ""
-        """Says what is wrong though the gateway is there; empty: nothing."""
+        """Returns what is wrong although the gateway is connected; empty: nothing."""
         self._session: _Session | None = None
         self._tries = 0
         self._begun = 0
-        """Sessions begun since the last connection that held."""
+        """How many sessions were begun since the last connection that held (`steady_seconds`)."""
         self.is_welcome = False
-        """Whether Discord has ever taken the bot in."""
+        """Whether Discord has ever begun a session for the bot."""
         self._is_in = False
-        """Whether it has on this connection."""
+        """Whether a session was begun or resumed on this connection."""
         self._heard_from = 0.0
-        """From when on what comes is no greeting any more."""
+        """The time from which on payloads no longer count as a part of the greeting."""
         self._is_well = False
-        """Whether what came on this connection shows that Discord is there."""
+        """Whether this connection has shown that Discord is there."""
         self._is_silent = True
-        """Whether the last connection ended because Discord said nothing more; there was none yet."""
+        """Whether the last connection ended because Discord fell silent; true before the first one."""
 
     def welcome(self) -> None:
-        """Note that a session was begun, or goes on."""
+        """Note that a session was begun or resumed."""
         self.is_welcome = self._is_in = True
         self._heard_from = self._monotonic() + self._waits.greeting_seconds
         self._is_well = self._health.greet()
@@ -117,7 +118,7 @@ class Gateway:
                 self._tries += 1
 
     async def _pause(self) -> None:
-        """Wait before the next connection: not at all after one that held, and the longer the more have failed."""
+        """Wait before the next connection: not at all after one that held, and longer with each that failed."""
         seconds = self._waits.network.after(self._tries - 2) if self._tries > 1 else 0.0
         if self._session is None and self._begun:
             seconds = max(seconds, self._waits.identify.after(self._begun - 1))
@@ -128,7 +129,7 @@ class Gateway:
         await asyncio.sleep(seconds)
 
     async def _attend(self) -> None:
-        """Make one connection, and take in what comes until it ends."""
+        """Make one connection, and read payloads until it ends."""
         ws: DiscordWebSocket | None = None
         self._is_in = False
         try:
@@ -152,7 +153,7 @@ class Gateway:
             await self._close(ws)
 
     async def _connect(self) -> DiscordWebSocket:
-        """Connect, and go on with the session, or begin one; what a run before this one left open is closed."""
+        """Connect, and resume the session or begin one; a connection that an earlier run left open is closed first."""
         left: DiscordWebSocket | None = self._client.ws
         if left is not None and left.open:
             await self._close(left)
@@ -173,7 +174,7 @@ class Gateway:
         return ws
 
     async def _poll(self, ws: DiscordWebSocket, until: float) -> None:
-        """Take in one payload, or a heartbeat's answer; a session has to be there `until` then. Raises _Stalled."""
+        """Read one payload. Raises _Stalled on silence, or if there is no session by the time `until`."""
         try:
             async with asyncio.timeout(self._waits.silent_seconds):
                 await ws.poll_event()
@@ -185,7 +186,7 @@ class Gateway:
             raise _Stalled(f"Discord's gateway begins no session for {self._waits.silent_seconds:g} s")
 
     def _note_sign(self) -> None:
-        """Note that something came; at the beginning of a session, it is a part of the greeting."""
+        """Note a payload as a sign of life, unless it is a part of the greeting at the beginning of a session."""
         if self._monotonic() >= self._heard_from:
             self._health.touch()
             self._is_well = True
@@ -193,7 +194,7 @@ class Gateway:
             self._health.fault = self.standing()
 
     def _keep(self, ws: DiscordWebSocket | None, ending: Exception) -> None:
-        """Remember where the next connection goes on."""
+        """Remember which session the next connection resumes; none, if this one cannot be resumed."""
         is_void = isinstance(ending, ReconnectWebSocket) and not ending.resume
         is_unanswered = isinstance(ending, _Stalled) and not self._is_in
         if is_void or is_unanswered or (ws is not None and ws.socket.close_code in _VOID):
@@ -222,14 +223,14 @@ class Gateway:
         log.warning("discord_unavailable", fault=sentence)
 
     async def _close(self, ws: DiscordWebSocket) -> None:
-        """End a connection; with a session that is not to go on, Discord shows the bot as gone."""
+        """Close a connection: with code 4000 to keep its session, else with 1000, which shows the bot as offline."""
         with suppress(*_BROKEN, *UNREADABLE):
             async with asyncio.timeout(self._waits.close_seconds):
                 await ws.close(code=4000 if self._session else 1000)
 
 
 def _still(ws: DiscordWebSocket) -> None:
-    """End the thread that sends heartbeats: it would outlive a connection that is not closed by the library."""
+    """Stop the thread that sends heartbeats: it would outlive a connection that the library did not close."""
     keep_alive = ws._keep_alive
     if keep_alive is not None:
         keep_alive.stop()

@@ -1,4 +1,4 @@
-"""From what the gateway says to the lanes in which it waits."""
+"""This module reads Discord's gateway events, and queues messages, edits, deletions and commands in lanes."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ WITHHELD = (
 
 NOT_HERE = "I do not listen here: write to me in private."
 TOO_MUCH = "Too much of what was written here still waits, so that I have not taken this: please use it again later."
-"""What is said to a command that is not taken."""
+"""The two answers to a command that is not taken."""
 
 Interaction = discord.Interaction[discord.Client]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where what comes in goes."""
+    """What the intake passes events on to."""
 
     reader: Reader
     lanes: Lanes
     on_session: Callable[[], None]
-    """Called when a session begins, before anything that comes in it: what was said before it was not heard."""
+    """Called when a session begins, before any of its events: whatever was said before it has been missed."""
     on_resume: Callable[[], None]
     on_guild: Callable[[], None]
-    """Called when it is known what is in a server."""
+    """Called when a server's channels and roles have become known."""
 
 
 class Intake:
-    """Takes what the gateway says; each event is taken whole before the next."""
+    """Takes the gateway's events one after another, without awaiting anything."""
 
     def __init__(
         self, way: Way, connection: Connection, health: Health, tasks: asyncio.TaskGroup, waits: Waits
     ) -> None:
-        """Send it on its way; answer commands on `tasks`."""
+        """Pass events on by `way`; answer commands in tasks of `tasks`."""
         self._way = way
         self._connection = connection
         self._health = health
         self._tasks = tasks
         self._waits = waits
         self.is_withheld = False
-        """Whether Discord has kept back what was written."""
+        """Whether Discord withholds the content of messages, since the bot lacks Message Content Intent."""
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        """Take an event by the library's name for it."""
+        """Take an event, by the name that discord.py gives it."""
         match event, args:
             case "connect", _:
                 self._way.on_session()
@@ -109,7 +109,7 @@ class Intake:
             )
 
     def _delete(self, message_id: int, channel_id: int, guild_id: int | None) -> None:
-        """Take a deletion. Whose message it was is remembered, or it is a private channel's one person's."""
+        """Queue a deletion; the author is remembered, or else is the one person of a private channel."""
         reader, when = self._way.reader, discord.utils.utcnow()
         author = reader.author_of(message_id)
         if author is not None:
@@ -137,7 +137,7 @@ class Intake:
         self._tasks.create_task(answering, name="discord command")
 
     def _take(self, interaction: Interaction, content: FromPerson | Ignored, accepted: asyncio.Event) -> str:
-        """Take a command, and return what to say to it; `accepted` is set at once where it is not taken."""
+        """Queue a command and return the answer to it; `accepted` is set at once if it is not taken."""
         if isinstance(content, Ignored):
             self._pass_over(content)
             line = NOT_HERE

@@ -1,4 +1,7 @@
-"""Asks Discord whom a token belongs to. No session is begun: a daemon that runs with it is not disturbed."""
+"""This module asks Discord which bot a token belongs to, for `agentd init` and `check`.
+
+It begins no gateway session, so that a daemon running with the same token is not disturbed.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ __all__ = ["introduce_discord"]
 PERMISSIONS: Final = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
 )
-"""What the bot needs in a server."""
+"""The permissions that the bot needs in a server."""
 
 _SITE: Final = "https://discord.com/developers/applications"
 
 
 async def introduce_discord(settings: DiscordSettings, seconds: float) -> Introduction:
-    """Return who the bot is, within so many seconds. Raises the classes of `channels.errors`."""
+    """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
     connection = Connection(settings, monotonic, replace(WAITS, call_seconds=seconds))
     try:
         client = await connection.log_in()
@@ -41,7 +44,7 @@ async def introduce_discord(settings: DiscordSettings, seconds: float) -> Introd
 
 
 def _unseen(flags: discord.ApplicationFlags, settings: DiscordSettings) -> str:
-    """Say that Discord would refuse the bot; it tells by the application's flags what is switched on."""
+    """Return what is wrong if Message Content Intent, as the application's flags show it, is off and needed."""
     if settings.guilds == "off" or flags.gateway_message_content or flags.gateway_message_content_limited:
         return ""
     return (
@@ -51,7 +54,7 @@ def _unseen(flags: discord.ApplicationFlags, settings: DiscordSettings) -> str:
 
 
 def _used_up(starts: Any) -> str:
-    """Say that no session can be begun before tomorrow
+    """Return what is wrong if the bot may begin no more gateway sessions today
     (https://docs.discord.com/developers/events/gateway#session-start-limit-object).
     """
     left = starts.get("remaining", 1) if isinstance(starts, dict) else 1

@@ -1,8 +1,8 @@
-"""What comes in waits in lanes: one at a time for each channel or thread, in order; lanes do not wait for each other.
+"""This module queues what comes in by channel or thread: a lane works in order, and lanes do not wait for each other.
 
-Discord hands out nothing twice, so that what was missed is fetched, and before anything newer of its place is handed
-over: else the process could end with a newer message on disk, and the older one would never be asked for again. So
-lanes are held while it is not known what was missed, and each begins with what it has to fetch.
+Discord does not redeliver, so that missed messages are fetched, and before anything newer of their place is handed
+over: else the process could end with a newer message on disk, and the older one would never be asked for again. So all
+lanes are held until it is known what was missed, and each begins with what it has to fetch.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ __all__ = ["MOST_CHANGES", "MOST_WAITING", "Lanes"]
 log = structlog.get_logger()
 
 MOST_WAITING = 100
-"""In one lane. Messages beyond that are let go, and fetched when the lane has done with these."""
+"""The most that waits in one lane. Messages beyond that are dropped, and fetched once the lane has worked off these."""
 
 MOST_CHANGES = 1_000
-"""Messages in one lane of which the last edit, or the deletion, is kept beyond that: they cannot be fetched."""
+"""How many messages of a full lane have their last edit or deletion kept: those cannot be fetched later."""
 
 MOST_FETCHING = 4
-"""Lanes that fetch what was missed at once, apart from those where somebody writes and those that take long."""
+"""How many lanes catch up at the same time, not counting those where somebody writes and those that take long."""
 
 Offer = Callable[[Heard], Awaitable[None]]
 Fetch = Callable[[int, int], Awaitable[bool]]
-"""Fetches and hands over what stands in a channel after a message's id; False: it may not be read now."""
+"""Fetches and hands over the messages of a channel after a message id; False: the channel may not be read now."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """What waits in one place."""
+    """What waits in one channel or thread."""
 
     waiting: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     changes: dict[int, Heard] = field(default_factory=dict)
-    """What changes a message, by its id, and comes after all that waits: only the last change of each counts."""
+    """Edits and deletions that come after all that waits, by message id: only the last of each message is kept."""
     gap: int | None = None
-    """What to fetch from, before anything that waits."""
+    """The message id to fetch from before anything that waits."""
     beyond: int | None = None
-    """What to fetch from when all that waits is done."""
+    """The message id to fetch from once all that waits is done."""
     is_ushered: bool = False
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more can wait in its turn."""
+        """Whether nothing more can be queued in order."""
         return self.beyond is not None or bool(self.changes) or len(self.waiting) >= MOST_WAITING
 
 
 class Lanes:
-    """One lane for each place of which something is in progress; a lane is a task."""
+    """Runs one lane, which is a task, for each channel or thread of which something waits."""
 
     def __init__(self, tasks: asyncio.TaskGroup, offer: Offer, fetch: Fetch, health: Health, waits: Waits) -> None:
-        """Hand over by `offer`."""
+        """Hand over what waits by `offer`, and what was missed by `fetch`."""
         self._tasks = tasks
         self._offer = offer
         self._fetch = fetch
@@ -68,7 +68,7 @@ class Lanes:
         self._lanes: dict[int, _Lane] = {}
         self._gaps: dict[int, int] = {}
         self._shut: dict[int, int] = {}
-        """What could not be read: it is asked for again after the next gap, or as soon as something is heard there."""
+        """Where channels could not be read: they are fetched after the next gap, or once something is heard there."""
         self._open = asyncio.Event()
         self._slots = asyncio.Semaphore(MOST_FETCHING)
 
@@ -77,7 +77,7 @@ class Lanes:
         self._open.clear()
 
     def release(self, gaps: Mapping[int, int]) -> None:
-        """Hand over again; fetch first what stands in these places after these ids, in this order."""
+        """Hand over again, but fetch first what stands after these message ids in these channels, in this order."""
         shut, self._shut = self._shut, {}
         self._gaps = dict(gaps) | {place: min(gap, gaps.get(place, gap)) for place, gap in shut.items()}
         for channel_id, lane in self._lanes.items():
@@ -87,7 +87,7 @@ class Lanes:
             self._tasks.create_task(self._usher(), name="discord catch-up")
 
     def put(self, heard: Heard) -> bool:
-        """Hand over after what came before it in its place; False: too much waits there, and it is let go for good."""
+        """Queue behind what came before in its place; False: the lane is full, this is lost for good."""
         lane = self._lane(heard.channel_id)
         if not lane.is_full:
             lane.waiting.append(heard)
@@ -100,7 +100,7 @@ class Lanes:
         return heard.message_id is not None
 
     def _keep(self, lane: _Lane, heard: Heard, message_id: int) -> bool:
-        """Keep a change until what waits is done; what comes of later messages is fetched as they stand then."""
+        """Keep a change until what waits is done; later messages are fetched, with their changes in them already."""
         if message_id not in lane.changes and len(lane.changes) >= MOST_CHANGES:
             self._health.counts["changes lost"] += 1
             log.warning("change_lost", channel="discord", place=heard.channel_id, message=message_id)
@@ -116,7 +116,7 @@ class Lanes:
         return lane
 
     async def _usher(self) -> None:
-        """Let places fetch what was missed, a few at a time, though nobody writes there."""
+        """Start lanes that have only missed messages to fetch, a few at a time."""
         while self._gaps:
             await self._slots.acquire()
             if not self._gaps:
@@ -128,7 +128,7 @@ class Lanes:
         try:
             await self._work(channel_id, lane)
         finally:
-            # No await since the lane was found empty: nobody can have put anything into it.
+            # There was no await since the lane was found empty, so that nothing can have been put into it.
             del self._lanes[channel_id]
             self._see_off(lane)
 
@@ -149,7 +149,7 @@ class Lanes:
                 return
 
     async def _catch_up(self, channel_id: int, gap: int, lane: _Lane) -> None:
-        """Fetch what was missed. A place that takes long, or gets no answer, keeps no other from beginning."""
+        """Fetch what was missed; after `slot_seconds` this lane gives up its slot, and goes on without one."""
         timer = asyncio.get_running_loop().call_later(self._waits.slot_seconds, self._see_off, lane)
         try:
             if not await self._fetch(channel_id, gap):
@@ -159,7 +159,7 @@ class Lanes:
         self._see_off(lane)
 
     def _see_off(self, lane: _Lane) -> None:
-        """Let the next place begin."""
+        """Give back the lane's slot, if it has one, so that the next place can begin."""
         if lane.is_ushered:
             lane.is_ushered = False
             self._slots.release()

@@ -1,4 +1,4 @@
-"""What discord.py is told for the whole process; it is imported first here, since it warns of itself when it is."""
+"""This module sets discord.py up for the whole process, and is the first to import it, which silences its warning."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _GATEWAY = "wss://gateway.discord.gg/"
 
 
 def tame_library() -> None:
-    """Let it log nothing: what people wrote would stand there, and what is wrong is said by the channel."""
+    """Switch discord.py's logging off: it would log what people wrote, and the channel reports faults itself."""
     logging.getLogger("discord").setLevel(logging.CRITICAL + 1)
 
 
 def point_at(api_base_url: str, gateway_url: str) -> None:
-    """Let it call another server. It knows only one for the whole process."""
+    """Point discord.py at another server, or back at Discord; it knows only one for the whole process."""
     discord.http.Route.BASE = api_base_url.rstrip("/") or _API
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url or _GATEWAY)
 
 
 def build_intents(*, reads_guilds: bool) -> discord.Intents:
-    """Return what the gateway is asked to send: no members, no presences, no reactions, no typing.
+    """Return the gateway intents: messages, and with `reads_guilds` servers and their messages' content.
 
-    Without servers nothing is asked for that has to be switched on for the bot.
+    Without servers no privileged intent is asked for, so that nothing has to be switched on for the bot.
     """
     return discord.Intents(
         dm_messages=True, guilds=reads_guilds, guild_messages=reads_guilds, message_content=reads_guilds

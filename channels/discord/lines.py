@@ -1,7 +1,7 @@
-"""One line of a message in Discord's Markdown: marks, code, links and what is plain.
+"""This module writes one line of a message in Discord's Markdown: formatting marks, code, links and plain text.
 
-Marks lie within each other in a fixed order. Inside what is shown as it stands (code, addresses) a mark's own
-characters would end the mark, so that it is left out around those.
+Marks are nested in a fixed order. A mark is left out around code or an address that contains the mark's own characters,
+which cannot be escaped there and would end the mark.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from channels.markup.rich import Kind, Span
 __all__ = ["APART", "apart", "write_line"]
 
 APART = "\u200b"
-"""Stands between two marks that would be read as one."""
+"""The zero-width space that is put between two marks which would be read as one."""
 
 LINES_KEPT = 256
-"""A reply that grows, and is measured to be cut, is the same line after line but for its end."""
+"""The size of the cache of written lines: a streamed reply is measured again and again, and changes only at its end."""
 
 _MARKERS: dict[Kind, str] = {"spoiler": "||", "strike": "~~", "bold": "**", "italic": "_"}
 """Outer ones first."""
@@ -35,7 +35,7 @@ Mark = tuple[Kind, str]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A part of a line with the same marks; `raw` is what it stands for."""
+    """A part of a line with the same marks all over; `shown` is what is written, `raw` the text that it stands for."""
 
     shown: str
     raw: str
@@ -44,7 +44,7 @@ class _Run:
 
 @lru_cache(LINES_KEPT)
 def write_line(line: str, spans: tuple[Span, ...], halves: str, *, is_widest: bool) -> str:
-    """Write a line, whose marks lie within it; `halves` are what needs a backslash even when alone.
+    """Return a line as Discord's Markdown; `halves` are characters that need a backslash even when alone.
 
     `is_widest`: write each link in its longest form.
     """
@@ -88,14 +88,14 @@ class _Line:
         return self._linked(runs)
 
     def _goes_on(self, at: int) -> bool:
-        """Tell whether something is written behind an address here that would be read as a part of it."""
+        """Tell whether Discord would read what is written behind an address as a part of it."""
         rest = _RUN.match(self._line, at)
         if rest is None:
             return any(span.start == at for span in self._spans if span.kind == "code")
         return bool(set("<>") & set(rest[0])) or any(span.start < rest.end() and at < span.end for span in self._spans)
 
     def _solid(self) -> list[tuple[int, int, str]]:
-        """Give the places of what is shown as it stands: code, as it is written, and addresses."""
+        """Return the places of code, each with its written form, and of addresses: nothing in them is escaped."""
         addresses = list(find_addresses(self._line))
         codes = [
             code
@@ -109,7 +109,7 @@ class _Line:
         return [*codes, *((first, last, "") for first, last in free)]
 
     def _codes(self) -> Iterator[tuple[int, int, str]]:
-        """Give the places of code, with how it is written; what cannot be is left as text."""
+        """Yield the places of code with its written form; code that Discord cannot show is left as text."""
         for span in apart(span for span in self._spans if span.kind == "code"):
             shown = _code(self._line[span.start : span.end])
             if shown:
@@ -125,7 +125,7 @@ class _Line:
         return (*first, *marks)
 
     def _linked(self, runs: list[_Run]) -> list[_Run]:
-        """Write the address behind words that Discord would not let it hide behind."""
+        """Write a link's address behind its words if Discord would not make a link of such words."""
         done: list[_Run] = []
         at = 0
         while at < len(runs):
@@ -149,7 +149,7 @@ class _Line:
 
 
 def apart(spans: Iterable[Span]) -> Iterator[Span]:
-    """Give spans in their order, less what lies in one before."""
+    """Yield spans in order, without those that overlap one before."""
     at = 0
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if span.start >= at and span.end > span.start:
@@ -158,19 +158,19 @@ def apart(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def _code(text: str) -> str:
-    """Write code within a line; empty where Discord has no way to."""
+    """Return code as it is written within a line; empty if Discord has no way to show it."""
     runs = {len(found) for found in re.findall("`+", text)}
     fence = next((fence for fence in ("`", "``") if len(fence) not in runs), "")
     if not fence or not text.strip():
         return ""
-    # Of the spaces beside a backquote that begins or ends it, one is not shown.
+    # Discord drops one space beside a backquote that begins or ends the code.
     before = " " if text.lstrip(" ").startswith("`") else ""
     after = " " if text.rstrip(" ").endswith("`") else ""
     return f"{fence}{before}{text}{after}{fence}"
 
 
 def _around(shown: str, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
-    """Return the marks that can stand around what is shown as it stands."""
+    """Return the marks that can stand around code or an address whose characters would not end them."""
     if "\\" in shown:
         return tuple(mark for mark in marks if mark[0] == "link")
     characters = {"italic": "_*", "bold": "*", "strike": "~", "spoiler": "|"}
@@ -178,7 +178,7 @@ def _around(shown: str, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
 
 
 def _spaced(runs: list[_Run]) -> list[_Run]:
-    """Take spaces out of the marks that begin or end beside them."""
+    """Move spaces at the edges of marks out of them."""
     parts = [part for run in runs for part in _parts(run)]
     if all(not part.marks for part in parts):
         return parts
@@ -196,7 +196,7 @@ def _spaced(runs: list[_Run]) -> list[_Run]:
 
 
 def _parts(run: _Run) -> Iterator[_Run]:
-    """Part a run's spaces at both ends from its words."""
+    """Split a run's spaces at both ends from its words."""
     words = run.raw.strip()
     if run.shown.strip() != run.shown and words and run.marks:
         lead = len(run.shown) - len(run.shown.lstrip())
@@ -218,7 +218,7 @@ def _common(one: tuple[Mark, ...], other: tuple[Mark, ...]) -> tuple[Mark, ...]:
 
 
 def _marked(runs: list[_Run]) -> Iterator[str]:
-    """Give the runs with their marks between them."""
+    """Yield the runs with the beginnings and ends of their marks between them."""
     opened: list[tuple[Mark, str]] = []
     before = last = ""
     for number, run in enumerate(runs):
@@ -240,7 +240,7 @@ def _marked(runs: list[_Run]) -> Iterator[str]:
 
 
 def _ended(endings: list[str], before: str) -> str:
-    """Write the ends of marks; two of them do not know a backslash, and would begin with the character before."""
+    """Return the ends of marks; an end of `~~` or `||` is kept apart from the same character before it."""
     return "".join(
         APART + ending if before and ending in (2 * "~", 2 * "|") and ending[0] == before else ending
         for ending in endings
@@ -248,7 +248,7 @@ def _ended(endings: list[str], before: str) -> str:
 
 
 def _marker(mark: Mark, runs: list[_Run], number: int, depth: int, before: str) -> tuple[str, str]:
-    """Return how a mark begins and ends; italics with an underscore only where no letter is beside it."""
+    """Return the beginning and the end of a mark; italics use an underscore only if no letter is beside it."""
     kind, address = mark
     if kind == "link":
         return "[", f"](<{_encoded(address)}>)"
@@ -265,5 +265,5 @@ def _is_word(character: str) -> bool:
 
 
 def _encoded(address: str) -> str:
-    """Return an address that ends no link."""
+    """Return an address with percent codes for the characters that would end the link."""
     return address.translate(_ENCODED)

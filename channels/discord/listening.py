@@ -1,4 +1,4 @@
-"""What a run of the channel consists of: the gateway, the lanes behind it, and what fills them after a gap."""
+"""This module assembles the receiving side of the Discord channel: gateway, intake, lanes and catching up."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ log = structlog.get_logger()
 
 
 class Listener:
-    """Receives for one bot."""
+    """Receives the messages of one bot until cancelled."""
 
     def __init__(self, connection: Connection, guilds: Attention, health: Health, waits: Waits, tell: Tell) -> None:
-        """Hear by `connection`; say by `tell` what could not be taken."""
+        """Listen through `connection`; tell a sender by `tell` that a message could not be kept yet."""
         self._connection = connection
         self._guilds: Attention = guilds
         self._health = health
@@ -38,7 +38,7 @@ class Listener:
         self._tell = tell
 
     async def run(self, client: Client, accept: Accept, places: Places) -> None:
-        """Receive until cancelled. Raises ChannelUnavailable where Discord does not take the bot in at the start."""
+        """Receive until cancelled. Raises ChannelUnavailable if Discord refuses the bot at the start."""
         user = client.user
         reader = Reader(Me(user.id, user.display_name) if user else Me(0, ""), self._guilds)
         rooms = Rooms(self._connection, self._waits)
@@ -60,7 +60,7 @@ class Listener:
             await self._keep(gateway)
 
     async def _keep(self, gateway: Gateway) -> None:
-        """Stay connected. What Discord refuses at the start is a fault of the configuration; later it may pass."""
+        """Stay connected; a refusal at the start is a configuration error, a later one is tried again after a pause."""
         for tries in count():
             try:
                 await gateway.run()
@@ -75,7 +75,7 @@ class Listener:
 
 
 class _Gap:
-    """Finds out what was missed, each time a session begins."""
+    """Finds out where messages may have been missed, each time a gateway session begins."""
 
     def __init__(self, tasks: asyncio.TaskGroup, lanes: Lanes, places: Places, waits: Waits) -> None:
         self._tasks = tasks
@@ -85,7 +85,7 @@ class _Gap:
         self._finding: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Let the lanes wait until it is known where to catch up from."""
+        """Hold the lanes until it is known where to catch up from."""
         self._lanes.hold()
         if self._finding is not None:
             self._finding.cancel()

@@ -1,4 +1,4 @@
-"""The list of commands that Discord's clients offer, and the answer that each wants at once."""
+"""This module registers the daemon's slash commands with Discord, and answers each use within three seconds."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ log = structlog.get_logger()
 
 MOST_DESCRIPTION = 100
 _NAME = re.compile(r"[a-z0-9_-]{1,32}")
-"""What a command may be called, and how long it may be described
+"""Discord's rules for a command's name and the length of its description
 (https://docs.discord.com/developers/interactions/application-commands#application-command-object)."""
 
 _CHAT_INPUT = 1
 _STRING = 3
-"""Types of a command, and of an option, in Discord's numbers."""
+"""Discord's numbers for the types of a command and of an option."""
 
 _OPTION = "text"
 
 
 async def list_commands(connection: Connection, tools: Tools, waits: Waits) -> None:
-    """Let Discord list what the daemon understands, unless it does; a refusal is only logged."""
+    """Register the daemon's commands with Discord, unless the same ones are; a refusal is only logged."""
     wanted: list[dict[str, Any]] = [
         {
             "name": name,
@@ -69,9 +69,9 @@ async def answer_command(
     *,
     hidden: bool,
 ) -> None:
-    """Say a line once what was asked is on disk; where that takes long, say before that it will be.
+    """Answer a command with a line once it is on disk; if that takes long, defer the answer first.
 
-    `hidden`: to nobody but who asked.
+    `hidden`: only the person who used the command sees the answer.
     """
     try:
         if await _within(waits.defer_seconds, accepted.wait()):
@@ -85,7 +85,7 @@ async def answer_command(
 
 
 async def _promise(connection: Connection, interaction: discord.Interaction[discord.Client], *, hidden: bool) -> None:
-    """Promise an answer, unless that is refused or does not leave; one that may have arrived is kept like any."""
+    """Defer the answer. Raises what refused it or kept it from being sent; one that may have arrived counts as made."""
     try:
         await connection.call(lambda _: interaction.response.defer(ephemeral=hidden, thinking=True))
     except NotSent:
@@ -101,7 +101,7 @@ async def _keep_promise(
     accepted: asyncio.Event,
     waits: Waits,
 ) -> None:
-    """Answer once what was asked is on disk: until then, Discord shows that the bot thinks."""
+    """Fill in the deferred answer once the command is on disk; until then Discord shows that the bot is thinking."""
     await accepted.wait()
     await persevere(lambda: connection.call(lambda _: interaction.edit_original_response(content=line)), waits)
 
@@ -116,7 +116,7 @@ async def _within(seconds: float, work: Awaitable[object]) -> bool:
 
 
 def _options(argument: Argument | None) -> list[dict[str, Any]]:
-    """Return what Discord asks for: one text, since the daemon reads a command as it would be written."""
+    """Return a command's options for Discord: at most one text, since the daemon parses a command from its text."""
     if argument is None:
         return []
     described = {"name": _OPTION, "description": argument.does[:MOST_DESCRIPTION]}
@@ -124,7 +124,7 @@ def _options(argument: Argument | None) -> list[dict[str, Any]]:
 
 
 def _simply(commands: Any) -> list[tuple[Any, ...]]:
-    """Return what tells commands, or their options, apart, of ours or of Discord's description of them."""
+    """Return commands, or their options, in a form in which ours and Discord's can be compared."""
     told = [command for command in commands if isinstance(command, dict)]
     keys = ("name", "description", "type")
     return sorted(

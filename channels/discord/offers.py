@@ -1,6 +1,6 @@
-"""What came in is handed to the daemon, as often as it takes: what was not accepted is offered again.
+"""This module offers what came in to the daemon, and retries with a growing pause until it is on disk.
 
-Its sender is told once, until something of that channel is accepted again.
+If it cannot be kept, its sender is told once, until something of that channel is accepted again.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ log = structlog.get_logger()
 TRIES_AGAIN = "I try again by myself: there is no need to send it once more."
 
 Tell = Callable[[Address, str], Awaitable[None]]
-"""Shows someone a sentence, or logs why that failed."""
+"""Sends a sentence to an address, or logs why that failed."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Something that came in, in a channel or thread."""
+    """Something that came in from a channel or thread, and waits to be offered."""
 
     channel_id: int
     place: Callable[[Room], FromPerson | None]
-    """Says what it is once its place is known; None: nothing to take in."""
+    """Builds the inbound value once its place is known; None: there is nothing to take in."""
     room: Room | None = None
-    """None: not known yet."""
+    """The place; None: not known yet."""
     message_id: int | None = None
-    """Of a message that can be fetched again."""
+    """The message's id, if it can be fetched again."""
     changes: int | None = None
-    """The message that it edits or takes back, which nobody tells a second time."""
+    """The id of the message that it edits or deletes; such a change is not delivered a second time."""
     accepted: asyncio.Event | None = None
     """Set once it is on disk."""
 
 
 class Offers:
-    """Hands over, one at a time for each channel."""
+    """Offers what came in to the daemon."""
 
     def __init__(self, accept: Accept, rooms: Rooms, tell: Tell, health: Health, waits: Waits) -> None:
-        """Hand over to `accept`."""
+        """Offer to `accept`; explain by `tell` why something is not kept yet."""
         self._accept = accept
         self._rooms = rooms
         self._tell = tell
@@ -62,11 +62,11 @@ class Offers:
 
     @property
     def refusal(self) -> str:
-        """Why something was not accepted the last time it was offered; empty: nothing waits for that."""
+        """Why something that waits was not accepted when it was last offered; empty: nothing waits."""
         return next(iter(self._refusals.values()), "")
 
     async def offer(self, heard: Heard) -> None:
-        """Hand over, and return when it is accepted, or nothing to take in."""
+        """Return once it is accepted, or is found to be nothing to take in."""
         room = heard.room or await self._find(heard.channel_id)
         inbound = heard.place(room) if room is not None else None
         if inbound is None:
@@ -100,19 +100,19 @@ class Offers:
             await asyncio.sleep(self._waits.refused.after(tries))
 
     async def persevere(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call Discord until it can be reached. Raises SendFailed where it refuses."""
+        """Retry a call until Discord can be reached. Raises SendFailed on a refusal."""
         return await persevere(call, self._waits)
 
     @property
     def sentence(self) -> str:
-        """Say for the operator what is wrong; empty: nothing."""
+        """What is wrong, as a sentence for the operator; empty: nothing."""
         return f"what comes in cannot be kept: {self.refusal}" if self.refusal else ""
 
 
 async def persevere(
     call: Callable[[], Awaitable[T]], waits: Waits, note: Callable[[str], None] = lambda _fault: None
 ) -> T:
-    """Call Discord until it can be reached; `note` is told why it cannot. Raises SendFailed where it refuses."""
+    """Retry a call until Discord can be reached; `note` takes each reason why not. Raises SendFailed on a refusal."""
     tries = 0
     while True:
         try:

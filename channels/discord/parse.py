@@ -1,7 +1,7 @@
-"""From Discord's messages to what the daemon takes in.
+"""This module parses Discord's messages, edits, deletions and commands into the values of `channels.base`.
 
-Other bots, webhooks and Discord itself are nobody. What is read here has the place where it was written as far as the
-message tells; `Room.place` says it for good.
+Messages of other bots, of webhooks and of Discord itself are ignored. The address of what is parsed is provisional: it
+has the channel's id only, and `Room.place` completes it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from channels.discord.texts import read_text, whole
 __all__ = ["Ignored", "Reader", "command_text"]
 
 _WRITTEN = (discord.MessageType.default, discord.MessageType.reply)
-"""The kinds of message that hold what a person wrote."""
+"""The message types that a person writes; all others are notices of Discord."""
 
 MOST_AUTHORS = 2_000
-"""Messages whose authors are remembered: a deletion does not say who wrote what is gone."""
+"""For how many messages the author is remembered: a deletion does not say who wrote the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing to take in, and why, in a word."""
+    """There is nothing to take in; `reason` says why, in a word."""
 
     reason: str
 
 
 class Reader:
-    """Reads what comes in for one bot."""
+    """Parses what comes in for one bot, and remembers the authors of recent messages."""
 
     def __init__(self, me: Me, guilds: Attention) -> None:
         """Read on behalf of `me`; `guilds` says what is read in servers."""
@@ -50,30 +50,30 @@ class Reader:
         return self._safely(lambda: self._read_message(message, is_direct=is_direct))
 
     def read_edit(self, message: discord.Message, *, is_direct: bool) -> FromPerson | Ignored:
-        """Read an edit. One in a server is taken whoever it names: the message may have been meant for the bot.
+        """Read an edit. In a server, one is taken even if it does not mention the bot: the message may have done so.
 
-        What was not is known to no conversation. Discord also tells so when a link has got its preview.
+        If it did not, no conversation knows the message. Discord also sends this event when it adds a link's preview.
         """
         return self._safely(lambda: self._read_edit(message, is_direct=is_direct))
 
     def read_delete(self, message_id: int, channel_id: int, author: Author, when: datetime) -> InboundDelete:
-        """Return that a message of this author is gone."""
+        """Return the deletion of a message by this author."""
         return InboundDelete(self._address(channel_id), author, str(message_id), when, is_direct=False)
 
     def read_command(self, interaction: discord.Interaction[discord.Client]) -> FromPerson | Ignored:
-        """Read a command that somebody chose from the list."""
+        """Read a slash command."""
         return self._safely(lambda: self._read_command(interaction))
 
     def is_named(self, message: discord.Message) -> bool:
-        """Tell whether a message names the bot; Discord keeps nothing back of one that does."""
+        """Tell whether a message mentions the bot; Discord withholds no content of one that does."""
         return is_named(message, self._me)
 
     def knows(self, message_id: int) -> bool:
-        """Tell whether a message came since the start, and is remembered."""
+        """Tell whether a message is among the remembered ones, which have come since the start."""
         return message_id in self._authors
 
     def author_of(self, message_id: int) -> Author | None:
-        """Return who wrote a message that is remembered; None: nobody whose messages are taken in."""
+        """Return who wrote a remembered message; None: it is not remembered, or was not taken in."""
         return self._authors.get(message_id)
 
     def _safely(self, read: Callable[[], FromPerson | Ignored]) -> FromPerson | Ignored:
@@ -109,7 +109,7 @@ class Reader:
         )
 
     def _is_withheld(self, message: discord.Message) -> bool:
-        """Tell whether Discord has kept a message's content back: nobody can send one without any."""
+        """Tell whether Discord withholds a message's content: it shows none at all, though no message is sent empty."""
         shown = (
             message.content,
             message.attachments,
@@ -167,7 +167,7 @@ class Reader:
             return Ignored("own")
         if webhook_id is not None or user.bot or user.system:
             return Ignored("bot")
-        # Without the number that old accounts have behind it, a name is not one person's.
+        # An old account's name belongs to one person only together with the number behind it.
         username = user.name if user.discriminator in ("0", "0000") else ""
         return Author(str(user.id), whole(user.display_name), whole(username))
 
@@ -176,7 +176,7 @@ class Reader:
 
 
 def command_text(interaction: discord.Interaction[discord.Client]) -> str:
-    """Return a command as it would be written."""
+    """Return a slash command as the text that a person would type."""
     chosen = cast(Mapping[str, Any], interaction.data or {})
     given = (str(option["value"]) for option in chosen.get("options") or () if "value" in option)
     return whole(" ".join([f"/{chosen.get('name', '')}", *given]))

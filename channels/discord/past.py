@@ -1,4 +1,4 @@
-"""What was written while nobody listened: it is fetched, place by place, and handed over oldest first."""
+"""This module fetches the messages that were missed while the bot was not connected, oldest first in each channel."""
 
 from __future__ import annotations
 
@@ -30,38 +30,39 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PAGE_MESSAGES = 100
-"""The most that Discord gives at once (https://docs.discord.com/developers/resources/message#get-channel-messages)."""
+"""The largest page (https://docs.discord.com/developers/resources/message#get-channel-messages)."""
 
 MOST_PAGES = 10
 MOST_PAGES_DIRECT = 100
-"""Of a place in a server, and of a private channel. Of more, the oldest page is read and the newest ones: who has
-waited longest, and what people still look at."""
+"""How many pages are read of a place in a server, and of a private channel. If there are more, the oldest page is read
+and the newest ones: the people who have waited longest, and what people still look at."""
 
 NOT_SHOWN = "what is missed here cannot be fetched: give the bot Read Message History"
 
 LOOK_BACK = timedelta(seconds=5)
-"""Ids follow the clocks of many machines. What is found twice is recognised by the daemon."""
+"""How far before the last known message fetching begins, since ids follow the clocks of many machines. The daemon
+recognises what it gets twice."""
 
 
 _Numbered = tuple[int, FromPerson]
-"""What is to be taken in, and its message's id."""
+"""A message id, and what is to be taken in of that message."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Messages as Discord gives them, with their ids, the oldest first; `is_full`: there may be more."""
+    """Raw messages with their ids, the oldest first; `is_full`: there may be more."""
 
     raws: Sequence[tuple[int, Any]]
     is_full: bool
 
 
 class Past:
-    """Fetches for one bot."""
+    """Fetches missed messages for one bot, and offers them to the daemon."""
 
     def __init__(
         self, connection: Connection, reader: Reader, rooms: Rooms, offers: Offers, health: Health, waits: Waits
     ) -> None:
-        """Hand what is found to `offers`."""
+        """Offer what is found by `offers`."""
         self._connection = connection
         self._reader = reader
         self._rooms = rooms
@@ -69,20 +70,20 @@ class Past:
         self._health = health
         self._waits = waits
         self._stuck: dict[int, str] = {}
-        """Places that are asked for in vain, and why."""
+        """Channels that cannot be fetched for now, and why."""
         self._blank: set[int] = set()
-        """Places of which it was said that their history is not shown."""
+        """Channels for which the missing permission was logged already."""
 
     @property
     def sentence(self) -> str:
-        """Say for the operator what is wrong; empty: nothing."""
+        """What is wrong, as a sentence for the operator; empty: nothing."""
         if not self._stuck:
             return ""
         where = "one place" if len(self._stuck) == 1 else f"{len(self._stuck)} places"
         return f"what was missed in {where} cannot be fetched yet: {next(iter(self._stuck.values()))}"
 
     async def fetch(self, channel_id: int, after: int) -> bool:
-        """Fetch and hand over what stands in a channel after a message's id; False: it may not be read now."""
+        """Fetch and hand over the messages of a channel after a message id; False: the channel may not be read now."""
         try:
             await self._fetch(channel_id, after)
         except SendFailed as fault:
@@ -104,7 +105,7 @@ class Past:
             await self._hand_over(channel_id, room, await self._newer(channel_id, room, page.raws[-1][0]))
 
     async def _persevere(self, channel_id: int, call: Callable[[], Awaitable[T]]) -> T:
-        """Call Discord until it can be reached. Raises SendFailed where it refuses."""
+        """Retry a call until Discord can be reached. Raises SendFailed on a refusal."""
 
         def note(fault: str) -> None:
             self._stuck[channel_id] = fault
@@ -114,17 +115,17 @@ class Past:
         return answer
 
     async def _say_why_nothing(self, channel_id: int, room: Room) -> None:
-        """Say, once a place, that the bot may not read what was written: Discord shows an empty history for that."""
+        """Log, once for each place, that the bot may not read its history: Discord returns an empty one then."""
         if channel_id not in self._blank and not await self._rooms.shows_history(room):
             self._blank.add(channel_id)
             self._health.counts["history not shown"] += 1
             log.warning("history_not_shown", channel="discord", place=channel_id, reason=NOT_SHOWN)
 
     async def _newer(self, channel_id: int, room: Room, after: int) -> list[_Numbered]:
-        """Return what was said after a message, oldest first: the newest of it, if it is too much.
+        """Return what was written after a message, oldest first; if it is too much, only the newest pages of it.
 
-        It is read from its end, and nothing is handed over before all is there: what is newer must not be on disk when
-        the process ends before the older is.
+        It is read from the newest backwards, and returned when all of it is there: no newer message may be on disk
+        before the older ones if the process ends.
         """
         found: list[_Numbered] = []
         before: int | None = None
@@ -141,7 +142,7 @@ class Past:
         return found
 
     async def _page(self, channel_id: int, *, after: int | None = None, before: int | None = None) -> _Page:
-        """Return the oldest messages after an id, or else the newest before one."""
+        """Return the oldest messages after an id, or the newest before one."""
 
         async def ask() -> _Page:
             return await self._connection.call(
@@ -156,7 +157,7 @@ class Past:
             await self._offers.offer(Heard(channel_id, partial(Room.place, inbound=content), room, number))
 
     async def _read_all(self, channel_id: int, room: Room, raws: Sequence[tuple[int, Any]]) -> list[_Numbered]:
-        """Return what of a page is to be taken in."""
+        """Parse a page, and return what of it is to be taken in."""
         client = await self._connection.log_in()
         if room.guild_id is not None and any(_names_roles(raw) for _, raw in raws):
             await self._rooms.knows_guild(room.guild_id)
@@ -183,7 +184,7 @@ def _names_roles(raw: Any) -> bool:
 
 
 async def _ask_for_page(client: Client, channel_id: int, *, after: int | None, before: int | None) -> _Page:
-    """Return a page. Raises TypeError for what is none: that nothing was missed is known from a page alone."""
+    """Ask for a page. Raises TypeError for an answer that is none: only a real page shows that nothing was missed."""
     raws: Any = await client.http.logs_from(channel_id, PAGE_MESSAGES, before=before, after=after)
     if not isinstance(raws, list):
         raise TypeError(type(raws).__name__)
@@ -192,14 +193,14 @@ async def _ask_for_page(client: Client, channel_id: int, *, after: int | None, b
 
 
 def _numbered(raws: list[Any]) -> Iterator[tuple[int, Any]]:
-    """Give each message its id; what has none cannot be told from what was taken in."""
+    """Yield each message with its id; one without a readable id is left out."""
     for raw in raws:
         with suppress(*UNREADABLE):
             yield int(raw["id"]), raw
 
 
 async def find_gaps(places: Places, waits: Waits) -> dict[int, int]:
-    """Return where people were heard, the last place first, and from which message's id on nothing is on disk."""
+    """Return, for each channel where people were heard, the message id to fetch from; the last heard comes first."""
     known = await _ask(places, waits)
     gaps: dict[int, int] = {}
     for place in known:

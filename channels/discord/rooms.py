@@ -1,7 +1,6 @@
-"""Where something was written: a private channel, a channel of a server, or a thread in one.
+"""This module finds out what a channel id stands for: a private channel, a channel of a server, or a thread in one.
 
-Each has an id of its own, which is all that Discord tells with most events. What it is, is known from the client's
-cache, or asked for.
+Most of Discord's events tell the id only. The rest comes from the client's cache, or from a call.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from channels.discord.waits import Waits
 __all__ = ["Room", "Rooms", "is_with_bot", "room_id", "room_of"]
 
 MOST_ROOMS = 1_000
-"""That had to be asked for; the oldest are forgotten first, which costs another call."""
+"""How many rooms are remembered; the oldest are forgotten first, which costs another call."""
 
 _PRIVATE = discord.ChannelType.private.value
 _THREADS = (
@@ -35,17 +34,17 @@ _THREADS = (
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A channel or thread; `is_direct`: nobody but one person and the bot is there."""
+    """A channel or thread; `is_direct`: only one person and the bot are in it."""
 
     chat: str
     thread: str | None = None
     is_direct: bool = False
     guild_id: int | None = None
     person: Author | None = None
-    """Who that person is, where Discord said so."""
+    """The one person of a private channel, if Discord told."""
 
     def place(self, inbound: FromPerson) -> FromPerson:
-        """Return what came in with this as its place."""
+        """Return an inbound value with this room as its address."""
         at = inbound.address
         return replace(
             inbound, address=Address(at.channel, at.account, self.chat, self.thread), is_direct=self.is_direct
@@ -53,7 +52,7 @@ class Room:
 
 
 class Rooms:
-    """Finds out what a channel is, by its id."""
+    """Finds rooms by channel id, and remembers them."""
 
     def __init__(self, connection: Connection, waits: Waits) -> None:
         """Ask by `connection`."""
@@ -63,7 +62,7 @@ class Rooms:
         self._asked: dict[int, Room] = {}
 
     async def find(self, channel_id: int) -> Room:
-        """Return what a channel is. Raises SendFailed where Discord does not tell, Unreachable where it cannot."""
+        """Return a channel's room. Raises SendFailed if Discord refuses, Unreachable if it cannot be reached."""
         room = self._asked.get(channel_id)
         if room is None:
             room = await self._connection.call(lambda client: _find(client, channel_id))
@@ -86,9 +85,9 @@ class Rooms:
                     await self._news.wait()
 
     async def shows_history(self, room: Room) -> bool:
-        """Tell whether the bot may read what was written somewhere; True, too, where that is not known.
+        """Tell whether the bot has the permission Read Message History in a room; True also if that is not known.
 
-        Where it may not, Discord gives an empty history
+        Without it, Discord returns an empty history
         (https://docs.discord.com/developers/resources/message#get-channel-messages).
         """
         if room.guild_id is None:
@@ -107,7 +106,7 @@ def _is_known(client: Client, guild_id: int) -> bool:
 
 
 def room_of(channel: object) -> Room | None:
-    """Return what a channel of the library is; None where the library does not know it."""
+    """Return the room of a channel object of discord.py; None for one of an unknown kind."""
     match channel:
         case discord.DMChannel():
             return Room(str(channel.id), is_direct=True)
@@ -120,10 +119,10 @@ def room_of(channel: object) -> Room | None:
 
 
 def is_with_bot(interaction: discord.Interaction[discord.Client]) -> bool:
-    """Tell whether a command was used where nobody but its user and the bot is.
+    """Tell whether a command was used in the private channel of its user and the bot.
 
-    Who has installed the app for themselves can use it among other people, too. Where Discord does not say what place
-    it is, who is there does.
+    People who installed the app for themselves can use it among other people, too. If Discord does not say what kind of
+    place it is, the list of its people decides.
     """
     if interaction.guild_id is not None or interaction.context.private_channel:
         return False
@@ -134,7 +133,7 @@ def is_with_bot(interaction: discord.Interaction[discord.Client]) -> bool:
 
 
 def room_id(address: Address) -> int:
-    """Return the id of the channel or thread that an address means. Raises ValueError for what is none."""
+    """Return the id of an address's thread, or else channel. Raises ValueError if it is no number."""
     return int(address.thread or address.chat)
 
 

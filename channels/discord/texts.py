@@ -1,4 +1,4 @@
-"""What people wrote, as it is to be read: names instead of numbers, and no halves of characters."""
+"""This module makes a Discord message's text readable: mentions become names, and lone surrogates are replaced."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MARKS = re.compile(r"<(?:@!?(?P<user>\d+)|@&(?P<role>\d+)|#(?P<channel>\d+)|a?:
 
 
 def whole(text: str) -> str:
-    """Return a text that can be written as UTF-8: halves of surrogate pairs stand for no character."""
+    """Return a text that can be encoded as UTF-8: lone surrogates become U+FFFD."""
     return text if text.isascii() else text.translate(_SURROGATES)
 
 
 def read_text(message: discord.Message, me: Me) -> str:
     """Return the words of a message, and of what it forwards.
 
-    The bot's own name before them says whom they are for, and is left out: what follows may be a command.
+    A mention of the bot at the beginning is left out: what follows may be a command.
     """
     words = _without_name(message, me)
     names = _names(message, me)

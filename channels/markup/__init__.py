@@ -1,1 +1,1 @@
-"""What a reply looks like: Markdown read once, cut where it reads best, and shown as each platform can."""
+"""This package parses a reply's Markdown into rich text, and cuts that into pieces that a platform's messages take."""

@@ -1,4 +1,4 @@
-"""Addresses of links: which of them a platform takes behind a word."""
+"""This module decides whether a link's address can be hidden behind its words on every platform, or must be shown."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 __all__ = ["is_web_address"]
 
 MOST_CHARACTERS = 2048
-"""Longer than any browser promises to take; what is longer is shown instead."""
+"""The longest address that becomes a link, as long as browsers promise to take; a longer one is shown as text."""
 
 _WEB = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+\.?(?::0*([1-9]\d{0,4}))?(?:[/?#]\S*)?", re.IGNORECASE)
 
 
 def is_web_address(address: str) -> bool:
-    """Tell whether it is HTTP to a host with a dot in its name.
+    """Tell whether an address is HTTP(S) to a host with a dot in its name.
 
-    Anything else some platform refuses with the whole message, or turns into something else: Telegram's servers
-    take no `localhost`, read `mailto:` as a web address with a password, and know only some people by `tg://user`.
+    For anything else, some platform refuses the whole message or makes something else of it: Telegram's servers take no
+    `localhost`, read `mailto:` as a web address with a password, and know only some people by `tg://user`.
     """
     found = _WEB.fullmatch(address)
     if found is None or len(address) > MOST_CHARACTERS or not address.isprintable():

@@ -1,4 +1,4 @@
-"""Characters as a message takes them: which are refused, which show nothing, and which belong together."""
+"""This module tells which characters platforms refuse, which are invisible, and which must not be separated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ZERO_WIDTH_JOINER = "\u200d"
 _LINE_ENDS = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 _REFUSED = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHOWN = re.compile(
-    # Not: space, controls, marks of direction, joiners, fillers, variation selectors, tags.
+    # All but: space, controls, marks of direction, joiners, fillers, variation selectors, tags.
     "[^\\s\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U000e0000-\U000e0fff]"
 )
@@ -21,22 +21,22 @@ _EXTENDS = ("Mn", "Mc", "Me")
 
 
 def harmless(text: str) -> str:
-    """Return the text as every platform takes it: other line ends become line feeds, other controls U+FFFD."""
+    """Return the text as every platform takes it: all line ends become line feeds, other control characters U+FFFD."""
     if text.isascii() and text.isprintable():
         return text
     return _REFUSED.sub(REPLACEMENT, _LINE_ENDS.sub("\n", text))
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a person would see nothing of it; a platform refuses to send that."""
+    """Tell whether a text shows nothing; platforms refuse to send such a text as empty."""
     return _SHOWN.search(text) is None
 
 
 def is_joined(text: str, at: int) -> bool:
-    """Tell whether what stands before `at` and what follows are shown as one character, so that a cut would show.
+    """Tell whether the characters before and after `at` are shown as one, so that a cut there would split it.
 
-    The common part of the rules for grapheme clusters (https://www.unicode.org/reports/tr29/): marks, joiners,
-    variation selectors, skin tones, tags, flags, Korean syllables in parts, and the line end of two characters.
+    It follows the common part of the rules for grapheme clusters (https://www.unicode.org/reports/tr29/): marks,
+    joiners, variation selectors, skin tones, tags, flags, Korean syllables in parts, and the line end CR LF.
     """
     if not 0 < at < len(text):
         return False

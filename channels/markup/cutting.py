@@ -1,8 +1,8 @@
-"""Text in pieces that a platform takes: cut between blocks, else lines, else words, else characters.
+"""This module splits a long reply into messages: between paragraphs if it can, else between lines, words or characters.
 
-Each cut depends only on the text up to it, so that a reply that grows keeps the pieces that it has. What is marked
-stays marked on both sides of a cut: a code block that is cut is closed in one piece and opened again in the next.
-Platforms trim what they are sent, so that no piece begins or ends with space, but for the indentation of code.
+Each cut depends only on the text up to it, so that a streamed reply keeps the pieces that it has. Formatting goes on
+behind a cut: a code block that is cut is closed in one piece and opened again in the next. Platforms trim what they are
+sent, so that no piece begins or ends with space, except for the indentation of code.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _BREAKS = ("\n\n", "\n", " ")
 
 
 def cut_piece(rich: RichText, dialect: Dialect) -> tuple[RichText, RichText]:
-    """Return a first piece that one of the platform's messages takes, and the rest; only space is left out between.
+    """Return a first piece that fits one message of the platform, and the rest; only space between them is dropped.
 
-    A piece is at least half full where the text goes on: a break further ahead than that is passed over for a smaller
-    one. One that shows nothing is passed over too, and what is returned is blank only where the text is.
+    If the text goes on, a piece is at least half full: a paragraph break further ahead is passed over for a lesser
+    break. A piece that shows nothing is dropped, and the result is blank only if the text is.
     """
     if dialect.most_units is None:
         return rich, RichText("")
@@ -38,10 +38,10 @@ def cut_piece(rich: RichText, dialect: Dialect) -> tuple[RichText, RichText]:
 
 
 def _cut(rich: RichText, room: int) -> tuple[int, int]:
-    """Return where the piece ends that has this much room, and where the rest starts."""
+    """Return where a piece of at most `room` characters ends, and where the rest starts."""
     text = rich.text
     for separator in _BREAKS:
-        # One character more than fits: a break there means that the words before it fit.
+        # The search goes one break beyond the room: a break there means that the words before it fit.
         at = text.rfind(separator, room // 2, room + len(separator))
         while at > 0:
             after = at + len(separator)
@@ -55,12 +55,12 @@ def _cut(rich: RichText, room: int) -> tuple[int, int]:
 
 
 def _is_in_code(rich: RichText, start: int, end: int) -> bool:
-    """Tell whether a code block goes on over this part: an empty line in it is no end of a block."""
+    """Tell whether this part lies inside a code block, where an empty line ends no paragraph."""
     return any(span.kind == "pre" and span.start < start and end < span.end for span in rich.spans)
 
 
 def _first(rich: RichText, start: int) -> int:
-    """Return where words begin after `start`; the line's indentation is one of them in a code block."""
+    """Return where the words after `start` begin; in a code block the line's indentation belongs to them."""
     text = rich.text
     found = len(text) - len(text[start:].lstrip())
     line = max(start, text.rfind("\n", 0, found) + 1)
@@ -69,7 +69,7 @@ def _first(rich: RichText, start: int) -> int:
 
 
 def _room(rich: RichText, dialect: Dialect, most_units: int) -> int:
-    """Return how many characters fit; at least one, so that a cut always gets on."""
+    """Return how many characters fit; at least one, so that cutting always comes to an end."""
     too_many = min(most_units + 1, len(rich.text))
     while too_many < len(rich.text) and dialect.units(rich.between(0, too_many)) <= most_units:
         too_many = min(2 * too_many, len(rich.text))

@@ -1,4 +1,4 @@
-"""Markdown as people read it: text with marks for any platform, in which nothing that was written is lost."""
+"""This module renders a reply's Markdown to rich text for any platform, without losing anything that was written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["render_markdown"]
 
 MOST_CHARACTERS = 100_000
-"""A longer text is shown as it is written: to read it would hold up everybody else."""
+"""A longer text is shown as it is written: parsing it would block the event loop for everybody else."""
 
 BULLET = "•"
 RULE = "———"
@@ -31,10 +31,10 @@ _INLINE_KINDS: Mapping[str, Kind] = {"strong": "bold", "em": "italic", "s": "str
 
 
 def render_markdown(text: str) -> RichText:
-    """Return what people see of it; where they would see nothing, the text as it was written.
+    """Return the rich text that people see; if they would see nothing, the source as it was written.
 
-    The lines of a paragraph stay lines, and blocks stay as far apart as they were written: by an empty line or none.
-    What is rendered of a text that grows stays as it is, but for its last block.
+    The lines of a paragraph stay lines, and an empty line between blocks stays one. While a text grows, what was
+    rendered of it does not change, except for its last block.
     """
     source = harmless(text)
     if len(source) > MOST_CHARACTERS:
@@ -45,7 +45,7 @@ def render_markdown(text: str) -> RichText:
 
 @dataclass(slots=True)
 class _List:
-    """A list that is open, and the number of its last item; none for bullets."""
+    """An open list; `last` is the number of its last item, unused for bullets."""
 
     is_ordered: bool
     first: str = ""
@@ -54,7 +54,7 @@ class _List:
 
 @dataclass(slots=True)
 class _Link:
-    """A link that is open."""
+    """An open link; `is_marked`: it is shown as a link, and its address needs no writing out."""
 
     mark: int
     address: str
@@ -64,7 +64,7 @@ class _Link:
 
 @dataclass(slots=True)
 class _Renderer:
-    """One text on its way to the page."""
+    """Renders one text onto a page."""
 
     source: str
     page: Page = field(default_factory=Page)
@@ -95,7 +95,7 @@ class _Renderer:
         return self.page.rich()
 
     def _part(self, token: Token) -> None:
-        """Begin a block: after an empty line, if there was one in the source."""
+        """Begin a block, after an empty line if the source has one there."""
         line = token.map[0] if token.map else 0
         self.page.part(by_empty_line=line > 0 and not self.lines[line - 1].strip(" \t>"))
 
@@ -143,7 +143,7 @@ class _Renderer:
             self.page.dedent()
 
     def _list_open(self, token: Token, before: Token | None) -> None:
-        """Begin a list; one that is indented too little to be part of the numbered item before it, but meant so, is."""
+        """Begin a list; one behind a numbered list keeps its own indentation, since it was meant to belong there."""
         line = self.lines[token.map[0]] if token.map else ""
         is_meant = before is not None and before.type == "ordered_list_close" and token.level == 0
         self.page.indent(" " * (len(line) - len(line.lstrip(" "))) if is_meant else "")
@@ -159,7 +159,7 @@ class _Renderer:
         if not around.is_ordered:
             self.page.begin_item(box or BULLET)
             return
-        # Numbers that were all written alike are counted, as they are meant.
+        # Items that all have the same number are counted on, as Markdown does.
         if not around.first:
             around.first, around.last = token.info, int(token.info)
         else:
@@ -207,7 +207,7 @@ class _Renderer:
         self.links.append(_Link(self.page.mark(), address, " ".join(title.split()), is_marked))
 
     def _link_close(self, token: Token) -> None:
-        """End a link; what cannot be reached by it, or would stay hidden, is written behind it."""
+        """End a link; its title, and an address that is not linked, are written behind the words in brackets."""
         link = self.links.pop()
         words = self.page.since(link.mark)
         if is_blank(words):
@@ -242,7 +242,7 @@ class _Renderer:
 
 
 def _box_of(tokens: list[Token]) -> str:
-    """Return the box of the task that these begin, which stands in its words no longer; empty where it is none."""
+    """Return the check box of a task item, and take it out of the item's words; empty for any other item."""
     words = tokens[-1].children[0] if tokens[-1].type == "inline" and tokens[-1].children else None
     box = _BOXES.get(words.content[:4], "") if words is not None and words.type == "text" else ""
     if words is not None and box:

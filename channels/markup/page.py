@@ -1,4 +1,4 @@
-"""A page that rich text is written on, from its first line to its last."""
+"""This module builds rich text from front to back: blocks, list items, indentation and nested formatting marks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from channels.markup.rich import Kind, RichText, Span
 __all__ = ["Page"]
 
 _UNKNOWN = -1
-"""Where a mark starts whose first line is not begun."""
+"""The start of a mark whose first line is not begun yet."""
 
 
 class Page:
-    """What is written goes into open marks; a line begins with its indentation once something stands in it.
+    """Collects text and its formatting marks; what is written is inside all marks that are open.
 
-    What parts one block from the next is written only when the next one comes, so that a page ends with words.
+    Gaps between blocks and the indentation of a line are written when the next words come, so that a page ends with
+    words.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class Page:
         self._spans: list[Span] = []
 
     def rich(self) -> RichText:
-        """Return what stands on it, outer marks before the inner ones, which were closed first."""
+        """Return the rich text, with outer marks before the inner ones."""
         spans = sorted(reversed(self._spans), key=lambda span: (span.start, -span.end))
         return RichText("".join(self._parts), tuple(spans))
 
@@ -42,13 +43,13 @@ class Page:
         return "".join(self._parts[mark:])
 
     def put(self, text: str) -> None:
-        """Write words that have no line end among them."""
+        """Write words without a line end in them."""
         if text:
             self._begin()
             self._append(text)
 
     def add(self, rich: RichText) -> None:
-        """Write a line that has marks of its own."""
+        """Write a line of rich text, with its own marks."""
         self._begin()
         at = self._length
         outer = {kind for _, kind, _ in self._open}
@@ -57,7 +58,7 @@ class Page:
         self._append(rich.text)
 
     def put_block(self, text: str, kind: Kind, detail: str = "") -> None:
-        """Write whole lines as they are, without indentation, in a mark of their own."""
+        """Write whole lines as they are, without indentation, with one mark around them."""
         self.start_line()
         self._begin(is_indented=False)
         self._spans.append(Span(self._length, self._length + len(text), kind, detail))
@@ -68,7 +69,7 @@ class Page:
         self._gap = "\n"
 
     def part(self, *, by_empty_line: bool) -> None:
-        """Begin the next block, where there was one: on a new line, or after an empty one."""
+        """Begin the next block on a new line, or after an empty one; the first block begins where the page does."""
         if self._length and self._gap != " ":
             self._gap = "\n\n" if by_empty_line else self._gap or "\n"
 
@@ -84,13 +85,13 @@ class Page:
         self.indent(" " * (len(marker) + 1))
 
     def end_item(self) -> None:
-        """Go back to the indentation outside."""
+        """End the item and its indentation."""
         self.dedent()
         if self._gap == " ":
             self._gap = ""
 
     def indent(self, prefix: str) -> None:
-        """Begin each line with this, until `dedent`."""
+        """Begin each line with `prefix`, until `dedent`."""
         self._indents.append(prefix)
 
     def dedent(self) -> None:
@@ -98,17 +99,17 @@ class Page:
         self._indents.pop()
 
     def open(self, kind: Kind, detail: str = "") -> None:
-        """Mark what follows in the line; in a mark of the same kind it is marked already."""
+        """Open a mark here; inside a mark of the same kind it has no effect."""
         self._begin()
         self._open_at(self._length, kind, detail)
 
     def open_block(self, kind: Kind) -> None:
-        """Mark the lines that follow, from the start of the first."""
+        """Open a mark at the start of the next line."""
         self.start_line()
         self._open_at(_UNKNOWN, kind)
 
     def close(self) -> None:
-        """End the innermost mark; one around nothing is none."""
+        """Close the innermost mark; one around nothing is dropped."""
         start, kind, detail = self._open.pop()
         if kind is not None and _UNKNOWN < start < self._length:
             self._spans.append(Span(start, self._length, kind, detail))
@@ -118,7 +119,7 @@ class Page:
         self._open.append((start, None if is_open else kind, detail))
 
     def _begin(self, *, is_indented: bool = True) -> None:
-        """Write what stands before the next words."""
+        """Write the gap and the indentation before the next words."""
         if self._gap:
             self._append(self._gap)
         for number in range(len(self._open) - 1, -1, -1):

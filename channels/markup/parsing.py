@@ -1,8 +1,8 @@
-"""Markdown read once: CommonMark with tables and strikethrough, less what makes text vanish or flip as it grows.
+"""This module parses Markdown with markdown-it: CommonMark with tables and strikethrough, without some of its rules.
 
-Left out: link reference definitions and HTML (they would show nothing), character references (`&lt;` is what was
-written about as often as what was meant), and headings underlined by dashes (a line that comes later would change
-the one above). Nesting is bounded: what is nested deeper is text.
+The rules left out would make text vanish, or change while a reply streams: link reference definitions and HTML (they
+would show nothing), character references (`&lt;` is what was written about as often as what was meant), and headings
+underlined by dashes (a later line would change the one above). Nesting is bounded: what is nested deeper stays text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from markdown_it.token import Token
 __all__ = ["parse_markdown"]
 
 MOST_BLOCK_LEVELS = 12
-"""Quotes and lists within each other; a list takes two levels."""
+"""How deeply quotes and lists may be nested; a list takes two levels."""
 MOST_INLINE_LEVELS = 16
-"""More than blocks can reach, since the parser drops a block that is deeper than this."""
+"""The parser's own limit; it is more than blocks can reach, since the parser drops a block that is deeper."""
 
 LEAST_FILLED = 4
-"""A row has at least one cell for so many headings, or a short text would swell to a million empty cells."""
+"""A table row has at least one cell for every four columns: else a short text could swell to a million empty cells."""
 
 _WITHOUT = ("reference", "html_block", "html_inline", "entity", "lheading")
 _COLUMNS = "columns"
@@ -34,7 +34,7 @@ def parse_markdown(text: str) -> list[Token]:
 
 
 class _Markdown(MarkdownIt):
-    """The parser, which leaves addresses as they were written: whether one is a link is decided where it is shown."""
+    """The parser, which takes every address as it was written: the renderer decides which of them become links."""
 
     def validateLink(self, url: str) -> bool:
         return True
@@ -85,7 +85,7 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _table_end(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Tell whether a line is too empty for a row of the table before it."""
+    """Tell whether a line has too few cells for a row of the table, which it then ends."""
     if state.parentType != "table":
         return False
     return LEAST_FILLED * (getLine(state, start).count("|") + 1) < int(state.env[_COLUMNS])

@@ -1,4 +1,4 @@
-"""Text with marks: what Markdown becomes before a platform shows it, and the value that is sent."""
+"""This module defines rich text, a text with formatting marks: a reply is rendered to it, and channels send it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RichText:
-    """The text as people read it, and its marks, which may lie within each other; positions count characters."""
+    """The text as people read it, and its marks, which may be nested; positions count characters."""
 
     text: str
     spans: tuple[Span, ...] = ()
 
     def __add__(self, after: RichText) -> RichText:
-        """Return both, one behind the other."""
+        """Return both texts, one behind the other."""
         moved = (
             replace(span, start=span.start + len(self.text), end=span.end + len(self.text)) for span in after.spans
         )
         return RichText(self.text + after.text, (*self.spans, *moved))
 
     def between(self, start: int, end: int) -> RichText:
-        """Return a part, with what of the marks lies in it."""
+        """Return the part from `start` up to `end`, with the marks cut to it."""
         if start <= 0 and end >= len(self.text):
             return self
         cut = (
@@ -53,13 +53,13 @@ def plain(text: str) -> RichText:
 
 
 def utf16_units(rich: RichText) -> int:
-    """Return the length of the text as most platforms count it."""
+    """Return the length of the text in UTF-16 units, as most platforms count it."""
     return len(rich.text) if rich.text.isascii() else len(rich.text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a platform makes of the Markdown of a reply, and how much of it one of its messages takes."""
+    """How a platform shows a reply: `render` turns Markdown into rich text, `most_units` limits one message."""
 
     render: Callable[[str], RichText]
     units: Callable[[RichText], int] = utf16_units

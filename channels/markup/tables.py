@@ -1,4 +1,4 @@
-"""Tables on a phone: columns side by side where they fit, else each row as a few lines."""
+"""This module lays out tables for a phone: columns side by side if they fit, else each row as a few lines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from channels.markup.rich import RichText
 __all__ = ["Table", "put_table"]
 
 MOST_COLUMNS = 40
-"""What a phone shows of a line of code without breaking it."""
+"""How many characters of a line of code a phone shows without breaking it."""
 NOTHING = "–"
 """Stands for an empty cell beside its heading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells, row by row, the headings first; `sides` are where each column is aligned."""
+    """The cells of a table, row by row, the headings first; `sides` is each column's alignment, empty for none."""
 
     rows: list[list[RichText]] = field(default_factory=list)
     sides: list[str] = field(default_factory=list)
@@ -35,7 +35,7 @@ def put_table(table: Table, page: Page) -> None:
 
 
 def _is_repetitive(table: Table) -> bool:
-    """Tell whether headings beside every cell would say more than the cells do, or where there is no cell."""
+    """Tell whether headings repeated in every row would take far more room than the cells; True without rows."""
     headings, *rows = (sum(len(cell.text) for cell in row) for row in table.rows)
     repeated = (headings + len(table.rows[0])) * len(rows)
     return repeated > 4 * (headings + sum(rows)) or not rows
@@ -92,7 +92,7 @@ def _put_rows(table: Table, page: Page) -> None:
 
 
 def _put_cell(heading: RichText, cell: RichText, page: Page, *, is_first: bool) -> None:
-    """Write a cell beside its heading; a row's first one stands out, as what the row is about."""
+    """Write a cell behind its heading; a row's first cell is bold, since it names what the row is about."""
     if not heading.text and not cell.text:
         return
     if is_first:

@@ -1,4 +1,4 @@
-"""Slack, by its Web API and Socket Mode."""
+"""This package is the Slack channel: it receives through Socket Mode and sends through the Web API."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Assistant threads: what Slack shows there besides messages, where the app is an assistant.
+"""This module shows what assistant threads have besides messages: suggested prompts, a title, and a typing status.
 
-Nobody waits for any of it. What Slack refuses is not asked for again: in that thread, or anywhere, if the app is none.
+No message waits for any of it. What Slack refuses is not tried again in that thread, or in any if the app is no
+assistant.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["MOST_TITLE", "PROMPTS", "STATUS", "Assistant"]
 log = structlog.get_logger()
 
 STATUS = "is thinking..."
-"""Slack shows it behind the bot's name until the next message."""
+"""The typing status, which Slack shows behind the bot's name until the next message."""
 
 PROMPTS = (
     {"title": "What can you do?", "message": "What can you do?"},
@@ -30,13 +31,13 @@ PROMPTS = (
 )
 MOST_TITLE = 60
 MOST_THREADS = 1_000
-"""Remembered of each kind; the oldest are forgotten first."""
+"""How many threads of each kind are remembered; the oldest are forgotten first."""
 
 _NO_ASSISTANT = frozenset({"missing_scope", "unknown_method", "access_denied", "not_allowed", "feature_not_enabled"})
 
 
 class Assistant:
-    """What is shown in assistant threads."""
+    """Sets the prompts, the title and the status of assistant threads."""
 
     def __init__(self, connection: Connection) -> None:
         """Prepare, without a call."""
@@ -47,7 +48,7 @@ class Assistant:
         self._ordinary: dict[Address, None] = {}
 
     async def greet(self, thread: Address) -> None:
-        """Suggest how to begin, in a thread that was just opened; once, however often Slack says so."""
+        """Suggest prompts in a thread that was just opened; once, however often Slack reports it."""
         if thread in self._greeted:
             return
         for known in (self._greeted, self._untitled):
@@ -61,7 +62,7 @@ class Assistant:
         )
 
     def wants_title(self, thread: Address) -> bool:
-        """Tell whether a thread was opened, and nothing was said there yet; from here on it was."""
+        """Tell whether a thread was opened and has no title yet; this can be true only once for each thread."""
         return thread in self._untitled and self._untitled.pop(thread, None) is None
 
     async def entitle(self, thread: Address, text: str) -> None:
@@ -77,7 +78,7 @@ class Assistant:
             )
 
     async def think(self, to: Address) -> None:
-        """Show that a reply is being made. Raises Unreachable."""
+        """Show the typing status in an assistant thread; elsewhere do nothing. Raises Unreachable."""
         thread = to.thread
         if thread is None or not is_direct_chat(to.chat) or not self._is_on or to in self._ordinary:
             return

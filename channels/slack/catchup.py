@@ -1,8 +1,8 @@
-"""What was said while nobody listened: Slack delivers again for minutes only, so that its histories are asked.
+"""This module catches up on messages that were missed during a gap, by reading the histories of known places.
 
-Asked is wherever people are known from, the place heard last first, and in a channel also what was said outside of
-threads. What comes in live in a place waits until that place was asked: else a newer message could be on disk when the
-process dies, and the older one would never be asked for again.
+Slack redelivers for minutes only. Every place where people were heard is read, the last heard first, and of a channel
+also what was said outside of threads. What comes in live in a place waits until that place has been read: else a newer
+message could be on disk when the process dies, and the older one would never be asked for again.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ __all__ = ["MOST_MESSAGES", "CatchUp", "Inquiry"]
 log = structlog.get_logger()
 
 MOST_MESSAGES = 20
-"""Of one place; of more the newest are taken, and the others counted."""
+"""How many messages are taken of one place; if there are more, the newest are taken and the others counted."""
 MOST_OWED = 10_000
-"""Places of which something was left out; of further ones only Slack's own redelivery is left."""
+"""How many places with something left out are remembered; beyond that only Slack's own redelivery helps."""
 AT_ONCE = 3
-"""Places that are asked beside each other, of conversations and of threads: Slack counts their requests apart."""
+"""How many conversations are read at the same time, and how many threads: Slack counts their requests separately."""
 MOST_BEHIND = 200
-"""Places whose messages were found, and are not all kept yet: more are not asked before one of them is done."""
+"""How many places may be in progress, found messages not yet all on disk, before no further place is read."""
 
 ORDER_SECONDS = 2.0
-"""How long a thread keeps its share while what was found in its channel is taken in: those behind it wait as long, or
-they would use up the requests of a minute before it."""
+"""How long a thread keeps its slot while its channel's messages are taken in: the threads behind it wait as long, else
+they would use up the minute's requests before it."""
 
 PRECISION = timedelta(milliseconds=1)
-"""Of the times that are kept."""
+"""The precision of the times on disk."""
 THREAD_BACK = timedelta(seconds=5)
-"""How far before the last known message it is looked."""
+"""How far before the last known message a history is read."""
 CHANNEL_BACK = timedelta(minutes=10)
 """The same for a channel outside of threads, whose last message may be older than that of a thread in it."""
 
 Take = Callable[[Said], Awaitable[None]]
-"""Takes in what was missed, as if it came now, but for the confirmation."""
+"""Takes in a missed message as if it came live, but without an ack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What catching up works with."""
+    """The parts that catching up works with."""
 
     histories: Histories
     reader: Reader
@@ -69,7 +69,7 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """What is to be asked for in a place: from `start` on, of which what was sent until `known` is on disk."""
+    """What is to be read of a place: everything from `start` on; what was sent until `known` is on disk."""
 
     start: datetime
     known: datetime
@@ -79,7 +79,7 @@ class _Gap:
 
 
 class CatchUp:
-    """Asks for what was missed, and says when that is done."""
+    """Reads what was missed, place by place, and lets live messages of a place wait for that."""
 
     def __init__(self, inquiry: Inquiry, take: Take) -> None:
         """Give what is found to `take`."""
@@ -87,7 +87,7 @@ class CatchUp:
         self._take = take
         self._due: dict[Address, _Gap] = {}
         self._owed: dict[Address, _Gap] = {}
-        """What was left out, or could not be asked for: the next gap's end asks from there on, whatever came since."""
+        """What was left out or could not be read: after the next gap it is read from there on, whatever came since."""
         self._running: dict[Address, asyncio.Event] = {}
         self._ready = asyncio.Event()
         self._of_chats, self._of_threads = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
@@ -95,12 +95,12 @@ class CatchUp:
         self._gaps = 0
 
     def lost(self) -> None:
-        """Begin a gap: nothing may be taken in until it is known where to ask."""
+        """Begin a gap: nothing is taken in until the places to read are known."""
         self._gaps += 1
         self._ready.clear()
 
     def owe(self, place: Address, since: datetime) -> None:
-        """Note that something was said there then that is not taken in: it is asked for after the next gap."""
+        """Note that a message of that time was left out: its place is read again after the next gap."""
         is_root = place.thread is not None and read_time(place.thread) == since
         place = replace(place, thread=None) if is_root and not is_direct_chat(place.chat) else place
         self._owe(place, _Gap(since - THREAD_BACK, since - timedelta(microseconds=1)))
@@ -110,7 +110,7 @@ class CatchUp:
             self._owed[place] = gap.with_(self._owed.get(place))
 
     async def begin(self) -> None:
-        """End a gap: find out where to ask, and see to it that everything is asked."""
+        """End a gap: find the places to read, and read all of them."""
         number = self._gaps
         places = await self._with.threads.look()
         if number != self._gaps:
@@ -130,7 +130,7 @@ class CatchUp:
                 tasks.create_task(self._usher(places_of_kind, slots, number), name="slack catch-up")
 
     async def _usher(self, places: Sequence[Address], slots: asyncio.Semaphore, number: int) -> None:
-        """Let places be asked, a few at a time, until another gap begins."""
+        """Start reading places, a few at a time, until another gap begins."""
         for place in places:
             if len(places) > TIER_3.calls:  # else one minute holds them all
                 await self._with.histories.leave_room(place)
@@ -146,9 +146,9 @@ class CatchUp:
                 self._behind.release()
 
     async def reach(self, place: Address, slot: Slot | None = None) -> None:
-        """Wait until it is known what was missed in a place, and taken: at once, where nobody has asked yet.
+        """Return once what was missed in a place, and in its channel, is taken in; read it now if nobody has.
 
-        With a slot, ask only while it is taken, and take in what was found without it: that may take any time.
+        With a slot, hold it while reading, and give it back before taking in what was found, which may take any time.
         """
         await self._ready.wait()
         for asked in (replace(place, thread=None), place) if place.thread is not None else (place,):
@@ -158,7 +158,7 @@ class CatchUp:
                 await self._join(self._running[asked], slot)
 
     async def _join(self, ended: asyncio.Event, slot: Slot | None) -> None:
-        """Wait for who asks already; with the slot for a while only, since it may take any time."""
+        """Wait for a reading that is under way; give the slot back after a while, since that may take any time."""
         if slot is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ORDER_SECONDS):
@@ -191,7 +191,7 @@ class CatchUp:
                 del self._running[place]
 
     async def _find(self, place: Address, gap: _Gap) -> Sequence[Said]:
-        """Return what a place's people have said since then, oldest first; nothing where Slack does not tell."""
+        """Return what people said in a place since the gap's start, oldest first; nothing if Slack does not answer."""
         try:
             page = await self._with.histories.read(place, gap.start.timestamp())
         except (SendFailed, Unreachable) as fault:
@@ -206,7 +206,7 @@ class CatchUp:
         return found[-MOST_MESSAGES:]
 
     def _count_lost(self, place: Address, gap: _Gap, page: Page, left_out: Sequence[Said]) -> None:
-        """Count what is left out for good, where that was not on disk before."""
+        """Count and log the messages that are left out for good and are not on disk."""
         count = sum(said.at > gap.known for said in left_out)
         is_unread = page.is_cut and (place.thread is not None or page.oldest > gap.known.timestamp())
         lost = {"missed": count, "missed_pages": int(is_unread)}
@@ -216,7 +216,7 @@ class CatchUp:
             log.warning("catch_up_cut", chat=place.chat, thread=place.thread, count=count, requests=requests)
 
     def _said(self, message: Mapping[str, Any], place: Address, gap: _Gap) -> Said | None:
-        """Read a message of a history: a thread's begins with its root, and a channel's holds what is for others."""
+        """Parse a message of a history; None if it is too old, of another place, or not meant for the bot."""
         said = self._with.reader.read_message(message, place.chat)
         if not isinstance(said, Said) or said.kind != "message" or said.at < gap.start:
             return None
@@ -225,7 +225,7 @@ class CatchUp:
         return said if said.address == place else None
 
     def _add_thread(self, root: Mapping[str, Any], place: Address) -> None:
-        """Ask for a thread, too, that began in the gap: with somebody's message to the bot, or in direct messages."""
+        """Queue a thread that began in the gap, if its root was meant for the bot or it is in direct messages."""
         said = self._with.reader.read_message(root, place.chat)
         is_ours = isinstance(said, Said) and (said.names_me or self._with.reader.channels == "all")
         ts = root.get("ts")
@@ -243,7 +243,7 @@ def _when(said: Said) -> datetime:
 
 
 def _plan(places: Sequence[KnownPlace], *, reads_channels: bool) -> dict[Address, _Gap]:
-    """Return from when on each place is asked for, and each channel, in the order of `places`."""
+    """Return the gap of each place, and of each place's channel, in the order of `places`."""
     plan: dict[Address, _Gap] = {}
     for known in places:
         place, last = known.address, known.last_sent_at.astimezone(UTC)

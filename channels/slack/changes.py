@@ -1,4 +1,4 @@
-"""What was changed or taken back: a message that Slack delivers again after that comes as it was at first."""
+"""This module remembers recent edits and deletions, since Slack redelivers a message in its first form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from channels.slack.parse import Said
 __all__ = ["Changes"]
 
 MOST_CHANGES = 10_000
-"""Messages of which the last change is remembered; the oldest are forgotten first. Slack delivers again for minutes."""
+"""How many messages have their last change remembered; the oldest are forgotten first. Redelivery lasts minutes."""
 
 
 class Changes:
-    """The last change of each message."""
+    """Remembers the last edit or deletion of each message."""
 
     def __init__(self) -> None:
         """Begin without knowing any."""
@@ -29,7 +29,7 @@ class Changes:
             del self._last[next(iter(self._last))]
 
     def apply(self, message: Said) -> Said | None:
-        """Return a message as it stands by now; None: it was taken back."""
+        """Return a message with its last edit applied; None: it was deleted."""
         change = self._last.get((message.address.chat, message.message_id))
         if change is None:
             return message

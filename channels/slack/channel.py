@@ -1,4 +1,4 @@
-"""The Slack channel: one app in one workspace, through slack_sdk's Web API client and Socket Mode."""
+"""The Slack channel runs one app in one workspace, through slack_sdk's Web API client and Socket Mode."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from channels.markup.rich import Dialect, RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import SlackSettings
 from channels.slack.assistant import Assistant
+from channels.slack.backoff import Backoff
 from channels.slack.budget import TIER_3, Budget, Lull
 from channels.slack.catchup import Inquiry
 from channels.slack.chats import Chats
@@ -43,7 +44,6 @@ from channels.slack.keeper import Keeper
 from channels.slack.lanes import Lanes
 from channels.slack.offering import Offering
 from channels.slack.parse import Me, Reader
-from channels.slack.patience import Patience
 from channels.slack.people import People
 from channels.slack.setup import wrong_bot
 from channels.slack.standing import Standing
@@ -60,41 +60,41 @@ RATES = Rates(chat=Rate(3, 3.3))
 """One message a second in a conversation, where short bursts pass (https://docs.slack.dev/apis/web-api/rate-limits).
 
 An edit counts like a message. Over the workspace Slack allows some hundreds of messages a minute, but fewer edits,
-which have a budget of their own. The tenth of a second more a call is for the network.
+which have a budget of their own. The extra tenth of a second for each call is for the network.
 """
 
 NOTHING_VISIBLE = "(There is nothing to see in this message.)"
 """Stands for a text that Slack would refuse as empty."""
 
 MOST_TEXT_BYTES = 3_900
-"""Of the text beside blocks, which only notifications and screen readers show, and of an edit without blocks: of more
-than 4,000, escaped, Slack says `msg_too_long`.
+"""The limit of the text beside blocks, which only notifications and screen readers show, and of an edit without blocks:
+beyond 4,000, escaped, Slack answers `msg_too_long`.
 """
 
 SECTIONS = Dialect(plain, lambda rich: len(escape_text(rich.text)), 3_000)
-"""How a long text is cut that is shown without Markdown (https://docs.slack.dev/reference/block-kit/blocks/section-block).
-"""
+"""How a long text without Markdown is cut into blocks
+(https://docs.slack.dev/reference/block-kit/blocks/section-block)."""
 
 Call = Callable[[AsyncWebClient], Awaitable[Any]]
 Show = Callable[[Mapping[str, Any]], Call]
-"""Builds a call from what is shown: its text and blocks."""
+"""Builds a call from the text and the blocks of a message."""
 
 
 class SlackChannel:
-    """One app. Messages can be sent before and after `run`, too."""
+    """The channel of one Slack app. Messages can be sent before and after `run`, too."""
 
     name = "slack"
     streams = True
     dialect = SLACK
     nonce_seconds = 0.0
-    """Slack drops no second copy of a message."""
+    """Slack has no nonce: it never drops a second copy of a message."""
     typing_seconds = 100.0
     """A status in an assistant thread stays until the next message, two minutes at most (assistant.threads.setStatus);
-    elsewhere bots have no sign of typing.
+    elsewhere bots have no typing indicator.
     """
 
     def __init__(self, settings: SlackSettings, tools: Tools, waits: Waits = WAITS) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for what cannot be the tokens."""
+        """Prepare, without a call. Raises ChannelUnavailable for a token of the wrong form."""
         self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._commands = tools.commands
@@ -110,20 +110,20 @@ class SlackChannel:
         self._keeper: Keeper | None = None
 
     async def run(self, accept: Accept, places: Places) -> None:
-        """Receive until cancelled. Raises ChannelUnavailable where Slack refuses a token at the start."""
+        """Receive until cancelled. Raises ChannelUnavailable if Slack refuses a token at the start."""
         me = await self._introduce()
         refused = await self._receive(me, accept, places)
         if refused is not None:
             raise refused
 
     async def _receive(self, me: Me, accept: Accept, places: Places) -> ChannelUnavailable | None:
-        """Receive until cancelled; return why Slack refuses the first connection, where it does."""
+        """Receive until cancelled; if Slack refuses the first connection, return why."""
         async with asyncio.TaskGroup() as tasks:
             intake = self._build_intake(me, accept, places, tasks)
-            patience = Patience(self.health, self._standing, self._waits)
+            backoff = Backoff(self.health, self._standing, self._waits)
             if self._keeper is not None:  # of a run before this one
                 await self._keeper.close()
-            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, patience, self._waits)
+            keeper = self._keeper = Keeper(self._connection, intake.take, intake.alive, backoff, self._waits)
 
             def found() -> None:
                 tasks.create_task(intake.catch_up.begin(), name="slack catch-up")
@@ -155,7 +155,7 @@ class SlackChannel:
         return Intake(desk, Inquiry(histories, reader, threads, lanes, self.health), tasks)
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
-        """Send one message and return its ts; Slack has no use for the nonce."""
+        """Send one message and return its `ts`; Slack takes no nonce."""
         del nonce
 
         def show(shown: Mapping[str, Any]) -> Call:
@@ -175,10 +175,10 @@ class SlackChannel:
         return ts
 
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
-        """Replace a message's text; one that shows just that already is no fault."""
+        """Replace a message's text."""
 
         def show(shown: Mapping[str, Any]) -> Call:
-            content = {"blocks": [], **shown}  # else the blocks of before would stay
+            content = {"blocks": [], **shown}  # else the earlier blocks would stay
             if "blocks" not in shown and len(shown["text"].encode()) > MOST_TEXT_BYTES:
                 content = {"text": _notice(text.text), "blocks": _sections(text.text)}
             return lambda client: client.chat_update(channel=to.chat, ts=message_id, **content, parse="none")
@@ -194,11 +194,11 @@ class SlackChannel:
                 raise
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made, where Slack has a place for that: in assistant threads."""
+        """Show the typing status in an assistant thread; elsewhere Slack has none for bots."""
         await self._assistant.think(to)
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         return self._downloads.fetch(file)
 
     async def close(self) -> None:
@@ -210,8 +210,8 @@ class SlackChannel:
             await self._connection.close()
 
     async def _introduce(self) -> Me:
-        """Learn who the bot is. A network that is not there yet is waited for."""
-        patience = Patience(self.health, self._standing, self._waits)
+        """Ask who the bot is, retrying while the network or Slack cannot be reached."""
+        backoff = Backoff(self.health, self._standing, self._waits)
         while True:
             try:
                 told = await self._connection.call(lambda client: client.auth_test())
@@ -219,16 +219,16 @@ class SlackChannel:
                 wrong = fault if isinstance(fault, Misconfigured) else Misconfigured(fault.error)
                 raise ChannelUnavailable(wrong_bot(wrong, is_slack=not self._settings.api_base_url)) from None
             except ChannelError as fault:
-                await patience.sit_out(fault)
+                await backoff.sit_out(fault)
                 continue
             me = _read_me(told)
             if me is not None:
                 log.info("slack_connected", bot=me.user, team=me.team)
                 return me
-            await patience.sit_out(Unreachable("Slack's answer cannot be read"))
+            await backoff.sit_out(Unreachable("Slack's answer cannot be read"))
 
     def _hearing(self, accept: Accept) -> Accept:
-        """Return `accept`, before which a place that was shut is open again: somebody is heard there."""
+        """Return `accept` with a first step: a chat that had shut the bot out counts as open again."""
 
         async def hear(inbound: Any) -> Any:
             self._chats.open(inbound.address.chat)
@@ -237,7 +237,7 @@ class SlackChannel:
         return hear
 
     async def _show(self, chat: str, text: RichText, show: Show, budget: Budget | None = None) -> Mapping[str, Any]:
-        """Show a text; where Slack refuses its blocks, once more in its plainest form."""
+        """Send or edit a text; if Slack refuses its blocks, try once more as plain text."""
         shown = plain(NOTHING_VISIBLE) if is_blank(text.text) else RichText(whole(text.text), text.spans)
         block = {"type": "markdown", "text": to_markdown(shown)}
         try:
@@ -250,7 +250,7 @@ class SlackChannel:
         return await self._call(chat, show({"text": escape_text(shown.text)}), budget)
 
     async def _call(self, chat: str, call: Call, budget: Budget | None = None) -> Mapping[str, Any]:
-        """Call Slack about a conversation; one that has shut the bot out is not called again until it is heard from."""
+        """Call Slack about a chat; one that has shut the bot out is not called again until somebody is heard there."""
         self._chats.check(chat)
         self._lull.check()
         try:
@@ -280,7 +280,7 @@ def open_slack(settings: SlackSettings, tools: Tools) -> SlackChannel:
 
 
 def _notice(text: str) -> str:
-    """Return as much of a text, escaped, as may stand beside blocks."""
+    """Return a text, escaped, and cut to what may stand beside blocks."""
     escaped = escape_text(text[:MOST_TEXT_BYTES])
     if len(escaped.encode()) <= MOST_TEXT_BYTES:
         return escaped

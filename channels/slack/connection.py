@@ -1,6 +1,7 @@
-"""The connection: slack_sdk's `AsyncWebClient`, with a limit on every call, and none made twice.
+"""This module calls Slack's Web API through slack_sdk's `AsyncWebClient`, with a timeout on every call and no retries.
 
-The client's own retries are off: a message that is posted again shows twice. Proxies of the environment are not used.
+The client's own retries are off, since a message that is posted again shows twice. Proxies of the environment are not
+used.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Connection:
     """Calls Slack for one app. Every fault leaves it as a class of `channels.errors`."""
 
     def __init__(self, settings: SlackSettings, standing: Standing, waits: Waits) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for what cannot be the token that is wanted."""
+        """Prepare, without a call. Raises ChannelUnavailable for a token of the wrong form."""
         self._bot_token = _checked(settings.bot_token.get_secret_value(), BOT_TOKEN, "xoxb-", _WHERE_BOT)
         self.app_token = _checked(settings.app_token.get_secret_value(), APP_TOKEN, "xapp-", _WHERE_APP)
         tame_library()
@@ -48,7 +49,7 @@ class Connection:
         self._ending: AsyncGenerator[None, None] | None = None
 
     async def open(self) -> aiohttp.ClientSession:
-        """Return the connections that every call shares; there are none before the first."""
+        """Return the aiohttp session that every call shares; the first call opens it."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._waits.connect_seconds)
             self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
@@ -90,7 +91,7 @@ class Connection:
         return answer
 
     async def open_address(self) -> str:
-        """Ask for the address of a WebSocket; it is good for one, and holds a ticket."""
+        """Ask for a WebSocket's address, which is good for one connection and holds a secret ticket."""
         try:
             answer = await self._call(lambda client: client.apps_connections_open(app_token=self.app_token))
         except Refusal as fault:

@@ -1,4 +1,4 @@
-"""What Slack makes of a reply."""
+"""This module defines how a reply is rendered for Slack, and the limit of 12,000 characters on one message."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from channels.slack.writing import escape_text, to_markdown
 __all__ = ["MOST_UNITS", "SLACK"]
 
 MOST_UNITS = 12_000
-"""Characters of all markdown blocks of a message (https://docs.slack.dev/reference/block-kit/blocks/markdown-block)."""
+"""The limit on all markdown blocks of a message (https://docs.slack.dev/reference/block-kit/blocks/markdown-block)."""
 
 
 def units(rich: RichText) -> int:
-    """Return what a text takes in the form that is longer: as Markdown, or as the plain text that can stand for it."""
+    """Return the size of a text in its longer form: as Markdown, or as the plain text that can replace it."""
     return max(_utf16(to_markdown(rich)), _utf16(escape_text(rich.text)))
 
 
 def _utf16(text: str) -> int:
-    """Count as most platforms do: Slack does not say how it does."""
+    """Return the length in UTF-16 units, as most platforms count: Slack does not say how it does."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -1,7 +1,7 @@
-"""Whether the app is in a conversation: a slash command comes from everywhere, and looks alike.
+"""This module finds out whether the app is a member of a conversation: slash commands come from everywhere.
 
-Slack shows the histories of its own to the app, and says of others' direct messages that there are none, and of other
-channels that it is not in them. Direct messages stay whose they are; from a channel the app can be removed.
+It asks for the conversation's history: Slack refuses that for direct messages of other people and for channels without
+the app. The answer is remembered for direct messages, but not for channels, since the app can be removed from one.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ __all__ = ["Doors"]
 log = structlog.get_logger()
 
 MOST_CHATS = 5_000
-"""Remembered; the oldest are forgotten first, which costs a call."""
+"""How many are remembered; the oldest are forgotten first, which costs a call."""
 
 
 class Doors:
-    """The conversations that the app is in."""
+    """Tells which conversations the app is in."""
 
     def __init__(self, connection: Connection, histories: Budget, waits: Waits) -> None:
-        """Ask within the budget of the histories."""
+        """Ask within the budget of `conversations.history`."""
         self._connection = connection
         self._histories = histories
         self._waits = waits
         self._own: dict[str, None] = {}
 
     def note(self, chat: str) -> None:
-        """Note that a message came from these direct messages, of which Slack tells only who is in them."""
+        """Note that a message came from these direct messages, which shows that the app is in them."""
         self._own.pop(chat, None)
         self._own[chat] = None
         if len(self._own) > MOST_CHATS:
             del self._own[next(iter(self._own))]
 
     async def is_own(self, chat: str) -> bool | None:
-        """Tell whether the app is in a conversation; None: that cannot be told in time."""
+        """Tell whether the app is in a conversation; None: Slack did not answer in time."""
         if chat in self._own:
             return True
         try:

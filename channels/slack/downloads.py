@@ -1,4 +1,4 @@
-"""Files that people sent, read in blocks. The bot's token opens them, and goes to Slack's own hosts only."""
+"""This module downloads files that people sent, block by block, and sends the bot's token to Slack's own hosts only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HTML = "text/html"
 
 
 class Downloads:
-    """Fetches files for one app."""
+    """Downloads files for one app."""
 
     def __init__(self, connection: Connection, health: Health, waits: Waits) -> None:
         """Prepare, without a call."""
@@ -38,7 +38,7 @@ class Downloads:
         self._waits = waits
 
     async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         if not file.ref:
             raise FetchFailed(file.unread or f"{file.name} is nothing that could be fetched.")
         until = self._monotonic() + self._waits.file_seconds
@@ -65,7 +65,7 @@ class Downloads:
             yield block
 
     async def _find(self, file: RemoteFile) -> str:
-        """Return where a file is; of some, a message tells the id only."""
+        """Return a file's address; if the message told only its id, ask Slack for it."""
         if not file.ref.startswith(ASK_FIRST):
             return file.ref
         try:
@@ -79,7 +79,7 @@ class Downloads:
         return found.ref
 
     async def _open(self, address: str, file: RemoteFile) -> aiohttp.ClientResponse:
-        """Ask for a file, and follow where Slack sends on, as long as that is Slack."""
+        """Request a file, and follow redirects as long as they lead to Slack."""
         for _ in range(MOST_REDIRECTS):
             authorization = self._connection.authorization(address)
             if authorization is None:
@@ -98,7 +98,7 @@ class Downloads:
         raise self._forbidden(file)
 
     def _check(self, response: aiohttp.ClientResponse, file: RemoteFile) -> None:
-        """Raise where what comes is not the file: a page in its place is Slack's request to sign in."""
+        """Raise if the response is not the file; an HTML page instead of it is Slack's request to sign in."""
         is_page = response.content_type == _HTML and file.media_type != _HTML
         if response.status == HTTPStatus.OK and not is_page:
             return

@@ -1,4 +1,4 @@
-"""What is closed at the latest when the event loop ends: a process that ends need not remember it."""
+"""This module closes connections when the event loop ends, if nobody has closed them before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["close_with_loop"]
 
 
 async def close_with_loop(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
-    """Yield once, and call `close` when this is closed: by hand, or by the loop, which closes what has begun."""
+    """Yield once, and call `close` when this generator is closed: by hand, or by the event loop when it ends."""
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
-"""What Slack and its library say went wrong, as the daemon decides about it.
+"""This module translates errors of Slack and slack_sdk into the classes of `channels.errors`.
 
-An error of the library carries the whole answer, what people wrote included, so that none is kept as a cause.
+An error of the library carries the whole answer, with what people wrote, so that none is kept as a cause.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TOKEN = frozenset(
 )
 _CLOSED = frozenset({"channel_not_found", "not_in_channel", "is_archived", "user_disabled", "cannot_dm_bot"})
 _UNCERTAIN = frozenset({"internal_error", "fatal_error"})
-"""Of these Slack says that some aspect of the call may have succeeded."""
+"""Errors after which, as Slack says, some aspect of the call may have succeeded."""
 _LATER = frozenset({"service_unavailable", "team_added_to_org", "request_timeout"})
 _RATES = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _OFF = frozenset({"link_disabled", "socket_mode_disabled", "socket_mode_not_enabled"})
@@ -55,7 +55,7 @@ _GONE = frozenset({"message_not_found"})
 
 
 class Misconfigured(NotSent):
-    """What was set up does not allow this: nothing helps until somebody changes it. `error` is Slack's word."""
+    """The app's setup does not allow the call: only changing it helps. `error` is Slack's word for the reason."""
 
     def __init__(self, error: str, detail: str = "") -> None:
         """Say what Slack said."""
@@ -72,11 +72,11 @@ class WireSwitchedOff(Misconfigured):
 
 
 class Silent(Unreachable):
-    """Slack took a connection, and said nothing on it."""
+    """Slack took a connection, and sent nothing on it."""
 
 
 class Unsaid(RateLimited):
-    """Slack wants to be left alone, and does not say how long."""
+    """A rate limit (429) that does not say how long to wait."""
 
     def __init__(self, error: str) -> None:
         """Say what Slack said."""
@@ -88,7 +88,7 @@ class ChatClosed(SendFailed):
 
 
 class Refusal(SendFailed):
-    """Slack refused, with a word of its own."""
+    """Slack refused a call for good; `error` is Slack's word for the reason."""
 
     def __init__(self, error: str, detail: str) -> None:
         """Say what Slack said."""
@@ -97,7 +97,7 @@ class Refusal(SendFailed):
 
 
 def translate(fault: Exception) -> ChannelError:
-    """Return what a fault of the library means; of answers only Slack's own words are kept."""
+    """Return the class of `channels.errors` for a fault; of an answer only Slack's own words are kept."""
     match fault:
         case SlackApiError():
             return _judge(fault)
@@ -122,7 +122,7 @@ def is_gone(fault: SendFailed) -> bool:
 
 
 def sentence_for(fault: Misconfigured) -> str:
-    """Say what is wrong with the app or its tokens, which were right before."""
+    """Return a sentence about what became wrong with the app or its tokens while the daemon ran."""
     match fault:
         case WireSwitchedOff():
             return f"Socket Mode is switched off in the app's settings ({fault}): switch it on at Socket Mode"
@@ -135,7 +135,7 @@ def sentence_for(fault: Misconfigured) -> str:
 
 
 def retry_seconds(headers: Mapping[str, str]) -> float:
-    """Read how long Slack wants to be left alone; a second at least, and where it does not say, an hour at most."""
+    """Return the seconds that `Retry-After` asks for, from 1 up to 3,600; 1 if it is missing or no number."""
     with suppress(ValueError):
         seconds = float(headers.get("Retry-After", ""))
         return 1.0 if isnan(seconds) else min(max(seconds, 1.0), MOST_RETRY_SECONDS)
@@ -171,7 +171,7 @@ _CLASSES: tuple[tuple[frozenset[str], Callable[[str, str], ChannelError]], ...] 
 
 
 def _detail(body: Mapping[str, Any]) -> str:
-    """Return what says more: a scope that is missing, or what was wrong with the arguments, but none of the text."""
+    """Return the details of an error: the missing scope, or what was wrong with the arguments, but none of the text."""
     if body.get("needed"):
         return f"needs {body['needed']}"
     metadata = body.get("response_metadata")

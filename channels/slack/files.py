@@ -1,4 +1,4 @@
-"""What comes with a message besides its text: files that can be fetched, and things that are said to be unread."""
+"""This module reads the files of a message: as files to fetch, or with a sentence why they cannot be read."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from channels.base import RemoteFile
 __all__ = ["ASK_FIRST", "MOST_BYTES", "TOO_BIG", "read_file", "read_files", "whole"]
 
 MOST_BYTES = 20 * 1024 * 1024
-"""As much as is taken of one file, as from other platforms; Slack itself allows a gigabyte."""
+"""The largest file that is taken, as on other platforms; Slack itself allows a gigabyte."""
 
 TOO_BIG = "I take no files over 20 MB: please send a smaller one."
 
 ASK_FIRST = "ask:"
-"""Begins the reference of a file of which the message tells only the id: Slack must be asked for the rest."""
+"""The prefix of a file's `ref` if the message told only its id: Slack must be asked for the rest."""
 
 _SURROGATES = {code: "\N{REPLACEMENT CHARACTER}" for code in range(0xD800, 0xE000)}
 
 
 def read_files(event: Mapping[str, Any]) -> tuple[RemoteFile, ...]:
-    """Return what came with a message. Nothing that a person sent is left out."""
+    """Return all files of a message; what cannot be read has its reason in `unread`."""
     files = event.get("files")
     if not isinstance(files, list):
         return ()
@@ -44,12 +44,12 @@ def read_file(file: Mapping[str, Any]) -> RemoteFile:
 
 
 def whole(text: str) -> str:
-    """Return a text that can be written as UTF-8: halves of surrogate pairs stand for no character."""
+    """Return a text that can be encoded as UTF-8: lone surrogates become U+FFFD."""
     return text if text.isascii() else text.translate(_SURROGATES)
 
 
 def _unread(file: Mapping[str, Any], name: str, media_type: str, size_bytes: int) -> str:
-    """Say why a file is of no use; empty where it is."""
+    """Return why a file cannot be read; empty if it can."""
     mode, kind = file.get("mode"), media_type.partition("/")[0]
     if mode == "tombstone":
         return f"{name} was deleted before I could read it."

@@ -1,6 +1,6 @@
-"""What somebody forwards stands beside their words: it is read as a part of them.
+"""This module reads what a person forwards with a message: it is added below their own words.
 
-It never names the bot, nor is it a command: the words of somebody else only come after a line that says so.
+A forwarded text cannot address the bot or be a command: it always follows a line that says it is forwarded.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ __all__ = ["read_forwards", "read_shared_files"]
 
 
 def read_forwards(message: Mapping[str, Any]) -> str:
-    """Return what is forwarded with a message, as Slack writes texts; empty where nothing is."""
+    """Return the forwarded texts of a message in Slack's mrkdwn; empty if there are none."""
     return "\n".join(filter(None, map(_words, _forwards(message))))
 
 
 def read_shared_files(message: Mapping[str, Any]) -> tuple[RemoteFile, ...]:
-    """Return the files of a message, and those of what is forwarded with it."""
+    """Return the files of a message, and those that it forwards."""
     return tuple(chain(read_files(message), *map(read_files, _forwards(message))))
 
 
 def _forwards(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return what is forwarded; with a message that has words, all else that is attached is a preview of a link."""
+    """Return a message's forwards; if it has words of its own, other attachments are previews of links."""
     attachments = message.get("attachments")
     found = [one for one in attachments if isinstance(one, dict)] if isinstance(attachments, list) else []
     is_wordless = not _word(message, "text").strip()

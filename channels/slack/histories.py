@@ -1,7 +1,7 @@
-"""What a conversation's or a thread's history holds from some time on, as far as few requests tell.
+"""This module reads the history of a conversation or a thread from a given time on, within Slack's rate limits.
 
-Slack tells a conversation's newest messages first, and a thread's oldest: of a thread as much is asked for at once as
-Slack gives, so that its newest are reached.
+At most three requests are made for each place. Slack returns a conversation's newest messages first, but a thread's
+oldest: of a thread the largest pages are asked for, so that its newest messages are reached.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ from channels.slack.waits import Waits
 __all__ = ["MOST_REQUESTS", "Histories", "Page"]
 
 MOST_REQUESTS = 3
-"""Of one place."""
+"""How many requests are made for one place."""
 PAGE, THREAD_PAGE = 100, 1_000
-"""Messages of one request; https://docs.slack.dev/reference/methods/conversations.replies gives no more of a thread."""
+"""Messages in one request, the second the most for a thread
+(https://docs.slack.dev/reference/methods/conversations.replies)."""
 SPARE = 10
-"""Requests of a minute that are left for places where somebody writes before it is their turn to be asked."""
+"""Requests of each minute that are kept for places where somebody writes before it is their turn to be read."""
 MOST_TRIES = 10
-"""Of a request that cannot be made."""
+"""How often a request is tried again while Slack cannot be reached."""
 AHEAD_SECONDS = 86_400
-"""How far after now: a history that is given its end begins with the newest (conversations.history)."""
+"""How far after now the end of a history is set: only with an end does it begin with the newest
+(conversations.history)."""
 
 Call = Callable[[AsyncWebClient], Awaitable[Any]]
 
 
 @dataclass(slots=True)
 class Page:
-    """What was read of a history, in no order."""
+    """The messages read of a history, in no order."""
 
     messages: list[Mapping[str, Any]] = field(default_factory=list)
     is_cut: bool = False
@@ -49,13 +51,13 @@ class Page:
 
     @property
     def oldest(self) -> float:
-        """When the oldest was sent, in Unix seconds; 0 where there is none."""
+        """When the oldest message was sent, in Unix seconds; 0 if there is none."""
         times = [read_time(str(message.get("ts"))) for message in self.messages]
         return min((at.timestamp() for at in times if at is not None), default=0.0)
 
 
 class Histories:
-    """Reads them, within Slack's rates."""
+    """Reads histories within the budgets of the two methods."""
 
     def __init__(self, connection: Connection, budgets: tuple[Budget, Budget], waits: Waits) -> None:
         """`budgets`: of `conversations.history`, and of `conversations.replies`."""
@@ -65,12 +67,12 @@ class Histories:
         self._back = asyncio.Event()
 
     def hurry(self) -> None:
-        """Ask at once for what could not be asked for: there is a connection again."""
+        """Retry now what could not be read before: there is a connection again."""
         self._back.set()
         self._back = asyncio.Event()
 
     async def leave_room(self, place: Address) -> None:
-        """Wait until a request of this kind would leave some to those who write meanwhile."""
+        """Wait until a request for this kind of place leaves `SPARE` further ones in the budget."""
         budget = self._budget(place)
         while True:
             seconds = budget.wait_seconds(1 + SPARE)
@@ -79,7 +81,7 @@ class Histories:
             await asyncio.sleep(seconds)
 
     async def read(self, place: Address, oldest: float) -> Page:
-        """Return what was written after that. Raises SendFailed, and Unreachable once it was tried for a while."""
+        """Return what was written since `oldest` (Unix seconds). Raises SendFailed, and Unreachable after ten tries."""
         page = Page()
         cursor = ""
         for _ in range(MOST_REQUESTS):
@@ -93,7 +95,7 @@ class Histories:
         return page
 
     async def _request(self, place: Address, call: Call) -> Mapping[str, Any]:
-        """Ask once; wait as long as Slack wants, and try again for a while where it cannot be reached."""
+        """Make one request: wait out rate limits, and retry `MOST_TRIES` times while Slack cannot be reached."""
         budget = self._budget(place)
         tries = limits = 0
         while True:

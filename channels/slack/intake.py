@@ -1,8 +1,8 @@
-"""From frames to the daemon: an envelope is acked when what is in it is on disk, or there is nothing to take in.
+"""This module takes Socket Mode frames, and acks each envelope once its message is on disk or there is nothing to keep.
 
-What one message brings twice, as `message` and as `app_mention`, is read alike and offered twice: whoever keeps it
-knows it by its id. Where it takes longer than Slack waits for an ack, there is none: the message comes again, and is
-known then.
+A message that mentions the bot comes twice, as `message` and as `app_mention`: both are read alike and offered, and the
+daemon recognises the second by its id. If keeping takes longer than Slack waits for an ack, none is sent: Slack
+redelivers the message, which is recognised then.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ __all__ = ["ELSEWHERE", "Desk", "Intake"]
 log = structlog.get_logger()
 
 ELSEWHERE = "I am not in this conversation, so I cannot answer here. Please write to me directly."
-"""To who gives a command where the bot is not: in the direct messages of others, or in a channel without it."""
+"""The answer to a command from where the bot is not: other people's direct messages, or a channel without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the intake works with."""
+    """The parts that the intake works with."""
 
     me: Me
     reader: Reader
@@ -61,7 +61,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class _Envelope:
-    """What is acked on the line that it came on; `came` is when, by the channel's clock."""
+    """An envelope, which is acked on the line that it came on; `came` is when it came, by the channel's clock."""
 
     line: Line
     id: str
@@ -69,10 +69,10 @@ class _Envelope:
 
 
 class Intake:
-    """Takes in what comes on any line."""
+    """Takes in what comes on any Socket Mode connection."""
 
     def __init__(self, desk: Desk, inquiry: Inquiry, tasks: asyncio.TaskGroup) -> None:
-        """Run beside the reading of lines on `tasks`."""
+        """Prepare; work that must not delay the reading of frames runs in `tasks`."""
         self._desk = desk
         self._lanes: Lanes = inquiry.lanes
         self._tasks = tasks
@@ -82,7 +82,7 @@ class Intake:
         self.catch_up = CatchUp(inquiry, partial(self._take_in, envelope=None))
 
     def alive(self) -> None:
-        """Note a sign of life of a line."""
+        """Note a sign of life of a connection, and catch up on places that have room again."""
         self._desk.standing.alive()
         if self._lanes.readmit():
             self.catch_up.lost()
@@ -109,7 +109,7 @@ class Intake:
                 self._passing.count("other", kind_of(kind, None))
 
     async def _open(self, envelope: _Envelope, kind: str, payload: object) -> None:
-        """Read what is in an envelope; what is for nobody is acked and counted."""
+        """Queue what is in an envelope; what the bot does not take in is counted and acked at once."""
         read = self._read(kind, payload)
         if isinstance(read, Said) and self._is_for_others(read):
             read = Ignored("unaddressed")
@@ -143,7 +143,7 @@ class Intake:
         await self._take_in(said, envelope)
 
     async def _take_in(self, said: Said, envelope: _Envelope | None) -> None:
-        """Offer what is meant for the bot; ack what is on disk, and what is not meant for it."""
+        """Offer a message that is meant for the bot, and ack it once it is on disk; ack any other at once."""
         if said.is_direct:
             self._desk.doors.note(said.address.chat)
         now = self._as_it_stands(said)
@@ -162,14 +162,14 @@ class Intake:
             await self._ack(envelope)
 
     def _as_it_stands(self, said: Said) -> Said | None:
-        """Return a message with what changed it before it came; None: it was taken back, and is not to be answered."""
+        """Return a message with an edit that came before it; None: it was deleted, and is not to be answered."""
         if said.kind == "message":
             return self._changes.apply(said)
         self._changes.note(said)
         return said
 
     def _entitle(self, first: InboundMessage) -> None:
-        """Name an assistant thread after its first message; a run before this one may have done it already."""
+        """Name an assistant thread after its first message, unless an earlier run may have named it already."""
         if self._desk.assistant.wants_title(first.address) and not self._desk.threads.knew(first.address):
             naming = self._desk.assistant.entitle(first.address, first.text)
             self._tasks.create_task(naming, name="slack title")
@@ -181,18 +181,18 @@ class Intake:
             self._desk.health.counts["late"] += 1
 
     def _is_for_others(self, said: Said) -> bool:
-        """Tell whether a message is outside of threads in a channel, and not meant for the bot."""
+        """Tell whether a message is in a channel outside of threads, and not meant for the bot."""
         is_root = not said.is_direct and said.address.thread == said.message_id
         return said.kind == "message" and is_root and not said.names_me and self._desk.reader.channels != "all"
 
     async def _is_meant(self, said: Said) -> bool:
-        """Tell whether a message is meant for the bot. Edits and deletions of others are known to no conversation."""
+        """Tell whether a message is meant for the bot; edits and deletions of other messages find no conversation."""
         if said.kind != "message" or said.is_direct or said.names_me or self._desk.reader.channels == "all":
             return True
         return await self._desk.threads.is_open(said.address)
 
     async def _obey(self, said: Said, envelope: _Envelope) -> None:
-        """Offer a command, once: Slack does not deliver it again, and tells its sender where it failed."""
+        """Offer a command once, without retries: Slack does not redeliver it, and its sender is told if it failed."""
         await self.catch_up.reach(said.address)
         is_in_dm = said.is_direct
         is_own = await self._desk.doors.is_own(said.address.chat)
@@ -225,7 +225,7 @@ class Intake:
                 )
 
     async def _author(self, said: Said) -> Author:
-        """Return who that is; where a name decides who may talk, it is waited for."""
+        """Return the author; if the allow list needs the name, wait until Slack tells it."""
         tries = 0
         while True:
             try:

@@ -1,4 +1,7 @@
-"""Asks Slack whom an app's tokens belong to. No connection is opened: a daemon that runs with them is not disturbed."""
+"""This module asks Slack which app and bot the tokens belong to, and which scopes are missing, for `init` and `check`.
+
+It opens no Socket Mode connection, so that a daemon running with the same tokens is not disturbed.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,16 @@ from channels.slack.waits import WAITS
 __all__ = ["introduce_slack"]
 
 SCOPES: Final = ("chat:write", "im:history", "users:read", "files:read")
-"""What every app needs of docs/slack-manifest.yaml."""
+"""The scopes of docs/slack-manifest.yaml that every app needs."""
 CHANNEL_SCOPES: Final = ("app_mentions:read", "channels:history", "groups:history", "mpim:history")
-"""What it needs for more than direct messages."""
+"""The scopes that it needs for more than direct messages."""
 
 # A connection is made with both tokens; the one that is not there yet is never sent.
 _NO_BOT, _NO_APP = SecretStr("xoxb-none"), SecretStr("xapp-none")
 
 
 async def introduce_slack(settings: SlackSettings, seconds: float) -> Introduction:
-    """Return whose the tokens are, of which one may be missing. Raises the classes of `channels.errors`."""
+    """Return what the tokens belong to; one of the two may be missing. Raises the classes of `channels.errors`."""
     both = settings.model_copy(
         update={"bot_token": settings.bot_token or _NO_BOT, "app_token": settings.app_token or _NO_APP}
     )
@@ -77,7 +80,7 @@ def _who(answer: Mapping[str, Any]) -> str:
 
 
 def _lacks(granted: set[str], settings: SlackSettings) -> str:
-    """Name the scopes that are missing; nothing where Slack names none at all."""
+    """Return which scopes are missing; empty if none are, or if Slack names no scopes at all."""
     needed = SCOPES if settings.channels == "off" else (*SCOPES, *CHANNEL_SCOPES)
     missing = [scope for scope in needed if scope not in granted] if granted else []
     what = f"the app lacks {', '.join(missing)}: add that at OAuth & Permissions of the app, and install it again"

@@ -1,7 +1,7 @@
-"""Keeps a connection of Socket Mode: the next one is open before the one that Slack wants to end is left.
+"""This module keeps a Socket Mode connection open, and opens the next one before it leaves one that Slack wants to end.
 
-Where one ends without notice there is a gap. Slack delivers again what was not acked, but for minutes only: whoever
-catches up is told when a gap begins, and when there is a connection again.
+When one ends without notice there is a gap. Slack redelivers what was not acked, but for minutes only: so `lost` is
+called when a gap begins and `found` when there is a connection again, and missed messages are caught up on.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, Callable
 import structlog
 
 from channels.errors import ChannelError, ChannelUnavailable, Unreachable
+from channels.slack.backoff import Backoff
 from channels.slack.connection import APP_TOKEN, Connection
 from channels.slack.ending import close_with_loop
 from channels.slack.faults import Misconfigured, Silent, WireSwitchedOff
 from channels.slack.line import Line, Take
-from channels.slack.patience import Patience
 from channels.slack.setup import wrong_app
 from channels.slack.waits import Waits
 
@@ -25,30 +25,30 @@ __all__ = ["Keeper"]
 log = structlog.get_logger()
 
 OFF = "link_disabled"
-"""Slack's word where Socket Mode was switched off."""
+"""Slack's reason for ending a connection after Socket Mode was switched off."""
 CROWDED = "too_many_websockets"
 
 
 class Keeper:
-    """Keeps the connection of one app."""
+    """Keeps the Socket Mode connection of one app."""
 
-    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], patience: Patience, waits: Waits):
-        """Hand frames to `take`, tell `alive` of every sign of life, and wait after faults with `patience`."""
+    def __init__(self, connection: Connection, take: Take, alive: Callable[[], None], backoff: Backoff, waits: Waits):
+        """Hand frames to `take`, tell `alive` of every sign of life, and wait after faults with `backoff`."""
         self._connection = connection
         self._take = take
         self._alive = alive
-        self._monotonic = patience.monotonic
+        self._monotonic = backoff.monotonic
         self._waits = waits
-        self._patience = patience
+        self._backoff = backoff
         self._lines: set[Line] = set()
         self._ending: AsyncGenerator[None, None] | None = None
         self._is_known = False
-        """Whether there was a connection: from then on nothing is a fault of the configuration alone."""
+        """Whether there ever was a connection; only before the first does a refusal end the channel."""
 
     async def run(self, lost: Callable[[], None], found: Callable[[], None]) -> None:
-        """Keep one until cancelled; call `lost` when a gap begins, and `found` when it ends.
+        """Keep a connection until cancelled; call `lost` when a gap begins, and `found` when it ends.
 
-        Raises ChannelUnavailable where Slack refuses the first.
+        Raises ChannelUnavailable if Slack refuses the first connection.
         """
         lost()
         self._ending = close_with_loop(self._shut)
@@ -63,7 +63,7 @@ class Keeper:
                 line.abandon()
 
     async def close(self) -> None:
-        """Close what was left open."""
+        """Close connections that are still open."""
         if self._ending is not None:
             await self._ending.aclose()
 
@@ -88,11 +88,11 @@ class Keeper:
             found()
 
     async def _use(self, line: Line, began: float, lost: Callable[[], None]) -> Line | None:
-        """Wait until another connection is wanted; return this one where it can be used until then."""
+        """Wait until another connection is needed; return this one if it can be used until that is open."""
         await _either(line.ended, line.leaving)
         line.check()
         if self._monotonic() - began >= self._waits.steady_seconds:
-            self._patience.begin_anew()
+            self._backoff.begin_anew()
         if line.leaving.is_set() and line.reason not in (OFF, CROWDED) and not line.ended.is_set():
             log.info("slack_line_replaced", reason=line.reason)
             return line
@@ -100,12 +100,12 @@ class Keeper:
         await self._drop(line)
         log.warning("slack_line_lost", reason=line.reason or "it ended without notice")
         if line.reason == OFF:
-            await self._patience.sit_out(WireSwitchedOff(OFF))
+            await self._backoff.sit_out(WireSwitchedOff(OFF))
         elif line.is_silent:
             seconds = 1.5 * self._waits.ping_seconds
-            await self._patience.sit_out(Silent(f"a connection showed no sign of life for {seconds:g} s"))
+            await self._backoff.sit_out(Silent(f"a connection showed no sign of life for {seconds:g} s"))
         elif self._monotonic() - began < self._waits.steady_seconds:
-            await self._patience.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
+            await self._backoff.sit_out(Unreachable(f"a connection ended soon ({line.reason or 'without notice'})"))
         return None
 
     async def _open_next(self) -> Line:
@@ -115,15 +115,15 @@ class Keeper:
             except Misconfigured as fault:
                 if not self._is_known:
                     raise ChannelUnavailable(wrong_app(fault)) from None
-                await self._patience.sit_out(fault)
+                await self._backoff.sit_out(fault)
             except ChannelError as fault:
-                await self._patience.sit_out(fault)
+                await self._backoff.sit_out(fault)
             else:
                 self._note(line)
                 return line
 
     async def _open(self) -> Line:
-        """Open one, and wait for its greeting. Raises classes of `channels.errors`."""
+        """Open a connection, and wait for its hello. Raises the classes of `channels.errors`."""
         address = await self._connection.open_address()
         client, token = self._connection.client, self._connection.app_token
         line = Line(client, token, self._take, self._alive, self._waits)
@@ -144,7 +144,7 @@ class Keeper:
         raise Unreachable(f"a connection of Socket Mode ended at once ({line.reason or 'without notice'})")
 
     def _note(self, line: Line) -> None:
-        self._patience.greeted()
+        self._backoff.greeted()
         if not self._is_known and line.beside > 1:
             reason = f"{line.beside} connections use {APP_TOKEN}: each of them gets only some of what is written"
             log.warning("slack_line_shared", reason=reason)
@@ -152,7 +152,7 @@ class Keeper:
         log.info("slack_line_opened", connections=line.beside)
 
     async def _retire(self, line: Line) -> None:
-        """Use a connection on, for what is under way, until Slack ends it or some time has passed."""
+        """Keep the old connection for acks under way until Slack ends it, or for `linger_seconds`."""
         try:
             async with asyncio.timeout(self._waits.linger_seconds):
                 await line.ended.wait()
@@ -167,7 +167,7 @@ class Keeper:
 
 
 async def _either(*events: asyncio.Event) -> None:
-    """Wait for the first of these."""
+    """Wait until any of the events is set."""
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(event.wait(), name="slack line") for event in events]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

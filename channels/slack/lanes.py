@@ -1,4 +1,4 @@
-"""What came in is dealt with one at a time for each place, in order; places do not wait for each other."""
+"""This module queues what comes in by place: a lane works in order, and lanes do not wait for each other."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from channels.base import Address
 __all__ = ["Lanes"]
 
 MOST_LEFT_OUT = 10_000
-"""Places that are remembered to have found no room; further ones are asked for with any of them."""
+"""How many places are remembered as having found no room; further ones are caught up on with any of these."""
 
 Work = Callable[[], Awaitable[None]]
 
 
 class Lanes:
-    """One lane for each place of which something is in progress; a lane is a task."""
+    """Runs one lane, which is a task, for each place of which something waits."""
 
     def __init__(self, tasks: asyncio.TaskGroup, most_waiting: int, most_in_place: int) -> None:
-        """Run on `tasks`; no more than `most_waiting` should wait in all lanes together, `most_in_place` in one."""
+        """Run lanes on `tasks`; at most `most_waiting` may wait in all of them together, `most_in_place` in one."""
         self._tasks = tasks
         self._most_waiting = most_waiting
         self._most_in_place = most_in_place
@@ -28,11 +28,11 @@ class Lanes:
         self._left_out: set[Address] = set()
 
     def is_full(self, place: Address) -> bool:
-        """Tell whether no more should be put in for a place."""
+        """Tell whether nothing more may be queued for a place."""
         return self._waiting >= self._most_waiting or self._in(place) >= self._most_in_place
 
     def is_busy(self, place: Address) -> bool:
-        """Tell whether what is put in for a place has to wait for something there."""
+        """Tell whether something is in progress for a place, so that what is queued has to wait."""
         return place in self._lanes
 
     def leave_out(self, place: Address) -> None:
@@ -41,7 +41,7 @@ class Lanes:
             self._left_out.add(place)
 
     def readmit(self) -> bool:
-        """Tell whether a place that something was left out of has room again, for as much as it may have; once."""
+        """Tell whether any place that had to leave something out has room again; each is reported once."""
         if not self._left_out or self._waiting > self._most_waiting // 2:
             return False
         have_room = {place for place in self._left_out if self._in(place) <= self._most_in_place // 2}
@@ -52,7 +52,7 @@ class Lanes:
         return len(self._lanes.get(place, ()))
 
     def put(self, place: Address, work: Work) -> None:
-        """Do this after what came before it in its place."""
+        """Queue work behind what came before it in its place."""
         self._waiting += 1
         lane = self._lanes.setdefault(place, [])
         lane.append(work)
@@ -62,7 +62,7 @@ class Lanes:
     async def _run(self, place: Address, lane: list[Work]) -> None:
         while lane:
             await lane[0]()
-            # No await from here on: nobody can find a lane that has ended.
+            # There is no await from here on, so that nothing can be put into a lane that has ended.
             del lane[0]
             self._waiting -= 1
             if not lane:

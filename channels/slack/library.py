@@ -1,4 +1,4 @@
-"""What Slack's library is told for the whole process."""
+"""This module switches off the logging of slack_sdk and aiohttp for the whole process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ __all__ = ["tame_library"]
 
 
 def tame_library() -> None:
-    """Let it, and what it builds on, log nothing: addresses hold tickets, and answers hold what people wrote."""
+    """Switch the logging of both off: their logs would hold addresses with tickets, and what people wrote."""
     for name in ("slack_sdk", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

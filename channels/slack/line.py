@@ -1,8 +1,8 @@
-"""One connection of Socket Mode: slack_sdk's client, whose reading and reconnecting is replaced.
+"""This module is one Socket Mode connection: slack_sdk's client with its reading and reconnecting replaced.
 
-The SDK's client hands each frame to a task of its own, so that their order is lost; it leaves an old connection before
-it opens the next; and it does not notice every end. Here one frame is taken after the other, an end is an event, and
-what follows it is decided elsewhere.
+The SDK's client handles each frame in its own task, so that their order is lost; it leaves an old connection before it
+opens the next; and it does not notice every end. Here frames are taken one after another, the end of a connection sets
+an event, and the keeper decides what follows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CLOSE_SECONDS = 2
 
 
 class Line(SocketModeClient):
-    """One connection; `ended` is set when nothing comes on it any more, `leaving` when Slack wants it to end."""
+    """One connection; `ended` is set when nothing more comes on it, `leaving` when Slack is about to end it."""
 
     def __init__(self, client: AsyncWebClient, app_token: str, take: Take, alive: Callable[[], None], waits: Waits):
         """Prepare, without a call: hand frames to `take`, and tell `alive` of every sign of life."""
@@ -44,20 +44,20 @@ class Line(SocketModeClient):
         self.greeted = asyncio.Event()
         self.leaving = asyncio.Event()
         self.reason = ""
-        """Why Slack wants it to end, in Slack's word."""
+        """Slack's word for why it ends the connection."""
         self.beside = 0
-        """How many connections of the app there were when it was opened, this one among them."""
+        """How many connections the app had when this one was opened, this one included."""
         self.is_silent = False
         """Whether it ended because it showed no sign of life."""
         self._is_answered = False
 
     async def dial(self, address: str) -> None:
-        """Connect. The SDK tries again by itself until it is cancelled."""
+        """Connect. The SDK retries by itself until it is cancelled."""
         self.wss_uri = address
         await self.connect()  # type: ignore[no-untyped-call]
 
     async def receive_messages(self) -> None:
-        """Take what comes, one after the other, until the connection ends; the SDK starts this when it is open."""
+        """Take frames one after another until the connection ends; the SDK starts this once it is open."""
         session = self.current_session
         try:
             while session is not None and (message := await session.receive()).type not in _ENDS:
@@ -73,44 +73,44 @@ class Line(SocketModeClient):
             self.ended.set()
 
     def _note(self, message: aiohttp.WSMessage) -> None:
-        """Tell of a sign of life; the greeting is none, nor the answer to the ping that a connection begins with."""
+        """Report a sign of life; neither the greeting nor the answer to the first ping counts as one."""
         is_first = message.type is WSMsgType.PONG and not self._is_answered
         self._is_answered |= is_first
         if self.greeted.is_set() and not is_first:
             self._alive()
 
     def greet(self, hello: Mapping[str, Any]) -> None:
-        """Note the greeting, which says that events come from here on."""
+        """Note Slack's `hello`, after which events come."""
         count = hello.get("num_connections")
         self.beside = count if isinstance(count, int) else 0
         self.greeted.set()
 
     def leave(self, reason: str) -> None:
-        """Note that Slack wants it to end."""
+        """Note that Slack is about to end the connection."""
         self.reason = reason
         self.leaving.set()
 
     async def ack(self, envelope_id: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Say that an envelope is taken; one that cannot be said comes again."""
+        """Acknowledge an envelope; if the ack cannot be sent, Slack redelivers the envelope."""
         with suppress(aiohttp.ClientError, ConnectionError):
             response = SocketModeResponse(envelope_id, dict(payload) if payload else None)
             await self.current_session.send_str(json.dumps(response.to_dict()))  # type: ignore[union-attr]
 
     def check(self) -> None:
-        """Raise what went wrong in taking a frame, if anything did: that is a fault of this program."""
+        """Raise what taking a frame has raised, if anything: that is a bug of this program."""
         receiving = self.message_receiver
         if receiving is not None and receiving.done() and not receiving.cancelled():
             receiving.result()
 
     def abandon(self) -> None:
-        """Take nothing more."""
+        """Stop reading."""
         self.closed = True
         for task in (self.message_receiver, self.current_session_monitor):
             if task is not None:
                 task.cancel()
 
     async def shut(self) -> None:
-        """Close it, within a time: what is dead does not say goodbye."""
+        """Close the connection within 2 s: a dead one does not answer the close."""
         self.abandon()
         with suppress(TimeoutError, aiohttp.ClientError, OSError):
             async with asyncio.timeout(_CLOSE_SECONDS):

@@ -1,4 +1,7 @@
-"""From what Slack makes of a typed text to words: https://docs.slack.dev/messaging/formatting-message-text."""
+"""This module turns Slack's mrkdwn into readable words: mentions, links and entities are resolved.
+
+The format is described at https://docs.slack.dev/messaging/formatting-message-text.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,24 @@ _SURROGATES = {code: "\N{REPLACEMENT CHARACTER}" for code in range(0xD800, 0xE00
 
 
 def mentioned(text: str) -> list[str]:
-    """Return whom a text names, each by the user's id, in order and once."""
+    """Return the ids of the users that a text mentions, in order and each once."""
     return list(dict.fromkeys(_USER.findall(text)))
 
 
 def read_text(text: str, me: str, names: Mapping[str, str]) -> str:
-    """Return the words, with people by their names, or their ids where those are not known.
+    """Return the words of a text, with people by their names, or by their ids if the names are not known.
 
-    The bot's own name is left out where a text begins with it: that is how it is spoken to.
+    A mention of the bot at the beginning is left out: that is how people address it.
     """
     own = re.match(rf"\s*<@{re.escape(me)}(?:\|[^<>]*)?>[,:]?\s*", text)
     rest = text[own.end() :] if own else text
-    # Between tokens and within them, `<` and `>` only stand as entities: those are read last.
+    # Outside of tokens and within them, `<` and `>` occur as entities only: those are unescaped last.
     words = _unescape(_TOKEN.sub(lambda found: _read_token(found[1], names), rest))
     return words.translate(_SURROGATES) if not words.isascii() else words
 
 
 def _unescape(text: str) -> str:
-    """Return a text in which Slack has escaped what means something to it."""
+    """Return a text without Slack's escapes."""
     return _ENTITY.sub(lambda found: _CHARACTERS[found[1]], text)
 
 
@@ -51,7 +54,7 @@ def _read_token(token: str, names: Mapping[str, str]) -> str:
 
 
 def _read_special(target: str, label: str) -> str:
-    """Read what names many (`<!here>`, a group), or a date, by what is shown of it."""
+    """Return what Slack shows for a mention of many (`<!here>`, a group) or for a date."""
     if label:
         return label
     return f"@{target.partition('^')[2] or target}"

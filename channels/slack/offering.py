@@ -1,4 +1,7 @@
-"""Offers what people said to the daemon, again and again where it cannot be kept now; its sender is told once."""
+"""This module offers what came in to the daemon, retrying with a growing pause until it is on disk.
+
+If it cannot be kept now, its sender is told once.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,20 @@ log = structlog.get_logger()
 TRIES_AGAIN = "I try again by myself: there is no need to send it once more."
 
 Tell = Callable[[Address, str], Awaitable[None]]
-"""Shows someone a sentence, or logs why that failed."""
+"""Sends a sentence to an address, or logs why that failed."""
 
 
 class Offering:
-    """Offers to one daemon."""
+    """Offers what came in to the daemon."""
 
     def __init__(self, accept: Accept, tell: Tell, standing: Standing, waits: Waits) -> None:
-        """Hand over to `accept`, and explain with `tell`."""
+        """Offer to `accept`; explain by `tell` why something is not kept yet."""
         self._accept = accept
         self._tell = tell
         self._standing = standing
         self._waits = waits
         self._refused: set[Address] = set()
-        """Places of which something waits to be kept."""
+        """Places of which something was refused and is offered again."""
 
     async def offer(self, inbound: FromPerson) -> None:
         """Return once it is on disk."""

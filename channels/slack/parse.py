@@ -1,8 +1,8 @@
-"""From Slack's events, commands and histories to what may be taken in: without a call, so without people's names.
+"""This module parses Slack's events, slash commands and history messages, without a call and so without people's names.
 
-Who cannot be told to be a person is nobody: other apps and bots, this one, Slack's own notices. A channel's thread is
-a conversation, and so is a message outside of threads, as the root of one to come; direct messages outside of threads
-are one together. Where a reply goes follows from that, never the other way round.
+Only people's messages are taken: not those of apps and bots, this one included, nor Slack's own notices. In a channel,
+each thread is a conversation, and so is a message outside of threads, as the root of a thread to come; direct messages
+outside of threads are one conversation together. A reply goes where its conversation is.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Attention = Literal["mention", "all", "off"]
 
 _TS = re.compile(r"\d{9,11}\.\d{1,9}", re.ASCII)
 _HUMAN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
-"""Subtypes of what a person says (https://docs.slack.dev/reference/events/message)."""
+"""The subtypes of messages that a person writes (https://docs.slack.dev/reference/events/message)."""
 _SLACKBOT = "USLACKBOT"
 
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The bot in its workspace."""
+    """The bot's own user in its workspace."""
 
     team: str
     user: str
-    """Its user's id."""
+    """The id of the bot's user."""
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing to take in, and why, in a word."""
+    """There is nothing to take in; `reason` says why, in a word."""
 
     reason: str
 
@@ -54,7 +54,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a person said, changed or took back; `at` is when, by Slack's clock (aware, UTC)."""
+    """A message, edit, deletion or command of a person; `at` is when, by Slack's clock (aware, UTC)."""
 
     address: Address
     user: str
@@ -66,14 +66,14 @@ class Said:
     is_direct: bool = True
     names_me: bool = False
     name: str = ""
-    """The author's name, where what came tells it."""
+    """The author's name, if the payload has it."""
 
 
 class Reader:
-    """Reads for one bot."""
+    """Parses what comes in for one bot."""
 
     def __init__(self, me: Me, channels: Attention, commands: Collection[str]) -> None:
-        """Read on behalf of `me`, in channels as `channels` says; `commands` may stand behind a `!`."""
+        """Parse for the bot `me`; `channels` says what is read in channels, `commands` what may follow a `!`."""
         self._me = me
         self.channels = channels
         self._shout = re.compile(rf"!({'|'.join(map(re.escape, commands)) or '(?!)'})(?=\s|\Z)", re.IGNORECASE)
@@ -94,7 +94,7 @@ class Reader:
                 return Ignored("other")
 
     def read_message(self, event: Mapping[str, Any], chat: str = "") -> Said | Ignored:
-        """Read a message event, or a message as a history has it, which does not say in which conversation."""
+        """Parse a message event, or a message of a history, which does not name its conversation: `chat` does."""
         chat = chat or _word(event, "channel")
         if not chat:
             return Ignored("unparsable")
@@ -113,7 +113,7 @@ class Reader:
         return self._said(event, chat)
 
     def read_command(self, payload: Mapping[str, Any], now: datetime) -> Said | Ignored:
-        """Read a slash command: its verb becomes the command's name."""
+        """Parse a slash command: its text becomes `/` and the words, `/help` if there are none."""
         chat, user, trigger = (_word(payload, name) for name in ("channel_id", "user_id", "trigger_id"))
         if not (chat and user and trigger):
             return Ignored("unparsable")
@@ -132,7 +132,7 @@ class Reader:
         )
 
     def command_in(self, text: str) -> str:
-        """Return a text as it is, but a command behind `!` as one behind `/`: those do not work in threads."""
+        """Return a text, with `/` instead of `!` if it is a command: Slack allows no slash commands in threads."""
         found = self._shout.match(text.lstrip())
         return f"/{text.lstrip()[1:]}" if found else text
 
@@ -158,13 +158,13 @@ class Reader:
         )
 
     def _changed(self, event: Mapping[str, Any], chat: str) -> Said | Ignored:
-        """Read a change: only one of the author's is an edit, and not what Slack adds, such as a preview.
+        """Parse a changed message: an edit of the author's counts, but not what Slack adds, such as a preview.
 
-        When it was is the event's own time, which no other change of the message shares, and which comes again with
-        it: `edited` tells whole seconds, in which somebody may change a message twice.
+        Its time is the event's own, which no other change of the message has, and which a redelivery repeats; `edited`
+        has whole seconds only, in which somebody may change a message twice.
         """
         message, before = _inner(event, "message"), _inner(event, "previous_message")
-        if _word(message, "subtype") == "tombstone":  # a root that is taken back while its thread stays
+        if _word(message, "subtype") == "tombstone":  # a root that is deleted while its thread stays
             return self._deleted(before, event, chat, _word(message, "ts"))
         if _word(message, "subtype") not in _HUMAN:
             return Ignored("bot" if _word(message, "subtype") == "bot_message" else "service")
@@ -222,7 +222,7 @@ class Reader:
 
 
 def is_direct_chat(chat: str) -> bool:
-    """Tell whether nobody but one person and the bot reads there: Slack's ids begin so."""
+    """Tell whether a conversation is direct messages with one person: Slack's ids of those begin with D."""
     return chat.startswith("D")
 
 
@@ -236,7 +236,7 @@ def _word(values: Mapping[str, Any], name: str) -> str:
 
 
 def _words(message: Mapping[str, Any]) -> str:
-    """Return a message's text, and below it what is forwarded with it."""
+    """Return a message's text, and below it what it forwards."""
     words = _word(message, "text")
     return "\n".join(part for part in (words if words.strip() else "", read_forwards(message)) if part)
 
@@ -247,5 +247,5 @@ def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def read_time(ts: str) -> datetime | None:
-    """Return when a message with this id was sent; None where it is no id of a message."""
+    """Return when a message with this id, its `ts`, was sent; None if it is no such id."""
     return datetime.fromtimestamp(float(ts), UTC) if _TS.fullmatch(ts) else None

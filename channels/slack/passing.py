@@ -1,4 +1,4 @@
-"""What comes and is not taken in: counted by why, and logged by its kind, without a word of what it says."""
+"""This module counts and logs the events that are not taken in: by reason and kind, without any of their text."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Passing", "kind_of"]
 log = structlog.get_logger()
 
 MOST_KINDS = 100
-"""Kinds of which the first is told at `info`; further ones are told at `debug` alone."""
+"""For so many kinds the first event without a listener is logged at `info`; all further ones at `debug`."""
 
 _LOUD = frozenset({"unparsable", "overflow"})
 _UNHEARD = "other"
-"""The reason of what nobody listens for: an app that gets it has asked for it in its settings."""
+"""The reason of events that the channel has no use for: the app's settings have subscribed to them."""
 _KIND = re.compile(r"[A-Za-z_][\w.]{0,39}", re.ASCII)
 
 
 class Passing:
-    """Counts what is passed over."""
+    """Counts and logs what is passed over."""
 
     def __init__(self, health: Health) -> None:
         """Count in `health`."""
@@ -44,7 +44,7 @@ class Passing:
 
 
 def kind_of(envelope: object, payload: object) -> str:
-    """Return what something is, by the types that Slack gives it, such as `events_api/message/channel_join`."""
+    """Return the kind of an event from Slack's type names, such as `events_api/message/channel_join`."""
     event = payload.get("event") if isinstance(payload, Mapping) else None
     words = (envelope, _word(event, "type") if event else _word(payload, "type"), _word(event, "subtype"))
     return "/".join(word for word in words if isinstance(word, str) and _KIND.fullmatch(word)) or "unknown"

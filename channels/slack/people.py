@@ -1,4 +1,4 @@
-"""People's names, asked for once. A message does not wait long for them: who wrote it is known by id."""
+"""This module looks up people's names at Slack and remembers them; a message waits only briefly for a name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["People"]
 log = structlog.get_logger()
 
 MOST_PEOPLE = 5_000
-"""Remembered; the oldest are forgotten first, which costs a call."""
+"""How many are remembered; the oldest are forgotten first, which costs a call."""
 
 MOST_ASKED = 5
-"""Names that a message waits for; further people in it go by their ids."""
+"""How many names a message waits for; further people in it go by their ids."""
 
 RETRY_SECONDS = 600
-"""Until somebody whose name was not to be had is asked for again."""
+"""The pause until a name that could not be had is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class _Known:
     username: str
     until: float | None = None
     is_told: bool = True
-    """Whether that is Slack's word, and not what stands for one that was not to be had in time."""
+    """Whether Slack has answered; False: this stands in for an answer that did not come in time."""
 
 
 class People:
-    """The names of a workspace's people."""
+    """Looks up the names of a workspace's people."""
 
     def __init__(self, connection: Connection, team: str, allowed: Collection[str], waits: Waits) -> None:
-        """`allowed` is who may talk: only where that names somebody by `@name` is a name needed."""
+        """Prepare; only if `allowed`, the allow list, has an `@name` must a name be known before its message."""
         self._connection = connection
         self._team = team
         self._needs_names = any(entry.strip().startswith("@") for entry in allowed)
@@ -52,9 +52,9 @@ class People:
         self._asking: dict[str, asyncio.Event] = {}
 
     async def author(self, user: str, name: str = "") -> Author:
-        """Return who that is. Raises Unreachable where the name decides whether they may talk, and cannot be had now.
+        """Return a user as an author. Raises Unreachable if the allow list needs the name and it cannot be had now.
 
-        `name` is what is shown where Slack cannot be asked.
+        `name` is shown if Slack does not tell a name in time.
         """
         if self._needs_names and user not in self._ids:
             if not self._is_told(user):
@@ -67,7 +67,7 @@ class People:
         return Author(user, (known.name if known else "") or name or user, known.username if known else "")
 
     async def learn(self, users: Iterable[str]) -> Mapping[str, str]:
-        """Return the names of these people, as far as they can be had in a short time."""
+        """Return the names of these users, as far as Slack tells them within `name_seconds`."""
         users = list(users)
         missing = [user for user in users if self._fresh(user) is None][:MOST_ASKED]
         if missing:
@@ -95,7 +95,7 @@ class People:
             log.info("name_not_known", channel="slack", fault=str(fault))
 
     async def _ask(self, user: str) -> None:
-        """Ask for one name, once at a time. Raises Unreachable; who is unknown to Slack has none."""
+        """Ask for one name, one call at a time for each user. Raises Unreachable; a user unknown to Slack has none."""
         if user in self._asking:
             await self._asking[user].wait()
             return
@@ -134,7 +134,7 @@ class People:
 
 
 def _read(user: Mapping[str, Any], team: str) -> _Known:
-    """Read a user; an @name says who that is in its own workspace only (Slack Connect brings others' people)."""
+    """Parse a user; the @name counts only in the user's own workspace (Slack Connect brings people of others)."""
     profile = user.get("profile")
     told = profile if isinstance(profile, dict) else {}
     names = (told.get("display_name"), told.get("real_name"), user.get("real_name"), user.get("name"))
@@ -144,7 +144,7 @@ def _read(user: Mapping[str, Any], team: str) -> _Known:
 
 
 def _teams(user: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return a user's workspaces: the own, and those of an organisation (Enterprise Grid)."""
+    """Return a user's workspaces: their own, and those of their organisation (Enterprise Grid)."""
     enterprise = user.get("enterprise_user")
     teams = enterprise.get("teams") if isinstance(enterprise, dict) else None
     return (user.get("team_id"), *(teams if isinstance(teams, list) else ()))

@@ -1,4 +1,4 @@
-"""Faults that stay named until what failed works again: a sign of life from Slack mends none of them."""
+"""This module keeps faults in the channel's health that a working connection does not mend, such as a refused token."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ What = Literal["keeping", "places", "token"]
 
 
 class Standing:
-    """What is wrong besides the connection."""
+    """Holds what is wrong besides the connection, each fault until the same thing works again."""
 
     def __init__(self, health: Health) -> None:
-        """Say it in `health`."""
+        """Report the faults in `health`."""
         self._health = health
         self._faults: dict[What, str] = {}
 
     def begin(self, what: What, sentence: str) -> None:
-        """Note that this does not work."""
+        """Note that this has failed."""
         self._faults[what] = sentence
         self._health.fault = sentence
 
     def end(self, what: What) -> None:
-        """Note that this works."""
+        """Note that this works again."""
         mended = self._faults.pop(what, None)
         if mended is not None and self._health.fault == mended:
             self._health.fault = self._first
 
     def greet(self) -> None:
-        """Note that Slack is there: a greeting, which says nothing of what follows."""
+        """Note that Slack has taken a connection, which does not show yet that events come."""
         if self._health.greet():
             self._health.fault = self._first
 

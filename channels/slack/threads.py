@@ -1,8 +1,9 @@
-"""Where people are known from, and so which threads stay open: in those every message is meant for the bot.
+"""This module tells which channel threads are open: in those every message is meant for the bot, mention or not.
 
-A thread opens when a mention in it was let in, which a channel is not told: what a stranger writes is confirmed like
-anything else. The sessions tell. They are looked through at the start, after a gap, and when somebody writes without a
-mention in a thread that had one since the last look: that look tells of all threads, so that looks are few.
+A thread opens when a message in it that mentions the bot was let in by the allow list. The channel is not told that: a
+stranger's message is accepted and acked like any other. So the known places, which come from the sessions, are read at
+the start, after a gap, and when somebody writes without a mention in a thread that had one since the last read. One
+read tells about all threads.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ __all__ = ["Threads"]
 log = structlog.get_logger()
 
 MOST_MENTIONS = 10_000
-"""Threads with a mention that no look has followed yet; of more, the oldest are not open until they are named again."""
+"""How many threads with a mention wait for the next read; the oldest beyond that stay closed until the next mention."""
 
 
 class Threads:
-    """The threads that are open."""
+    """Knows the open threads."""
 
     def __init__(self, places: Places, monotonic: Callable[[], float], standing: Standing, waits: Waits) -> None:
-        """Ask `places`."""
+        """Read the known places by `places`."""
         self._places = places
         self._monotonic = monotonic
         self._standing = standing
@@ -40,23 +41,23 @@ class Threads:
         self._looked: float | None = None
 
     async def look(self) -> Sequence[KnownPlace]:
-        """Return where people are known from; asked for until that can be told."""
+        """Return the known places, retrying until they can be told."""
         async with self._looking:
             return await self._look()
 
     def knew(self, thread: Address) -> bool:
-        """Tell whether somebody was heard there when it was last looked."""
+        """Tell whether somebody had been heard in a thread by the last read."""
         return thread in self._known
 
     def mention(self, thread: Address) -> None:
-        """Note that somebody named the bot there, and that it was taken, or dropped as a stranger's."""
+        """Note that a thread had a mention of the bot, which was taken in, or dropped as a stranger's."""
         if thread not in self._known:
             self._mentioned[thread] = None
             if len(self._mentioned) > MOST_MENTIONS:
                 del self._mentioned[next(iter(self._mentioned))]
 
     async def is_open(self, thread: Address) -> bool:
-        """Tell whether a thread is one in which everything is meant for the bot."""
+        """Tell whether a thread is open, reading the known places first if it had a mention since the last read."""
         if thread not in self._known and thread in self._mentioned:
             async with self._looking:
                 if thread in self._mentioned:

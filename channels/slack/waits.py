@@ -1,4 +1,4 @@
-"""How long the channel waits for Slack, and between two tries."""
+"""This module holds the timeouts, retry pauses and queue limits of the Slack channel."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ class Waits:
     """Every pause and limit of the channel; the daemon uses the defaults."""
 
     connect_seconds: float = 10
-    """The limit of a connection, and of the greeting on a new one."""
+    """The timeout for a connection, and for the hello on a new one."""
     call_seconds: float = 30
-    """The limit of any call, its connection included."""
+    """The timeout of any Web API call, its connection included."""
     file_seconds: float = 120
-    """The limit of one file."""
+    """The timeout for one file."""
     ack_seconds: float = 3
     """How long Slack waits for an ack (https://docs.slack.dev/apis/events-api/using-socket-mode#acknowledge)."""
     ping_seconds: float = 20
-    """How often a connection is asked for a sign of life; half of that again without one, and it is given up."""
+    """How often a connection is pinged; it is given up after 1.5 times as long without a sign of life."""
     linger_seconds: float = 15
-    """How long a connection that Slack wants to end is used beside the next: it is closed by Slack after about ten."""
+    """How long an old connection is used beside the next: Slack closes it after about ten seconds."""
     steady_seconds: float = 60
-    """A connection that lived so long was a good one: the next is tried at once."""
+    """A connection that held this long was a good one: the next is tried without a pause."""
     network: Growing = Growing(1, 60)
-    """While Slack cannot be reached."""
+    """The pauses while Slack cannot be reached."""
     limited: Growing = Growing(1, 60)
-    """While Slack wants to be left alone, and does not say how long."""
+    """The pauses after a 429 that does not say how long to wait."""
     token: Growing = Growing(60, 300)
-    """While Slack refuses a token that it took before, or Socket Mode is off."""
+    """The pauses while Slack refuses a token that it took before, or Socket Mode is off."""
     refused: Growing = Growing(1, 60)
-    """Until what was not accepted is offered again."""
+    """The pauses until what was not accepted is offered again."""
     places: Growing = Growing(1, 60)
-    """Until it is asked again where people are known from."""
+    """The pauses until the known places are asked for again."""
     scan_seconds: float = 1
-    """Between two looks at which threads are known: a look goes through all sessions."""
+    """The pause between two reads of the known places: each goes through all sessions."""
     name_seconds: float = 1
     """How long a message waits for the names of its people."""
     most_waiting: int = 2_000
-    """What waits to be taken in; what comes beyond that is not acked, so that Slack delivers it again."""
+    """How much may wait to be taken in; what comes beyond that is not acked, so that Slack redelivers it."""
     most_in_place: int = 200
-    """The same of one place, so that one alone leaves room for the others."""
+    """The same for one place, so that no place alone takes all the room."""
 
     @property
     def patience_seconds(self) -> float:
-        """Within this time the connection shows a sign of life, or another is made or refused."""
+        """The longest time until a connection shows a sign of life, or another is made or refused."""
         return 1.5 * self.ping_seconds + 2 * self.connect_seconds + 2 * self.call_seconds
 
 

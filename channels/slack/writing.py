@@ -1,9 +1,9 @@
-"""Text with marks as Markdown that shows just that: for Slack's markdown block.
+"""This module writes rich text as Markdown for Slack's markdown block, so that it shows exactly that text.
 
-What is plain text shows as it is: only what Markdown would take for a mark is escaped. No mark goes over a line's end,
-and lines stay lines. Nothing in it is a mention: those begin with `<`, which is escaped, and broken up in code.
-Markdown looks at both sides of a mark (https://spec.commonmark.org/0.31.2/#left-flanking-delimiter-run): where the
-neighbours would keep it from being one, a character without width stands between.
+Plain text is shown as it is: only what Markdown would take for a mark is escaped. No mark crosses the end of a line,
+and lines stay lines. Nothing becomes a mention: those begin with `<`, which is escaped, and broken up in code. Markdown
+looks at both sides of a mark (https://spec.commonmark.org/0.31.2/#left-flanking-delimiter-run): if the neighbours would
+keep it from being one, a character without width is put between.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from channels.markup.rich import Kind, RichText, Span
 __all__ = ["escape_text", "to_markdown"]
 
 JOINER = "\u2060"
-"""Shows nothing, and is neither a space nor punctuation."""
+"""A character that shows nothing, and is neither a space nor punctuation."""
 NO_BREAK_SPACE = "\u00a0"
-"""What a line is indented with: Markdown would drop spaces, or take four for code."""
+"""The character that indents a line: Markdown would drop spaces, or take four for code."""
 
 _ORDER: tuple[Kind, ...] = ("link", "bold", "italic", "strike", "code")
-"""The marks that a line may have, outer ones first. A spoiler is none: Slack has nothing to hide words behind."""
+"""The marks that a line may have, outer ones first. Spoilers are left out: Slack cannot hide words."""
 
 _SPECIAL = re.compile(
     r"https?://[^\s<>`]+|[&<>`\\]|(?<!\s)\*|\*(?!\s)|(?<![^\W_])_|_(?![^\W_])|~+|!?\[|\](?=[(\[:])|\|"
@@ -41,12 +41,12 @@ _URL_ESCAPES = {ord(character): f"%{ord(character):02X}" for character in "()<>\
 
 
 def escape_text(text: str) -> str:
-    """Return a text as mrkdwn that shows just that (https://docs.slack.dev/messaging/formatting-message-text)."""
+    """Return a text escaped for mrkdwn (https://docs.slack.dev/messaging/formatting-message-text)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def to_markdown(rich: RichText) -> str:
-    """Return the Markdown."""
+    """Return rich text as Markdown for a markdown block."""
     lines: list[str] = []
     was_quoted = False
     for block in _blocks(rich):
@@ -60,7 +60,7 @@ def to_markdown(rich: RichText) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Lines in a quote or not; `language` is None outside code."""
+    """Lines that are all inside or all outside a quote; `language` is None outside code."""
 
     rich: RichText
     is_quoted: bool
@@ -68,7 +68,7 @@ class _Block:
 
 
 def _blocks(rich: RichText) -> Iterator[_Block]:
-    """Cut where code blocks and quotes begin and end; the line end beside a cut is made by the blocks themselves."""
+    """Cut a text where code blocks and quotes begin and end, without the line ends at the cuts."""
     codes = [span for span in rich.spans if span.kind == "pre"]
     quotes = [span for span in rich.spans if span.kind == "quote"]
     ends = {0, len(rich.text), *(at for span in (*codes, *quotes) for at in (span.start, span.end))}
@@ -100,7 +100,7 @@ def _longest_ticks(code: str) -> int:
 
 
 def _text_lines(block: _Block) -> Iterator[str]:
-    """Yield the lines, each but the last of a paragraph with what makes Markdown keep its end."""
+    """Yield the lines; all but the last of a paragraph end with two spaces, which make Markdown keep the line end."""
     texts = block.rich.text.split("\n")
     ends = [0, *accumulate(len(text) + 1 for text in texts)]
     for number, (start, _, spans) in enumerate(_over(block.rich.spans, list(pairwise(ends)))):
@@ -125,7 +125,7 @@ def _line(rich: RichText) -> str:
 
 
 Piece = tuple[str, Mapping[Kind, str]]
-"""Some words, and the marks on them, each with its detail."""
+"""Some words and the marks on them, each mark with its detail."""
 
 
 def _pieces(rich: RichText) -> list[Piece]:
@@ -154,7 +154,7 @@ def _hides(span: Span) -> bool:
 
 
 def _marked(pieces: Sequence[Piece], order: Sequence[Kind], before: str, after: str) -> str:
-    """Write pieces between two characters; of `order`, the marks that may still be around some of them."""
+    """Write pieces that stand between the characters `before` and `after`; `order` is the marks not written yet."""
     if not pieces:
         return ""
     if not order:
@@ -172,13 +172,13 @@ def _marked(pieces: Sequence[Piece], order: Sequence[Kind], before: str, after: 
 
 
 def _first_of(piece: Piece) -> str:
-    """Return what a piece begins with: before an emphasis something may stand between."""
+    """Return the first character of a piece; a joiner before an emphasis, since one may be put there."""
     words, marks = piece
     return JOINER if marks.keys() & {"bold", "italic", "strike"} else words[:1]
 
 
 def _mark(kind: Kind, detail: str, group: list[Piece], around: tuple[Sequence[Kind], str, str]) -> str:
-    """Write one mark around what it is on, but for the spaces at its ends."""
+    """Write one mark around its words, without the spaces at their ends."""
     inner, before, after = around
     text = "".join(words for words, _ in group)
     words = text.strip()
@@ -231,14 +231,14 @@ def _emphasis(kind: Kind, group: list[Piece], around: tuple[Sequence[Kind], str,
 
 
 def _is_apart(neighbour: str) -> bool:
-    """Tell whether a mark may stand beside it whatever is inside: a space, punctuation, or the line's end."""
+    """Tell whether a mark can stand beside this character whatever is inside: a space, punctuation or a line's end."""
     return (
         not neighbour or neighbour.isspace() or neighbour in _PUNCTUATION or unicodedata.category(neighbour)[0] == "P"
     )
 
 
 def _is_punctuation(character: str) -> bool:
-    """Tell whether some parser of Markdown takes it for punctuation: they do not agree about symbols."""
+    """Tell whether any Markdown parser takes a character for punctuation: they do not agree about symbols."""
     return unicodedata.category(character)[0] in "PS"
 
 

@@ -1,4 +1,4 @@
-"""Telegram, by its Bot API."""
+"""This package is the Telegram channel: it long-polls the Bot API for updates, and sends through it."""
 
 from __future__ import annotations
 

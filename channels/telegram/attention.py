@@ -1,4 +1,4 @@
-"""Whether a message in a group is meant for the bot."""
+"""This module decides whether a message in a group is meant for the bot: by a mention, a reply, or the settings."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Attention = Literal["mention", "all", "off"]
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The bot, by its id and its @name without the @."""
+    """The bot's own user: its id, and its @name without the @."""
 
     id: int
     username: str
 
 
 def attends(message: Message, me: Me, groups: Attention) -> bool:
-    """Tell whether the bot attends to a message: always in private, in a group as `groups` says.
+    """Tell whether a message is for the bot: always in private chats, in a group as `groups` says.
 
-    A command that begins the message and names another bot is that bot's alone. A reply to the bot counts; the
-    service message that a topic begins with does not, though every message of the topic may come as a reply to it.
+    A command at the beginning that names another bot is for that bot alone. A reply to the bot counts; but a reply to
+    the service message that opens a topic does not, since every message of the topic may come as one.
     """
     if message.chat.type == message.chat.PRIVATE:
         return True

@@ -1,4 +1,4 @@
-"""The Telegram channel: one bot, through python-telegram-bot's `Bot` and a loop of its own for what comes in."""
+"""The Telegram channel runs one bot: it calls the Bot API through python-telegram-bot, and polls in its own loop."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from channels.markup.rich import RichText, plain
 from channels.pacing import Rate, Rates
 from channels.settings import TelegramSettings
 from channels.telegram.attention import Me
+from channels.telegram.backoff import Backoff
 from channels.telegram.chats import Chats
 from channels.telegram.connection import Connection
 from channels.telegram.dialect import TELEGRAM
@@ -27,7 +28,6 @@ from channels.telegram.faults import ChatClosed, TokenRefused, is_about_marks, i
 from channels.telegram.files import whole
 from channels.telegram.menu import list_commands
 from channels.telegram.parse import Reader
-from channels.telegram.patience import Patience
 from channels.telegram.polling import Poller
 from channels.telegram.waits import WAITS, Waits
 from channels.tools import Tools
@@ -41,15 +41,15 @@ RATES = Rates(
 )
 """One message a second in a chat, where short bursts pass; 20 a minute in a group; 30 a second over all
 (https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this). An edit counts like a message. The
-tenth of a second more, and the second more in a minute, are for the network: calls that are made in time may arrive
-closer together, and a refusal costs a whole second at least.
+extra tenth of a second, and the extra second in a minute, are for the network: calls that are made in time may arrive
+closer together, and a refusal (429) costs a whole second at least.
 """
 
 NOTHING_VISIBLE = "(There is nothing to see in this message.)"
 """Stands for a text that Telegram would refuse as empty."""
 
 GENERAL = 1
-"""The topic that every forum has: its messages name none, but a sign of typing must."""
+"""The topic that every forum has: its messages name no topic, but the typing indicator must."""
 
 # A preview would change the size of a message that grows, and load pages that nobody asked for.
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 class TelegramChannel:
-    """One bot. Messages can be sent before and after `run`, too."""
+    """The channel of one Telegram bot. Messages can be sent before and after `run`, too."""
 
     name = "telegram"
     streams = True
@@ -66,10 +66,10 @@ class TelegramChannel:
     rates = RATES
     nonce_seconds = 0.0
     typing_seconds = 5.0
-    """Bot API, sendChatAction: for 5 seconds or less."""
+    """The typing indicator lasts 5 seconds or less (Bot API, sendChatAction)."""
 
     def __init__(self, settings: TelegramSettings, tools: Tools, waits: Waits = WAITS) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for what cannot be a token."""
+        """Prepare, without a call. Raises ChannelUnavailable for a token of the wrong form."""
         self.health = Health(tools.monotonic, waits.patience_seconds)
         self._settings = settings
         self._commands = tools.commands
@@ -79,8 +79,8 @@ class TelegramChannel:
         self._downloads = Downloads(self._connection, tools.monotonic, waits)
 
     async def run(self, accept: Accept, places: Places) -> None:
-        """Receive until cancelled. Raises ChannelUnavailable where Telegram does not know the token at the start."""
-        del places  # Telegram keeps what was not confirmed
+        """Receive until cancelled. Raises ChannelUnavailable if Telegram does not know the token at the start."""
+        del places  # Telegram keeps updates until they are confirmed
         me = await self._introduce()
         reader = Reader(me, self._settings.groups)
         poller = Poller(self._connection, reader, self._chats, self.health, self._waits)
@@ -89,7 +89,7 @@ class TelegramChannel:
             await poller.run(accept, self._tell)
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
-        """Send one message; Telegram has no use for the nonce."""
+        """Send one message and return its id; Telegram takes no nonce."""
         del nonce
         thread = _number(to.thread) if to.thread else None
 
@@ -102,7 +102,7 @@ class TelegramChannel:
         return await self._show(to.chat, text, show)
 
     async def edit(self, to: Address, message_id: str, text: RichText) -> None:
-        """Replace a message's text; one that shows just that already is no fault."""
+        """Replace a message's text; "message is not modified" is no fault."""
         number = _number(message_id)
 
         async def show(bot: Bot, shown: str, entities: Sequence[MessageEntity]) -> object:
@@ -126,13 +126,13 @@ class TelegramChannel:
                 raise
 
     async def show_typing(self, to: Address) -> None:
-        """Show that a reply is being made, for some seconds."""
+        """Show the typing indicator, for some seconds."""
         general = GENERAL if self._chats.is_forum(to.chat) else None
         thread = _number(to.thread) if to.thread else general
         await self._call(to.chat, lambda bot: bot.send_chat_action(to.chat, ChatAction.TYPING, thread))
 
     def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         return self._downloads.fetch(file)
 
     async def close(self) -> None:
@@ -141,15 +141,15 @@ class TelegramChannel:
         await self._connection.close()
 
     async def _introduce(self) -> Me:
-        """Learn the bot's name. A network that is not there yet is waited for."""
-        patience = Patience(self.health, self._waits)
+        """Ask for the bot's id and name, retrying while the network or Telegram cannot be reached."""
+        backoff = Backoff(self.health, self._waits)
         while True:
             try:
                 user = await self._connection.get_me()
             except TokenRefused as fault:
                 raise ChannelUnavailable(say_unknown(self._settings, fault)) from None
             except ChannelError as fault:
-                await patience.sit_out(fault)
+                await backoff.sit_out(fault)
             else:
                 self.health.greet()
                 if self._settings.groups == "all" and not user.can_read_all_group_messages:
@@ -161,7 +161,7 @@ class TelegramChannel:
     async def _show(
         self, chat: str, text: RichText, show: Callable[[Bot, str, Sequence[MessageEntity]], Awaitable[T]]
     ) -> T:
-        """Show a text; where Telegram refuses its marks, or sees nothing in it, once more in its plainest form."""
+        """Send or edit a text; if Telegram refuses its entities, or calls it empty, try once more in a plainer form."""
         shown = plain(NOTHING_VISIBLE) if is_blank(text.text) else RichText(whole(text.text), text.spans)
         try:
             return await self._call(chat, lambda bot: show(bot, shown.text, build_entities(shown)))
@@ -199,9 +199,9 @@ def open_telegram(settings: TelegramSettings, tools: Tools) -> TelegramChannel:
 
 
 def say_unknown(settings: TelegramSettings, fault: TokenRefused) -> str:
-    """Say that a token is refused, and what to change."""
+    """Return the sentence for a refused token, which says what to change."""
     who = "Telegram does"
-    what = "copy it anew from @BotFather"
+    what = "copy it again from @BotFather"
     if settings.api_base_url:
         who = "the server at channels_config.telegram.api_base_url does"
         what += ", or correct the address"

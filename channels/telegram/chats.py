@@ -1,4 +1,4 @@
-"""What is known of chats besides what is said in them."""
+"""This module remembers in which chats the bot may not write (403), and which chats are forums with topics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from channels.telegram.faults import ChatClosed
 __all__ = ["Chats"]
 
 MOST_CHATS = 1_000
-"""Of each kind; the oldest are forgotten first, which costs a call that is refused."""
+"""How many of each kind are remembered; the oldest are forgotten first, which costs a call that is refused."""
 
 
 class Chats:
-    """The chats where the bot may not write, and those that have topics."""
+    """Remembers the chats where the bot may not write, and those that have topics."""
 
     def __init__(self) -> None:
         """Begin without knowing any."""
@@ -19,16 +19,16 @@ class Chats:
         self._forums: dict[str, None] = {}
 
     def close(self, chat: str, why: str) -> None:
-        """Remember that nothing can be said there."""
+        """Remember that the bot may not write there, and why."""
         self._closed[chat] = why
         _bound(self._closed)
 
     def open(self, chat: str) -> None:
-        """Remember that something can be said there again."""
+        """Forget that the bot was shut out there."""
         self._closed.pop(chat, None)
 
     def check(self, chat: str) -> None:
-        """Raise ChatClosed where nothing can be said."""
+        """Raise ChatClosed if the bot is known to be shut out."""
         if chat in self._closed:
             raise ChatClosed(self._closed[chat])
 

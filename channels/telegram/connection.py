@@ -1,6 +1,7 @@
-"""The connection: PTB's `Bot`, with a limit on every call, and the token kept out of whatever is said.
+"""This module calls the Bot API through python-telegram-bot's `Bot`, with a timeout on every call.
 
-Nothing needs to be opened: a call makes the connections that it needs. Polls have their own, which can be thrown away.
+It keeps the token out of every error. Nothing needs to be opened: a call makes the connections that it needs. Polls
+have a connection pool of their own, which is replaced when a poll gets no answer.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["ALLOWED_UPDATES", "MOST_UPDATES", "Connection"]
 ALLOWED_UPDATES = ("message", "edited_message", "my_chat_member")
 
 MOST_UPDATES = 100
-"""In one answer (Bot API, getUpdates: `limit`)."""
+"""The most updates in one answer (Bot API, getUpdates: `limit`)."""
 
 _TELEGRAM = "https://api.telegram.org"
 _TOKEN = re.compile(r"(\d+):([\w-]+)", re.ASCII)
@@ -42,7 +43,7 @@ class Connection:
     """Calls Telegram for one bot. Every fault leaves it as a class of `channels.errors`."""
 
     def __init__(self, settings: TelegramSettings, waits: Waits) -> None:
-        """Prepare, without a call. Raises ChannelUnavailable for what cannot be a token."""
+        """Prepare, without a call. Raises ChannelUnavailable for a token of the wrong form."""
         token = settings.token.get_secret_value()
         form = _TOKEN.fullmatch(token)
         if form is None:
@@ -79,9 +80,9 @@ class Connection:
         return await self.call(lambda bot: bot.get_me())
 
     async def get_updates(self, offset: int, seconds: int) -> list[Any]:
-        """Return the raw updates from `offset` on, and confirm those before it. Wait for one so many seconds.
+        """Return the raw updates from `offset` on, which confirms those before; wait up to `seconds` for one.
 
-        Raises Stalled where no answer came in time; polls have a new connection from then on.
+        Raises Stalled if no answer came in time; polls have a new connection from then on.
         """
         limit = seconds + self._waits.grace_seconds
         self._polls.updates = []
@@ -124,7 +125,7 @@ class Connection:
             raise Unreachable(f"Telegram's answer cannot be read ({type(fault).__name__})") from None
 
     def _request_options(self, connections: int) -> dict[str, Any]:
-        """Return what a request is built with; the limit of a whole call stands around it."""
+        """Return the options of a request; the timeout of a whole call is set around it."""
         limits = httpx.Limits(
             max_connections=connections,
             max_keepalive_connections=connections,
@@ -146,7 +147,7 @@ class Connection:
 
 
 def _build_tls(root: str) -> ssl.SSLContext:
-    """Return what all clients share: it takes long to read the certificates, and without TLS they are not read."""
+    """Return the TLS context that all clients share; without TLS, certificates are not read, which takes long."""
     if root.startswith("https://"):
         return httpx.create_ssl_context(trust_env=False)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""What Telegram makes of a reply."""
+"""This module defines how a reply is rendered for Telegram, and the limit of 4,096 UTF-16 units on one message."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ from channels.markup.rich import Dialect, utf16_units
 __all__ = ["TELEGRAM"]
 
 TELEGRAM = Dialect(render_markdown, utf16_units, int(MessageLimit.MAX_TEXT_LENGTH))
-"""Text of at most 4,096 UTF-16 units without its marks (https://core.telegram.org/bots/api#sendmessage)."""
+"""A text takes at most 4,096 UTF-16 units, not counting its marks (https://core.telegram.org/bots/api#sendmessage)."""

@@ -1,4 +1,4 @@
-"""Files that people sent, read in blocks: Telegram's library would hold each whole in memory."""
+"""This module downloads files that people sent, block by block; python-telegram-bot would hold each whole in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK_BYTES = 64 * 1024
 
 
 class Downloads:
-    """Fetches files for one bot."""
+    """Downloads files for one bot."""
 
     def __init__(self, connection: Connection, monotonic: Callable[[], float], waits: Waits) -> None:
         """Prepare, without a call."""
@@ -28,7 +28,7 @@ class Downloads:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(self, file: RemoteFile) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes. Raises FetchFailed where it cannot be had, Unreachable where it can later."""
+        """Yield a file's bytes. Raises FetchFailed if it can never be had, Unreachable if a later try may succeed."""
         if not file.ref:
             raise FetchFailed(file.unread or f"{file.name} is nothing that could be fetched.")
         address = await self._find(file)
@@ -54,7 +54,7 @@ class Downloads:
             await self._client.aclose()
 
     async def _find(self, file: RemoteFile) -> str:
-        """Ask where a file is; the address is good for an hour, and holds the token."""
+        """Ask for a file's address, which is good for an hour, and contains the token."""
         try:
             found = await self._connection.call(lambda bot: bot.get_file(file.ref))
         except SendFailed as fault:

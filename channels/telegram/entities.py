@@ -1,8 +1,8 @@
-"""Marks as Telegram's entities, which are never refused.
+"""This module turns formatting marks into Telegram's message entities, in a form that Telegram does not refuse.
 
-The rules (https://core.telegram.org/bots/api#formatting-options): entities lie within each other or apart; `pre` and
-`code` contain none and lie in none but a quote, and so do links; quotes are not nested. What is past the hundredth of a
-message is ignored, so that it is chosen here.
+The rules (https://core.telegram.org/bots/api#formatting-options): entities are nested or apart; `pre` and `code`
+contain no others and are inside none but a quote, and so do links; quotes are not nested. Telegram ignores all but a
+hundred of a message, so that the most important are chosen here.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _TYPES: dict[Kind, str] = {
     "bold": MessageEntity.BOLD,
     "italic": MessageEntity.ITALIC,
 }
-"""Every kind, what a person would miss most first."""
+"""Every kind of mark, the one that a person would miss most first."""
 
 _RANKS = {kind: rank for rank, kind in enumerate(_TYPES)}
 _SOLID = ("pre", "link", "code")
-"""Kinds that do not overlap each other."""
+"""Kinds that must not overlap each other."""
 
 
 def build_entities(rich: RichText) -> tuple[MessageEntity, ...]:
-    """Return the entities for the text, sorted by place, outer ones first; offsets and lengths in UTF-16 units."""
+    """Return the entities of a text, sorted by place, outer ones first; offsets and lengths are in UTF-16 units."""
     usable = [span for span in (_trimmed(span, rich.text) for span in rich.spans) if _is_usable(span)]
     kept = _most_important(_merged(usable))
     nested = (_trimmed(span, rich.text) for span in _nested(kept))
@@ -57,7 +57,7 @@ def build_entities(rich: RichText) -> tuple[MessageEntity, ...]:
 
 
 def _places(text: str) -> list[int] | range:
-    """Return where each character begins in UTF-16, and where the text ends."""
+    """Return the offset of each character in UTF-16 units, and that of the text's end."""
     if text.isascii():
         return range(len(text) + 1)
     return [0, *accumulate(2 if character > "\uffff" else 1 for character in text)]
@@ -84,7 +84,7 @@ def _most_important(spans: Iterable[Span]) -> list[Span]:
 
 
 def _merged(spans: Iterable[Span]) -> Iterator[Span]:
-    """Join what overlaps with the same mark; of two links or two languages the first one stays."""
+    """Join overlapping spans of the same kind; of two links or two languages the first one stays."""
     last: dict[Kind, Span] = {}
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         before = last.get(span.kind)
@@ -98,11 +98,11 @@ def _merged(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def _nested(spans: Iterable[Span]) -> list[Span]:
-    """Cut spans, given by importance, where they would cross one that is more so."""
+    """Cut spans where they would cross a more important one."""
     done: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.kind != "quote", _RANKS[span.kind], span.start)):
         pieces = [span]
-        # What takes parts out comes first: it may take them out of the middle of a quote.
+        # Solid spans are applied first, since they may take a part out of the middle.
         for outer in sorted(done, key=lambda span: span.kind not in _SOLID):
             pieces = [part for piece in pieces for part in _beside(piece, outer)]
         done += pieces
@@ -110,7 +110,7 @@ def _nested(spans: Iterable[Span]) -> list[Span]:
 
 
 def _beside(span: Span, other: Span) -> Iterator[Span]:
-    """Yield what is left of a span beside one that stays whole: two or three parts, where they cross."""
+    """Yield what is left of a span beside another that stays whole: two or three parts if they cross."""
     start, end = max(span.start, other.start), min(span.end, other.end)
     if start >= end:
         yield span

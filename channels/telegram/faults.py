@@ -1,6 +1,6 @@
-"""What Telegram and its library say went wrong, as the daemon decides about it.
+"""This module translates errors of Telegram and python-telegram-bot into the classes of `channels.errors`.
 
-A cause may carry the bot's token (it is a part of every address), so that none is kept.
+The original exception may contain the bot's token, which is a part of every address, so that it is not kept as a cause.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class SlotTaken(Unreachable):
 
     @property
     def is_webhook(self) -> bool:
-        """Tell whether it is a webhook."""
+        """Whether a webhook takes the updates."""
         return "webhook" in str(self).lower()
 
 
 class Stalled(Unreachable):
-    """A poll did not come back in time."""
+    """A poll had no answer in time."""
 
 
 class TokenRefused(Unreachable):
@@ -61,7 +61,7 @@ class TokenRefused(Unreachable):
 
 
 def translate(fault: TelegramError, clean: Callable[[str], str]) -> ChannelError:
-    """Return what a fault of the library means; `clean` takes the token out of its text."""
+    """Return the class of `channels.errors` for a fault of the library; `clean` takes the token out of its text."""
     text = clean(str(fault))
     match fault:
         case TooMany():
@@ -80,7 +80,7 @@ def translate(fault: TelegramError, clean: Callable[[str], str]) -> ChannelError
 
 
 def is_unchanged(fault: SendFailed) -> bool:
-    """Tell whether an edit was refused because the message shows just that already."""
+    """Tell whether an edit was refused because the message shows the same text already."""
     return "message is not modified" in str(fault).lower()
 
 

@@ -1,4 +1,4 @@
-"""What comes with a message besides its text: files that can be fetched, and things that are said to be unread."""
+"""This module reads photos, documents and other media of a message: as files to fetch, or with a sentence why not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from channels.base import RemoteFile
 __all__ = ["MOST_BYTES", "TOO_BIG", "read_files", "whole"]
 
 MOST_BYTES = 20 * 1024 * 1024
-"""What a bot may download (Bot API, getFile: 20 MB, which its server counts in MiB)."""
+"""The largest file that a bot may download (Bot API, getFile: 20 MB, which its server counts in MiB)."""
 
 TOO_BIG = "Telegram gives bots no files over 20 MB: please send a smaller one."
 
@@ -20,7 +20,7 @@ _SURROGATES = {code: "\N{REPLACEMENT CHARACTER}" for code in range(0xD800, 0xE00
 
 
 def read_files(message: Message) -> tuple[RemoteFile, ...]:
-    """Return what came with a message; nothing that a person sent is left out, unless it is of a kind yet unknown."""
+    """Return the file of a message; what cannot be read has its reason in `unread`, an unknown kind is left out."""
     for kind, say in _UNREAD.items():
         thing = getattr(message, kind)
         if thing is not None and thing != ():
@@ -31,12 +31,12 @@ def read_files(message: Message) -> tuple[RemoteFile, ...]:
 
 
 def whole(text: str) -> str:
-    """Return a text that can be written as UTF-8: halves of surrogate pairs stand for no character."""
+    """Return a text that can be encoded as UTF-8: lone surrogates become U+FFFD."""
     return text if text.isascii() else text.translate(_SURROGATES)
 
 
 def _photo(sizes: tuple[PhotoSize, ...]) -> RemoteFile:
-    """Return the largest of the sizes in which Telegram keeps a photo that a bot may have."""
+    """Return a photo in the largest of Telegram's sizes that a bot may download."""
     smallest_first = sorted(sizes, key=lambda size: size.width * size.height)
     within = [size for size in smallest_first if (size.file_size or 0) <= MOST_BYTES]
     size = within[-1] if within else smallest_first[-1]
@@ -69,7 +69,7 @@ def _sticker(sticker: Any) -> str:
     return f"I cannot see stickers{shown}: please write."
 
 
-# An animation comes as a document too, a venue as a location too: the first that is there decides.
+# The first kind that is there decides: an animation comes as a document too, a venue as a location too.
 _UNREAD: Mapping[str, Callable[[Any], str]] = {
     "voice": _says("I cannot listen to voice messages yet: please write."),
     "audio": _says("I cannot listen to audio files yet: please write what matters of it."),

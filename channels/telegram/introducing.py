@@ -1,4 +1,7 @@
-"""Asks Telegram whom a token belongs to. Nothing is polled: a daemon that runs with the same token is not disturbed."""
+"""This module asks Telegram which bot a token belongs to, for `agentd init` and `check`.
+
+It does not poll, so that a daemon running with the same token is not disturbed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ __all__ = ["introduce_telegram"]
 
 
 async def introduce_telegram(settings: TelegramSettings, seconds: float) -> Introduction:
-    """Return who the bot is, within so many seconds. Raises the classes of `channels.errors`."""
+    """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
     connection = Connection(settings, replace(WAITS, connect_seconds=seconds, call_seconds=seconds))
     try:
         user = await connection.get_me()

@@ -1,6 +1,6 @@
-"""What came in is handed over: one at a time for each chat, in order; chats do not wait for each other.
+"""This module offers what came in to the daemon in one lane a chat: in order, and without waiting for other chats.
 
-What was not accepted is offered again, after a while that grows, and keeps its place. Its sender is told once, until
+What was not accepted is retried with a growing pause, and keeps its place in the lane. Its sender is told once, until
 something of that chat is accepted again.
 """
 
@@ -23,34 +23,34 @@ log = structlog.get_logger()
 TRIES_AGAIN = "I try again by myself: there is no need to send it once more."
 
 Tell = Callable[[Address, str], Awaitable[None]]
-"""Shows someone a sentence, or logs why that failed."""
+"""Sends a sentence to an address, or logs why that failed."""
 
 
 class Lanes:
-    """One lane for each chat of which something is in progress; a lane is a task."""
+    """Runs one lane, which is a task, for each chat of which something waits."""
 
     def __init__(self, tasks: asyncio.TaskGroup, accept: Accept, tell: Tell, waits: Waits) -> None:
-        """Hand over to `accept`."""
+        """Offer to `accept`; explain by `tell` why something is not kept yet."""
         self._tasks = tasks
         self._accept = accept
         self._tell = tell
         self._waits = waits
-        # Bounded by what Telegram gives in one answer: it holds back the rest until the first of these is done.
+        # Bounded by one answer of Telegram's: it holds back further updates until the first of these is confirmed.
         self._lanes: dict[str, list[tuple[Inbound, Callable[[], None]]]] = {}
         self._refusals: dict[str, str] = {}
 
     @property
     def refusal(self) -> str:
-        """Why something was not accepted the last time it was offered; empty: nothing waits for that."""
+        """Why something that waits was not accepted when it was last offered; empty: nothing waits."""
         return next(iter(self._refusals.values()), "")
 
     @property
     def are_stuck(self) -> bool:
-        """Tell whether nothing at all was accepted the last time it was offered; one chat alone tells nothing."""
+        """Whether every lane, of two or more, had its last offer refused; one chat alone tells nothing."""
         return 1 < len(self._refusals) == len(self._lanes)
 
     def put(self, chat: str, inbound: Inbound, done: Callable[[], None]) -> None:
-        """Hand over after what came before it in its chat; `done` is called when it is accepted."""
+        """Queue behind what came before it in its chat; `done` is called once it is accepted."""
         lane = self._lanes.setdefault(chat, [])
         lane.append((inbound, done))
         if len(lane) == 1:
@@ -60,7 +60,7 @@ class Lanes:
         while lane:
             inbound, done = lane[0]
             await self._offer(chat, inbound)
-            # No await from here on: nobody can find a lane that has ended.
+            # There is no await from here on, so that nothing can be put into a lane that has ended.
             del lane[0]
             if not lane:
                 del self._lanes[chat]

@@ -1,4 +1,4 @@
-"""What python-telegram-bot is told for the whole process."""
+"""This module sets python-telegram-bot up for the whole process: no logging, and times as `timedelta`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["tame_library"]
 
 
 def tame_library() -> None:
-    """Let it, and what it builds on, log nothing: addresses hold the token, and answers hold what people wrote.
+    """Switch off the logging of the library and of httpx: their logs would hold the token and what people wrote.
 
-    It also warns about itself wherever a time occurs, unless it is told to give times as `timedelta`.
+    The library also warns wherever a time occurs, unless it is told to give times as `timedelta`.
     """
     for name in ("telegram", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

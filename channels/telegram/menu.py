@@ -1,4 +1,4 @@
-"""The list of commands that Telegram's clients offer."""
+"""This module registers the daemon's commands with Telegram, whose clients list them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["list_commands"]
 log = structlog.get_logger()
 
 _NAME = re.compile(r"[a-z0-9_]{1,32}")
-"""What a command may be called (Bot API, BotCommand)."""
+"""Telegram's rule for a command's name (Bot API, BotCommand)."""
 
 
 async def list_commands(connection: Connection, commands: Mapping[str, str]) -> None:
-    """Let Telegram list what the daemon understands, unless it does; a failure is only logged."""
+    """Register the daemon's commands with Telegram, unless the same ones are; a failure is only logged."""
     wanted = tuple(
         BotCommand(name, does[: BotCommandLimit.MAX_DESCRIPTION])
         for name, does in commands.items()

@@ -1,8 +1,8 @@
-"""From Telegram's updates to what the daemon takes in.
+"""This module parses Telegram's updates into the values of `channels.base`.
 
-Who cannot be told apart is nobody: anonymous administrators, whoever speaks for a channel or a group, and what
-Telegram forwards by itself. Other bots are ignored, and so is what a chat says of itself, but for its move to another
-id. What a person sends through an inline bot, or forwards, is the person's.
+Messages without a known person behind them are ignored: those of anonymous administrators, those in the name of a
+channel or a group, and what Telegram forwards by itself. So are other bots, and service messages, except for a chat's
+move to a new id. What a person sends through an inline bot, or forwards, counts as that person's.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from channels.telegram.files import read_files, whole
 __all__ = ["Ignored", "Read", "Reader", "Standing"]
 
 CUT_UNITS = MessageLimit.MAX_TEXT_LENGTH - 96
-"""A text of this many UTF-16 units or more was cut by the client: at the limit, or after the last word before it.
+"""A text of this many UTF-16 units or more is taken to be cut by the client: at the limit, or after a word before it.
 
-A client that cuts after a paragraph leaves a shorter text, which says nothing of its rest: that comes at once, and
-joins the turn as any message does that follows soon.
+A client that cuts after a paragraph leaves a shorter text, which does not show that a rest follows: the rest comes at
+once, and joins the turn as any message does that follows soon.
 """
 
 FIRST_YEAR, LAST_YEAR = 2013, 2200
-"""Between Telegram's beginning and a time that calculating with times can go beyond."""
+"""The years in which a message's date is believed: from Telegram's beginning to one that leaves room for arithmetic."""
 
 MOST_ALBUMS = 200
-"""Albums that are remembered as meant for the bot; an album's parts come within seconds."""
+"""How many albums are remembered as meant for the bot; an album's parts come within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing to take in, and why, in a word."""
+    """There is nothing to take in; `reason` says why, in a word."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether the bot may write in a chat from now on."""
+    """The bot was added to a chat, or removed from it or blocked; `is_member` says which."""
 
     is_member: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One update; `chat` is where it happened, empty where that cannot be told."""
+    """One parsed update; `chat` is the id of its chat, empty if that is not known."""
 
     update_id: int
     chat: str
@@ -62,12 +62,12 @@ class Read:
 
     @property
     def moves(self) -> bool:
-        """Tell whether everything before it must be done before it, and it before everything after."""
+        """Whether this is a chat's move to a new id, which is taken in alone: after all before it, before all after."""
         return isinstance(self.content, InboundMove)
 
 
 class Reader:
-    """Reads the updates of one bot. It remembers which albums are meant for the bot: one part alone says so."""
+    """Parses the updates of one bot. It remembers which albums are meant for the bot: only one part mentions it."""
 
     def __init__(self, me: Me, groups: Attention) -> None:
         """Read on behalf of `me`; `groups` says what is read in groups."""
@@ -76,12 +76,12 @@ class Reader:
         self._albums: dict[str, None] = {}
 
     def read(self, raws: Sequence[Mapping[str, Any]]) -> list[Read]:
-        """Read updates that came together, in their order."""
+        """Parse the updates of one answer, in their order."""
         updates = [(raw["update_id"], self._parse(raw)) for raw in raws]
         return [self._read(update_id, update) for update_id, update in updates]
 
     def _parse(self, raw: Mapping[str, Any]) -> Update | None:
-        """Let the library read one update, and note its album; None where it cannot."""
+        """Parse one update with the library, and note its album; None if the library cannot read it."""
         try:
             update = Update.de_json(dict(raw))
             if update.message is not None:
@@ -128,7 +128,7 @@ class Reader:
         return self._edit(message, author) if is_edit else self._message(message, author)
 
     def _move(self, message: Message) -> InboundMove | None:
-        """Read the two messages of a move: the old chat says where it goes, the new one where it comes from."""
+        """Parse either message of a move: the old chat's names the new id, the new chat's the old one."""
         if message.migrate_to_chat_id:
             return InboundMove(self._address(message), str(message.migrate_to_chat_id))
         if message.migrate_from_chat_id:
@@ -155,9 +155,9 @@ class Reader:
         )
 
     def _edit(self, message: Message, author: Author) -> InboundEdit | Ignored:
-        """Read an edit. One in a group is taken whoever it names: the message may have been meant for the bot.
+        """Parse an edit. In a group, one is taken even if it does not mention the bot: the message may have done so.
 
-        What was not is known to no conversation. A live location is edited all the time.
+        If it did not, no conversation knows the message. A live location is ignored: it is edited all the time.
         """
         if message.location is not None:
             return Ignored("location")
@@ -174,7 +174,7 @@ class Reader:
         )
 
     def _address(self, message: Message) -> Address:
-        """Return where it was written. A reply thread outside topics is no place of its own, nor is General."""
+        """Return a message's address; only topics other than General are threads, replies outside of topics are not."""
         thread = str(message.message_thread_id) if message.is_topic_message else None
         return Address("telegram", str(self._me.id), str(message.chat.id), thread)
 

@@ -1,8 +1,8 @@
-"""The loop that takes updates in, and confirms them once they are on disk.
+"""This module long-polls Telegram for updates (getUpdates), and confirms them by the offset once they are on disk.
 
-While something is in progress, Telegram answers a poll at once, since what is not confirmed comes again: such polls
-are made now and then, so that one chat's slow file does not hold up the others. A stop confirms nothing more: what was
-accepted in the last moment comes again at the next start, and is recognised.
+While an update is not confirmed, Telegram returns it with every poll, at once: such polls are made with pauses, so that
+one chat's slow file does not hold up the others. A stop confirms nothing more: what was accepted in the last moment is
+redelivered at the next start, and is recognised.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import structlog
 from channels.base import Accept
 from channels.errors import ChannelError
 from channels.health import Health
+from channels.telegram.backoff import Backoff
 from channels.telegram.chats import Chats
 from channels.telegram.connection import Connection
 from channels.telegram.faults import SlotTaken
 from channels.telegram.lanes import Lanes, Tell
 from channels.telegram.parse import Ignored, Read, Reader, Standing
-from channels.telegram.patience import Patience
 from channels.telegram.progress import Progress
 from channels.telegram.waits import Waits
 
@@ -29,14 +29,14 @@ __all__ = ["Poller"]
 log = structlog.get_logger()
 
 QUICK_SECONDS = 1
-"""A poll that brings nothing sooner than this did not wait for anything."""
+"""A poll that returns sooner than this has not waited for an update."""
 
 
 class Poller:
-    """Polls for one bot."""
+    """Polls the updates of one bot."""
 
     def __init__(self, connection: Connection, reader: Reader, chats: Chats, health: Health, waits: Waits) -> None:
-        """Read what comes with `reader`; note in `chats` and `health` what it tells besides."""
+        """Parse updates with `reader`; note in `chats` and `health` what they tell besides messages."""
         self._connection = connection
         self._reader = reader
         self._chats = chats
@@ -44,7 +44,7 @@ class Poller:
         self._monotonic = health.monotonic
         self._waits = waits
         self._progress = Progress()
-        self._patience = Patience(health, waits)
+        self._backoff = Backoff(health, waits)
         self._idle_polls = 0
         self._is_moving = False
         self._may_unhook = True
@@ -64,7 +64,7 @@ class Poller:
         except ChannelError as fault:
             await self._recover(fault)
             return
-        self._patience.answered()
+        self._backoff.answered()
         reads = self._reader.read(self._progress.news(answer))
         is_new = self._take(reads, lanes)
         if lanes.refusal:
@@ -81,10 +81,10 @@ class Poller:
             else:
                 log.warning("webhook_removed", reason="it took this bot's updates")
                 return
-        await self._patience.sit_out(fault)
+        await self._backoff.sit_out(fault)
 
     def _take(self, reads: list[Read], lanes: Lanes) -> bool:
-        """Begin with what is new; tell whether that was anything. A move is taken in alone, with nothing beside it."""
+        """Queue new updates; tell whether there were any. A chat's move to a new id is taken in on its own."""
         for count, read in enumerate(reads):
             if self._is_moving or (read.moves and self._progress.is_busy):
                 return count > 0
@@ -98,7 +98,7 @@ class Poller:
         return bool(reads)
 
     def _finish(self, update_id: int) -> None:
-        """Note that an update is done; a move was the only one under way."""
+        """Note that an update is done; if it was a move, it was the only one under way."""
         self._is_moving = False
         self._progress.finish(update_id)
 
@@ -115,7 +115,7 @@ class Poller:
                 log.warning("update_not_readable", update=read.update_id)
 
     async def _pause(self, lanes: Lanes, *, is_new: bool, is_quick: bool) -> None:
-        """Wait until the next poll makes sense: at once, but where this one brought nothing, or nothing is done."""
+        """Pause before the next poll if this one returned at once with nothing, or while updates are in progress."""
         self._idle_polls = 0 if is_new or not is_quick else self._idle_polls + 1
         if not self._progress.is_busy:
             if self._idle_polls:

@@ -1,8 +1,8 @@
-"""Which updates are done, and so how far the offset may go. It does no I/O.
+"""This module tracks which updates are done, and so which offset the next poll may confirm. It does no I/O.
 
 Telegram confirms an update when a poll asks for a higher offset. The offset is the first update, in the order in which
-Telegram gave them, that is not done. What Telegram gives is what counts: after a week without any, ids may start again
-lower, and the offset follows them.
+Telegram gave them, that is not done. After a week without any updates, ids may start again at a lower number, and the
+offset follows them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """The updates of the last answer, and what has become of them."""
+    """The state of the updates in the last answer: new, begun or done."""
 
     def __init__(self) -> None:
-        """Begin with nothing known: the first poll asks for whatever is not confirmed."""
+        """Begin with offset 0: the first poll asks for all that is not confirmed."""
         self._order: list[int] = []
         self._done: set[int] = set()
         self._begun: set[int] = set()
@@ -29,16 +29,19 @@ class Progress:
 
     @property
     def offset(self) -> int:
-        """The id to poll from; 0: from the first that is not confirmed."""
+        """The id to poll from; 0: the first that is not confirmed."""
         return self._offset
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether something that came in is not done yet."""
+        """Whether any update is in progress."""
         return bool(self._begun)
 
     def news(self, answer: Sequence[Any]) -> list[Mapping[str, Any]]:
-        """Take an answer, and return what of it is new, in its order; what has no id cannot be confirmed."""
+        """Take an answer, and return its updates that are neither begun nor done, in order.
+
+        Those without an id are left out, since they cannot be confirmed.
+        """
         updates = {
             update["update_id"]: update
             for update in answer

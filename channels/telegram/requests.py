@@ -1,7 +1,6 @@
-"""What the library sends its calls with, and what of an answer it must not see.
+"""This module sends the library's HTTP requests, raises on 429, and takes the raw updates out of a poll's answer.
 
-It drops a whole answer of updates for one that it cannot parse, and warns about itself whenever Telegram asks to be
-left alone.
+The library would drop a whole answer of updates for one that it cannot parse, and would warn on every 429.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ _NO_UPDATES = b'{"ok":true,"result":[]}'
 
 
 class TooMany(TelegramError):
-    """Telegram wants no call for so many seconds (429)."""
+    """Telegram's rate limit (429): it takes no call for so many seconds."""
 
     def __init__(self, description: str, seconds: float) -> None:
-        """Say what Telegram said."""
+        """Keep Telegram's text and the seconds to wait."""
         super().__init__(description)
         self.seconds = seconds
 
 
 class CallRequest(HTTPXRequest):
-    """Sends any call."""
+    """Sends any request of the library."""
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """Return code and body of an answer. Raises TooMany."""
+        """Return the status and the body of an answer. Raises TooMany."""
         code, payload = await super().do_request(*args, **kwargs)
         if code == HTTPStatus.TOO_MANY_REQUESTS:
             raise _too_many(payload)
@@ -48,7 +47,7 @@ class PollRequest(CallRequest):
         self.updates: list[Any] = []
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        """Return an answer without its updates."""
+        """Return an answer without its updates, which are kept in `updates`."""
         code, payload = await super().do_request(*args, **kwargs)
         with suppress(ValueError, RecursionError):
             answer = json.loads(payload)
@@ -59,7 +58,7 @@ class PollRequest(CallRequest):
 
 
 def _too_many(payload: bytes) -> TooMany:
-    """Read how long Telegram wants to be left alone; a second, where it does not say."""
+    """Read the `retry_after` of a 429, in seconds; 1 if there is none or less."""
     description, seconds = "Too Many Requests", 1.0
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         answer = json.loads(payload)

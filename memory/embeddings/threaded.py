@@ -1,4 +1,4 @@
-"""Makes vectors on threads of their own, so that nothing waits for them but who asked."""
+"""This module runs the embedding model on threads of its own, so that making vectors does not block the event loop."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["ThreadedMiniLM", "load_minilm"]
 
 THREADS = 2
-"""One for a task with many texts, and one for a question meanwhile: behind a long text it would wait 0.1 s."""
+"""One thread for a task with many texts, and one for a question: behind a long text it would wait 0.1 s."""
 
 
 class ThreadedMiniLM:
-    """The model and its threads; of each call one text at a time is under way."""
+    """The model on its threads; each call works on one text at a time."""
 
     def __init__(self, model: MiniLM, threads: Executor) -> None:
-        """Work on those threads alone."""
+        """Run the model on these threads only."""
         self._model = model
         self._threads = threads
 
     @property
     def name(self) -> str:
-        """The model."""
+        """The model's name."""
         return self._model.name
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
@@ -40,7 +40,7 @@ class ThreadedMiniLM:
 
 @asynccontextmanager
 async def load_minilm() -> AsyncIterator[ThreadedMiniLM]:
-    """Load the model, in 0.6 s; it and its threads are gone after the block, which ends with the texts under way.
+    """Load the model, in 0.6 s, for as long as the block lasts; its end waits for the texts that are under way.
 
     Raises EmbeddingsMissing.
     """

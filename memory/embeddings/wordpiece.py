@@ -1,6 +1,6 @@
-"""Cuts a text into the pieces that BERT's uncased vocabulary knows (WordPiece, greedy from the left).
+"""This module tokenizes a text for BERT's uncased vocabulary (WordPiece, greedy from the left).
 
-Written out here, since the usual library for it brings a client of a model hub along.
+It is written out here, since the usual library for it brings a client of a model hub along.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping
 __all__ = ["MOST_PIECES", "encode"]
 
 MOST_PIECES = 256
-"""As many pieces as all-MiniLM-L6-v2 was trained to read, the two at the ends included."""
+"""The most tokens of a text, [CLS] and [SEP] included, as all-MiniLM-L6-v2 was trained."""
 
 _LONGEST_WORD = 100
-"""As in BERT: longer words are unknown."""
+"""The longest word, as in BERT: longer ones become [UNK]."""
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _WORDS = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]+|[^\w\s]|_")
 
 
 def encode(text: str, vocabulary: Mapping[str, int]) -> list[int]:
-    """Return the ids of a text's pieces between [CLS] and [SEP], `MOST_PIECES` at most."""
+    """Return the token ids of a text between [CLS] and [SEP], at most `MOST_PIECES` in all."""
     ids = [vocabulary["[CLS]"]]
     for word in _WORDS.findall(_plain(text)):
         ids += _pieces(word, vocabulary)
@@ -32,7 +32,7 @@ def encode(text: str, vocabulary: Mapping[str, int]) -> list[int]:
 
 
 def _plain(text: str) -> str:
-    """Return it in small letters, without accents and control characters."""
+    """Return a text in lower case, without accents and control characters."""
     parts = unicodedata.normalize("NFD", text.lower())
     return "".join(" " if c.isspace() else c for c in parts if _is_kept(c))
 

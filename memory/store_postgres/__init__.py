@@ -1,1 +1,1 @@
-"""Memory in a PostgreSQL that several processes share."""
+"""This package is the memory store in PostgreSQL, which several processes can share."""

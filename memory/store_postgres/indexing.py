@@ -1,4 +1,4 @@
-"""Keeps the index of words true to the entries: each is indexed with its neighbours of the same scope and occasion."""
+"""This module keeps the word index in PostgreSQL: each entry with its neighbours of the same scope and occasion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROW: Final[LiteralString] = "SELECT id, scope, kind, author, session, text, hap
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An entry, as far as its index needs it; the names are those of the columns, in their order."""
+    """The columns of an entry that the index needs, by their names and in their order."""
 
     id: int
     scope: int
@@ -42,12 +42,12 @@ class _Row:
     happened: int
 
     def told(self) -> Told:
-        """Return it as it is indexed."""
+        """Return the parts that are indexed."""
         return Told(self.author, self.text, moment(self.happened))
 
 
 async def index_entry(connection: Connection, entry: int) -> None:
-    """Put an entry's words into the index, in the place of those that are there."""
+    """Index an entry's words, replacing those that are there."""
     [row] = await _rows(connection, f"{_ROW} WHERE id = %s", [entry])
     before, behind = await _around(connection, row)
     words = index(row.told(), [found.told() for found in before], [found.told() for found in behind])
@@ -60,7 +60,7 @@ async def index_entry(connection: Connection, entry: int) -> None:
 
 
 async def neighbours_of(connection: Connection, entry: int) -> list[int]:
-    """Return the entries in whose index its words are, too."""
+    """Return the neighbours of an entry: its words are indexed with those, too."""
     [row] = await _rows(connection, f"{_ROW} WHERE id = %s", [entry])
     before, behind = await _around(connection, row)
     return [found.id for found in (*before, *behind)]
@@ -72,17 +72,17 @@ async def drop_words(connection: Connection, entry: int) -> None:
 
 
 def key_of_term(term: Sequence[str]) -> str:
-    """Return the key of a word, or of characters side by side."""
+    """Return the key in the index for a word, or for a pair of CJK characters."""
     return " ".join(term)
 
 
 def key_of_scope(scope: int) -> str:
-    """Return a scope's key, which no term has: it begins with a blank."""
+    """Return the key in the index for a scope; it begins with a space, so that no term has it."""
     return f" {scope}"
 
 
 def _weighed(words: Indexed) -> Mapping[str, float]:
-    """Return how often each term stands there, each time with what its column counts."""
+    """Return for each term the number of its occurrences, multiplied by the weight of their column."""
     columns = ((words.body, BODY_WEIGHT), (words.asked, ASKED_WEIGHT), (words.around, AROUND_WEIGHT))
     sums: dict[str, float] = {}
     for column, weight in columns:

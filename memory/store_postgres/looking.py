@@ -1,7 +1,7 @@
-"""Looks up what answers a question: the first stage, on the person's part of the index alone.
+"""This module searches the word index with BM25, on the server and in the person's part of the index only.
 
-The server counts BM25 as SQLite's `bm25()` does, but for one thing: how rare a word is, is asked of the person's own
-entries, not of everybody's.
+It is the first stage of recall. BM25 is computed as SQLite's `bm25()` does, except that a word's rarity is taken from
+the person's own entries, not from everybody's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from memory.text.words import query_terms
 __all__ = ["find_words", "without_vector"]
 
 MOST_ROWS = 2000
-"""So many entries are scored for a question, by and large."""
+"""About how many entries are scored for a question, at most."""
 
 _NEWEST: Final[LiteralString] = """
     SELECT min(id) FROM unnest(%(ids)s::bigint[]) AS seen, LATERAL (
@@ -51,11 +51,11 @@ _SCORED: Final[LiteralString] = """
     SELECT entry, sum(rare * often * 2.2 / (often + 1.2 * (0.25 + 0.75 * (hits.size / whole.size)))) AS score
     FROM hits JOIN rarity USING (term) CROSS JOIN whole GROUP BY entry ORDER BY score DESC, entry LIMIT %(most)s
 """
-"""BM25 with k1 = 1.2 and b = 0.75; what stands in more than half of the entries counts next to nothing."""
+"""BM25 with k1 = 1.2 and b = 0.75; a word in more than half of the entries counts next to nothing."""
 
 
 async def find_words(connection: Connection, scopes: Sequence[int], question: str) -> dict[int, float]:
-    """Return the best entries of these scopes with their BM25, from 0 up; any word of the question will do."""
+    """Return the best entries of these scopes with their BM25 scores, from 0 up; any word of the question may match."""
     terms = [key_of_term(term) for term in query_terms(question)]
     if not terms or not scopes:
         return {}
@@ -70,10 +70,10 @@ async def find_words(connection: Connection, scopes: Sequence[int], question: st
 async def _rarest(
     connection: Connection, within: dict[str, Any], terms: list[str], newest: int
 ) -> tuple[list[str], int]:
-    """Return the rarest terms, and from which entry on they are looked for.
+    """Return the rarest terms, and the entry id from which on they are looked for.
 
-    A common word finds thousands of entries that it does not tell apart, and each costs time. Where even the rarest
-    finds too many, the newest entries alone are looked at.
+    A common word finds thousands of entries without telling them apart, and each costs time. If even the rarest finds
+    too many, only the newest entries are searched.
     """
     rows = await connection.execute(_COUNTED, {**within, "terms": terms, "most": MOST_ROWS + 1})
     counted = sorted((count, place) for place, (count,) in enumerate(await rows.fetchall()))

@@ -1,6 +1,6 @@
-"""Looks among the vectors of the person's entries for what is like a question in meaning.
+"""This module reads the embeddings of a person's entries from PostgreSQL, and compares them with a question's.
 
-They are compared in this process, as those of SQLite are: the server needs no extension for it.
+They are compared in this process, as those of SQLite are: the server needs no extension.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _VECTORS: Final[LiteralString] = f"""
 async def likeness(
     connection: Connection, meaning: Meaning, scopes: tuple[int, ...], asked: bytes, found: Iterable[int]
 ) -> Likeness:
-    """Return the cosine of what is most like the question, and of what its words found."""
+    """Return the cosines of the entries nearest to the question, and of those that its words found."""
     state = await _state(connection, meaning, scopes, len(asked))
     nearness = meaning.kept(scopes, state, len(asked)) or await _read(connection, meaning, scopes, len(asked))
     return await asyncio.to_thread(nearness.likeness, asked, CANDIDATES, found)
 
 
 async def renew(connection: Connection, meaning: Meaning) -> None:
-    """Read the vectors of those who asked last anew where some were added or removed."""
+    """Read the cached vectors again for the askers whose vectors have changed."""
     for scopes, before, size in meaning.all_kept:
         if before != await _state(connection, meaning, scopes, size):
             await _read(connection, meaning, scopes, size)
 
 
 async def _state(connection: Connection, meaning: Meaning, scopes: tuple[int, ...], size: int) -> Hashable:
-    """Return what changes when a vector is added or removed, by whichever process."""
+    """Return a value that changes when any process adds or removes a vector."""
     given = {"ids": list(scopes), "model": meaning.model, "size": size}
     return await (await connection.execute(_STATE, given)).fetchone()
 

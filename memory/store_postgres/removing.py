@@ -1,4 +1,4 @@
-"""Removes entries, has the server rewrite its tables without them, and looks whether anything is left."""
+"""This module forgets entries and erases people in PostgreSQL: it deletes rows, rewrites tables, and checks them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from memory.store_postgres.writing import lock_persons
 __all__ = ["erase", "forget"]
 
 REWRITE_SECONDS = 300
-"""How long the server may take for all tables: it writes each anew, and nobody reads it meanwhile."""
+"""How long rewriting all tables may take; while the server rewrites one, nobody can read it."""
 
 LOCK_SECONDS = 5
-"""How long is waited for those who read a table, such as a backup; all others wait as long, too."""
+"""How long to wait for a table's readers, such as a backup; everybody else waits as long."""
 
 REWRITES = 3
 PAUSE_SECONDS = 1
-"""So often is tried, since whoever writes at that moment still sees what was deleted just before."""
+"""How often rewriting is tried, and the pause between: a transaction that is open then still sees the deleted rows."""
 
 _PERSONS: Final[LiteralString] = "person = ANY (%(senders)s)"
 _WHERE: Final[Mapping[LiteralString, LiteralString]] = {
@@ -38,11 +38,11 @@ _WHERE: Final[Mapping[LiteralString, LiteralString]] = {
     "agentd_memory_words": "entry = ANY (%(gone)s)",
     "agentd_memory_vector": "entry = ANY (%(gone)s)",
 }
-"""What of a table would be the person's."""
+"""The condition for a person's rows in each table."""
 
 
 async def forget(connection: Connection, values: Values, entry: int) -> bool:
-    """Remove an entry that is seen, and its words from its neighbours' index; to be done in a transaction."""
+    """Remove a visible entry, and its words from its neighbours' index; to be called in a transaction."""
     await lock_persons(connection, values["senders"])
     found = await connection.execute(
         f"SELECT id FROM agentd_memory_entry WHERE id = %(entry)s AND {VISIBLE}",  # noqa: S608 - no value is put into it
@@ -58,9 +58,9 @@ async def forget(connection: Connection, values: Values, entry: int) -> bool:
 
 
 async def erase(server: Server, senders: frozenset[str]) -> Erased:
-    """Remove a person, have the tables rewritten, and look through them. Raises MemoryUnusable.
+    """Remove a person, have the tables rewritten, and check them for what is left. Raises MemoryUnusable.
 
-    In the index, an entry's words stand only with neighbours of the same person's, which go too.
+    The index has an entry's words only with the same person's neighbours, which are removed too.
     """
     values = values_of(Who(senders, direct=True))
     async with server.transaction() as connection:
@@ -80,9 +80,9 @@ async def erase(server: Server, senders: frozenset[str]) -> Erased:
 
 
 async def _rewrite_all(connection: Connection) -> list[str]:
-    """Have the tables written anew without what was deleted; return those of which the server did not, or not wholly.
+    """Rewrite the tables without deleted rows (VACUUM FULL), and return those for which that failed.
 
-    A plain VACUUM would leave the bytes where they are until they are written over, and the words in the index.
+    A plain VACUUM would leave the bytes in place until they are overwritten, and the words in the index.
     """
     kept: list[int] = []
     connection.add_notice_handler(lambda told: kept.extend(_rows_kept(told)))
@@ -95,12 +95,12 @@ async def _rewrite_all(connection: Connection) -> list[str]:
             if not left:
                 break
     finally:
-        await connection.close()  # it has settings that calls should not have
+        await connection.close()  # its lock timeout must not stay for other calls
     return left
 
 
 async def _rewrite(connection: Connection, table: LiteralString, kept: list[int]) -> bool:
-    """Tell whether the table was written anew, and without any row that was deleted."""
+    """Rewrite a table, and tell whether it now has no deleted row."""
     kept.clear()
     with suppress(LockNotAvailable):
         await connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
@@ -108,7 +108,7 @@ async def _rewrite(connection: Connection, table: LiteralString, kept: list[int]
 
 
 def _rows_kept(told: Diagnostic) -> Iterator[int]:
-    """Return how many deleted rows somebody else still sees, as VACUUM tells it once for a table that it wrote anew."""
+    """Yield how many deleted rows others still see, which VACUUM reports once for each table that it rewrites."""
     number = re.search(r"\d+", told.message_detail or "") if told.severity_nonlocalized == "INFO" else None
     if number is not None:
         yield int(number.group())

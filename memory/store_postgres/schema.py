@@ -1,12 +1,12 @@
-"""The tables of memory in PostgreSQL, and how they came about.
+"""This module creates and migrates the memory tables in PostgreSQL.
 
 `scope` is a person's id and whether something was learnt in private: who may see an entry follows from its scope alone.
-`words` has for each entry what it can be found by: a JSON object from each term to what it counts in the entry, with
-the scope as one key more, so that a question reads no more of the index than its person's part. A term is as the
-question asks for it: a word's stem, or two characters of CJK. (A `tsvector` would lose positions and long words, and
-would let the server's locale decide what a letter is.)
+`words` is the index: for each entry a JSON object from each term to its weight in the entry, with the scope as one more
+key, so that a query reads only its person's part of the index. A term is a word's stem or a pair of CJK characters, as
+queries ask for them. (A `tsvector` would lose positions and long words, and would let the server's locale decide what a
+letter is.)
 
-The server keeps no statistics of columns with people's words: they would hold some of them after an erasure.
+The server keeps no statistics of columns with people's words: after an erasure those would still hold some of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TABLES: Final[tuple[LiteralString, ...]] = (
     "agentd_memory_words",
     "agentd_memory_vector",
 )
-"""All that hold anything of people's."""
+"""All tables that hold anything of people's."""
 
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     """
@@ -78,10 +78,10 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     ALTER TABLE agentd_memory_vector ALTER floats SET STORAGE EXTERNAL, ALTER floats SET STATISTICS 0;
     """,
 )
-"""Each takes the tables to the next form; they are added to, never changed."""
+"""Each migration brings the tables to the next form; new ones are added, none is ever changed."""
 
 _LOCK = 0x61676D65
-"""An advisory lock of the database's: whoever looks at the tables' form holds it."""
+"""The advisory lock that is held while the tables' form is checked and migrated."""
 
 
 async def bring_up_to_date(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -1,6 +1,6 @@
-"""The server and the few connections to it: made when they are needed, and anew where one was lost.
+"""This module lends connections to the PostgreSQL server, at most four, made on demand and replaced when they break.
 
-There is no pool that reconnects by itself: a call fails while the server is away, and the next one tries again.
+There is no pool that reconnects by itself: a call fails while the server is down, and the next one tries again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from memory.store_postgres.schema import bring_up_to_date
 __all__ = ["Connection", "Server", "check_url", "open_server", "reach_server"]
 
 START_SECONDS = 30
-"""How long a server that does not answer yet is waited for at the start."""
+"""How long to wait at the start for a server that does not answer yet."""
 PAUSE_SECONDS = 1
 
 CALL_SECONDS = 30
-"""What one call may take, with waiting for a connection and for who writes of the same person."""
+"""The timeout of one call, with waiting for a connection and for other writers of the same person."""
 
 MOST_CONNECTIONS = 4
 
@@ -38,7 +38,7 @@ NETWORK: Final[dict[str, Any]] = {
     "tcp_user_timeout": 30_000,
     "client_encoding": "UTF8",
 }
-"""A server that is gone without a word is noticed within half a minute (libpq; `tcp_user_timeout` in milliseconds)."""
+"""A server that vanishes is noticed within half a minute (libpq's options; `tcp_user_timeout` is in milliseconds)."""
 
 _NO_URL = (
     "storage.url: is no PostgreSQL URL: write postgresql://USER:PASSWORD@HOST/DATABASE, and signs of the password "
@@ -51,17 +51,17 @@ log = structlog.get_logger()
 
 
 class Server:
-    """Lends connections; made by `open_server`."""
+    """Lends connections to one server; made by `open_server`."""
 
     def __init__(self, url: str) -> None:
-        """Connect later."""
+        """Prepare, without connecting."""
         self._url = url
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
         self._idle: list[Connection] = []
 
     @asynccontextmanager
     async def connection(self, seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Lend a connection on which each statement is a transaction of its own. Raises MemoryUnusable."""
+        """Lend a connection in autocommit mode, for `seconds` at most. Raises MemoryUnusable."""
         seconds = CALL_SECONDS if seconds is None else seconds
         try:
             async with asyncio.timeout(seconds), self._free:
@@ -77,7 +77,7 @@ class Server:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection; let all that is done on it happen, or nothing. Raises MemoryUnusable."""
+        """Lend a connection within one transaction. Raises MemoryUnusable."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -87,7 +87,7 @@ class Server:
             await self._idle.pop().close()
 
     async def _taken(self) -> Connection:
-        """Return a connection that the server still answers on."""
+        """Return an idle connection that still works, else a new one."""
         while self._idle:
             connection, answered = self._idle.pop(), False
             try:
@@ -121,7 +121,7 @@ async def open_server(url: SecretStr) -> AsyncIterator[Server]:
 
 
 async def reach_server(url: SecretStr, seconds: float) -> None:
-    """See that the server lets us in, and let us make tables where there are none. Raises MemoryUnusable."""
+    """Check that the server lets us in, and has our tables or lets us create them. Raises MemoryUnusable."""
     check_url(url.get_secret_value())
     server = Server(url.get_secret_value())
     try:
@@ -137,7 +137,7 @@ async def reach_server(url: SecretStr, seconds: float) -> None:
 
 
 def check_url(url: str) -> None:
-    """Raise MemoryUnusable for what the driver would misread: its complaint would hold a part of the password."""
+    """Raise MemoryUnusable for a URL that the driver would misread: its message would contain part of the password."""
     try:
         read = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
@@ -164,16 +164,16 @@ async def _prepare(server: Server) -> None:
 
 
 def _may_pass(fault: BaseException | None) -> bool:
-    """Tell whether a server that is starting or restarting says such a thing.
+    """Tell whether an error may pass, as one of a server that is starting or restarting does.
 
-    Where no connection comes about the driver tells no state, so that who is not let in is found out late, too.
+    Without a connection the driver tells no SQL state, so that a refused login, too, is retried until the time is up.
     """
     state = fault.sqlstate if isinstance(fault, psycopg.OperationalError) else "refused"
     return state is None or state.startswith(("08", "57"))
 
 
 def _unusable(fault: psycopg.Error) -> MemoryUnusable:
-    """Return the fault as its first line tells it: the others may hold what people wrote."""
+    """Return an error with the first line of the fault only: the others may contain what people wrote."""
     line = next(iter(str(fault).strip().splitlines()), type(fault).__name__)
     if isinstance(fault, psycopg.OperationalError) and fault.sqlstate is None:
         return MemoryUnusable(f"storage.url: no connection to the server ({line}): start it, or change the address")

@@ -1,4 +1,4 @@
-"""Memory in PostgreSQL: all ports over a few connections."""
+"""This module is the memory store in PostgreSQL: it has all parts of a store, over a few connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import islice
 from pydantic import SecretStr
 
 from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
-from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, LearnOutcome, Lesson, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_postgres import looking, removing, writing
@@ -21,22 +21,22 @@ from memory.store_postgres.visible import candidates, memories, people, scopes_o
 __all__ = ["PostgresMemory", "open_postgres_memory"]
 
 _NO_ID = 2**63 - 1
-"""Above all ids."""
+"""A number above all ids."""
 
 
 class PostgresMemory:
-    """The server's tables; made by `open_postgres_memory`."""
+    """A memory store in the server's tables; made by `open_postgres_memory`."""
 
     def __init__(self, server: Server, clock: Callable[[], datetime], meaning: Meaning | None = None) -> None:
-        """Work with that server; with `meaning`, recall goes beyond the words."""
+        """Work with that server; with `meaning`, recall uses embeddings besides words."""
         self._server = server
         self._clock = clock
         self._meaning = meaning
 
-    async def learn(self, learned: Learned) -> Learnt:
-        """Write entries, and that the range is done, in one transaction."""
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
+        """Write entries and mark the range as done, in one transaction."""
         async with self._server.transaction() as connection:
-            return await writing.learn(connection, learned, self._clock())
+            return await writing.learn(connection, lesson, self._clock())
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""
@@ -70,7 +70,7 @@ class PostgresMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         async with self._server.connection() as connection:
             return await people(connection)
 
@@ -94,7 +94,7 @@ class PostgresMemory:
     async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:
         """Return entries that have no vector of that model yet, oldest first.
 
-        Where none is left those who asked last get the new ones now, so that no reply waits for them.
+        If there is none, the vectors cached for those who asked last are renewed now, so that no reply waits for it.
         """
         async with self._server.connection() as connection:
             missing = await looking.without_vector(connection, model, most)
@@ -124,9 +124,9 @@ class PostgresMemory:
 async def open_postgres_memory(
     url: SecretStr, clock: Callable[[], datetime], embedder: Embedder | None = None
 ) -> AsyncIterator[PostgresMemory]:
-    """Open the database behind the URL; its tables are made, or brought to this version's form.
+    """Open the database at the URL, and create or migrate its tables.
 
-    A server that is starting is waited for. Raises MemoryTooNew and MemoryUnusable.
+    It waits for a server that is starting. Raises MemoryTooNew and MemoryUnusable.
     """
     async with open_server(url) as server:
         yield PostgresMemory(server, clock, Meaning(embedder) if embedder else None)

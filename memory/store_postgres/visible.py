@@ -1,4 +1,4 @@
-"""Who may see which entries: each query on behalf of a person goes through here."""
+"""This module reads entries under the condition that the person may see them; every query for a person uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCOPES: Final[LiteralString] = """
 """
 
 VISIBLE: Final[LiteralString] = f" scope IN ({_SCOPES}) "
-"""The condition under which an entry is seen."""
+"""The condition under which a person sees an entry."""
 
 _MEMORY: Final[LiteralString] = f"""
     SELECT entry.id, scope.person, kind, text, created, happened, scope.direct, session, first, last, importance,
@@ -30,18 +30,18 @@ _MEMORY: Final[LiteralString] = f"""
 
 
 def values_of(who: Who) -> Values:
-    """Return what the condition needs to let in this person's entries and no others."""
+    """Return the values with which the condition lets in this person's entries and no others."""
     return {"senders": [storable(sender) for sender in sorted(who.senders)], "direct": who.direct}
 
 
 async def scopes_of(connection: Connection, values: Values) -> tuple[int, ...]:
-    """Return the ids of the scopes that are seen."""
+    """Return the ids of the visible scopes."""
     found = await connection.execute(f"{_SCOPES} ORDER BY id", values)
     return tuple([number async for (number,) in found])
 
 
 async def people(connection: Connection) -> tuple[str, ...]:
-    """Return everybody of whom there is an entry: the one query that is on nobody's behalf."""
+    """Return everybody who has an entry: the only query without a person's rights."""
     found = await connection.execute(
         'SELECT DISTINCT person COLLATE "C" AS person FROM agentd_memory_scope AS scope'
         " WHERE EXISTS (SELECT 1 FROM agentd_memory_entry AS entry WHERE entry.scope = scope.id) ORDER BY person"
@@ -50,7 +50,7 @@ async def people(connection: Connection) -> tuple[str, ...]:
 
 
 async def candidates(connection: Connection, values: Values, scores: Mapping[int, float]) -> list[Candidate]:
-    """Return those of the entries that are seen and in force, each with its score."""
+    """Return the scored entries that are visible and in force."""
     found = await connection.execute(
         "SELECT id, kind, author, session, happened, text, importance FROM agentd_memory_entry"  # noqa: S608 - as above
         f" WHERE id = ANY (%(ids)s) AND superseded_at IS NULL AND {VISIBLE}",
@@ -63,7 +63,7 @@ async def candidates(connection: Connection, values: Values, scores: Mapping[int
 
 
 async def memories(connection: Connection, condition: LiteralString, values: Values) -> tuple[Memory, ...]:
-    """Return the entries that are seen and meet a condition, which ends with their order."""
+    """Return the visible entries that meet an SQL condition, which may end with an ORDER BY."""
     rows = await (await connection.execute(f"{_MEMORY} AND {condition}", values)).fetchall()
     evidence = await _evidence(connection, [number for number, *_ in rows])
     return tuple(

@@ -1,4 +1,7 @@
-"""Writes what was learnt in one transaction: entries, evidence, and which range is done; one process at a time."""
+"""This module writes what was learnt to PostgreSQL in one transaction: entries, evidence and the range that is done.
+
+A lock on the person lets one process at a time write about them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from zlib import crc32
 
 from memory.comparing import Known
 from memory.learning import MOST_EVIDENCE, Step, decide, read_said
-from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import Change, Daily, Deed, Exchange, Fact, Kind, LearnOutcome, Lesson
 from memory.store_postgres.indexing import drop_words, index_entry, neighbours_of
 from memory.store_postgres.server import Connection
 from memory.stored import stamp, storable, storable_exchange, storable_fact
@@ -18,46 +21,46 @@ from memory.stored import stamp, storable, storable_exchange, storable_fact
 __all__ = ["keep_vectors", "knows", "learn", "lock_persons", "watermark"]
 
 _LOCKS = 0x61676D65
-"""The first half of the advisory locks of people; the second is drawn from the person's id."""
+"""The first half of a person's advisory lock; the second is computed from the person's id."""
 
 _Row: TypeAlias = tuple[Kind, str, str, float, int, int]
 """An entry's kind, text, slot, importance, and when it was written and happened."""
 
 
 async def lock_persons(connection: Connection, persons: Iterable[str]) -> None:
-    """Wait until nobody else writes of these people; held to the end of the transaction.
+    """Lock these people until the end of the transaction, waiting for other writers.
 
-    All that a write looks at and changes is of one person. Always in the same order, so that nobody waits in a ring.
+    A write reads and changes one person's rows only. Locks are taken in sorted order, which excludes deadlocks.
     """
     for key in sorted({crc32(person.encode()) - 2**31 for person in persons}):
         await connection.execute("SELECT pg_advisory_xact_lock(%s::integer, %s::integer)", (_LOCKS, key))
 
 
-async def learn(connection: Connection, learned: Learned, now: datetime) -> Learnt:
-    """Write it, unless the range was learnt before; to be done in a transaction. Raises psycopg.Error."""
-    exchange = storable_exchange(learned.exchange)
+async def learn(connection: Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
+    """Write a lesson, unless its range was learnt before; to be called in a transaction. Raises psycopg.Error."""
+    exchange = storable_exchange(lesson.exchange)
     await lock_persons(connection, [exchange.person])
-    if learned.is_range and await _is_done(connection, exchange):
-        return Learnt(False)
+    if lesson.is_range and await _is_done(connection, exchange):
+        return LearnOutcome(False)
     scope = await _scope(connection, exchange)
-    if learned.daily is not None:
-        await _add_daily(connection, scope, exchange, learned.daily, now)
-    changes = await _keep_facts(connection, scope, exchange, learned.facts, now)
-    if learned.is_range:
+    if lesson.daily is not None:
+        await _add_daily(connection, scope, exchange, lesson.daily, now)
+    changes = await _keep_facts(connection, scope, exchange, lesson.facts, now)
+    if lesson.is_range:
         await connection.execute(
             "INSERT INTO agentd_memory_learnt (session, began, person, first, last) VALUES (%s, %s, %s, %s, %s)",
             (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last),
         )
-    return Learnt(True, changes)
+    return LearnOutcome(True, changes)
 
 
 async def knows(connection: Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before."""
+    """Tell whether the range, or a part of it, was learnt before."""
     return await _is_done(connection, storable_exchange(exchange))
 
 
 async def watermark(connection: Connection, session: str, began: str) -> int | None:
-    """Return the last seq that was learnt from, whoever of the session wrote it."""
+    """Return the last seq of the session that was learnt from, by any of its people; None: nothing was."""
     row = await connection.execute(
         "SELECT max(last) FROM agentd_memory_learnt WHERE session = %s AND began = %s", [storable(session), began]
     )
@@ -66,7 +69,7 @@ async def watermark(connection: Connection, session: str, began: str) -> int | N
 
 
 async def keep_vectors(connection: Connection, model: str, vectors: Sequence[tuple[int, bytes]]) -> None:
-    """Keep vectors of entries that are still there; each on its own, so that no erasure is waited for in a ring."""
+    """Keep vectors of entries that are still there; each in its own statement, so that no erasure causes a deadlock."""
     for entry, floats in vectors:
         await connection.execute(
             "INSERT INTO agentd_memory_vector (entry, model, floats)"
@@ -77,7 +80,7 @@ async def keep_vectors(connection: Connection, model: str, vectors: Sequence[tup
 
 
 async def _is_done(connection: Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before; the newest alone does not say: a dead task may revive."""
+    """Tell whether a part of the range was learnt before; every range is checked, since a dead task may be revived."""
     rows = await connection.execute(
         "SELECT EXISTS (SELECT 1 FROM agentd_memory_learnt"
         " WHERE session = %s AND began = %s AND person = %s AND last >= %s AND first <= %s)",
@@ -120,9 +123,9 @@ async def _insert(connection: Connection, scope: int, exchange: Exchange, row: _
 async def _keep_facts(
     connection: Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
 ) -> tuple[Change, ...]:
-    """Do what the comparison says, fact by fact; each is compared with those before it, too.
+    """Decide and write fact by fact; each is compared with those before it, too.
 
-    With many facts a comparison takes its time: on a thread, so that nobody else waits for it.
+    With many known facts a comparison takes time, so that it runs on a thread.
     """
     if not facts:
         return ()
@@ -168,7 +171,7 @@ async def _do(connection: Connection, scope: int, exchange: Exchange, step: Step
 
 
 async def _supersede(connection: Connection, old: int | None, new: int, now: datetime) -> None:
-    """Mark the old one, which is found no more; it stays to be looked at."""
+    """Mark the old entry as superseded: recall no longer finds it, but it can still be listed."""
     if old is not None:
         await connection.execute(
             "UPDATE agentd_memory_entry SET superseded_at = %s, superseded_by = %s WHERE id = %s",

@@ -1,1 +1,1 @@
-"""Memory in one SQLite file, `memory.db`."""
+"""This package is the memory store in one SQLite file, `memory.db`."""

@@ -1,4 +1,4 @@
-"""An open database and the one thread that works on it."""
+"""This module runs all work on an open SQLite database on one thread, one call after another."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 
 class Database:
-    """What is asked for is done one after the other."""
+    """An open database and its thread."""
 
     def __init__(self, connection: sqlite3.Connection, thread: Executor, path: Path | None) -> None:
-        """Work with a connection that was made on that thread; `path` is None where it is in memory."""
+        """Work with a connection that was made on that thread; `path` is None for a database in memory."""
         self._connection = connection
         self._thread = thread
         self.path = path
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it on the thread. Raises MemoryUnusable."""
+        """Run `work` on the thread. Raises MemoryUnusable."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
         except (sqlite3.Error, OSError) as fault:

@@ -1,8 +1,8 @@
-"""Keeps the index of words true to the entries.
+"""This module keeps the word index in SQLite.
 
-The index holds no word: each stands there as a number that is made from it and from its scope's key, so that one
-person's part is found without reading another's, and what is forgotten leaves no word behind. Entries of one occasion
-have places side by side; what a neighbour adds to an entry is reckoned when a question is asked, and ends with it.
+The index contains no words, but hashes of words keyed with the scope's key: one person's part is found without reading
+another's, and forgotten entries leave no word behind. Entries of one occasion have adjacent places; what a neighbour's
+words add to an entry is computed at query time, and so disappears with the neighbour.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from memory.text.words import Term, index_terms
 __all__ = ["MOST_COUNTED", "drop_scopes", "drop_words", "index_entry", "index_missing", "number_of", "unpack"]
 
 MOST_COUNTED = 15
-"""A word that stands more often in one entry counts as if it stood there so often."""
+"""The most occurrences of a word in one entry that are counted."""
 
 _PLACES = 65536
-"""The places of one occasion; one with more entries goes on as another."""
+"""How many places one occasion has; with more entries it continues as another."""
 
 
 _DROPPED = 5000
-"""So many entries are taken out at once: what they hold in memory stays below 20 MB."""
+"""How many entries are removed from the index at once; their rows take less than 20 MB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """An entry's words, counted."""
+    """The words of an entry, counted."""
 
     dated: Counter[Term]
-    """Those of its date: its neighbours have the same one."""
+    """The words of its date, which are not lent to its neighbours: those have the same date."""
     told: Counter[Term]
     asks: bool
 
     def rows(self, key: bytes) -> dict[int, int]:
-        """Return what the index has for each: how often it stands there, how often without the date, and "asks"."""
+        """Return each word's number with its count, its count without the date, and `asks`, packed into one number."""
         return {
             number_of(key, term): min(self.dated[term] + self.told[term], MOST_COUNTED)
             | min(self.told[term], MOST_COUNTED) << 4
@@ -54,18 +54,18 @@ class _Words:
 
 
 def number_of(key: bytes, term: Term) -> int:
-    """Return the number by which a scope's index has a word."""
+    """Return the keyed hash that stands for a word in a scope's index."""
     digest = blake2b("\0".join(term).encode("utf-8", "replace"), digest_size=8, key=key).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def unpack(told: int) -> tuple[int, int, bool]:
-    """Return how often a word stands in an entry, how often without its date, and whether the entry is a question."""
+    """Return a word's count in an entry, its count without the date, and whether the entry is a question."""
     return told & 15, told >> 4 & 15, bool(told >> 8)
 
 
 def index_entry(connection: sqlite3.Connection, entry: int) -> None:
-    """Put an entry that is not there into the index."""
+    """Add an entry to the index, which must not have it yet."""
     [row] = connection.execute(
         "SELECT scope, scope.key, entry.kind, author, text, session, happened"
         " FROM entry JOIN scope ON scope.id = entry.scope WHERE entry.id = ?",
@@ -86,12 +86,12 @@ def index_entry(connection: sqlite3.Connection, entry: int) -> None:
 
 
 def _length(terms: Counter[Term]) -> int:
-    """Return how many words that is; two characters side by side are none beside each of them."""
+    """Return the number of words; a pair of CJK characters does not count besides its single characters."""
     return sum(often for term, often in terms.items() if len(term) == 1)
 
 
 def index_missing(connection: sqlite3.Connection) -> None:
-    """Put all entries in force that are not there into the index."""
+    """Add all entries in force to the index that it does not have."""
     missing = connection.execute(
         "SELECT id FROM entry WHERE superseded_at IS NULL AND id NOT IN (SELECT entry FROM placed) ORDER BY id"
     ).fetchall()
@@ -100,7 +100,7 @@ def index_missing(connection: sqlite3.Connection) -> None:
 
 
 def drop_words(connection: sqlite3.Connection, entries: Iterable[int]) -> None:
-    """Take entries out of the index."""
+    """Remove entries from the index."""
     gone: list[tuple[int, int]] = []
     for entry in entries:
         found = connection.execute("SELECT scope, place, told, total, numbers FROM placed WHERE entry = ?", [entry])
@@ -113,7 +113,7 @@ def drop_words(connection: sqlite3.Connection, entries: Iterable[int]) -> None:
 
 
 def drop_scopes(connection: sqlite3.Connection, scopes: Sequence[int]) -> None:
-    """Take whole scopes out of the index, some thousand entries at a time."""
+    """Remove whole scopes from the index, some thousand entries at a time."""
     within = json.dumps(list(scopes))
     rows = connection.execute(
         "SELECT place, numbers FROM placed WHERE scope IN (SELECT value FROM json_each(?))", [within]
@@ -126,7 +126,7 @@ def drop_scopes(connection: sqlite3.Connection, scopes: Sequence[int]) -> None:
 
 
 def _place(connection: sqlite3.Connection, entry: int, chat: tuple[str, int, Kind], happened: int) -> int:
-    """Return a place: behind the chat's last entry where both tell of one occasion; a lasting fact stands alone."""
+    """Return a new entry's place: next to the chat's last entry if both are of one occasion; a fact stands alone."""
     if chat[2] == Kind.DAILY:
         last = connection.execute(
             "SELECT place, happened FROM entry JOIN placed ON placed.entry = entry.id"
@@ -139,7 +139,7 @@ def _place(connection: sqlite3.Connection, entry: int, chat: tuple[str, int, Kin
 
 
 def _meet(connection: sqlite3.Connection, entry: int, place: int, told: int) -> int:
-    """Add an entry's length to that of its neighbours, and theirs to its own; return what all grew by."""
+    """Add an entry's length to its neighbours' totals, and theirs to its own; return by how much all of them grew."""
     near = (place - NEIGHBOURS, place + NEIGHBOURS, entry)
     others = connection.execute(
         "UPDATE placed SET total = total + ? WHERE place BETWEEN ? AND ? AND entry <> ?", (told, *near)

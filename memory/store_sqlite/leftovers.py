@@ -1,7 +1,8 @@
-"""Searches the bytes of files for very many texts and some ids at once, in one pass and in bounded memory.
+"""This module searches the bytes of files for very many texts and some ids at once, in one pass and bounded memory.
 
-A file's bytes are cut into words; three words in a row of each text are looked up among them, and where they stand the
-text itself is searched. The outer words of a text are not used: in a database the next column begins without a gap.
+A file's bytes are split into words. Three consecutive words of each text are looked up among them, and only where they
+occur is the text itself searched. A text's first and last words are not used: in a database the next column begins
+without a gap.
 """
 
 from __future__ import annotations
@@ -17,33 +18,33 @@ __all__ = ["can_be_searched", "find_texts", "id_pattern"]
 
 _CHUNK = 1 << 20
 _PIECE = 120
-"""Texts are searched by pieces of so many bytes: a long one lies on several pages of a database."""
+"""The bytes of a piece: a text is searched by its pieces, since a long one lies on several pages of a database."""
 
 _OVERLAP = 4 * _PIECE
 _WORD = re.compile(rb"[A-Za-z0-9]+|[\xc2-\xf4][\x80-\xbf]+")
 """An ASCII word, or one character of any other script."""
 
 _SHORTEST = 12
-"""Bytes: what is shorter stands anywhere by chance."""
+"""The least bytes of a piece: a shorter one occurs anywhere by chance."""
 
 _SHORTEST_ID = 6
 _ROW = 3
 _FEW = 10
-"""So many are searched one by one: a text costs a thirtieth of what the cutting of words does."""
+"""Up to how many pieces are searched one by one: that costs a thirtieth of splitting the bytes into words."""
 
 Words = tuple[bytes, ...]
 Sought = Mapping[Words, tuple[tuple[bytes, str], ...]]
 
 
 def can_be_searched(text: str) -> bool:
-    """Tell whether a text is long enough to be known by its bytes alone."""
+    """Tell whether a text is long enough to be recognised by its bytes alone."""
     return any(True for _ in _pieces(text))
 
 
 def find_texts(files: Iterable[Path], texts: Iterable[str], ids: Iterable[str] = ()) -> dict[str, set[str]]:
-    """Return the texts and ids that stand in each file, by its name. Raises OSError.
+    """Return the texts and ids found in each file, by the file's name. Raises OSError.
 
-    Only what can be searched is; an id is found as a whole, not as the beginning of a longer one.
+    Texts that are too short are not searched; an id is found as a whole, not as the beginning of a longer one.
     """
     sought, marks = _sought(set(texts)), {text: id_pattern(text) for text in ids if len(text) >= _SHORTEST_ID}
     found: dict[str, set[str]] = {}
@@ -55,7 +56,7 @@ def find_texts(files: Iterable[Path], texts: Iterable[str], ids: Iterable[str] =
 
 
 def id_pattern(text: str) -> re.Pattern[bytes]:
-    """Return what finds an id as a whole."""
+    """Return a pattern that finds an id as a whole."""
     return re.compile(re.escape(text.encode("utf-8", "backslashreplace")) + rb"(?![0-9A-Za-z_])")
 
 
@@ -68,7 +69,7 @@ def _sought(texts: Iterable[str]) -> Sought:
 
 
 def _pieces(text: str) -> Iterator[tuple[Words, bytes]]:
-    """Return a text's beginning, middle and end, each with words in it that stand side by side."""
+    """Yield a text's beginning, middle and end, each with three consecutive words of it."""
     content = text.encode("utf-8", "backslashreplace")
     starts = {0, max(len(content) - _PIECE, 0) // 2, max(len(content) - _PIECE, 0)}
     for start in sorted(starts):

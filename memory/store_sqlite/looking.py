@@ -1,7 +1,7 @@
-"""Looks up what answers a question: the first stage, on the person's part of the index alone.
+"""This module searches the word index with BM25, in the person's part of the index only: the first stage of recall.
 
-Each query returns one row, whatever it finds: Python's lock is let go of for every row, and got back only when whatever
-else runs lets go of it in its turn.
+Each query returns all it finds as one row of JSON: for every row Python's global lock is released, and has to be waited
+for again while other threads run.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from memory.text.words import Term, query_terms
 __all__ = ["find_words", "without_vector"]
 
 MOST_ROWS = 2000
-"""So many places where words of the question stand are looked at, by and large."""
+"""About how many places of a question's words are read, at most."""
 
 FEW_ROWS, FEW_TERMS = 250, 8
-"""Words that stand at fewer places are counted first; where there are so many of them, no other is looked up."""
+"""Words with fewer than 250 places are counted first; if there are eight of them, no other word is looked up."""
 
 MOST_WEIGHED = 600
-"""So many entries, those next to such places among them, are weighed by their length, too."""
+"""How many entries, neighbours of the places included, are weighed with their length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class _Part:
     entries: int
     words: int
     since: int = 0
-    """The first place that is looked at."""
+    """The first place that is searched."""
 
 
 def find_words(connection: sqlite3.Connection, scopes: Sequence[int], question: str) -> dict[int, float]:
-    """Return the best entries of these scopes with their BM25, from 0 up; any word of the question will do.
+    """Return the best entries of these scopes with their BM25 scores, from 0 up; any word of the question may match.
 
-    A common word finds thousands of entries that it does not tell apart, and each costs time: the rarest are looked up.
-    Where even the rarest finds too many, the newest entries alone are looked at.
+    A common word finds thousands of entries without telling them apart, and each costs time: only the rarest words are
+    looked up. If even the rarest finds too many, only the newest entries are searched.
     """
     terms, parts = query_terms(question), _parts(connection, scopes)
     if not terms or not any(part.entries for part in parts):
@@ -75,7 +75,7 @@ def _parts(connection: sqlite3.Connection, scopes: Sequence[int]) -> list[_Part]
 
 
 def _newest(connection: sqlite3.Connection, part: _Part) -> _Part:
-    """Return the newest `MOST_ROWS` entries of a scope, by and large."""
+    """Return a scope's part that is limited to about its newest `MOST_ROWS` entries."""
     row = connection.execute(
         "SELECT place FROM placed WHERE scope = ? ORDER BY place DESC LIMIT 1 OFFSET ?", (part.scope, MOST_ROWS)
     ).fetchone()
@@ -87,7 +87,7 @@ def _newest(connection: sqlite3.Connection, part: _Part) -> _Part:
 def _rarest(
     connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term], least: int = 0
 ) -> list[Term]:
-    """Return the rarest terms that find no more than `MOST_ROWS` together; `least` of them, however much they find."""
+    """Return the rarest terms that find at most `MOST_ROWS` places together, but at least `least` terms."""
     counts = _count(connection, parts, terms, FEW_ROWS)
     rare = {term: count for term, count in counts.items() if count < FEW_ROWS}
     if len(rare) < FEW_TERMS and sum(rare.values()) < MOST_ROWS - FEW_ROWS:
@@ -98,7 +98,7 @@ def _rarest(
 
 
 def _count(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term], most: int) -> dict[Term, int]:
-    """Return for each term that is there at how many places it is, counted up to `most` in each part."""
+    """Return for each term of the index the number of its places, counted up to `most` in each part."""
     counted: list[int] = _one_row(
         connection,
         "SELECT json_group_array((SELECT count(*) FROM ("
@@ -112,7 +112,7 @@ def _count(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequen
 
 
 def _hits(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequence[Term]) -> list[list[Hit]]:
-    """Return where each term stands."""
+    """Return the places of each term."""
     columns: tuple[list[int], list[int], list[int]] = _one_row(
         connection,
         "SELECT json_array(json_group_array(json_extract(asked.value, '$[0]')), json_group_array(place),"
@@ -127,12 +127,12 @@ def _hits(connection: sqlite3.Connection, parts: Sequence[_Part], terms: Sequenc
 
 
 def _asked(parts: Sequence[_Part], terms: Sequence[Term]) -> list[tuple[int, int, int]]:
-    """Return each term's number in each part, with its place in the question and where to begin."""
+    """Return for each term and part the term's place in the question, its hash, and the first place to search."""
     return [(place, number_of(part.key, term), part.since) for place, term in enumerate(terms) for part in parts]
 
 
 def _entries_at(connection: sqlite3.Connection, places: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-    """Return the places at which entries stand, the entries, and their lengths with their neighbours'."""
+    """Return which of the places have entries, those entries, and their lengths with their neighbours'."""
     columns: list[list[int]] = _one_row(
         connection,
         "SELECT json_array(json_group_array(place), json_group_array(entry), json_group_array(total)) FROM placed"

@@ -1,4 +1,7 @@
-"""Looks among vectors for what is like a question in meaning; runs on the database's thread."""
+"""This module reads the embeddings of a person's entries from SQLite, and compares them with a question's.
+
+It runs on the database's thread.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ __all__ = ["likeness", "renew"]
 def likeness(
     connection: sqlite3.Connection, meaning: Meaning, scopes: Sequence[int], asked: bytes, found: Iterable[int]
 ) -> Likeness:
-    """Return the cosine of what is most like the question, and of what its words found."""
+    """Return the cosines of the entries nearest to the question, and of those that its words found."""
     whose, state = tuple(scopes), _state(connection, meaning)
     nearness = meaning.kept(whose, state, len(asked)) or _read(connection, meaning, whose, len(asked))
     return nearness.likeness(asked, CANDIDATES, found)
 
 
 def renew(connection: sqlite3.Connection, meaning: Meaning) -> None:
-    """Read the vectors of those who asked last anew where some were added."""
+    """Read the cached vectors again if the database has changed since."""
     state = _state(connection, meaning)
     for scopes, before, size in meaning.all_kept:
         if before != state:
@@ -34,7 +37,7 @@ def renew(connection: sqlite3.Connection, meaning: Meaning) -> None:
 
 
 def _state(connection: sqlite3.Connection, meaning: Meaning) -> Hashable:
-    """Return what changes when vectors are added here, or somebody else has written to the database."""
+    """Return a value that changes when vectors are added here, or another process writes to the database."""
     [others] = connection.execute("PRAGMA data_version").fetchone()
     return meaning.additions, others
 

@@ -1,4 +1,7 @@
-"""Removes entries so that nothing of them is left in the file, and looks whether that is so."""
+"""This module forgets entries and erases people in SQLite so that nothing stays in the file, and checks that.
+
+That includes free pages and the write-ahead log.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,26 @@ from memory.store_sqlite.visible import VISIBLE, Rows, memories, rows_of, scopes
 __all__ = ["erase", "forget"]
 
 _OURS = {"scope": "person", "entry": "author session text about", "evidence": "session quote", "learnt": "session"}
-"""The tables in which people's words stand, and the columns."""
+"""The tables and columns that contain people's words."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Removed:
-    """What must not be found any more."""
+    """What was removed, and must not be found any more."""
 
     senders: frozenset[str]
     entries: int
     evidence: int
     sessions: frozenset[str]
-    """One that others write in, too, is theirs as well."""
+    """The sessions of the removed entries; other people may write in them, too."""
     texts: frozenset[str]
 
 
 def forget(connection: sqlite3.Connection, path: Path | None, rows: Rows, entry: int) -> bool:
-    """Remove an entry that is seen. Raises sqlite3.Error and OSError.
+    """Remove a visible entry; False if there is none. Raises sqlite3.Error and OSError.
 
-    A page that was once full may keep a copy of what was moved to another; where the text is found, which is rare, the
-    file is written anew.
+    A page that was once full may keep a copy of what was moved to another; if the text is still found, which is rare,
+    the file is rewritten (VACUUM).
     """
     with transaction(connection):
         found = connection.execute(
@@ -74,7 +77,7 @@ def erase(connection: sqlite3.Connection, path: Path | None, senders: frozenset[
 
 
 def _removed(connection: sqlite3.Connection, rows: Rows, senders: frozenset[str]) -> _Removed:
-    """Return what the database has of them: texts, quotes, names, slots, and sessions."""
+    """Return what the database has of a person: texts, quotes, names, slots and sessions."""
     gone = memories(connection, rows, "1 ORDER BY entry.id", {})
     quoted = [given for entry in gone for given in entry.evidence]
     marks = connection.execute(
@@ -128,7 +131,7 @@ def _rows_left(connection: sqlite3.Connection, rows: Rows) -> Iterable[str]:
 
 
 def _fields_left(connection: sqlite3.Connection, removed: _Removed) -> Iterable[str]:
-    """Look through whatever else the database has for what is too short to be known by its bytes."""
+    """Yield the tables that are not ours and contain a text that is too short to be searched in the bytes."""
     short = {text for text in {*removed.texts, *removed.sessions, *removed.senders} if not can_be_searched(text)}
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     for (table,) in tables.fetchall():
@@ -143,7 +146,7 @@ def _fields_left(connection: sqlite3.Connection, removed: _Removed) -> Iterable[
 def _bytes_left(
     connection: sqlite3.Connection, path: Path | None, removed: _Removed, elsewhere: frozenset[str]
 ) -> Iterable[str]:
-    """Search the files' bytes, free pages included, for what no other person's entries hold."""
+    """Yield the files whose bytes, free pages included, contain texts that no other person's entries have."""
     ids = (removed.senders | removed.sessions) - elsewhere
     for name, found in _in_bytes(path, removed.texts - elsewhere, ids).items():
         left = [text for text in found if not _is_within(connection, text, text in ids)]
@@ -157,7 +160,7 @@ def _in_bytes(path: Path | None, texts: Iterable[str], ids: Iterable[str] = ()) 
 
 
 def _elsewhere(connection: sqlite3.Connection, texts: Iterable[str]) -> frozenset[str]:
-    """Return those that stand word for word in what other people said."""
+    """Return those texts that other people's rows have as a whole value."""
     wanted, found = set(texts), set[str]()
     for table, columns in _OURS.items():
         listed = ", ".join(columns.split())
@@ -167,7 +170,7 @@ def _elsewhere(connection: sqlite3.Connection, texts: Iterable[str]) -> frozense
 
 
 def _is_within(connection: sqlite3.Connection, text: str, is_id: bool = False) -> bool:
-    """Tell whether it is a part of what another person said; an id, whether it stands there as a whole."""
+    """Tell whether a text is a part of another person's words; for an id, whether it occurs there as a whole."""
     mark = id_pattern(text)
     for table, columns in _OURS.items():
         for column in columns.split():

@@ -1,8 +1,8 @@
-"""The form of `memory.db`, how it came about, and opening it.
+"""This module opens `memory.db`, and creates and migrates its tables.
 
 `scope` is a person's id and whether something was learnt in private: who may see an entry follows from its scope alone.
-`words` is what questions are looked up in, by a number for each word of each scope, so that a question reads no more of
-the index than its person's part. `placed` says where an entry stands in it, and which numbers are its own.
+`words` is the index, with a number for each word of each scope, so that a query reads only its person's part of it.
+`placed` has each entry's place in the index, and the numbers of its words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from memory.store_sqlite.indexing import index_missing
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "connect", "transaction"]
 
 APPLICATION_ID = 0x61676D65
-"""Marks a database as ours ("agme")."""
+"""The SQLite application id that marks a database as ours ("agme")."""
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -81,17 +81,17 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     """,
 )
-"""Each takes a database to the next `user_version`; they are added to, never changed."""
+"""Each migration brings a database to the next `user_version`; new ones are added, none is ever changed."""
 
 BUSY_SECONDS = 2
-"""How long somebody else who has the database open, such as a backup, is waited for."""
+"""How long to wait while another program locks the database, such as a backup."""
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open a database file, made (0600) if missing; without a path, one that ends with the process.
+    """Open a database file, created (0600) if missing; without a path, a database in memory.
 
-    Raises MemoryTooNew where a later version wrote it, and MemoryUnusable where it is no database of ours: it is left
-    as it is, since an empty one in its place would forget everything.
+    Raises MemoryTooNew if a later version wrote it, and MemoryUnusable if it is not ours or cannot be used: the file is
+    left as it is, since an empty one in its place would forget everything.
     """
     try:
         if path is not None:
@@ -112,7 +112,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all of it happen, or nothing. Raises sqlite3.Error."""
+    """Run the block in one transaction. Raises sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -123,7 +123,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _claim(path: Path) -> None:
-    """Make the file if it is missing, for its owner alone; a link is not followed."""
+    """Create the file if it is missing, and set its mode to 0600; a symbolic link is not followed."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError("not a plain file")
@@ -135,7 +135,7 @@ def _claim(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Look at whose database this is, and bring it to this version's form."""
+    """Check that the database is ours, and migrate it to this version's form."""
     version, application = _number(connection, "user_version"), _number(connection, "application_id")
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or version or tables):

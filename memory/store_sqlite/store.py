@@ -1,4 +1,4 @@
-"""Memory in SQLite: all ports over one connection, on a thread of its own."""
+"""This module is the memory store in SQLite: it has all parts of a store, over one connection on its own thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from memory.meaning import RECALL_SECONDS, SEARCH_SECONDS, Meaning
-from memory.model import Erased, Exchange, Learned, Learnt, Memory, Recalled, Reserve, Who
+from memory.model import Erased, Exchange, LearnOutcome, Lesson, Memory, Recalled, Reserve, Who
 from memory.ports import Embedder
 from memory.recall import Candidate, choose, fuse, rank
 from memory.store_sqlite import looking, removing, writing
@@ -24,22 +24,22 @@ from memory.store_sqlite.visible import candidates, memories, people, rows_of, s
 __all__ = ["SqliteMemory", "open_sqlite_memory"]
 
 _NO_ID = 2**63 - 1
-"""Above all ids."""
+"""A number above all ids."""
 
 
 class SqliteMemory:
-    """The open database; made by `open_sqlite_memory`."""
+    """A memory store in an open database; made by `open_sqlite_memory`."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime], meaning: Meaning | None = None) -> None:
-        """Work on that database; with `meaning`, recall goes beyond the words."""
+        """Work on that database; with `meaning`, recall uses embeddings besides words."""
         self._database = database
         self._clock = clock
         self._meaning = meaning
 
-    async def learn(self, learned: Learned) -> Learnt:
-        """Write entries, and that the range is done, in one transaction."""
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
+        """Write entries and mark the range as done, in one transaction."""
         now = self._clock()
-        return await self._database.run(lambda connection: writing.learn(connection, learned, now))
+        return await self._database.run(lambda connection: writing.learn(connection, lesson, now))
 
     async def knows(self, exchange: Exchange) -> bool:
         """Tell whether the range, or a part of it, was learnt before."""
@@ -79,7 +79,7 @@ class SqliteMemory:
         return found[0] if found else None
 
     async def people(self) -> tuple[str, ...]:
-        """Return the ids of those of whom something is known."""
+        """Return the sorted ids of everybody who has entries."""
         return await self._database.run(people)
 
     async def forget(self, who: Who, entry: int) -> bool:
@@ -103,7 +103,7 @@ class SqliteMemory:
     async def without_vector(self, model: str, most: int) -> tuple[tuple[int, str], ...]:
         """Return entries that have no vector of that model yet, oldest first.
 
-        Where none is left those who asked last get the new ones now, so that no reply waits for them.
+        If there is none, the vectors cached for those who asked last are renewed now, so that no reply waits for it.
         """
         missing = await self._database.run(lambda connection: looking.without_vector(connection, model, most))
         if not missing and self._meaning is not None:
@@ -123,7 +123,7 @@ class SqliteMemory:
     def _ranked(
         self, connection: sqlite3.Connection, who: Who, question: str, asked: bytes | None, now: datetime
     ) -> Iterator[Candidate]:
-        """Do both stages; runs on the database's thread, so that no other conversation waits for it."""
+        """Run both stages of recall, on the database's thread, so that the event loop is not blocked."""
         rows = rows_of(who)
         scopes = scopes_of(connection, rows)
         scores = looking.find_words(connection, scopes, question)
@@ -137,7 +137,7 @@ class SqliteMemory:
 async def open_sqlite_memory(
     path: Path | None, clock: Callable[[], datetime], embedder: Embedder | None = None
 ) -> AsyncIterator[SqliteMemory]:
-    """Open the database, made (0600) if missing; without a path, one that ends with the process.
+    """Open the database, created (0600) if missing; without a path, one that ends with the process.
 
     Raises MemoryTooNew and MemoryUnusable.
     """

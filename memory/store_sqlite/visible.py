@@ -1,4 +1,4 @@
-"""Who may see which entries: each query on behalf of a person goes through here."""
+"""This module reads entries under the condition that the person may see them; every query for a person uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VISIBLE = """
         SELECT id FROM scope WHERE person IN (SELECT value FROM json_each(:senders)) AND (direct = 0 OR :direct)
     )
 """
-"""The condition under which an entry is seen."""
+"""The condition under which a person sees an entry."""
 
 _MEMORY = f"""
     SELECT entry.id, scope.person, kind, text, created, happened, scope.direct, session, first, last, importance,
@@ -30,23 +30,23 @@ _MEMORY = f"""
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The values of the condition."""
+    """The values of the condition `VISIBLE` for one person."""
 
     senders: str
     direct: bool
 
     def values(self, **more: int | float | str | None) -> Mapping[str, int | float | str | None]:
-        """Return them by name, with what else a query needs."""
+        """Return the values by name, with `more` that a query needs."""
         return {"senders": self.senders, "direct": self.direct, **more}
 
 
 def rows_of(who: Who) -> Rows:
-    """Return what the condition needs to let in this person's entries and no others."""
+    """Return the values with which the condition lets in this person's entries and no others."""
     return Rows(json.dumps([storable(sender) for sender in sorted(who.senders)]), who.direct)
 
 
 def scopes_of(connection: sqlite3.Connection, rows: Rows) -> tuple[int, ...]:
-    """Return the ids of the scopes that are seen."""
+    """Return the ids of the visible scopes."""
     found = connection.execute(
         "SELECT id FROM scope WHERE person IN (SELECT value FROM json_each(:senders)) AND (direct = 0 OR :direct)"
         " ORDER BY id",
@@ -56,7 +56,7 @@ def scopes_of(connection: sqlite3.Connection, rows: Rows) -> tuple[int, ...]:
 
 
 def people(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Return everybody of whom there is an entry: the one query that is on nobody's behalf."""
+    """Return everybody who has an entry: the only query without a person's rights."""
     found = connection.execute(
         "SELECT DISTINCT person FROM scope WHERE EXISTS (SELECT 1 FROM entry WHERE entry.scope = scope.id)"
         " ORDER BY person"
@@ -65,7 +65,7 @@ def people(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def candidates(connection: sqlite3.Connection, rows: Rows, scores: Mapping[int, float]) -> list[Candidate]:
-    """Return those of the entries that are seen and in force, each with its score; they come in one row."""
+    """Return the scored entries that are visible and in force; the query returns them as one row."""
     [found] = connection.execute(
         "SELECT json_group_array(json_array(id, kind, author, session, happened, text, importance)) FROM entry"  # noqa: S608 - as above
         f" WHERE id IN (SELECT value FROM json_each(:ids)) AND superseded_at IS NULL AND {VISIBLE}",
@@ -80,7 +80,7 @@ def candidates(connection: sqlite3.Connection, rows: Rows, scores: Mapping[int, 
 def memories(
     connection: sqlite3.Connection, rows: Rows, condition: str, values: Mapping[str, int]
 ) -> tuple[Memory, ...]:
-    """Return the entries that are seen and meet a condition, which ends with their order."""
+    """Return the visible entries that meet an SQL condition, which may end with an ORDER BY."""
     found = connection.execute(f"{_MEMORY} AND {condition}", rows.values(**values)).fetchall()
     evidence = _evidence(connection, (number for number, *_ in found))
     return tuple(

@@ -1,6 +1,6 @@
-"""Weighs what the words of a question found: BM25 as FTS5 reckons it, with what an entry's neighbours tell.
+"""This module computes BM25 scores as SQLite's FTS5 does, and counts the words of an entry's neighbours, too.
 
-An entry is a place in the index here, and nothing is read from disk.
+Entries are known by their places in the index here, and nothing is read from disk.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from memory.store_sqlite.indexing import unpack
 __all__ = ["Hit", "best_places", "spread", "weigh"]
 
 Hit = tuple[int, int]
-"""A place where a word of the question stands, and how."""
+"""A place of a word of the question, and the word's packed counts there."""
 
 _SATURATION, _LENGTH = 1.2, 0.75
 """BM25's k1 and b, as FTS5 has them."""
 
 _LEAST_RARITY = 1e-6
-"""What a word counts that stands in half of all entries or more; as in FTS5."""
+"""The rarity of a word that occurs in half of all entries or more, as in FTS5."""
 
 _AROUND = tuple(step for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step)
 
 
 def spread(hits: Iterable[Hit]) -> dict[int, float]:
-    """Return how often a word stands in each entry and around it, weighed; an answer has the words of its question."""
+    """Return a word's weighted count at each place, lent to the neighbours too; a question lends more to its answer."""
     often: dict[int, float] = {}
     for place, told in hits:
         here, lent, asks = unpack(told)
@@ -41,7 +41,7 @@ def spread(hits: Iterable[Hit]) -> dict[int, float]:
 
 
 def best_places(found: Sequence[Mapping[int, float]], entries: int, most: int) -> list[int]:
-    """Return the places that count most while nobody knows how long each entry is."""
+    """Return the `most` best places by a rough score that leaves out the entries' lengths."""
     rough: dict[int, float] = {}
     for often in found:
         rarity = _rarity(len(often), entries)
@@ -53,10 +53,10 @@ def best_places(found: Sequence[Mapping[int, float]], entries: int, most: int) -
 def weigh(
     found: Sequence[Mapping[int, float]], entries: int, average: float, lengths: Mapping[int, int], all_known: bool
 ) -> dict[int, float]:
-    """Return the BM25 of those places whose length is given, in words.
+    """Return the BM25 scores of those places whose length, in words, is given.
 
-    Before the first and behind the last entry of an occasion there are places where none stands: they have no length,
-    and do not count where all the others have one.
+    Before the first and behind the last entry of an occasion there are places without an entry: they have no length. If
+    the lengths of all entries are known (`all_known`), such places do not count for a word's rarity.
     """
     scores = dict.fromkeys(lengths, 0.0)
     damping = {place: _SATURATION * (1 - _LENGTH + _LENGTH * length / average) for place, length in lengths.items()}

@@ -1,4 +1,4 @@
-"""Writes what was learnt: entries, evidence, and which range is done, in one transaction."""
+"""This module writes what was learnt to SQLite in one transaction: entries, evidence and the range that is done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from memory.model import MOST_EVIDENCE, Change, Daily, Deed, Exchange, Fact, Kind, Learned, Learnt
+from memory.model import MOST_EVIDENCE, Change, Daily, Deed, Exchange, Fact, Kind, LearnOutcome, Lesson
 from memory.store_sqlite.indexing import drop_words, index_entry
 from memory.store_sqlite.schema import transaction
 from memory.stored import stamp, storable, storable_exchange, storable_fact
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 __all__ = ["keep_vectors", "knows", "learn", "watermark"]
 
 
-def learn(connection: sqlite3.Connection, learned: Learned, now: datetime) -> Learnt:
-    """Write it, unless the range was learnt before. Raises sqlite3.Error."""
-    exchange = storable_exchange(learned.exchange)
+def learn(connection: sqlite3.Connection, lesson: Lesson, now: datetime) -> LearnOutcome:
+    """Write a lesson in one transaction, unless its range was learnt before. Raises sqlite3.Error."""
+    exchange = storable_exchange(lesson.exchange)
     with transaction(connection):
-        if learned.is_range and _is_done(connection, exchange):
-            return Learnt(False)
+        if lesson.is_range and _is_done(connection, exchange):
+            return LearnOutcome(False)
         scope = _scope(connection, exchange)
-        if learned.daily is not None:
-            _add_daily(connection, scope, exchange, learned.daily, now)
-        changes = _keep_facts(connection, scope, exchange, learned.facts, now)
-        if learned.is_range:
+        if lesson.daily is not None:
+            _add_daily(connection, scope, exchange, lesson.daily, now)
+        changes = _keep_facts(connection, scope, exchange, lesson.facts, now)
+        if lesson.is_range:
             row = (exchange.session, exchange.began, exchange.person, exchange.first, exchange.last)
             connection.execute("INSERT INTO learnt VALUES (?, ?, ?, ?, ?)", row)
-        return Learnt(True, changes)
+        return LearnOutcome(True, changes)
 
 
 def knows(connection: sqlite3.Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before."""
+    """Tell whether the range, or a part of it, was learnt before."""
     return _is_done(connection, storable_exchange(exchange))
 
 
 def watermark(connection: sqlite3.Connection, session: str, began: str) -> int | None:
-    """Return the last seq that was learnt from, whoever of the session wrote it."""
+    """Return the last seq of the session that was learnt from, by any of its people; None: nothing was."""
     [seq] = connection.execute(
         "SELECT max(last) FROM learnt WHERE session = ? AND began = ?", (storable(session), began)
     ).fetchone()
@@ -58,7 +58,7 @@ def keep_vectors(connection: sqlite3.Connection, model: str, vectors: Sequence[t
 
 
 def _is_done(connection: sqlite3.Connection, exchange: Exchange) -> bool:
-    """Tell whether a part of the range was learnt before; the newest alone does not say: a dead task may revive."""
+    """Tell whether a part of the range was learnt before; every range is checked, since a dead task may be revived."""
     [found] = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM learnt"
         " WHERE session = ? AND began = ? AND person = ? AND last >= ? AND first <= ?)",
@@ -96,8 +96,8 @@ def _insert(
 def _keep_facts(
     connection: sqlite3.Connection, scope: int, exchange: Exchange, facts: Sequence[Fact], now: datetime
 ) -> tuple[Change, ...]:
-    """Do what the comparison says, fact by fact; each is compared with those before it, too."""
-    # Loaded with the first fact: whoever only recalls does without what weighs them.
+    """Decide and write fact by fact; each is compared with those before it, too."""
+    # Imported with the first fact: a process that only recalls does without them.
     from memory.comparing import Known
     from memory.learning import decide, read_said
 
@@ -145,7 +145,7 @@ def _do(connection: sqlite3.Connection, scope: int, exchange: Exchange, step: St
 
 
 def _supersede(connection: sqlite3.Connection, old: int | None, new: int, now: datetime) -> None:
-    """Mark the old one, which is found no more; it stays to be looked at."""
+    """Mark the old entry as superseded: recall no longer finds it, but it can still be listed."""
     if old is not None:
         connection.execute("UPDATE entry SET superseded_at = ?, superseded_by = ? WHERE id = ?", (stamp(now), new, old))
         drop_words(connection, [old])

@@ -1,1 +1,1 @@
-"""What a text says, as far as words can be compared: stems, lemmas, stop words, dates."""
+"""This package turns texts into comparable words: stems, lemmas, stop words and dates."""

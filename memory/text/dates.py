@@ -1,4 +1,4 @@
-"""What a text says about time: the words of a date, and whether it speaks of one."""
+"""This module writes a date in words, and recognises texts that speak of a time, ask for one, or are questions."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def date_words(moment: datetime) -> str:
 
 
 def speaks_of_time(text: str) -> bool:
-    """Tell whether there is a word for a time in it."""
+    """Tell whether a text has a word for a time."""
     return bool(_TIME.search(text))
 
 
 def asks_when(question: str) -> bool:
-    """Tell whether it asks for a time."""
+    """Tell whether a question asks for a time."""
     return bool(_WHEN.match(question))
 
 
 def is_question(text: str) -> bool:
-    """Tell whether it ends by asking."""
+    """Tell whether a text ends with a question mark."""
     return text.rstrip(" \t\n\"'”’)").endswith(_QUESTION_MARKS)

@@ -1,7 +1,7 @@
-"""English words whose forms no rule of endings joins: went is go, children is child.
+"""This module lists irregular forms of English words with their lemmas: went is go, children is child.
 
-Porter's rules know endings only. Questions are asked in another tense than the one in which things were told: "what did
-I buy" is answered by "I bought a lamp".
+Porter's stemmer knows endings only, but questions are often asked in another tense than things were told: "what did I
+buy" is answered by "I bought a lamp".
 """
 
 from __future__ import annotations
@@ -146,4 +146,4 @@ bad worse worst
 """
 
 LEMMAS = {form: line.split()[0] for line in _FORMS.strip().splitlines() for form in line.split()[1:]}
-"""From a form in small letters to the word that it stands for."""
+"""The lemma of each form, in lower case."""

@@ -1,6 +1,6 @@
-"""Takes the endings off English words, by Porter's rules ("An algorithm for suffix stripping", 1980).
+"""This module stems English words by Porter's algorithm ("An algorithm for suffix stripping", 1980).
 
-Index and query are stemmed by the same code, whatever the database: SQLite has such a stemmer, PostgreSQL another.
+Index and query are stemmed by this code for every database: SQLite's own stemmer and PostgreSQL's differ.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DOUBLE = re.compile(r"([^aeiouylsz])\1$")
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """Return the stem of a word in small letters; words of one or two letters, or of other scripts, stay."""
+    """Return the stem of a word in lower case; words of one or two letters, or of other scripts, stay as they are."""
     if len(word) < 3 or not word.isascii() or not word.isalpha():
         return word
     word = _without_past(_without_plural(word))
@@ -45,13 +45,13 @@ def stem(word: str) -> str:
 
 
 def _measure(part: str) -> int:
-    """Return how often consonants follow vowels in it: Porter's m."""
+    """Return how often consonants follow vowels in a part: Porter's m."""
     kinds = "".join("c" if not is_vowel(part, place) else "v" for place in range(len(part)))
     return len(re.findall("v+c+", kinds))
 
 
 def is_vowel(word: str, place: int) -> bool:
-    """Tell whether the letter is a vowel there; y is one behind a consonant."""
+    """Tell whether a letter is a vowel; y is one behind a consonant."""
     if word[place] == "y":
         return place > 0 and not is_vowel(word, place - 1)
     return word[place] in "aeiou"
@@ -75,7 +75,7 @@ def _without_past(word: str) -> str:
 
 
 def _mended(part: str) -> str:
-    """Give back the e, or take the doubled letter, that the ending cost."""
+    """Restore the e that the removed ending replaced, or undo the letter that it doubled."""
     if part.endswith(("at", "bl", "iz")):
         return part + "e"
     if _DOUBLE.search(part):

@@ -1,7 +1,7 @@
-"""Cuts text into the words that are compared: small letters, no accents, lemmas and stems, one character of CJK each.
+"""This module tokenizes text for index and query: lower case, no accents, lemmas and stems, single CJK characters.
 
 SQLite's own tokenizer takes a whole run of Chinese for one word. Here each character of Han, kana and Hangul is a word,
-and a question asks for pairs of them, side by side.
+and a query asks for adjacent pairs of them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from memory.text.stemming import stem
 __all__ = ["STOP_WORDS", "Term", "count_subjects", "index_terms", "index_text", "indexed_terms", "query_terms", "stems"]
 
 Term = tuple[str, ...]
-"""A word's stem, or characters of CJK that stand side by side."""
+"""A word's stem, a CJK character, or a pair of adjacent CJK characters."""
 
 MOST_TERMS = 64
-"""So many words of a question are looked up; a pasted page asks for no more."""
+"""How many words of a question are looked up at most, also of a pasted page."""
 
 _STOP = """
     a about after all also am an and any are as at be been being but by can could did do does doing done for from had
@@ -31,7 +31,7 @@ _STOP = """
 """
 
 STOP_WORDS = frozenset(_STOP.split())
-"""English words that carry no subject: they are neither indexed nor asked for. "May" is a month, too."""
+"""English stop words, which are neither indexed nor searched. "May" is none, since it is a month, too."""
 
 _CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7a3\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
@@ -39,21 +39,21 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _COUNTED_CHARS = 200
 _IS_CJK = re.compile(f"[{_CJK}]")
 _LAST_WITH_ACCENTS = "\u052f"
-"""Latin, Greek and Cyrillic lose their accents; marks of other scripts make other letters."""
+"""Up to here, in Latin, Greek and Cyrillic, accents are removed; in other scripts marks make other letters."""
 
 
 def stems(text: str) -> list[str]:
-    """Return every word's stem, in order; a run of CJK as its characters."""
+    """Return the stem of every word in order, stop words included; CJK as single characters."""
     return [word for run in _runs(text) for word in (run if _IS_CJK.match(run) else _stemmed(run))]
 
 
 def index_text(text: str) -> str:
-    """Return what an index of words takes in: stems without stop words, with a blank between any two."""
+    """Return the text for an index of words: stems without stop words, separated by spaces."""
     return " ".join(word for run in _runs(text) for word in (run if _IS_CJK.match(run) else _subjects(run)))
 
 
 def index_terms(text: str) -> list[Term]:
-    """Return what a question may ask for, in order: stems without stop words, CJK one by one and in pairs."""
+    """Return all terms that a query may ask for, in order: stems without stop words, CJK characters and their pairs."""
     return [
         term
         for run in _runs(text)
@@ -62,20 +62,20 @@ def index_terms(text: str) -> list[Term]:
 
 
 def query_terms(text: str) -> list[Term]:
-    """Return what a question asks for, each once: a word's stem, or two characters of CJK that stand side by side."""
+    """Return the terms of a question, each once: stems without stop words, and pairs of adjacent CJK characters."""
     terms = (term for run in _runs(text) for term in _terms(run))
     return list(dict.fromkeys(terms))[:MOST_TERMS]
 
 
 def indexed_terms(text: str) -> list[tuple[str, ...]]:
-    """Return each occurrence of whatever `query_terms` may ask for in a text that `index_text` made."""
+    """Return each occurrence of a term that `query_terms` may ask for, in a text made by `index_text`."""
     words = text.split()
     pairs = ((a, b) for a, b in pairwise(words) if _IS_CJK.match(a) and _IS_CJK.match(b))
     return [*((word,) for word in words), *pairs]
 
 
 def count_subjects(text: str) -> int:
-    """Return how many words that carry a subject stand in its first 200 characters; quick, since it is done often."""
+    """Return the number of words without stop words in the first 200 characters; quick, since it is called often."""
     start = text[:_COUNTED_CHARS]
     if start.isascii():
         return len([word for word in _ASCII_WORD.findall(start.lower()) if word not in STOP_WORDS])
@@ -103,7 +103,7 @@ def _without_accent(character: str) -> str:
 
 
 def _parts(run: str) -> list[str]:
-    """Return the words in a run: a possessive s goes, and what stands around an apostrophe are two."""
+    """Split a run into words: a possessive `'s` is dropped, and any other apostrophe separates two words."""
     return [part for part in re.split("['’]", re.sub("['’]s$", "", run)) if part]
 
 

@@ -1,4 +1,4 @@
-"""Modules as trees, read once."""
+"""This module parses every module of the project once, and gives the architecture tests their syntax trees."""
 
 from __future__ import annotations
 

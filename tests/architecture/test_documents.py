@@ -1,4 +1,4 @@
-"""The documents name only what is there."""
+"""These tests check that the documents name only things that exist."""
 
 from __future__ import annotations
 

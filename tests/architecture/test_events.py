@@ -1,4 +1,4 @@
-"""The handbook knows every event of the log, and no other."""
+"""These tests check that the operations handbook lists every log event, and no other."""
 
 from __future__ import annotations
 

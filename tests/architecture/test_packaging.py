@@ -1,4 +1,4 @@
-"""What is pinned, and what may not be named."""
+"""These tests check that dependencies are pinned, and that forbidden names occur nowhere."""
 
 from __future__ import annotations
 

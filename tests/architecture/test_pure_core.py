@@ -1,4 +1,4 @@
-"""The pure core is pure: what pyproject.toml lists does no I/O, and stands on nothing that does."""
+"""These tests check that the pure core, as pyproject.toml lists it, does no I/O and imports nothing that does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memories that one suite is asked of, and how a conversation looks that they learn from."""
+"""This module opens each memory store for the suite that runs over all of them, and builds exchanges to learn from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from memory.model import Daily, Evidence, Exchange, Fact, Learned, Who, Words
+from memory.model import Daily, Evidence, Exchange, Fact, Lesson, Who, Words
 from memory.opening import open_memory
 from memory.ports import MemoryStore, MemoryWriting
 from memory.store_memory import InMemoryMemory
@@ -97,15 +97,15 @@ def said(
     return Exchange(key, seq, seq, person, "Anna" if person == ANNA else "Bob", direct, (Words(seq, at, text),))
 
 
-def daily(exchange: Exchange, text: str | None = None) -> Learned:
+def daily(exchange: Exchange, text: str | None = None) -> Lesson:
     words = exchange.said[0]
-    return Learned(exchange, Daily(text or words.text, words.at))
+    return Lesson(exchange, Daily(text or words.text, words.at))
 
 
-def facts(exchange: Exchange, *texts: str, about: str = "") -> Learned:
+def facts(exchange: Exchange, *texts: str, about: str = "") -> Lesson:
     """Facts that stand on all that was said."""
     evidence = tuple(Evidence(exchange.session, words.seq, words.text) for words in exchange.said)
-    return Learned(exchange, None, tuple(Fact(text, evidence, about) for text in texts))
+    return Lesson(exchange, None, tuple(Fact(text, evidence, about) for text in texts))
 
 
 async def learn_facts(store: MemoryWriting, texts: Sequence[str], person: str = ANNA, *, direct: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The protocols that model servers speak, each with its loopback server: for the suite that runs over all of them."""
+"""This module lists the model protocols with their loopback servers, for the suite that runs over all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Databases whose tables are there already: to make them costs more than most of what is then tried in them."""
+"""This module gives tests PostgreSQL databases with ready tables, since creating those takes longer than most tests."""
 
 from __future__ import annotations
 

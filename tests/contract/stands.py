@@ -1,4 +1,4 @@
-"""Each channel where the same can be asked of all: somebody writes, and somebody looks at the screen."""
+"""This module opens each channel on its loopback platform, with one interface: write as a person, see the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each place where tasks can be kept, for the tests that ask the same of all."""
+"""This module opens each task queue for the suite that runs over all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from procrastinate.testing import InMemoryConnector
 
 from agentd.tasks import own_queries
 from agentd.tasks.opening import Surroundings, work_at
-from agentd.tasks.pace import Pace
 from agentd.tasks.places import Location, Place, open_place
 from agentd.tasks.queue import Args, Entry, Gauges, Job, Leaving, TaskQueue
 from agentd.tasks.settings import TasksSettings
+from agentd.tasks.timing import QueueTiming
 from channels.backoff import Growing
 from tests.contract.prepared import prepared_database
 from tests.platforms.postgres_server import MISSING, PostgresServer, find_programs, running_server
@@ -43,7 +43,9 @@ __all__ = [
 
 NO_GAUGES = Gauges()
 PATIENT = Leaving(lambda: 5.0)
-QUICK = Pace(sweep_seconds=0.05, stale_seconds=30, restart=Growing(0.01, 0.05), pause_seconds=lambda failures: 0.0)
+QUICK = QueueTiming(
+    sweep_seconds=0.05, stale_seconds=30, restart=Growing(0.01, 0.05), pause_seconds=lambda failures: 0.0
+)
 
 
 def now() -> datetime:
@@ -131,10 +133,15 @@ class Stand(ABC):
 
     @asynccontextmanager
     async def work(
-        self, log: Log, pace: Pace = QUICK, gauges: Gauges = NO_GAUGES, leaving: Leaving = PATIENT, **settings: int
+        self,
+        log: Log,
+        timing: QueueTiming = QUICK,
+        gauges: Gauges = NO_GAUGES,
+        leaving: Leaving = PATIENT,
+        **settings: int,
     ) -> AsyncIterator[TaskQueue]:
         """Open the place and do its tasks."""
-        around = Surroundings(now, leaving, gauges, pace)
+        around = Surroundings(now, leaving, gauges, timing)
         async with (
             self.open_place() as place,
             work_at(replace(place, poll_seconds=0.05), TasksSettings(**settings), log.jobs, around) as queue,
@@ -196,6 +203,13 @@ class _Remembering(InMemoryConnector):
 
     async def requeue_all(self, job_id: int, worker_id: int) -> list[dict[str, Any]]:
         raise ConnectorException(f"job {job_id} of worker {worker_id} has ended: nothing fails in memory")
+
+    async def bring_forward_all(self, most_seconds: float) -> list[dict[str, Any]]:
+        latest = now() + timedelta(seconds=most_seconds)
+        late = [job for job in self.jobs.values() if job["scheduled_at"] is not None and job["scheduled_at"] > latest]
+        for job in late:
+            job["scheduled_at"] = None
+        return late
 
     async def erase_run(self, job_id: int, lock: str) -> None:
         await self._drop(lambda job: (job["id"], job["lock"]) == (job_id, lock) and job["status"] != "doing")

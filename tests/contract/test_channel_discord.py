@@ -1,4 +1,4 @@
-"""What people write on Discord, as it is taken in."""
+"""These tests check how the Discord channel takes in what people write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Much was missed, or some of it cannot be had: catching up is bounded, and no place stops the others."""
+"""These tests check that catching up on Discord is bounded, and that no place stops the others."""
 
 from __future__ import annotations
 

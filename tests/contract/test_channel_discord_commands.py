@@ -1,4 +1,4 @@
-"""Slash commands: on disk before they are answered, and answered in time."""
+"""These tests check that slash commands on Discord are on disk before they are answered, and answered in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When Discord cannot be had: what is waited for, what is said about it, and that the token is not."""
+"""These tests check what the Discord channel retries and reports during faults, and that it never shows the token."""
 
 from __future__ import annotations
 

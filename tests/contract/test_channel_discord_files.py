@@ -1,4 +1,4 @@
-"""Files that people send on Discord."""
+"""These tests check how the Discord channel takes in and downloads files that people send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway: sessions that go on, sessions that begin anew, and those that Discord does not want."""
+"""These tests check sessions of Discord's gateway: resumed, begun again, and refused by Discord."""
 
 from __future__ import annotations
 

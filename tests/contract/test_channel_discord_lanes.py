@@ -1,4 +1,4 @@
-"""More in one place than can wait: what is let go and fetched, what is kept all the same, and what is said."""
+"""These tests check a Discord place with more than can wait: what is dropped and fetched, what is kept, and told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was written while nobody listened: Discord hands nothing out twice, so that it is asked for."""
+"""These tests check that the Discord channel fetches what was missed, since Discord does not redeliver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown on Discord, and what becomes of a call that fails."""
+"""These tests check what the Discord channel sends, and what becomes of a call that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places whose past cannot be read now: they stay due, and it is said why."""
+"""These tests check that Discord places whose history cannot be read now stay due, and that the reason is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said while the channel did not listen: asked of Slack's histories, offered once, before what comes live."""
+"""These tests check that the Slack channel reads missed messages from histories, once, and before live ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that people send in Slack: fetched with the bot's token, which goes to Slack alone."""
+"""These tests check that files in Slack are fetched with the bot's token, which is sent to Slack alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write in Slack, and how the channel takes it in: through slack_sdk, over real sockets."""
+"""These tests check how the Slack channel takes in what people write, through slack_sdk over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to Slack: how it is kept, replaced and lost, and what the operator is told of it."""
+"""These tests check how the connection to Slack is kept, replaced and lost, and what the operator is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app's manifest in the documents: what it asks for is what the channel needs, and no more."""
+"""These tests check that the app manifest in the documents asks for what the channel needs, and no more."""
 
 from __future__ import annotations
 

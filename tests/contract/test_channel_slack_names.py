@@ -1,4 +1,4 @@
-"""Where an @name decides who may talk on Slack: through slack_sdk, over real sockets."""
+"""These tests check allow lists with an @name on Slack, through slack_sdk over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More places, or more in one of them, than can be asked or taken in at once: none holds up the others for long."""
+"""These tests check that many Slack places, or one busy place, do not hold up the others for long."""
 
 from __future__ import annotations
 

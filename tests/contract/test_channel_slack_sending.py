@@ -1,4 +1,4 @@
-"""What the bot says in Slack, and what becomes of it when Slack refuses: through slack_sdk, over real sockets."""
+"""These tests check what the Slack channel sends, and what it does when Slack refuses, through slack_sdk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write on Telegram, as it is taken in."""
+"""These tests check how the Telegram channel takes in what people write."""
 
 from __future__ import annotations
 

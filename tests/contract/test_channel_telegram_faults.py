@@ -1,4 +1,4 @@
-"""When Telegram cannot be had: what is waited for, what is said about it, and that the token is not."""
+"""These tests check what the Telegram channel retries and reports during faults, and that it never shows the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that come with messages, and their bytes."""
+"""These tests check how the Telegram channel takes in and downloads files that come with messages."""
 
 from __future__ import annotations
 

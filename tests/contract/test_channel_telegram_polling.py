@@ -1,4 +1,4 @@
-"""Telegram is polled: what comes in is taken in order, confirmed when it is on disk, and never in another's way."""
+"""These tests check that Telegram updates are taken in order, and confirmed by the offset once they are on disk."""
 
 from __future__ import annotations
 

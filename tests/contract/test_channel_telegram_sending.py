@@ -1,4 +1,4 @@
-"""What is said on Telegram, and what its refusals mean."""
+"""These tests check what the Telegram channel sends, and what Telegram's refusals mean."""
 
 from __future__ import annotations
 

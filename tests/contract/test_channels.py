@@ -1,4 +1,4 @@
-"""What every channel promises, whatever its platform: the port of `channels.base`, asked of each over a real socket."""
+"""These tests check what every channel promises by the protocol of `channels.base`, over a real socket for each."""
 
 from __future__ import annotations
 

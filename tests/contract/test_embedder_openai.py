@@ -1,4 +1,4 @@
-"""Vectors from a server, over real sockets: what is asked, and what becomes of every failure."""
+"""These tests check the embedder that asks a server: its requests over real sockets, and every kind of failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everything that makes vectors promises: MiniLM, a server behind real sockets, and the fake of the tests."""
+"""These tests check what every embedder promises: MiniLM, a server over real sockets, and the tests' fake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every memory promises about what it learns: one suite for the databases, and for the one in memory alone."""
+"""These tests check what every memory store promises about learning, for both databases and the one in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from memory.model import Daily, Deed, Evidence, Fact, Kind, Learned, Reserve, Words
+from memory.model import Daily, Deed, Evidence, Fact, Kind, Lesson, Reserve, Words
 from memory.ports import MemoryStore
 from tests.contract.memory_stands import ANNA, NOW, daily, facts, learn_facts, opening, postgres, said, store, who
 
@@ -39,20 +39,20 @@ async def test_a_list_goes_on_where_its_page_ended(store: MemoryStore) -> None:
 
 
 async def test_learning_a_range_twice_has_the_effect_of_once(store: MemoryStore) -> None:
-    learned = Learned(
+    lesson = Lesson(
         said(3, "I moved to Lisbon"),
         Daily("Anna moved", NOW),
         (Fact("Lives in Lisbon", (Evidence(ANNA, 3, "moved to Lisbon"),)),),
     )
 
-    once = await store.learn(learned)
-    twice = await store.learn(learned)
+    once = await store.learn(lesson)
+    twice = await store.learn(lesson)
 
     assert once.done
     assert (twice.done, twice.changes) == (False, ())
     assert len(await store.listed(who(ANNA), None, 10)) == 2
     assert await store.watermark(ANNA, "") == 3
-    assert await store.knows(learned.exchange)
+    assert await store.knows(lesson.exchange)
 
 
 async def test_a_range_of_which_a_part_was_learnt_has_no_effect(store: MemoryStore) -> None:
@@ -179,7 +179,7 @@ async def test_a_fact_that_the_person_never_said_is_not_kept(store: MemoryStore)
         ("", 1, ANNA),
     ]:
         fact = Fact("Loves sushi", (Evidence(session, seq, quote),))
-        learnt = await store.learn(Learned(exchange, None, (fact,), is_range=False))
+        learnt = await store.learn(Lesson(exchange, None, (fact,), is_range=False))
 
         assert [(change.deed, change.entry) for change in learnt.changes] == [(Deed.UNFOUNDED, None)]
     assert await store.listed(who(ANNA), None, 10) == ()
@@ -198,7 +198,7 @@ async def test_why_shows_the_words_that_a_fact_stands_on(store: MemoryStore) -> 
     words = (Words(1, NOW, "so, I am   a nurse\nin Porto"), Words(2, NOW, "and tired"))
     exchange = replace(said(2, ""), first=1, said=words)
     fact = Fact("Works as a nurse in Porto", (Evidence(ANNA, 1, "a Nurse in Porto"), Evidence(ANNA, 2, "not said")))
-    learnt = await store.learn(Learned(exchange, None, (fact,)))
+    learnt = await store.learn(Lesson(exchange, None, (fact,)))
     assert learnt.changes[0].entry is not None
 
     memory = await store.why(who(ANNA), learnt.changes[0].entry)
@@ -211,12 +211,12 @@ async def test_why_shows_the_words_that_a_fact_stands_on(store: MemoryStore) -> 
 async def test_what_was_forgotten_is_nowhere_and_learning_the_range_again_does_not_bring_it_back(
     store: MemoryStore,
 ) -> None:
-    learned = facts(said(0, "I was fired from Initech"), "Was fired from Initech")
-    [change] = (await store.learn(learned)).changes
+    lesson = facts(said(0, "I was fired from Initech"), "Was fired from Initech")
+    [change] = (await store.learn(lesson)).changes
     assert change.entry is not None
 
     assert await store.forget(who(ANNA), change.entry)
-    await store.learn(learned)
+    await store.learn(lesson)
 
     assert not await store.forget(who(ANNA), change.entry)
     assert await store.why(who(ANNA), change.entry) is None

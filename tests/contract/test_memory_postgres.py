@@ -1,4 +1,4 @@
-"""What holds for a memory on a PostgreSQL that several processes share."""
+"""These tests check a memory on a PostgreSQL that several processes share."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ async def test_two_that_learn_the_same_range_at_once_write_it_once(postgres: Pos
     url = postgres.new_database()
     async with opened(url) as one, opened(url) as other:
         for seq in range(10):
-            learned = replace(facts(said(seq, f"item{seq}"), f"Has item{seq}"), daily=daily(said(seq, "x")).daily)
+            lesson = replace(facts(said(seq, f"item{seq}"), f"Has item{seq}"), daily=daily(said(seq, "x")).daily)
             async with asyncio.TaskGroup() as tasks:
-                both = [tasks.create_task(store.learn(learned), name="learning") for store in (one, other, one)]
+                both = [tasks.create_task(store.learn(lesson), name="learning") for store in (one, other, one)]
             assert sorted(task.result().done for task in both) == [False, False, True]
         entries = await one.export(frozenset({ANNA}))
 

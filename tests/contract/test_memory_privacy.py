@@ -1,4 +1,4 @@
-"""Whose memory is whose: tries to reach another's, and what was private, by every method of every memory."""
+"""These tests try to reach another person's memories, and private ones, by every method of every memory store."""
 
 from __future__ import annotations
 

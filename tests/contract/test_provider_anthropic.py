@@ -1,4 +1,4 @@
-"""What is Anthropic's own over real sockets: headers, cache, refused parameters, images."""
+"""These tests check what is specific to Anthropic's protocol: headers, cache, refused parameters, images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded model, really run: its streams, its queue, its silence, its way out."""
+"""These tests run the embedded model: its streams, its queue, its timeouts, its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded model in a process of its own: its silence, its way out, and what cannot be waited for."""
+"""These tests run the embedded model in its own process: its timeouts, its end, and what cannot be waited for."""
 
 from __future__ import annotations
 

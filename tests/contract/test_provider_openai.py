@@ -1,4 +1,4 @@
-"""What is OpenAI's own over real sockets, and what no protocol changes: addresses, keys, connections."""
+"""These tests check what is specific to OpenAI's protocol, and what all share: addresses, keys, connections."""
 
 from __future__ import annotations
 

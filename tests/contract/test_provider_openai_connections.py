@@ -1,4 +1,4 @@
-"""One turn after the other goes over one connection: to make it anew costs a handshake each time."""
+"""These tests check that successive turns share one connection, since a new one costs a handshake each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that cuts its pieces in the middle of a character."""
+"""These tests check a model server that cuts its pieces in the middle of a character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images for a server that speaks Chat Completions, and one that does not look at them."""
+"""These tests check images for servers that speak Chat Completions, with and without support for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trying a model: a few tokens, once, and in time; and the list of a server's models."""
+"""These tests check the probe of a model, a few tokens and once, and the list of a server's models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings name is what is asked: the main model, what stands in for it, the one for the background."""
+"""These tests check that the settings decide which model is asked: the main, the fallback, the background one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite of every protocol, over real sockets, against servers that are as strict as the real ones."""
+"""These tests check every model protocol over real sockets, against servers as strict as the real ones."""
 
 from __future__ import annotations
 

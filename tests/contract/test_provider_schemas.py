@@ -1,4 +1,4 @@
-"""The form that a reply should have: asked for, refused and then left out, over real sockets in every protocol."""
+"""These tests check a JSON Schema for the reply: requested, and left out once refused, in every protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every place for background tasks keeps to: an SQLite file, a PostgreSQL, and procrastinate's own in memory."""
+"""These tests check what every task queue promises: an SQLite file, a PostgreSQL, and procrastinate's in memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from agentd.errors import AgentdError
 from agentd.tasks import own_queries
 from agentd.tasks.ledger import Ledger
-from agentd.tasks.pace import Pace
 from agentd.tasks.queue import Args, Cleared, Gauges, Leaving, Order, TaskFault, TaskPostponed
+from agentd.tasks.timing import QueueTiming
 from tests.contract.task_stands import (
     QUICK,
     WORDS,
@@ -77,8 +77,8 @@ async def test_a_task_that_fails_is_tried_until_it_is_dead_and_again_when_somebo
     log = Log()
     log.faults = [ValueError(WORDS), ValueError(WORDS), TaskFault("the provider is gone")]
     # On a slow machine what has just failed would be taken for forgotten by sweeps that come every 50 ms.
-    pace = replace(QUICK, pause_seconds=log.pause, sweep_seconds=5)
-    async with stand.work(log, pace, max_attempts=3) as queue:
+    timing = replace(QUICK, pause_seconds=log.pause, sweep_seconds=5)
+    async with stand.work(log, timing, max_attempts=3) as queue:
         with capture_logs() as logs:
             await queue.defer(order("fail", WORDS, "one"))
             dead = await until_dead(queue)
@@ -160,8 +160,8 @@ async def test_a_sessions_task_that_is_under_way_is_not_taken_once_more_and_one_
 
 async def test_a_sessions_task_that_is_to_be_tried_again_is_not_taken_once_more(stand: Stand) -> None:
     log = Log(faults=[ValueError()])
-    pace = replace(QUICK, pause_seconds=lambda failures: 3600.0)
-    async with stand.work(log, pace) as queue:
+    timing = replace(QUICK, pause_seconds=lambda failures: 3600.0)
+    async with stand.work(log, timing) as queue:
         await queue.defer(order("fail", 1, "one", once="the same"))
         await until(lambda: log.begun == [1])
         async with asyncio.timeout(20):
@@ -193,8 +193,8 @@ async def test_a_retry_is_not_overtaken_by_its_sessions_next(stand: Stand) -> No
         pytest.skip("procrastinate's own in memory looks at running jobs of a lock only")
     log = Log()
     log.faults = [ValueError()]
-    pace = replace(QUICK, pause_seconds=lambda failures: 0.2)
-    async with stand.work(log, pace) as queue:
+    timing = replace(QUICK, pause_seconds=lambda failures: 0.2)
+    async with stand.work(log, timing) as queue:
         await queue.defer(order("fail", 1, "one"))
         await queue.defer(order("fail", 2, "one"))
         await until(lambda: len(log.done) == 2)
@@ -293,8 +293,8 @@ async def test_a_job_that_hangs_is_a_failed_attempt(stand: Stand) -> None:
 async def test_erasing_a_session_takes_its_tasks_whatever_state_they_are_in(stand: Stand) -> None:
     log = Log()
     log.faults = [ValueError()]
-    pace = Pace(sweep_seconds=0.05)
-    async with stand.work(log, pace, max_attempts=1) as queue:
+    timing = QueueTiming(sweep_seconds=0.05)
+    async with stand.work(log, timing, max_attempts=1) as queue:
         await queue.defer(order("fail", 1, "one"))
         for n, session in ((2, "one"), (3, "one"), (4, "two")):
             await queue.defer(order("wait", n, session))
@@ -310,7 +310,7 @@ async def test_erasing_a_session_takes_its_tasks_whatever_state_they_are_in(stan
 
 async def test_what_is_to_be_spared_of_a_session_is_queued_anew_or_left_as_it_is(stand: Stand) -> None:
     """Of seven tasks, dead, under way and waiting, three go, three are changed, and one stays as it was."""
-    log, pace, seen = Log(), Pace(sweep_seconds=0.05), list[str]()
+    log, timing, seen = Log(), QueueTiming(sweep_seconds=0.05), list[str]()
     log.faults = [ValueError(), ValueError()]
 
     def spare(task: str, args: Args) -> Args | None:
@@ -318,7 +318,7 @@ async def test_what_is_to_be_spared_of_a_session_is_queued_anew_or_left_as_it_is
         n = int(str(args["n"]))
         return None if n % 2 else {"n": n if n > 5 else n + 10}
 
-    async with stand.work(log, pace, max_attempts=1) as queue:
+    async with stand.work(log, timing, max_attempts=1) as queue:
         for n in (0, 1):
             await queue.defer(order("fail", n, "one"))
         while len(await queue.entries(dead=True)) < 2:  # noqa: ASYNC110 - a queue has no event for it
@@ -370,6 +370,20 @@ async def test_a_task_that_is_to_wait_does(stand: Stand) -> None:
         await until(lambda: len(log.done) == 2)
 
     assert log.done == [2, 1]
+
+
+async def test_what_was_put_off_by_a_clock_that_was_ahead_holds_up_nobody(stand: Stand) -> None:
+    log, ahead_seconds = Log(), 365 * 86_400.0
+    log.faults = [ValueError()]
+    with capture_logs() as logs:
+        async with stand.work(log, replace(QUICK, pause_seconds=lambda failures: ahead_seconds)) as queue:
+            await queue.defer(order("fail", 1, "one"))
+            await queue.defer(order("note", 2, "one"))
+            await until(lambda: sorted(log.done) == [1, 2])
+            with pytest.raises(ValueError, match="too long"):
+                await queue.defer(order("note", 3, delay_seconds=ahead_seconds))
+
+    assert "task_brought_forward" in [said["event"] for said in logs]
 
 
 async def test_tasks_are_counted_and_their_time_is_taken(stand: Stand) -> None:

@@ -1,4 +1,4 @@
-"""What holds for tasks on a PostgreSQL that several workers share; procrastinate's connector, as it is."""
+"""These tests check tasks on a PostgreSQL that several workers share, with procrastinate's own connector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from agentd.errors import ConfigError, StorageError
 from agentd.tasks import postgres as module
 from agentd.tasks.opening import open_queue
-from agentd.tasks.queue import Leaving, Order
+from agentd.tasks.queue import Cleared, Leaving, Order
 from tests.contract.task_stands import QUICK, LocationStand, Log, now, postgres, until, until_dead, until_empty
 from tests.platforms.postgres_server import PostgresServer
 
@@ -43,9 +43,9 @@ async def outlive_staleness(url: SecretStr) -> None:
 
 async def test_two_workers_share_the_tasks_and_keep_a_sessions_order(postgres: PostgresServer) -> None:
     url, log = postgres.new_database(), Log()
-    pace = replace(QUICK, sweep_seconds=10)  # a task that a busy machine begins late is no lost one
+    timing = replace(QUICK, sweep_seconds=10)  # a task that a busy machine begins late is no lost one
     place = LocationStand(url)
-    async with place.work(log, pace, concurrency=2) as queue, place.work(log, pace, concurrency=2):
+    async with place.work(log, timing, concurrency=2) as queue, place.work(log, timing, concurrency=2):
         for n in range(20):
             await queue.defer(Order("note", {"n": n}, f"session {n % 2}"))
         await until_empty(queue)
@@ -79,6 +79,21 @@ async def test_a_dead_workers_task_is_taken_over_and_a_living_ones_is_not(postgr
 
     assert entry.error == "its worker ended before it did"
     assert (log.begun, gone.begun) == ([1], [2])
+
+
+async def test_a_dead_workers_task_is_erased_by_a_command_though_no_worker_is_left(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    async with open_queue(url, now) as queue:
+        await queue.defer(Order("wait", {"n": 1}, "one"))
+        await ask(url, "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour')")
+        await ask(
+            url,
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)",
+        )
+        cleared = await queue.erase("one")
+        left = await queue.entries()
+
+    assert (cleared, left) == (Cleared(1, 0), [])
 
 
 async def test_an_outage_is_waited_out(postgres: PostgresServer) -> None:

@@ -1,4 +1,4 @@
-"""What a reader of Markdown sees of text whose marks are escaped, as far as these conversations have any."""
+"""This module removes the escapes from a text, as a reader of its Markdown sees it, for these conversations."""
 
 from __future__ import annotations
 

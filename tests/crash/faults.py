@@ -1,4 +1,4 @@
-"""Faults below the disk: system calls of session files that fail, or do half of what they are asked."""
+"""This module injects faults below the disk: system calls on session files fail, or do half of their work."""
 
 from __future__ import annotations
 

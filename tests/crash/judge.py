@@ -1,4 +1,4 @@
-"""Judges from outside, by the session's file and by what the platform and the model received, how it went.
+"""This module judges a run from outside, by the session's file and what the platform and the model received.
 
 It knows the file's format and the copy's note, and asks the daemon nothing.
 """

@@ -1,8 +1,9 @@
-"""The matrix: each scenario, killed at each step that it passes, started again, and judged.
+"""This module runs the kill matrix: each scenario is killed at each step that it passes, restarted, and judged.
 
     python -m tests.crash.matrix [--platform NAME] [SCENARIO ...]
 
-prints two tables: those that docs/durability.md holds, of the other platforms only the first.
+prints two tables: the summary, which docs/durability.md holds, and the rows, which docs/durability-matrix.md holds for
+Telegram.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Looks from outside at what memory and its queue have on disk, while the daemon runs or after it was killed."""
+"""This module reads memory and its queue on disk from outside, while the daemon runs or after it was killed."""
 
 from __future__ import annotations
 

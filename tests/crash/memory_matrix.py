@@ -1,4 +1,4 @@
-"""The rows of what is learnt: where the daemon is killed, how the model is meanwhile, and how it went.
+"""This module runs the kill matrix of consolidation: where the daemon is killed, how the model behaves, the result.
 
     python -m tests.crash.memory_matrix [--on files|server] [ROW ...]
 
@@ -129,7 +129,7 @@ def _rows() -> Iterator[Row]:
         yield from _each("it is written down", "STORE.learn", number, brief(2, SERVER, FILES))
         yield from _each("the day, in the transaction", "WRITING:_add_daily", number, brief(3, FILES, SERVER))
         yield from _each("the facts, in it", "WRITING:_keep_facts", number, brief(4, SERVER, FILES))
-        commit = Run(f"WRITING:Learnt:before:{number}")
+        commit = Run(f"WRITING:LearnOutcome:before:{number}")
         yield Row(f"before the commit {number}", (commit,), brief=FILES if number == 1 else ())
         yield from _each("the task is done", FINISHING, number, brief(2, SERVER, FILES))
         for when, places in zip(("before", "after"), brief(4, FILES, SERVER), strict=True):
@@ -151,7 +151,7 @@ def _again() -> Iterator[Row]:
     yield Row("the reply on disk; before a session is looked at", (unqueued, gap), brief=SERVER)
     yield Row("the reply on disk; before what was missed is queued", (unqueued, Run(f"{LATE}:before:1")))
     yield Row("the reply on disk; after what was missed was queued", (unqueued, Run(f"{LATE}:after:1")))
-    yield Row("before the commit, three times", (Run("WRITING:Learnt:before:1"),) * 3, brief=SERVER)
+    yield Row("before the commit, three times", (Run("WRITING:LearnOutcome:before:1"),) * 3, brief=SERVER)
     yield Row("written down but not done, three times", (Run(f"{FINISHING}:before:1"),) * 3)
 
 
@@ -176,7 +176,7 @@ def _in_mood(mood: str) -> Iterator[Row]:
     if mood == DYING:
         return
     yield from _each("it is written down", "STORE.learn", 1, ((), SERVER if mood == RUBBISHY else ()), mood)
-    yield Row("before the commit 2", (Run("WRITING:Learnt:before:2"),), mood)
+    yield Row("before the commit 2", (Run("WRITING:LearnOutcome:before:2"),), mood)
 
 
 def _numbered(step: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Two people, a daemon that learns from what they say, and what it keeps: through all its runs.
+"""This module is the world of the consolidation tests: two people, and a daemon that learns over several runs.
 
 They say four things, each when the one before was answered. The last of Ada's repeats a fact: it has two places on
 which it stands then.

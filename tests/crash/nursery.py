@@ -1,4 +1,4 @@
-"""Daemons by the hundred: forked (`tests/forking.py`), watched and killed from a test's event loop."""
+"""This module forks daemons by the hundred (`tests/forking.py`), and watches and kills them from the event loop."""
 
 from __future__ import annotations
 

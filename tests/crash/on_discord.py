@@ -1,4 +1,4 @@
-"""Discord: nothing comes again, the history has it; a second send with the same nonce shows nothing new."""
+"""This module is Discord for the crash tests: no redelivery, but a history; a nonce drops a second copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack: what was not acked comes again for a while, then only the history has it; a second copy is another message."""
+"""This module is Slack for the crash tests: redelivery for a while, then only the history; second copies show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telegram: what was not confirmed comes again, and a second copy of a message is another message."""
+"""This module is Telegram for the crash tests: unconfirmed updates are redelivered; second copies show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port to the platform that lives on while the daemon is killed: what people do there, and what they see.
+"""This module defines the interface to a platform that survives the daemon: what people do there, and what they see.
 
 There is one for each platform, over its loopback server: `on_telegram`, `on_discord`, `on_slack`.
 """

@@ -1,4 +1,4 @@
-"""What people do while the daemon is killed: short conversations, each with what must be true at its end besides.
+"""This module lists the scenarios of the kill matrix: short conversations, each with its own conditions at the end.
 
 A scenario waits for what it caused and never for a time. Where the model is held back, a daemon that was killed
 meanwhile cannot take in more before it has finished what it left: then the scenario goes on.

@@ -1,4 +1,4 @@
-"""The numbered steps of a run: each is named when it is passed, and the process may be killed at any of them.
+"""This module names the numbered steps of a run as they are passed, and can kill the process at any of them.
 
 A commit has a step before it, one within each of its records (half of that record's line is on disk), and one after
 it. A call to the platform has one before it and one after its answer, and so has each update that is handed over.

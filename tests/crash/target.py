@@ -1,4 +1,4 @@
-"""The daemon as it is, between a platform, a disk and a clock of the test's choice: what the test kills.
+"""This module runs the real daemon on a platform, a disk and a clock of the test's choice, to be killed.
 
     python -m tests.crash.target --config CONFIG [--kill-at STEP] [--most-units UNITS]
 
@@ -31,7 +31,7 @@ from agentd.log import configure_log
 from agentd.service.figures import open_figures
 from agentd.settings import Settings, load_settings
 from agentd.tasks.alone import work_alone
-from agentd.tasks.pace import Pace
+from agentd.tasks.timing import QueueTiming
 from agentd.transcript.clock import utc_now
 from agentd.transcript.disk import Disk
 from agentd.transcript.file_disk import FLUSH_THREADS, FileDisk
@@ -45,7 +45,7 @@ from tests.crash.steps import SteppingChannel, Steps, kill, with_steps
 QUICK = (0.05, 0.5)
 """Nobody else uses this platform: what a real one needs to be spared of only makes the tests wait."""
 
-HURRIED = Pace(
+HURRIED = QueueTiming(
     sweep_seconds=0.2,
     poll_seconds=0.1,
     stale_seconds=1.5,
@@ -113,7 +113,7 @@ def build_edges(plan: Plan, settings: Settings, steps: Steps) -> Edges:
     def clock() -> datetime:
         return utc_now() + timedelta(seconds=plan.clock_shift_seconds)
 
-    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, pace=HURRIED)
+    return Edges(build_channels=build_channels, wrap_disk=wrap_disk, clock=clock, timing=HURRIED)
 
 
 def plant(call: str) -> None:

@@ -1,4 +1,4 @@
-"""A process that does background tasks until none is left, and writes down each step in a file that outlives it."""
+"""This module is a process that works off background tasks, and logs each step to a file that outlives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file with every type of record, cut at every byte or with garbage between its lines: the daemon goes on with it."""
+"""These tests cut a session file with every record type at every byte, or add garbage: the daemon goes on with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon as a process, on a disk that fails: nothing is lost, nothing is said twice, and it goes on."""
+"""These tests run the daemon as a process on a failing disk: nothing is lost, nothing sent twice, and it goes on."""
 
 from __future__ import annotations
 

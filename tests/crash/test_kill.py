@@ -1,4 +1,4 @@
-"""SIGKILL while an answer streams: the message is on disk, the file is valid, the conversation goes on."""
+"""These tests kill the daemon while an answer streams: the message is on disk, and the conversation goes on."""
 
 from __future__ import annotations
 

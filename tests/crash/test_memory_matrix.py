@@ -1,4 +1,4 @@
-"""Killed at every step of a consolidation and started again: each range is learnt once, and none is lost.
+"""These tests kill the daemon at every step of a consolidation: each range is learnt exactly once.
 
 The rows that run with every test are few of many: `EVERY_STEP=1`, or `python -m tests.crash.memory_matrix`, runs all.
 """
@@ -143,7 +143,7 @@ async def away(server: PostgresServer) -> AsyncIterator[None]:
         await asyncio.to_thread(server.start)
 
 
-@pytest.mark.parametrize("point", ["memory.store_postgres.writing:Learnt:before:1", f"{FINISHING}:before:1", ""])
+@pytest.mark.parametrize("point", ["memory.store_postgres.writing:LearnOutcome:before:1", f"{FINISHING}:before:1", ""])
 async def test_what_a_killed_worker_was_at_is_done_once_by_another_process(
     postgres: PostgresServer, tmp_path: Path, point: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The daemon as a process, and a platform that breaks off or refuses: what was to be said is said, and once if it can.
+"""These tests run the daemon on a platform that breaks off or refuses calls: replies arrive, once if possible.
 
 Nobody can tell a message whose answer was lost from one that never arrived: only there a copy is sent, with a mark.
 """

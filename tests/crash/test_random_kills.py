@@ -1,4 +1,4 @@
-"""One conversation whose daemon is killed dozens of times, at moments that nobody chose."""
+"""These tests kill the daemon of one conversation dozens of times, at random moments."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ LONGEST_SECONDS = 0.08
 
 FEWEST_STEPS = 10
 """So many different steps are the last before a kill, at least; it is three times as many where nothing else runs."""
+
+
+ROWS = [*(("telegram", 50, seed) for seed in range(4)), ("discord", 40, 0), ("slack", 40, 0)]
 
 
 async def live_on(world: World, chance: random.Random, kills: int) -> None:
@@ -50,9 +53,7 @@ async def get_acquainted(world: World) -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    ("channel", "kills", "seed"), [*(("telegram", 50, seed) for seed in range(4)), ("discord", 40, 0), ("slack", 40, 0)]
-)
+@pytest.mark.parametrize(("channel", "kills", "seed"), ROWS)
 async def test_after_dozens_of_kills_each_message_has_one_end_and_each_reply_is_shown_once(
     channel: str, kills: int, seed: int, tmp_path: Path
 ) -> None:

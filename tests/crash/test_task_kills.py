@@ -1,4 +1,4 @@
-"""A process that does background tasks is killed again and again: none is lost, and no session's order breaks."""
+"""These tests kill a task worker again and again: no task is lost, and each session's tasks keep their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a daemon that is killed lives in: a platform and a model that live on, a workspace, and who starts it again."""
+"""This module is the world of the crash tests: platform and model survive the daemon, which is restarted."""
 
 from __future__ import annotations
 

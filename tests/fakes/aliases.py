@@ -1,4 +1,4 @@
-"""Chats that moved, without a database."""
+"""This module is a fake of the store of moved chats, without a database."""
 
 from __future__ import annotations
 

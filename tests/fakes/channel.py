@@ -1,4 +1,4 @@
-"""A platform without a platform: it keeps what it was told to send, and fails or waits where the test says so."""
+"""This module is a fake channel: it keeps what it was told to send, and fails or waits as the test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk with faults: it passes everything on to another one, but for what the test told it to spoil."""
+"""This module is a disk with faults: it passes calls on to another disk, except for those that the test spoils."""
 
 from __future__ import annotations
 

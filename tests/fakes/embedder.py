@@ -1,4 +1,4 @@
-"""What makes vectors, as far as the tests need it: near for texts with words in common."""
+"""This module is a fake embedder: texts with words in common have near vectors."""
 
 from __future__ import annotations
 

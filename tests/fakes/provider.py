@@ -1,4 +1,4 @@
-"""A provider without a model: the test enqueues what it says, and reads what it was asked."""
+"""This module is a fake provider: the test enqueues its replies, and reads the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A queue of background tasks that keeps what it is given, and does none of it."""
+"""This module is a fake task queue that keeps tasks and runs none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A summariser without a model: it answers as the test says, and keeps what it was asked."""
+"""This module is a fake summariser: it answers as the test says, and keeps its requests."""
 
 from __future__ import annotations
 

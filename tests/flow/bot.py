@@ -1,4 +1,4 @@
-"""The whole daemon in this process as a Telegram bot, between the loopback Telegram and a loopback model."""
+"""This module runs the whole daemon in this process as a Telegram bot, between loopback servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line beside or without a daemon: each command is a process, forked (`tests/forking.py`), not started.
+"""This module runs the command line, beside a daemon or without: each command is a forked process (`tests/forking.py`).
 
 What a start itself does is tested with real ones (`test_process.py`, `test_streams.py`).
 """

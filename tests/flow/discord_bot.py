@@ -1,4 +1,4 @@
-"""The whole daemon in this process as a Discord bot, between the loopback Discord and a loopback model."""
+"""This module runs the whole daemon in this process as a Discord bot, between loopback servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole daemon in this process, between a fake platform that people come by and the real command line."""
+"""This module runs the whole daemon in this process, between a fake platform and the real command line."""
 
 from __future__ import annotations
 

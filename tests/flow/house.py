@@ -1,4 +1,4 @@
-"""The whole daemon in this process, between a loopback platform and a loopback model: what is the same for each."""
+"""This module runs the whole daemon in this process between loopback servers; the platforms' bots build on it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from aiohttp import web
 
 from agentd.app import Edges, serve
-from agentd.app.parts import Paces
+from agentd.app.parts import Intervals
 from agentd.service.control_client import ask_daemon
 from agentd.service.notifying import SILENT
 from agentd.settings import Settings, load_settings
-from agentd.tasks.pace import Pace
+from agentd.tasks.timing import QueueTiming
 from channels.base import Channel
 from channels.settings import ChannelsSettings
 from channels.tools import Tools
@@ -38,9 +38,9 @@ class House(ABC):
         self.folder = folder
         self.model = model
         self._changed = changed
-        self.pace: Pace | None = None
+        self.timing: QueueTiming | None = None
         """Of the background tasks; the usual one where there is none."""
-        self.paces = Paces()
+        self.intervals = Intervals()
         self.notifier = SILENT
         self.load: Callable[[], Settings] | None = None
         """Reads the configuration anew on SIGHUP, which does nothing where there is none."""
@@ -81,7 +81,9 @@ class House(ABC):
         settings = load_settings(config, {})
         try:
             async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as tasks:
-                edges = Edges(self._build, pace=self.pace, paces=self.paces, notifier=self.notifier, load=self.load)
+                edges = Edges(
+                    self._build, timing=self.timing, intervals=self.intervals, notifier=self.notifier, load=self.load
+                )
                 daemon = tasks.create_task(serve(settings, (self.name,), edges), name="daemon")
                 try:
                     yield

@@ -1,4 +1,4 @@
-"""A workspace with session files, and the real `agentd sessions` on it."""
+"""This module prepares a workspace with session files, and runs the real `agentd sessions` on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon as a process on a pipe, as a script would drive it."""
+"""This module runs the daemon as a process on a pipe, as a script does."""
 
 from __future__ import annotations
 

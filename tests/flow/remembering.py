@@ -1,4 +1,4 @@
-"""People who ask a daemon what it knows of them: in private, in a group, in a thread; the store is a real one."""
+"""This module has people ask a daemon what it knows about them, in private, groups and threads, with a real store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agentd.conversation.remembrance import Remembrance
 from channels.base import Address, Author, InboundMessage
-from memory.model import Daily, Evidence, Exchange, Fact, Learned, Learnt, Words
+from memory.model import Daily, Evidence, Exchange, Fact, LearnOutcome, Lesson, Words
 from memory.ports import MemoryStore
 from memory.settings import MemorySettings
 from tests.contract.memory_stands import Opening, in_memory
@@ -90,7 +90,7 @@ def exchange(text: str, sender: str = "ada", *, seq: int = 0, place: Address = D
 async def learn_fact(store: MemoryStore, said: Exchange, fact: str = "") -> int:
     """Let a fact be learnt from all that was said, and return its entry."""
     evidence = tuple(Evidence(said.session, words.seq, words.text) for words in said.said)
-    learnt: Learnt = await store.learn(Learned(said, None, (Fact(fact or said.said[0].text, evidence),)))
+    learnt: LearnOutcome = await store.learn(Lesson(said, None, (Fact(fact or said.said[0].text, evidence),)))
     [change] = learnt.changes
     assert change.entry is not None
     return change.entry
@@ -98,4 +98,4 @@ async def learn_fact(store: MemoryStore, said: Exchange, fact: str = "") -> int:
 
 async def learn_day(store: MemoryStore, said: Exchange) -> None:
     """Let what happened be learnt."""
-    await store.learn(Learned(said, Daily(said.said[0].text, START)))
+    await store.learn(Lesson(said, Daily(said.said[0].text, START)))

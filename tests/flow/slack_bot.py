@@ -1,4 +1,4 @@
-"""The whole daemon in this process as a Slack app, between the loopback Slack and a loopback model."""
+"""This module runs the whole daemon in this process as a Slack app, between loopback servers."""
 
 from __future__ import annotations
 

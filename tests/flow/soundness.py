@@ -1,4 +1,4 @@
-"""What must be true of every workspace once its daemon has ended in good order."""
+"""This module checks what must be true of every workspace after its daemon has ended in good order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A daemon without its process: the real store, router and actors between a fake platform and a fake model."""
+"""This module runs the real store, router and actors between a fake platform and a fake model, without a process."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from agentd.delivery.front import build_front
 from agentd.transcript.disk import Disk
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.store import SessionStore, open_store, open_store_on
+from agentd.transcript.uptime import Uptime
 from channels.base import Address, Author, InboundDelete, InboundEdit, InboundMessage, Receipt
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
@@ -110,6 +111,9 @@ class Run:
     drain_seconds: float = 5
     scope: str = "sender"
     memory: Remembrance | None = None
+    uptime: Uptime | None = None
+    """None: of the loop."""
+    clock_skew: timedelta = timedelta(0)
 
 
 @asynccontextmanager
@@ -153,8 +157,9 @@ async def rehearsed(run: Run) -> AsyncIterator[Stage]:
             calibration=provider.calibration,
             spending=spending,
             count_compaction=lambda outcome: None,
-            clock=lambda: START,
+            clock=lambda: START + run.clock_skew,
             monotonic=loop.time,
+            uptime=run.uptime or Uptime("test", loop.time),
             new_id=lambda: f"t{next(ids)}",
             summary_times=provider.summary_times,
             memory=run.memory,

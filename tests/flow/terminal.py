@@ -1,4 +1,4 @@
-"""The daemon on a terminal, as a person would drive it: keys in, the screen's bytes out."""
+"""This module drives the daemon on a pseudo-terminal: keys in, the screen's bytes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day's budget of tokens: asked before the model is, told politely, and kept across runs."""
+"""These tests check the daily token budget: checked before the model is asked, and kept across runs."""
 
 from __future__ import annotations
 

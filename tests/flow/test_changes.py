@@ -1,4 +1,4 @@
-"""Edits and deletions of messages: before an answer they decide what is answered, after it only the next prompt."""
+"""These tests check edits and deletions: before an answer they change what is answered, later only the next prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd check`: what is well, what is not and what to do about it; beside a daemon and without one."""
+"""These tests check `agentd check`, beside a daemon and without one: what is well, what is not, and what to do."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_each_fault_says_what_to_do_about_it(tmp_path: Path) -> None:
         "provider",
         "modes",
     }
-    assert "copy it anew from @BotFather, or correct the address" in found["telegram"][1]
+    assert "copy it again from @BotFather, or correct the address" in found["telegram"][1]
     assert "the token was revoked: install the app again" in found["slack"][1]
     assert "switch it on at https://discord.com/developers" in found["discord"][1]
     assert "refused the key: set provider.api_key" in found["provider"][1]

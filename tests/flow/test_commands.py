@@ -1,4 +1,4 @@
-"""Commands: recorded before they act, obeyed at once, settled by the delivery of their answer."""
+"""These tests check that commands are recorded before they act, obeyed at once, and settled by their answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations without end: what is old becomes a summary, beside the turns and on record."""
+"""These tests check compaction in endless conversations: old turns become a summary, in the background, on record."""
 
 from __future__ import annotations
 

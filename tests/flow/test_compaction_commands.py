@@ -1,4 +1,4 @@
-"""`/compact` and its undo are obeyed once, whatever comes in between, and no conversation is stuck over them."""
+"""These tests check that `/compact` and its undo are obeyed once, and that no conversation gets stuck over them."""
 
 from __future__ import annotations
 
@@ -153,3 +153,21 @@ async def test_a_message_right_behind_new_can_be_summarised_alone(tmp_path: Path
         await stage.say("fourth")
 
         assert texts(stage) == [LONG + "second", "third", "fourth"]
+
+
+async def test_a_compact_that_the_end_of_a_run_cut_is_answered_by_the_next_though_a_turn_ended_meanwhile(
+    tmp_path: Path,
+) -> None:
+    provider, scribe = model()
+    scribe.gate = asyncio.Event()
+    async with daemon(tmp_path, provider=provider) as stage:
+        await say(stage, LONG + "one", LONG + "two", LONG + "three")
+        await stage.post("/compact")
+        await scribe.asked.wait()
+        await stage.say("four")
+        assert compactions(stage) == []
+
+    again, _ = model()
+    async with daemon(tmp_path, provider=again) as stage:
+        await until(lambda: len(compactions(stage)) == 1)
+        await until(lambda: "turns are now part of the summary" in stage.channel.texts[-1])

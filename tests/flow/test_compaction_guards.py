@@ -1,4 +1,4 @@
-"""What a long conversation is guarded by, where one summary goes wrong and the next is to come."""
+"""These tests check the guards of compaction: failing, hanging and costly summaries, and retries after them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens while a summary is made: it is discarded, or it is right, and nobody waits who need not."""
+"""These tests check what happens while a summary is made: it stays right or is discarded, and nobody waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that write, while a real daemon holds the workspace; and the port of its metrics."""
+"""These tests check commands that write while a real daemon holds the workspace, and the port of its metrics."""
 
 from __future__ import annotations
 

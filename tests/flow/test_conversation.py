@@ -1,4 +1,4 @@
-"""A conversation as a playbook: messages in, what the person sees and what is on disk out."""
+"""These tests play conversations: messages go in, and the screen and the files are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations on Discord, through the whole daemon: in private, in servers and in threads."""
+"""These tests hold conversations on Discord with the whole daemon: in private, in servers and in threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people wrote while nobody listened is answered once, and no answer is shown twice."""
+"""These tests check that what was missed on Discord is answered once, and no answer is shown twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that refuses: the person is told, nothing is half-written, and the next message works."""
+"""These tests check a disk that refuses: the person is told, nothing is half-written, the next message works."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def test_an_actor_is_not_forgotten_while_a_message_is_on_its_way_to_the_di
             await until(gate.reached.is_set)
             for _ in range(100):
                 await asyncio.sleep(0)
-            alive = stage.router.sessions_in_memory
+            alive = stage.router.count()[0]
             gate.opened.set()
             await saying
 
@@ -260,3 +260,39 @@ async def test_what_is_offered_again_while_its_first_commit_is_under_way_stands_
         assert first.cancelled()
         assert stage.kinds().count("user") == 1
         assert stage.channel.texts == ["ok"]
+
+
+class FullThenSlow(SlowOnce):
+    """A disk that is full for the first reply, and holds a text back later."""
+
+    def __init__(self, disk: FileDisk, text: bytes) -> None:
+        """Hold `text` back."""
+        super().__init__(disk, text)
+        self._is_full = True
+
+    def commit(self, writes: Sequence[Write]) -> list[OSError | None]:
+        """Refuse the first reply."""
+        if self._is_full and any(b'"assistant"' in write.payload for write in writes):
+            self._is_full = False
+            return [OSError(errno.ENOSPC, "No space left on device")] * len(writes)
+        return super().commit(writes)
+
+
+async def test_what_was_cut_on_its_way_into_a_session_that_waits_for_a_message_is_answered(
+    tmp_path: Path, disk: FileDisk
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    slow = FullThenSlow(disk, b"second")
+    async with daemon(tmp_path, disk=slow) as stage:
+        await stage.say("first")
+        async with asyncio.TaskGroup() as tasks:
+            cut = tasks.create_task(stage.post("second", message_id="2"))
+            await until(slow.held.is_set)
+            cut.cancel()  # as a channel is that is begun anew
+            slow.let.set()
+        await until(lambda: stage.kinds()[-1] == "delivery")
+        await stage.say("second", message_id="2")
+
+        assert cut.cancelled()
+        assert [record["answers"] for record in stage.records() if record.get("role") == "assistant"] == [[1, 2]]
+        assert stage.kinds().count("user") == 2

@@ -1,4 +1,4 @@
-"""A shutdown is over in time, whatever hangs, and tells how far it has come."""
+"""These tests check that a shutdown ends in time whatever hangs, and reports its progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from agentd.app.stopping import Stop
+from agentd.app.shutdown_deadlines import Stop
 from tests.flow.process import started, write_config
 from tests.platforms.clerk_server import ClerkServer
 from tests.platforms.notify_socket import NotifySocket, open_notify_socket

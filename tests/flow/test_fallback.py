@@ -1,4 +1,4 @@
-"""A model that does not answer, through the whole daemon: who answers instead, and what a person sees."""
+"""These tests check a model that does not answer: which model answers instead, and what a person sees."""
 
 from __future__ import annotations
 

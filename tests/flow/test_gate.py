@@ -1,4 +1,4 @@
-"""Who may talk: nothing of anybody else reaches a file or the model."""
+"""These tests check the allow list: nothing of anybody else reaches a file or the model."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ async def test_each_message_is_counted_by_what_became_of_it(tmp_path: Path, serv
 async def test_a_platform_is_not_heard_where_nobody_can_say_who_may_talk(
     doorstep: Doorstep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentd.service.database.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("agentd.state.database.BUSY_SECONDS", 0.01)
     async with doorstep.open():
         pass
     with closing(sqlite3.connect(doorstep.workspace / "state.db", isolation_level=None)) as other:

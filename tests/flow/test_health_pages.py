@@ -1,4 +1,4 @@
-"""What a monitor reads: figures that move, and whether the daemon lives and is ready."""
+"""These tests check what a monitor reads: metrics that move, `/healthz` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from agentd.app.parts import Paces
-from agentd.app.supervising import Patience
+from agentd.app.parts import Intervals
+from agentd.app.supervising import RestartPolicy
 from agentd.service.notifying import Notifier
 from agentd.service.vitals import Limits
 from tests.flow.bot import Bot, open_bot
 from tests.flow.house import says
 from tests.platforms.telegram_behaviours import refusing
 
-QUICK = Paces(beat_seconds=0.02, contact_seconds=0.1, patience=Patience(look_seconds=0.02))
+QUICK = Intervals(beat_seconds=0.02, contact_seconds=0.1, restart_policy=RestartPolicy(look_seconds=0.02))
 LISTENING = '[service]\nmetrics_listen = "127.0.0.1:0"'
 
 
@@ -42,9 +42,9 @@ async def ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
 
 
 @asynccontextmanager
-async def listening(bot: Bot, paces: Paces = QUICK) -> AsyncIterator[tuple[int, list[Any]]]:
+async def listening(bot: Bot, intervals: Intervals = QUICK) -> AsyncIterator[tuple[int, list[Any]]]:
     """Run the daemon, and give the port that it listens on, and what is logged."""
-    bot.paces = paces
+    bot.intervals = intervals
     with capture_logs() as logs:
         async with bot.run(LISTENING):
             await bot.until(lambda: any(entry["event"] == "metrics_served" for entry in logs))

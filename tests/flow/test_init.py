@@ -1,4 +1,4 @@
-"""`agentd init` as a newcomer meets it: on a terminal, from a pipe, interrupted, and on to the first answer."""
+"""These tests check `agentd init` on a terminal, from a pipe, interrupted, and on to the first answer."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_ctrl_c_leaves_nothing_behind_at_a_question_or_while_telegram_is_a
             await screen.shows(QUESTIONS[1])
             echoes = termios.tcgetattr(screen.descriptor)[3] & termios.ECHO
             await screen.press(CTRL_C)
-            await screen.shows("Nothing was written. agentd init begins anew.")
+            await screen.shows("Nothing was written. Run agentd init to start over.")
             code = await screen.ended()
         telegram.enqueue("getMe", hang())
         async with terminal(config, "init", extra=around) as again:
@@ -82,7 +82,7 @@ async def test_ctrl_c_leaves_nothing_behind_at_a_question_or_while_telegram_is_a
                 telegram.changed.clear()
                 await telegram.changed.wait()
             await again.press(CTRL_C)
-            await again.shows("Nothing was written. agentd init begins anew.")
+            await again.shows("Nothing was written. Run agentd init to start over.")
             code_again = await again.ended()
 
     assert code == code_again == 130

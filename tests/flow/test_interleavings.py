@@ -1,4 +1,4 @@
-"""Any interleaving of messages, commands, retirement and restarts: each message has exactly one end."""
+"""These tests check any interleaving of messages, commands, retirement and restarts: each message ends exactly once."""
 
 from __future__ import annotations
 

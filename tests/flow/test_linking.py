@@ -1,4 +1,4 @@
-"""`/link`: two accounts become one person, by the word of whoever holds both."""
+"""These tests check `/link`: two accounts become one person, if the holder of both says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentd.service.state import open_state
+from agentd.state.state import open_state
 from agentd.transcript.clock import utc_now
 from tests.flow.stage import until
 from tests.flow.town import ADA, BOB, Market, Town

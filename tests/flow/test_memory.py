@@ -1,4 +1,4 @@
-"""What is said is learnt beside the conversation, and comes back: over a real channel and a real model protocol."""
+"""These tests check that memory learns beside the conversation and recalls, over a real channel and protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd memory`, beside a daemon that has memory open and without one."""
+"""These tests check `agentd memory`, beside a daemon that has memory open and without one."""
 
 from __future__ import annotations
 

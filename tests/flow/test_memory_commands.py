@@ -1,4 +1,4 @@
-"""Memory in the chat: people see what is known of them and why, have things kept, and have them forgotten."""
+"""These tests check memory in the chat: people see what is known about them and why, add to it, and remove it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from channels.markup.rich import Dialect, RichText
 from channels.slack.writing import to_markdown
 from memory.errors import MemoryUnusable
 from memory.learning import MOST_FACT_CHARS
-from memory.model import Learned, Learnt, Memory, Who
+from memory.model import LearnOutcome, Lesson, Memory, Who
 from memory.store_memory import InMemoryMemory
 from tests.contract.memory_stands import NOW, in_memory, in_sqlite
 from tests.fakes.channel import FakeChannel
@@ -322,7 +322,7 @@ async def test_where_memory_is_off_each_command_says_so(tmp_path: Path, text: st
 class Broken(InMemoryMemory):
     """A store whose database is gone."""
 
-    async def learn(self, learned: Learned) -> Learnt:
+    async def learn(self, lesson: Lesson) -> LearnOutcome:
         """Fail."""
         raise MemoryUnusable("memory.db cannot be used (disk I/O error): check its owner, mode and disk")
 

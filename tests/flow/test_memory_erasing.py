@@ -1,4 +1,4 @@
-"""`agentd people erase` over a daemon that learns: memory, tasks that are dead, waiting and under way, and files."""
+"""These tests check `agentd people erase` over a daemon that learns: memory, tasks in every state, and files."""
 
 from __future__ import annotations
 

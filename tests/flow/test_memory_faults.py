@@ -1,4 +1,4 @@
-"""A full disk, and a database that somebody else holds: nobody waits for what is learnt, and nothing is lost."""
+"""These tests check memory on a full disk or a locked database: nobody waits for it, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from agentd.tasks import places
-from agentd.tasks.pace import Pace
 from agentd.tasks.sqlite_connector import SqliteConnector
+from agentd.tasks.timing import QueueTiming
 from memory.model import Kind
 from tests.flow.bot import BOB, Bot
 from tests.flow.test_memory import CAT, bot, clerk, config, known, learnt
@@ -29,7 +29,7 @@ LOCKED_SECONDS = 3.0
 BEFORE_THAT_SECONDS = 1.5
 """A reply that waited for the lock, or for SQLite to give up (2 s), would come later."""
 
-QUICK = Pace(sweep_seconds=0.1, poll_seconds=0.05, pause_seconds=lambda failures: 0.05)
+QUICK = QueueTiming(sweep_seconds=0.1, poll_seconds=0.05, pause_seconds=lambda failures: 0.05)
 
 
 class Filling(SqliteConnector):
@@ -128,7 +128,7 @@ async def held(path: Path) -> AsyncIterator[None]:
 async def test_a_memory_that_somebody_else_holds_keeps_no_reply_and_is_learnt_from_later(
     bot: Bot, clerk: ClerkServer
 ) -> None:
-    loop, bot.pace = asyncio.get_running_loop(), QUICK
+    loop, bot.timing = asyncio.get_running_loop(), QUICK
     async with bot.run(config(clerk)):
         bot.telegram.post(CAT)
         await bot.settled()

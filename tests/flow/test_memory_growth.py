@@ -1,4 +1,4 @@
-"""Memory does not learn from itself: 500 turns with a model that repeats what was recalled, and a clerk that keeps all.
+"""These tests check that memory does not learn from itself, in 500 turns with a model that repeats what was recalled.
 
 Queue, store and conversation are the real ones. What is known in the end is what the person told, and no more.
 """

@@ -1,4 +1,4 @@
-"""What could not be put into the queue of memory when it was said is put there later, whatever happened meanwhile."""
+"""These tests check that exchanges which could not be queued for memory are queued later, whatever happens first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentd.transcript.clock import format_time
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import AssistantMessage, Author, Delivery, Record, Source, UserMessage
 from agentd.transcript.store import open_store
-from memory.model import Learned, Recalled, Reserve, Who
+from memory.model import Lesson, Recalled, Reserve, Who
 from memory.settings import MemorySettings
 from memory.store_memory import InMemoryMemory
 from tests.fakes.queue import FakeQueue
@@ -118,7 +118,7 @@ async def test_what_is_known_is_not_queued_again_by_way_of_the_file(tmp_path: Pa
     async with rehearsed(Run(tmp_path, memory=remembrance(queue, store))) as stage:
         await stage.say(LONG_AGO)
         await until(lambda: queue.texts == [LONG_AGO])
-        await store.learn(Learned(parse_exchange(queue.orders[0].args), None))
+        await store.learn(Lesson(parse_exchange(queue.orders[0].args), None))
         queue.fault = StorageError("away")
         await stage.say(SAID)
         await stage.say("/new")
@@ -184,7 +184,7 @@ async def test_an_actor_that_would_rest_answers_while_its_learning_waits_for_the
         await stage.say(LATER)
         queue.fault = None
         await stage.say(EVEN_LATER)
-        await until(lambda: len(queue.orders) == 3 and not stage.router.sessions_in_memory)
+        await until(lambda: len(queue.orders) == 3 and not stage.router.count()[0])
 
     assert queue.texts == [SAID, LATER, EVEN_LATER]
 

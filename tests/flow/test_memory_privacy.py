@@ -1,4 +1,4 @@
-"""Whose memory is whose, through every command of the chat and of the command line: somebody else tries to reach it."""
+"""These tests try to reach another person's memories through every command of the chat and the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody waits for memory: replies come while consolidations hang, and are on disk before anything is made of them."""
+"""These tests check that replies do not wait for hanging consolidations, and are on disk before those begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What learning costs and stands: files that were looked through, that are damaged, or begun anew; and erasures."""
+"""These tests check learning from files that were read before, are damaged or were replaced, and after erasures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.key import SessionKey
 from agentd.transcript.records import Author, Record, Reset, Source
 from agentd.transcript.store import Session, SessionStore, open_store, open_store_on
-from memory.model import Learned
+from memory.model import Lesson
 from memory.store_memory import InMemoryMemory
 from tests.fakes.disk import FakeDisk
 from tests.flow.stage import START, Run, rehearsed, until
@@ -131,7 +131,7 @@ async def test_what_waits_in_the_queue_is_learnt_though_what_is_behind_it_was_pa
         await lines_read(tmp_path, queue, memory)
 
     exchanges = [parse_exchange(order.args) for order in queue.orders]
-    outcomes = [(await memory.learn(Learned(exchange, None))).done for exchange in exchanges]
+    outcomes = [(await memory.learn(Lesson(exchange, None))).done for exchange in exchanges]
 
     assert [exchange.said[0].text for exchange in exchanges] == [SAID, LATER]
     assert outcomes == [True, True]
@@ -213,3 +213,22 @@ async def test_of_many_sessions_whose_past_is_to_be_learnt_few_are_in_memory_at_
 
     assert asked_before == MOST_REREAD
     assert queue.texts == [SAID] * len(people)
+
+
+async def test_who_waits_for_the_turn_to_read_a_past_and_is_stopped_reads_nothing(tmp_path: Path) -> None:
+    people = [SessionKey("fake", "bot", "dm", sender=f"p{number}") for number in range(MOST_REREAD + 1)]
+    for person in people:
+        await written(tmp_path, [f"{SAID} I am {person.sender}."], person)
+    queue = Slow()
+    shared = remembrance(queue)
+    async with open_store(tmp_path / "sessions", lambda: START) as store, asyncio.TaskGroup() as tasks:
+        learners = [Learner(shared, store, await store.open(person)) for person in people]
+        for person, learner in zip(people, learners, strict=True):
+            tasks.create_task(learner.queue_all(), name=person.file_name)
+        await until(lambda: queue.asked == MOST_REREAD)
+        for learner in learners:
+            learner.stop()
+        queue.opened.set()
+
+    assert len(queue.texts) == MOST_REREAD
+    assert learners[-1].is_due

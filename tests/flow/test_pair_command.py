@@ -1,4 +1,4 @@
-"""`agentd pair`, over a daemon that runs and without one."""
+"""These tests check `agentd pair`, beside a running daemon and without one."""
 
 from __future__ import annotations
 

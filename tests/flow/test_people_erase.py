@@ -1,4 +1,4 @@
-"""`agentd people erase`: a workspace of two people, filled by the running daemon; then one of them is gone from it."""
+"""These tests check `agentd people erase` on a workspace of two people that the running daemon has filled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agentd.tasks.opening import open_queue
 from agentd.tasks.queue import Order
 from agentd.transcript.clock import utc_now
 from channels.base import Author
-from memory.model import Daily, Evidence, Exchange, Fact, Learned, Who, Words
+from memory.model import Daily, Evidence, Exchange, Fact, Lesson, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.flow.process import AGENTD, environment
@@ -51,7 +51,7 @@ async def fill(telegram: Market, discord: Market) -> None:
 async def learn(memory: MemoryStore, session: str, person: str, fact: str, said: str) -> None:
     exchange = Exchange(session, 1, 3, person, "x", True, (Words(1, WHEN, said),))
     facts = (Fact(fact, (Evidence(session, 1, said),)),)
-    await memory.learn(Learned(exchange, Daily(f"{fact} was told", WHEN), facts))
+    await memory.learn(Lesson(exchange, Daily(f"{fact} was told", WHEN), facts))
 
 
 async def add_tasks_and_memory(town: Town) -> None:

@@ -1,28 +1,32 @@
-"""Erasing a person while they talk: what is under way is cut, what waits is gone, what comes in comes after."""
+"""These tests erase a person while they talk: turns under way are cut, what waits is gone, later messages stay."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agentd.people.answering import answer_people
 from agentd.people.stores import OpenSessions, Stores
 from agentd.providers.base import TextDelta
-from agentd.service.state import open_kept
+from agentd.state.state import open_kept
 from agentd.tasks.exchanges import order_for, parse_exchange
 from agentd.tasks.opening import Surroundings, open_tasks
 from agentd.tasks.queue import Args, Leaving, Order, TaskFault, TaskQueue
 from agentd.tasks.settings import TasksSettings
+from agentd.transcript.file_disk import FileDisk
+from agentd.transcript.key import SessionKey
 from agentd.transcript.lines import read_lines
 from agentd.transcript.verify import verify
-from memory.model import Daily, Exchange, Learned, Who, Words
+from memory.model import Daily, Exchange, Lesson, Who, Words
 from memory.ports import MemoryStore
 from memory.store_sqlite.store import open_sqlite_memory
 from tests.fakes.provider import FakeProvider
 from tests.fakes.scribe import Scribe
 from tests.flow.stage import START, Run, Stage, daemon, rehearsed, until
+from tests.flow.test_disk_faults import SlowOnce
 
 ADA = "fake:ada"
 GROUP = "-4"
@@ -193,7 +197,7 @@ async def until_count(queue: TaskQueue, count: int, *, dead: bool = False) -> No
 
 async def learn(memory: MemoryStore) -> None:
     exchange = Exchange(HERS, 1, 1, ADA, "Ada", True, (Words(1, START, "I live in a lighthouse"),))
-    await memory.learn(Learned(exchange, Daily("She lives in a lighthouse", START)))
+    await memory.learn(Lesson(exchange, Daily("She lives in a lighthouse", START)))
 
 
 async def test_a_summary_under_way_that_holds_their_words_is_not_written(tmp_path: Path) -> None:
@@ -223,9 +227,9 @@ async def test_a_session_that_left_memory_is_erased_and_leaves_it_again(tmp_path
     async with daemon(tmp_path) as stage, opened(stage, tmp_path) as stores:
         await stage.say("the first words")
     async with daemon(tmp_path) as stage, opened(stage, tmp_path) as stores:
-        assert stage.router.sessions_in_memory == 0
+        assert stage.router.count()[0] == 0
         code = await erase(stores)
-        await until(lambda: stage.router.sessions_in_memory <= 1)
+        await until(lambda: stage.router.count()[0] <= 1)
 
         assert code == 0
         assert holding(tmp_path, "words", '"ada"') == []
@@ -240,3 +244,56 @@ async def test_erasing_twice_at_once_is_erasing_once(tmp_path: Path) -> None:
         assert [done.result() for done in both] == [0, 0]
         assert len(list(stage.folder.glob("*.jsonl"))) == 1
         assert damage(stage) == []
+
+
+async def test_a_turn_that_is_cut_while_its_reply_is_on_its_way_to_the_disk_is_not_answered_again(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    with ThreadPoolExecutor(1) as flushers:
+        slow = SlowOnce(FileDisk(flushers), b'"assistant"')
+        async with daemon(tmp_path, disk=slow) as stage:
+            await stage.post("Hello")
+            await until(slow.held.is_set)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(rested(stage), name="resting")
+                await until(lambda: stage.router.doing(HERS) == "idle")  # the turn is cut
+                for _ in range(100):
+                    await asyncio.sleep(0)  # in which the session would begin anew
+                slow.let.set()
+            await until(lambda: stage.kinds()[-1] == "delivery")
+
+    assert len(stage.provider.requests) == 1
+    assert stage.channel.texts == ["ok"]
+
+
+async def rested(stage: Stage) -> None:
+    async with stage.router.resting(SessionKey("fake", "bot", "dm", sender="ada"), {"ada"}):
+        pass
+
+
+async def test_a_shutdown_that_cuts_an_erasure_does_not_begin_the_turn_anew_that_the_disk_has_not_taken_yet(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sessions").mkdir()
+    with ThreadPoolExecutor(1) as flushers:
+        slow = SlowOnce(FileDisk(flushers), b'"assistant"')
+        async with daemon(tmp_path, disk=slow) as stage:
+            await stage.post("Hello")
+            await until(slow.held.is_set)
+            async with asyncio.TaskGroup() as tasks:
+                resting = tasks.create_task(rested(stage), name="resting")
+                await until(lambda: stage.router.doing(HERS) == "idle")  # the turn is cut
+                for _ in range(100):
+                    await asyncio.sleep(0)  # in which it comes to wait for the disk
+                resting.cancel()
+            for _ in range(100):
+                await asyncio.sleep(0)  # in which the session would begin anew
+            slow.let.set()
+    asked = len(stage.provider.requests)
+    async with daemon(tmp_path) as stage:
+        await until(lambda: stage.kinds()[-1] == "delivery")
+
+    assert asked == 1
+    assert stage.provider.requests == []
+    assert stage.channel.texts == ["ok"]

@@ -1,4 +1,4 @@
-"""`agentd people` beside a daemon whose memory was switched off: what it kept while it was on is the person's still."""
+"""These tests check `agentd people` beside a daemon with memory switched off: what it kept before counts still."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole daemon as a process: pipes, signals, exit codes, bad input."""
+"""These tests check the whole daemon as a process: pipes, signals, exit codes, bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon tells its supervisor from its first moment to its last."""
+"""These tests check what the daemon tells its supervisor, from its start to its end."""
 
 from __future__ import annotations
 

@@ -1,17 +1,21 @@
-"""What an earlier run left: every cut between two records of a turn is finished by the next run, once."""
+"""These tests check recovery: a turn that was cut between any two records is finished by the next run, once."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
+from agentd.transcript.uptime import Uptime
 from channels.markup.rich import plain
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
-from tests.flow.stage import daemon, until
+from tests.flow.stage import Run, daemon, rehearsed, until
 
 FILE = "sessions/fake~bot~dm~~ada.jsonl"
 
@@ -39,6 +43,41 @@ async def test_a_draft_that_may_have_arrived_is_followed_by_a_marked_copy(tmp_pa
         assert len(stage.channel.texts) == 1
         assert stage.channel.texts[0].startswith("[Sent again")
         assert stage.records()[-1]["state"] == "uncertain"
+
+
+class Forgetful(FakeChannel):
+    """A platform that recognises a second copy within two minutes, and by now has forgotten the first."""
+
+    nonce_seconds = 120.0
+
+
+@pytest.mark.parametrize(
+    ("boot", "up_seconds", "day_seconds", "is_marked"),
+    [
+        ("b", 1_060, 60, False),
+        ("b", 1_130, 130, True),
+        ("b", 1_130, 70, True),  # somebody set the time of day back by a minute
+        ("b", 1_060, -3_600, False),  # by an hour: how long it was is known all the same
+        ("b", 1_060, 3_600, True),  # the machine's own clock stood still
+        ("b", 990, -3_600, True),  # it went back: a container with another beginning, or a machine's earlier state
+        ("c", 1_060, 60, True),
+        ("", 1_060, 60, True),
+    ],
+)
+async def test_a_draft_of_an_earlier_run_is_sent_without_a_mark_only_where_the_platform_surely_knows_it(
+    tmp_path: Path, boot: str, up_seconds: float, day_seconds: float, is_marked: bool
+) -> None:
+    first = Run(tmp_path, Forgetful(), uptime=Uptime("b" if boot else "", lambda: 1_000.0))
+    async with rehearsed(first) as stage:
+        await stage.say("one")
+    path = tmp_path / FILE
+    kept = [line for line in path.read_bytes().splitlines(keepends=True) if b'"sent"' not in line]
+    path.write_bytes(b"".join(kept))
+    uptime, skew = Uptime(boot, lambda: up_seconds), timedelta(seconds=day_seconds)
+    async with rehearsed(replace(first, channel=Forgetful(), uptime=uptime, clock_skew=skew)) as stage:
+        [text] = stage.channel.texts
+
+    assert text.startswith("[Sent again") == is_marked
 
 
 async def test_a_draft_that_is_known_is_completed_by_an_edit(tmp_path: Path) -> None:
@@ -119,7 +158,7 @@ async def test_a_turn_that_outlasts_the_drain_stays_pending_and_is_finished_by_t
 async def test_an_idle_session_leaves_memory_and_comes_back_from_its_file(tmp_path: Path) -> None:
     async with daemon(tmp_path, settings=AgentSettings(idle_minutes=0.0001)) as stage:
         await stage.say("one")
-        await until(lambda: stage.router.sessions_in_memory == 0)
+        await until(lambda: stage.router.count()[0] == 0)
         await stage.say("two")
 
         assert stage.prompt()[1:] == [("user", "one"), ("assistant", "ok"), ("user", "two")]

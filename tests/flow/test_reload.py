@@ -1,4 +1,4 @@
-"""SIGHUP: what can be taken in is, what cannot is named, and a configuration that is wrong changes nothing."""
+"""These tests check SIGHUP: what can be reloaded is, the rest is named, and a wrong configuration changes nothing."""
 
 from __future__ import annotations
 

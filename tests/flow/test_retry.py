@@ -1,4 +1,4 @@
-"""`/retry`: the last message is answered once more, and that answer takes the place of the one before."""
+"""These tests check `/retry`: the last message is answered again, and the new answer replaces the old one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd sessions` as a process: what it prints, what it writes, and its exit codes."""
+"""These tests check `agentd sessions` as a process: its output, its files and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of damage through the real commands: found with file and line, mended, and no byte of it lost."""
+"""These tests check every kind of damage with the real commands: found by file and line, repaired, no byte lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd sessions search` on all cores: the answer of one process, whatever ends it early."""
+"""These tests check that `agentd sessions search` on all cores answers as one process does, whatever ends it early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slack delivers once more, with the same event id, acts once: live, and after the daemon was started anew."""
+"""These tests check that a redelivery by Slack, with the same event id, acts once, live and after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands on Slack through the whole daemon: by `/agentd`, and in threads behind a `!`."""
+"""These tests check commands on Slack with the whole daemon: by `/agentd`, and in threads behind a `!`."""
 
 from __future__ import annotations
 

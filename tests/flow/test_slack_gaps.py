@@ -1,4 +1,4 @@
-"""Slack while the daemon is away, the connection breaks or is replaced: everything is answered, and once."""
+"""These tests check Slack while the daemon is away or its connection breaks: everything is answered, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd status` beside a running daemon, and without one."""
+"""These tests check `agentd status`, beside a running daemon and without one."""
 
 from __future__ import annotations
 

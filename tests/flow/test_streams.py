@@ -1,4 +1,4 @@
-"""Standard streams as they come: closed, missing, full, never read, not to be read; and signals at any moment."""
+"""These tests check standard streams that are closed, missing, full or never read, and signals at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stuck channel is noticed, begun anew and named, and the supervisor learns of it only if that does not help."""
+"""These tests check that a stuck channel is noticed, restarted and named, and that the watchdog learns of it last."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agentd.app.parts import Paces
-from agentd.app.supervising import Patience
+from agentd.app.parts import Intervals
+from agentd.app.supervising import RestartPolicy
 from agentd.service.notifying import Notifier
 from channels.backoff import Growing
 from tests.flow import bot as telegram_bot
@@ -23,14 +23,14 @@ from tests.platforms.notify_socket import NotifySocket, open_notify_socket
 from tests.platforms.telegram_behaviours import failing, hang
 from tests.platforms.telegram_server import texts
 
-QUICK = Paces(beat_seconds=0.05, contact_seconds=0.5, patience=Patience(look_seconds=0.05))
+QUICK = Intervals(beat_seconds=0.05, contact_seconds=0.5, restart_policy=RestartPolicy(look_seconds=0.05))
 IMPATIENT = replace(telegram_bot.WAITS, poll_seconds=0, grace_seconds=0.3, call_seconds=0.3, network=Growing(0.1, 1))
 """A poll is given up after 0.3 s, a run after 0.7."""
 
 
 def prepare(house: House, supervisor: NotifySocket) -> None:
     """Let the house be supervised, and look at itself often."""
-    house.paces = QUICK
+    house.intervals = QUICK
     house.notifier = Notifier(supervisor.address, watchdog_seconds=0.4)
 
 
@@ -71,10 +71,10 @@ async def test_a_poller_whose_connection_is_held_for_ever_is_begun_anew_and_name
             await until_told(bot, lambda told: told["stuck"] == [] and told["channels"][0]["fault"] == "")
             await supervisor.until(lambda: supervisor.statuses[-1].startswith("Answering on telegram"))
 
-    assert told["stuck"] == ["telegram is stuck, though it was begun anew"]
+    assert told["stuck"] == ["telegram is stuck, though it was restarted"]
     assert told["channels"][0]["restarts"] >= 1
     assert told["channels"][0]["is_missing"]
-    assert "it was silent for 0.7 s and is begun anew" in told["channels"][0]["fault"]
+    assert "it was silent for 0.7 s and is restarted" in told["channels"][0]["fault"]
     assert signs == 0
     assert any("telegram: it was silent" in status for status in supervisor.statuses)
     assert texts(bot.telegram.screen()) == ["You said: Hello", "You said: Are you there?"]
@@ -160,7 +160,7 @@ async def test_a_gateway_that_only_greets_any_more_is_begun_anew_and_named(tmp_p
             bot.discord.post("Are you there?")
             await bot.shows("You said: Are you there?")
 
-    assert told["stuck"] == ["discord is stuck, though it was begun anew"]
+    assert told["stuck"] == ["discord is stuck, though it was restarted"]
     assert begun > 1
 
 
@@ -185,6 +185,6 @@ async def test_a_slack_that_only_greets_any_more_is_begun_anew_and_named(
             app.slack.post("Are you there?")
             await app.shows("You said: Are you there?")
 
-    assert told["stuck"] == ["slack is stuck, though it was begun anew"]
+    assert told["stuck"] == ["slack is stuck, though it was restarted"]
     assert "showed no sign of life for 0.3 s" in told["channels"][0]["fault"]
     assert opened > 2

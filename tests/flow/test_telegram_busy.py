@@ -1,4 +1,4 @@
-"""What becomes of a message that comes while an answer is made, through the whole daemon."""
+"""These tests check what becomes of a message that comes while an answer is made, with the whole daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat on Telegram through the whole daemon: what is said, what is shown, and what is on record."""
+"""These tests hold a chat on Telegram with the whole daemon: what is said, what is shown, what is on record."""
 
 from __future__ import annotations
 

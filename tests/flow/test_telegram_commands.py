@@ -1,4 +1,4 @@
-"""Commands on Telegram, and the list of them that its clients offer."""
+"""These tests check commands on Telegram, and the list of them that its clients show."""
 
 from __future__ import annotations
 

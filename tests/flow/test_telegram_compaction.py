@@ -1,4 +1,4 @@
-"""The seed's rows on compaction, and three of its defects, over a real channel and real model protocols."""
+"""These tests check compaction over a real channel and real model protocols: limits, records, restarts, faults."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ SHORT = "max_history_messages = 6\nkeep_recent_messages = 2"
 
 
 def remember(bot: Bot, *words: str) -> None:
-    """Let these have been said and answered before, as the seed wrote it: Telegram's pace is one message a second."""
+    """Let these have been said and answered, in an older format: Telegram's pace is one message a second."""
     folder = bot.workspace / "sessions"
     folder.mkdir(parents=True, mode=0o700)
     key = SessionKey("telegram", "100", str(ADA), None, str(ADA))
@@ -121,7 +121,7 @@ async def test_more_tokens_than_three_quarters_of_the_budget_are_summarised(bot:
     assert record["tokens_after"] < record["tokens_before"]
 
 
-async def test_a_summary_is_asked_for_with_the_seeds_temperature_and_bounds(bot: Bot, scribe: Scribe) -> None:
+async def test_a_summary_is_asked_for_at_its_temperature_and_within_its_bounds(bot: Bot, scribe: Scribe) -> None:
     scribe.answer = says("- long " * 1_000)
     remember(bot, *(f"{number} {LONG}" for number in range(8)))
     async with bot.run(config(scribe)):

@@ -1,4 +1,4 @@
-"""How an answer gets to the person, through the whole daemon: in parts, in marks, growing or not."""
+"""These tests check how an answer is delivered by the whole daemon: in parts, with formatting, streamed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos and documents on Telegram: kept beside the session, named in the prompt, shown to models that look."""
+"""These tests check photos and documents on Telegram: kept beside the session, named and shown to the model."""
 
 from __future__ import annotations
 

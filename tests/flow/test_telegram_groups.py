@@ -1,4 +1,4 @@
-"""Topics and groups on Telegram: who is answered, where, and with which conversation in mind."""
+"""These tests check topics and groups on Telegram: who is answered, where, and from which conversation."""
 
 from __future__ import annotations
 

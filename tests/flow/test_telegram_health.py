@@ -1,4 +1,4 @@
-"""What goes wrong with Telegram is named, counted or remembered, and the others are answered all the same."""
+"""These tests check that Telegram's faults are named, counted or remembered, while other people are answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs together on Telegram is one question: pastes that a client split, and albums; and edits count."""
+"""These tests check that split pastes and albums on Telegram become one question, and that edits count."""
 
 from __future__ import annotations
 

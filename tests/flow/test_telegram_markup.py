@@ -1,4 +1,4 @@
-"""Five hundred nasty answers of the model through the whole daemon: each arrives, with all its words."""
+"""These tests send five hundred nasty answers through the whole daemon: each arrives, with all its words."""
 
 from __future__ import annotations
 

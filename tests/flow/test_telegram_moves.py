@@ -1,4 +1,4 @@
-"""A group on Telegram becomes a supergroup: its conversations go on under another id."""
+"""These tests check that a Telegram group that becomes a supergroup keeps its conversations under the new id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strangers on Telegram, the code that they are shown, and the real `agentd pair` beside the running daemon."""
+"""These tests check the pairing code for strangers on Telegram, with the real `agentd pair` beside the daemon."""
 
 from __future__ import annotations
 

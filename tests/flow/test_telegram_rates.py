@@ -1,4 +1,4 @@
-"""The budget through the whole daemon, against a Telegram that holds it to the published rates."""
+"""These tests check the whole daemon against a Telegram that enforces the published rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `agentd sessions` makes of a conversation that was held on Telegram."""
+"""These tests check `agentd sessions` on a conversation that was held on Telegram."""
 
 from __future__ import annotations
 

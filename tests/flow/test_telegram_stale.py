@@ -1,4 +1,4 @@
-"""A backlog on Telegram: what was written long ago is told about once, and not sent to the model by itself."""
+"""These tests check a backlog on Telegram: old messages are reported once, and not sent to the model unasked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair and import beside a conversation: nothing that was said is lost, or answered twice."""
+"""These tests check repair and import beside a conversation: nothing is lost, nothing is answered twice."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_sleeping_session_whose_answer_was_damaged_answers_again_after_t
     async with daemon(tmp_path, settings=AgentSettings(idle_minutes=0.0001)) as stage:
         stage.provider.enqueue(TextDelta("the only answer"))
         await stage.say("first")
-        await until(lambda: stage.router.sessions_in_memory == 0)
+        await until(lambda: stage.router.count()[0] == 0)
         spoil(stage.folder / f"{ADA.file_name}.jsonl", b'"content":"the only', b'"content":"the\x00only')
         code, _ = await repair(stage)
         await stage.channel.shows("ok")

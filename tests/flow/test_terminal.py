@@ -1,4 +1,4 @@
-"""A chat on a real pseudo-terminal: the prompt, the streaming reply, Ctrl-C, Ctrl-D."""
+"""These tests hold a chat on a real pseudo-terminal: the prompt, the streaming reply, Ctrl-C, Ctrl-D."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd trace` beside a running daemon and without one, and the same trace along the log."""
+"""These tests check `agentd trace`, beside a running daemon and without one, and the same trace in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that cannot be read, or not all of them: nobody's message waits unheard of."""
+"""These tests check session files that cannot be read, all or in part: nobody's message waits unnoticed."""
 
 from __future__ import annotations
 

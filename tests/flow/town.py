@@ -1,4 +1,4 @@
-"""The whole daemon in this process, between two platforms in memory, where one person may have an account on each."""
+"""This module runs the whole daemon in this process between two platforms in memory, for people with two accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by hand: how a daemon with many people comes through the faults of its connection.
+"""This module runs the load test by hand: a daemon with many people, and faults of its connection.
 
 python -m tests.load discord --loss 60 --people 50
 """

@@ -1,4 +1,4 @@
-"""People who talk with the bot all at once, and what became of everything that they wrote.
+"""This module is a crowd of people who write at once, and it tracks what became of everything that they wrote.
 
 Each question is unlike any other, and each answer names the questions that it answers (`Model`). Whoever writes waits
 for the answer, but not for ever: then they write again, so that there is traffic while nothing gets through.

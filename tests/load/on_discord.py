@@ -1,4 +1,4 @@
-"""The crowd on Discord: most in direct messages, some in a server's channels and threads."""
+"""This module puts the crowd on Discord: most in direct messages, some in a server's channels and threads."""
 
 from __future__ import annotations
 

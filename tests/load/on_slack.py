@@ -1,4 +1,4 @@
-"""The crowd on Slack: most in direct messages, some in a thread of a channel, and some who begin a new one at times."""
+"""This module puts the crowd on Slack: most in direct messages, some in a channel's thread, some in new threads."""
 
 from __future__ import annotations
 

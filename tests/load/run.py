@@ -1,4 +1,4 @@
-"""One run: the daemon as a process, a crowd, and one fault after the other while they talk."""
+"""This module runs one load test: the daemon as a process, a crowd, and one fault after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections break while people talk: everything is answered, and once. `python -m tests.load` does it for longer."""
+"""These tests break connections while people talk: everything is answered, once. `python -m tests.load` runs longer."""
 
 from __future__ import annotations
 

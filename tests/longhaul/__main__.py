@@ -1,4 +1,4 @@
-"""Run by hand: a year of one conversation, and what came of it.
+"""This module runs the longhaul by hand: a year of one conversation, and a report of it.
 
 python -m tests.longhaul --turns 20000 --restarts 50 --max-context-tokens 32000
 """

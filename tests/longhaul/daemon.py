@@ -1,4 +1,4 @@
-"""The whole daemon in this process, with one person and a model; time and log are the test's, flushes cost nothing."""
+"""This module runs the whole daemon in this process with simulated time, a log of the test's, and free flushes."""
 
 from __future__ import annotations
 

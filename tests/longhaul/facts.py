@@ -1,4 +1,4 @@
-"""Facts that a person tells once and would want to be known for ever, and the mark by which a reader finds them."""
+"""This module plants facts in a conversation that should be known for ever, with marks by which they are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session's file as a stranger reads it: what was said, what stands for it, and whether each summary is in order.
+"""This module reads a session's file as a stranger does: messages, summaries, and whether each is in order.
 
 It shares no code with the daemon, reads only what was added since it last looked, and keeps a digest of all the rest.
 """

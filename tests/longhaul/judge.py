@@ -1,4 +1,4 @@
-"""Judges every request when it comes, beside the session's file as it is then."""
+"""This module judges every model request when it comes, against the session's file at that moment."""
 
 from __future__ import annotations
 

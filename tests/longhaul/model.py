@@ -1,4 +1,4 @@
-"""A model on this machine that answers at length, counts with a real vocabulary, and takes its time for summaries.
+"""This module is a loopback model with long answers, a real vocabulary to count, and slow summaries.
 
 That time is the simulated one: a summary is held back until enough of it has gone by. What is held back when a turn's
 request comes in was not waited for.

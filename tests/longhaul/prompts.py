@@ -1,4 +1,4 @@
-"""Whether a request to the model holds what it must: each message once, as it was said or in the summary in force.
+"""This module checks that a request to the model has each message once, as it was said or in the summary in force.
 
 A prompt is the system text, the summary (no more than two messages, one of which may be the model's), the turns that
 it does not cover, and the newest message. A text may be cut, visibly, where it is a large part of all that fits.

@@ -1,4 +1,4 @@
-"""A year of one conversation, with restarts in between: everything that is measured, turn by turn."""
+"""This module runs a year of one conversation with restarts in between, and measures it turn by turn."""
 
 from __future__ import annotations
 

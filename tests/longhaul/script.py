@@ -1,4 +1,4 @@
-"""A year of one person's messages, from one number: how long, in what language, how long after each other."""
+"""This module generates a year of one person's messages from a seed: lengths, languages and pauses."""
 
 from __future__ import annotations
 

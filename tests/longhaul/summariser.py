@@ -1,4 +1,4 @@
-"""A stand-in for a model that summarises: it keeps what was planted, within the length asked, and the newest first.
+"""This module is a fake summarising model: it keeps the planted facts, the newest first, within the length asked.
 
 Like real ones it does not always heed the length.
 """

@@ -1,4 +1,4 @@
-"""What a run has measured: each figure, beside its target."""
+"""This module collects the figures of a run, each beside its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stranger who reads a session's file finds every fault that it looks for, and none in a file that is in order."""
+"""These tests check that the reader of session files finds every fault, and none in a file in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few weeks of one conversation, with the same checks as the year that `python -m tests.longhaul` goes through."""
+"""These tests run some weeks of one conversation, with the checks of the year that `python -m tests.longhaul` runs."""
 
 from __future__ import annotations
 

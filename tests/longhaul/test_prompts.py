@@ -1,4 +1,4 @@
-"""The judge of a request finds every fault that it is there for, and none in a request that is as it should be."""
+"""These tests check that the judge of requests finds every fault, and none in a request that is right."""
 
 from __future__ import annotations
 

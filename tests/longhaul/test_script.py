@@ -1,4 +1,4 @@
-"""What is said in a year: the same from the same number, of every kind, and facts that a summary can keep."""
+"""These tests check the generated year: reproducible, of every kind, with facts that a summary can keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every target is held: what misses one is a fault of the run, and what the judge finds is counted."""
+"""These tests check that a missed target fails a run, and that the judge's findings are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a turn waited for a summary is seen, and what a summary takes of the simulated time."""
+"""These tests check that a turn's wait for a summary is noticed, and how much simulated time a summary takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and models write in a year: in English, German, Chinese, emoji and code, from "ok" to a pasted log."""
+"""This module generates what people and models write: several languages, emoji and code, from "ok" to a pasted log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tokens a model really counts: a real vocabulary, which remembers what it counted last."""
+"""This module counts tokens with a real vocabulary, and caches recent counts."""
 
 from __future__ import annotations
 

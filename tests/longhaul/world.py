@@ -1,4 +1,4 @@
-"""One daemon and the person who talks with it: what is written, what the model is asked for it, who waits for whom."""
+"""This module runs one daemon with one person: what is written, what the model is asked, and who waits for whom."""
 
 from __future__ import annotations
 

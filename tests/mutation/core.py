@@ -1,4 +1,4 @@
-"""The pure core: the modules that do no I/O and need no fake, as pyproject.toml lists them for mutmut."""
+"""This module lists the modules of the pure core, which do no I/O, as pyproject.toml lists them for mutmut."""
 
 from __future__ import annotations
 

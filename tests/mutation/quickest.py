@@ -1,4 +1,4 @@
-"""A plugin for mutated code: the quickest tests come first, and a property is tried on fewer examples.
+"""This plugin orders tests for mutated code: the quickest first, and fewer examples of each property.
 
 A change that no test sees costs the time of all tests that reach it, one that is seen only the time until then. What
 they take is known from the run that found out which test reaches what; without it, tests stay in their order.

@@ -1,4 +1,4 @@
-"""What mutmut found, module by module: how many changes of the pure core its tests notice.
+"""This module reports mutmut's results by module: how many mutants of the pure core the tests notice.
 
 A change is noticed when a test fails by it, or does not end. One that no test reaches at all counts as unnoticed.
 Exits with 1 where fewer are noticed than must be, or some were not tried.

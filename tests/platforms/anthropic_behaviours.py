@@ -1,4 +1,4 @@
-"""What a model server that speaks Anthropic's protocol can do instead of answering: for `AnthropicServer.enqueue`."""
+"""This module defines what the loopback Anthropic server can do instead of answering (`AnthropicServer.enqueue`)."""
 
 from __future__ import annotations
 

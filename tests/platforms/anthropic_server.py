@@ -1,4 +1,4 @@
-"""A model server on this machine that speaks Anthropic's Messages, as strictly as the real one.
+"""This module is a loopback model server for Anthropic's Messages API, as strict as the real one.
 
 Each request takes the next behaviour that the test has enqueued (`anthropic_behaviours` and `model_behaviours` hold
 them); where there is none, the server answers what it heard. It also runs as a process:

@@ -1,4 +1,4 @@
-"""A model server that learns: asked what of an exchange is to be kept, it answers by rule from what the person wrote.
+"""This module is a loopback model for consolidation: it derives facts by rule from what the person wrote.
 
 "my cat is called Tom" is a fact; all else is told in the history entry. It can be made to hang, to fail or to talk.
 """

@@ -1,4 +1,4 @@
-"""What a Discord server can do instead of answering at once: for `DiscordServer.enqueue`."""
+"""This module defines what the loopback Discord can do instead of answering at once (`DiscordServer.enqueue`)."""
 
 from __future__ import annotations
 

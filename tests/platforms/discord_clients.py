@@ -1,4 +1,4 @@
-"""Clients of the tests' Discord: the library that the daemon uses, and one that can call wrongly."""
+"""This module opens clients of the loopback Discord: the daemon's library, and one that can call wrongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Discord's clients read Markdown, as far as parsers that were made after them describe it.
+"""This module parses Markdown as Discord's clients do, as far as parsers modelled on them describe it.
 
 The rules are tried in their order at each place, on what is left of the text: what stands before does not matter but
 for the beginning of a line. `read` gives each character that is shown, with the marks that lie on it.

@@ -1,4 +1,4 @@
-"""The real channel against the tests' Discord: what it took in, and when to look."""
+"""This module runs the real channel on the loopback Discord, and keeps what it took in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Discord on this machine: the part of its API and gateway that a bot needs to talk, as strict as the real.
+"""This module is a loopback Discord: the part of its API and gateway that a bot needs, as strict as the real one.
 
 It lives on while the bot is killed and started again: the screen stays as it was, and what was written meanwhile stands
 in the history; only a bot that resumes its session hears of what it missed. Each call takes the next behaviour that the

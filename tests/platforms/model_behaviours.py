@@ -1,4 +1,4 @@
-"""What a model server can do instead of answering, whichever protocol it speaks: for its `enqueue`.
+"""This module defines what a model server of any protocol can do instead of answering, for its `enqueue`.
 
 Nothing here waits for a time: a test releases the pieces of a slow reply, and ends what hangs.
 """

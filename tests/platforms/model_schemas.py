@@ -1,4 +1,4 @@
-"""What the model servers refuse in a schema for a reply: the subset of JSON Schema that all of them take."""
+"""This module refuses what is outside the subset of JSON Schema for replies that all model servers take."""
 
 from __future__ import annotations
 

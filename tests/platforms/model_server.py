@@ -1,4 +1,4 @@
-"""What the model servers on this machine have in common, whichever protocol they speak.
+"""This module is what all loopback model servers have in common, whichever protocol they speak.
 
 Each request takes the next behaviour that the test has enqueued; where there is none, the server answers what it
 heard. As a process it prints its base URL as the first line and ends on SIGTERM.

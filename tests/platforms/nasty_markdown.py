@@ -1,4 +1,4 @@
-"""Markdown as nobody should write it: everything mixed with everything, the same strings for the same seed.
+"""This module generates nasty Markdown, everything mixed with everything, reproducible by seed.
 
 It is what a channel has to deliver whatever it makes of it: fences that nobody closes, emphasis that crosses, links
 to odd addresses, tables with holes, marks of direction, emoji of many parts, HTML, backslashes, pipes, huge words.

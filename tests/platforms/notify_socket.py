@@ -1,4 +1,4 @@
-"""A supervisor's end of systemd's notify protocol."""
+"""This module is the supervisor's end of systemd's notify protocol."""
 
 from __future__ import annotations
 

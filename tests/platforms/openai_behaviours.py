@@ -1,4 +1,4 @@
-"""What a model server that speaks OpenAI's protocol can do instead of answering: for `OpenAIServer.enqueue`."""
+"""This module defines what the loopback OpenAI server can do instead of answering (`OpenAIServer.enqueue`)."""
 
 from __future__ import annotations
 

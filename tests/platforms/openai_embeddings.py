@@ -1,4 +1,4 @@
-"""The Embeddings of OpenAI, as strict as the real ones: a further route of `OpenAIServer`.
+"""This module is the Embeddings route of `OpenAIServer`, as strict as the real one.
 
 A vector has a place for each word, found by its digest: texts with words in common are near each other.
 """

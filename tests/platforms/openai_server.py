@@ -1,4 +1,4 @@
-"""A model server on this machine that speaks OpenAI's Chat Completions, as strictly as the real one.
+"""This module is a loopback model server for OpenAI's Chat Completions, as strict as the real one.
 
 Each request takes the next behaviour that the test has enqueued (`openai_behaviours` and `model_behaviours` hold more
 of them); where there is none, the server answers what it heard. It also runs as a process, for tests that start the

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, on a Unix socket; its programs come with the system, if at all."""
+"""This module starts a PostgreSQL for the tests, on a Unix socket, if the system has its programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Slack server can do instead of answering at once: for `SlackServer.enqueue`."""
+"""This module defines what the loopback Slack can do instead of answering at once (`SlackServer.enqueue`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of the tests' Slack: those that the daemon uses, and one that can call wrongly."""
+"""This module opens clients of the loopback Slack: the daemon's own, and one that can call wrongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Slack on this machine: the part of the Web API and of Socket Mode that a bot needs, as strict as the real.
+"""This module is a loopback Slack: the part of the Web API and Socket Mode that a bot needs, as strict as the real one.
 
 It lives on while the bot is killed and started again: what was not acked comes again for a while, and the screen stays
 as it was. Each call takes the next behaviour that the test has enqueued for its method (`slack_behaviours`); where

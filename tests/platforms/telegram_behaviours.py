@@ -1,4 +1,4 @@
-"""What a Telegram server can do instead of answering at once: for `TelegramServer.enqueue`."""
+"""This module defines what the loopback Telegram can do instead of answering at once (`TelegramServer.enqueue`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of the tests' Telegram: the library that the daemon uses, and one that can call wrongly."""
+"""This module opens clients of the loopback Telegram: the daemon's library, and one that can call wrongly."""
 
 from __future__ import annotations
 

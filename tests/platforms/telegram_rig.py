@@ -1,4 +1,4 @@
-"""The real channel against the tests' Telegram: what it took in, and when to look."""
+"""This module runs the real channel on the loopback Telegram, and keeps what it took in."""
 
 from __future__ import annotations
 

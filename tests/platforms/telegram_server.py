@@ -1,4 +1,4 @@
-"""A Telegram on this machine: the part of the Bot API that a bot needs to hold conversations, as strict as the real.
+"""This module is a loopback Telegram: the part of the Bot API that a bot needs, as strict as the real one.
 
 It lives on while the bot is killed and started again: what was not confirmed comes again, and the screen stays as it
 was. Each call takes the next behaviour that the test has enqueued for its method (`telegram_behaviours`); where there

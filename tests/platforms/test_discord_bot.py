@@ -1,4 +1,4 @@
-"""discord.py finds in the loopback Discord what it finds in the real one: in private, in guilds and in threads."""
+"""These tests check that discord.py works with the loopback Discord as with the real one."""
 
 from __future__ import annotations
 

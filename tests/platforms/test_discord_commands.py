@@ -1,4 +1,4 @@
-"""Slash commands in the loopback Discord: registered, used by people, and answered in time or not at all."""
+"""These tests check slash commands in the loopback Discord: registered, used, and answered in time or not at all."""
 
 from __future__ import annotations
 

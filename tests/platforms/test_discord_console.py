@@ -1,4 +1,4 @@
-"""Run by hand, the loopback Discord is a chat: what is typed is posted, and what the bot says is printed."""
+"""These tests check the loopback Discord run by hand: typed lines are posted, the bot's messages are printed."""
 
 from __future__ import annotations
 

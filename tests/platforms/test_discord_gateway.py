@@ -1,4 +1,4 @@
-"""The loopback gateway begins sessions, breaks them off and goes on with them, and discord.py goes along."""
+"""These tests check that the loopback gateway begins, breaks off and resumes sessions, and discord.py follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback Discord holds a bot to its buckets, and notes who comes back too early; discord.py waits by itself."""
+"""These tests check that the loopback Discord enforces its rate limits, and notes a bot that comes back too early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback Slack fails in every way that the real one does, and Slack's client sees what it would see."""
+"""These tests check that the loopback Slack fails in every way that the real one does, as its client sees it."""
 
 from __future__ import annotations
 

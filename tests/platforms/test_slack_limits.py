@@ -1,4 +1,4 @@
-"""The loopback Slack holds the app to Slack's rates, and notes who does not wait."""
+"""These tests check that the loopback Slack enforces Slack's rate limits, and notes an app that does not wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do in the loopback Slack comes to the app as the real events do."""
+"""These tests check that what people do in the loopback Slack reaches the app as the real events do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback Slack delivers over Socket Mode as the real one does: once acked it is silent, else it comes again."""
+"""These tests check Socket Mode of the loopback Slack: it redelivers what is not acked, as the real one does."""
 
 from __future__ import annotations
 

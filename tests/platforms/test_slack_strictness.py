@@ -1,4 +1,4 @@
-"""What the API's description does not know is refused and noted, and so is what Slack's rules forbid."""
+"""These tests check that the loopback Slack refuses and notes what its description or Slack's rules forbid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack's own client talks to the loopback Web API as it does to the real one."""
+"""These tests check that Slack's own client works with the loopback Web API as with the real one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""python-telegram-bot finds in the loopback Telegram what it finds in the real one, in every kind of chat."""
+"""These tests check that python-telegram-bot works with the loopback Telegram as with the real one."""
 
 from __future__ import annotations
 

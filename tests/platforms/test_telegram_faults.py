@@ -1,4 +1,4 @@
-"""The loopback Telegram fails in every way that the real one does, and the bot's library sees what it would see."""
+"""These tests check that the loopback Telegram fails in every way that the real one does, as its library sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback Telegram holds a bot to the published rates, and notes who comes back too early."""
+"""These tests check that the loopback Telegram enforces its rate limits, and notes a bot that comes back too early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback Telegram keeps the rules of the real one that a bot can stumble over."""
+"""These tests check that the loopback Telegram keeps the rules of the real one that a bot can stumble over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API's description does not know is refused, whoever says it."""
+"""These tests check that the loopback Telegram refuses what the API's description does not know."""
 
 from __future__ import annotations
 

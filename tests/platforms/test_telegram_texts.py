@@ -1,4 +1,4 @@
-"""Texts and their formatting are checked, cleaned, trimmed and kept as the real server does it."""
+"""These tests check that texts and entities are checked, cleaned, trimmed and kept as the real server does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets, planted wherever one can be configured, and every place where they must not come out."""
+"""This module plants secrets wherever one can be configured, and lists the places where none may come out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's server that means harm, through the daemon as a process: little memory, one sentence, and it goes on."""
+"""These tests check a hostile model server: the daemon uses little memory, says one sentence, and goes on."""
 
 from __future__ import annotations
 

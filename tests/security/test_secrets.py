@@ -1,4 +1,4 @@
-"""No secret comes out of the daemon: not in its log, its errors, its figures, its files or its command line."""
+"""These tests check that no secret gets into the log, errors, metrics, files or the command line."""
 
 from __future__ import annotations
 

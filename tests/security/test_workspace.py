@@ -1,4 +1,4 @@
-"""What the daemon keeps is for its owner alone, whatever the umask is, and nothing leads it out of its folder."""
+"""These tests check that the daemon's files are private whatever the umask, and nothing leads out of its folder."""
 
 from __future__ import annotations
 

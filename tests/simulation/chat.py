@@ -1,4 +1,4 @@
-"""A chat platform that keeps what people see, and tells the daemon at least once what they wrote.
+"""This module is a simulated chat platform that keeps what people see, and delivers messages at least once.
 
 An update is offered again until the daemon has confirmed it and that got through; sometimes once more after that.
 A call may be lost on its way, or its answer may be; be refused; be slow. Nothing that a dead process had begun

@@ -1,4 +1,4 @@
-"""What must hold at the end of a run, read from outside: the files, the screens, and what the model was asked."""
+"""This module checks the end of a run from outside: the files, the screens, and the model's requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from agentd.conversation.intake import session_key
+from agentd.conversation.inbound_records import session_key
 from agentd.transcript.lines import cut_lines
 from agentd.transcript.verify import verify
 from channels.base import InboundMessage

@@ -1,4 +1,4 @@
-"""Chance, from one number: every part of a run draws from a stream of its own, so that one does not shift another."""
+"""This module draws all random numbers of a run from one seed, in a separate stream for each part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk as crashes show it: what was written and what is sure to be there are two things.
+"""This module is a simulated disk that knows what was written and what would survive a power cut.
 
 A file has the bytes that a reader sees and those that outlive a power cut; between them stand the operations since
 its last flush. A name is sure only once its folder was flushed. A power cut drops, keeps or tears what was not

@@ -1,4 +1,4 @@
-"""What happened in a run, one line each: the playbook that a failing seed prints."""
+"""This module records what happened in a run, one line each: the playbook that a failing seed prints."""
 
 from __future__ import annotations
 

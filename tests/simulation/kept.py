@@ -1,4 +1,4 @@
-"""What one run keeps for the next about settled files, as a database would: whole, and at a power cut perhaps older."""
+"""This module keeps marks of settled files between runs, as a database does; after a power cut perhaps older ones."""
 
 from __future__ import annotations
 

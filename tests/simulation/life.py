@@ -1,4 +1,4 @@
-"""One life of the process: the daemon's core as `agentd.app` nests it, until it is asked to end, or dies."""
+"""This module is one life of the process: the daemon's core, nested as in `agentd.app`, until it ends or dies."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from agentd.errors import StorageError
 from agentd.transcript.enclosures import Enclosures
 from agentd.transcript.file_disk import FileDisk
 from agentd.transcript.store import SessionStore, open_store_on
+from agentd.transcript.uptime import Uptime
 from channels.base import Accept
 from tests.fakes.aliases import FakeAliases
 from tests.simulation.dice import dice
@@ -187,6 +188,7 @@ class Life:
             count_compaction=lambda outcome: None,
             clock=world.clock,
             monotonic=self._loop.time,
+            uptime=Uptime(f"boot {world.boots}", self._loop.time),
             new_id=lambda: f"t{next(world.numbers)}",
         )
 

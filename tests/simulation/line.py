@@ -1,4 +1,4 @@
-"""The daemon's line to the simulated platform: `channels.base.Channel`, as long as its process lives."""
+"""This module is the channel between the daemon and the simulated platform, for the life of one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop without a world: its clock jumps to whatever is due next, and blocking jobs run in line.
+"""This module is an event loop in simulated time: its clock jumps to what is due next, and jobs run in line.
 
 Nothing here waits, opens a socket or starts a thread. Two runs that make the same calls get the same order of
 everything: tasks hash by the order of their making, since asyncio keeps them in sets. A job for an executor takes a

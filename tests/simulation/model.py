@@ -1,4 +1,4 @@
-"""A model that answers with a tag of what it was asked, in pieces, late, in part, or not at all."""
+"""This module is a simulated model: it answers with a tag of the question, in pieces, late, in part, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bugs planted on purpose, to show that the simulation finds them."""
+"""This module plants bugs on purpose, to show that the simulation finds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether each request held the turns so far, in the order in which they ended, and nothing else.
+"""This module checks that each request has the turns so far, in the order in which they ended, and nothing else.
 
 A summary names every message that it stands for: it and the turns behind it make up all that was said.
 """

@@ -1,4 +1,4 @@
-"""Runs a seed from its first life to its last, and tells what did not hold."""
+"""This module runs a seed from its first life to its last, and reports what did not hold."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ def _live(world: World, span: LifeSpan | None, parts: Parts) -> None:
         world.cut_lives.add(world.life)
         if span is not None and span.loses_power:
             storage.lose_power()
+            world.boots += 1
             world.kept.lose_power()
             world.note("power", "is lost")
 

@@ -1,4 +1,4 @@
-"""Whether people see each reply whole, once, where it belongs, and every copy marked."""
+"""This module checks that people see each reply whole, once, in its place, and every copy marked."""
 
 from __future__ import annotations
 

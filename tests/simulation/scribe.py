@@ -1,4 +1,4 @@
-"""A summariser whose summaries name every message that they stand for, when it makes one."""
+"""This module is a simulated summariser whose summaries name every message that they stand for."""
 
 from __future__ import annotations
 

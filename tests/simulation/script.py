@@ -1,4 +1,4 @@
-"""One seed's script: who does what and when, what goes wrong, and how each life of the process ends."""
+"""This module generates a seed's script: who does what and when, which faults occur, and how each life ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operating system's calls for one process, on the simulated disk: they fail as told, and end with the process."""
+"""This module is one process's system calls on the simulated disk: they fail as told, and end with the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulation finds bugs that are planted: at the moment where they happen, and by their outcomes alone."""
+"""These tests check that the simulation finds planted bugs, when they happen and by their outcomes alone."""
 
 from __future__ import annotations
 

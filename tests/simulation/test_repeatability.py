@@ -1,4 +1,4 @@
-"""One seed is one run: the same every time, in every process, whatever order Python's hashes have."""
+"""These tests check that one seed is one run: the same in every process, whatever order Python's hashes have."""
 
 from __future__ import annotations
 

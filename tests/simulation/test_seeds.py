@@ -1,4 +1,4 @@
-"""A thousand runs of the daemon's core, in chunks: in none of them is anything lost, doubled or mixed up."""
+"""These tests run a thousand seeds of the daemon's core: in none is anything lost, doubled or mixed up."""
 
 from __future__ import annotations
 

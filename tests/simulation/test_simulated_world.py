@@ -1,4 +1,4 @@
-"""The simulation's own parts keep what they promise: a disk that forgets only what it may, a clock that never waits."""
+"""These tests check the simulation's own parts, such as its disk and its clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold at every moment: checked where the daemon tells the world something."""
+"""This module checks what must hold at every moment, whenever the daemon tells the world something."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agentd.conversation.intake import session_key
+from agentd.conversation.inbound_records import session_key
 from channels.base import InboundEdit, InboundMessage
 from tests.simulation.chat import Platform, Shown, Update
 from tests.simulation.disk import Storage

@@ -1,4 +1,4 @@
-"""One run: the world that outlives every process, and the lives of the process in it, one after the other."""
+"""This module is the world of one run, which outlives every process, and runs its lives one after another."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class World:
         """What did not hold."""
         self.now = 0.0
         self.life = 0
+        self.boots = 1
         self.clock_skew = timedelta(0)
         self.storage = Storage(dice(script.seed, "disk"))
         self.kept = Kept(dice(script.seed, "marks"))

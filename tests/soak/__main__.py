@@ -1,4 +1,4 @@
-"""Run by hand: how the daemon lives with many people, for long, while everything fails at times and it is killed.
+"""This module runs the soak by hand: many people, for long, with random faults and kills.
 
 python -m tests.soak --minutes 30 --people 200
 """

@@ -1,4 +1,4 @@
-"""What is on disk of all conversations: read while the daemon runs, to know when all is done, and at the end."""
+"""This module reads all conversations on disk, while the daemon runs and at the end, to know when all is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon as a process that is killed again and again, and how much memory it holds meanwhile."""
+"""This module runs the daemon as a process, kills it again and again, and measures its memory."""
 
 from __future__ import annotations
 

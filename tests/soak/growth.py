@@ -1,4 +1,4 @@
-"""Whether the daemon's memory grows: the last quarter of a run against the second.
+"""This module measures whether the daemon's memory grows: the last quarter of a run against the second.
 
 A kill begins with a fresh process: so lives of the same length are compared, each by its peak. Without kills one life
 is cut into quarters, of which each counts by its mean.

@@ -1,4 +1,4 @@
-"""Judges from outside, by what is on the screens and on disk, what became of everything that was written.
+"""This module judges a soak from outside, by the screens and the files: what became of every message.
 
 It asks the daemon nothing. Where a message may have arrived and nobody can tell, a copy with its mark is allowed beside
 it; a second one without a mark is not.

@@ -1,4 +1,4 @@
-"""The two models: one that names what it answers, and one that learns by rule; both can fail, and keep nothing.
+"""This module is the two loopback models: one names what it answers, one consolidates by rule; both can fail.
 
 Thousands of prompts would fill this process's memory, so each is looked at when it comes.
 """

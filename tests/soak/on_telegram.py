@@ -1,4 +1,4 @@
-"""The people on Telegram: most in private chats, some in groups where they mention the bot."""
+"""This module puts people on Telegram: most in private chats, some in groups where they mention the bot."""
 
 from __future__ import annotations
 

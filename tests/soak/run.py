@@ -1,4 +1,4 @@
-"""One run: people on three platforms, a daemon that is killed now and then, and everything else that goes wrong."""
+"""This module runs one soak: people on three platforms, a daemon that is killed, and random faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentd run` as it is, but for a disk that is slow at times.
+"""This module runs `agentd run` unchanged, except for a disk that is slow at times.
 
 python -m tests.soak.target SHARE SECONDS --config CONFIG run
 """

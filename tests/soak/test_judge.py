@@ -1,4 +1,4 @@
-"""The judge of a soak sees what is wrong, and allows what is not."""
+"""These tests check that the judge of a soak finds what is wrong, and allows what is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A soak of seconds. `python -m tests.soak` does it for as long as you like."""
+"""These tests run a soak of seconds; `python -m tests.soak` runs one as long as you like."""
 
 from __future__ import annotations
 

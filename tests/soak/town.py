@@ -1,4 +1,4 @@
-"""People on all platforms at once, who write when they like, and wait for an answer or do not."""
+"""This module is people on all platforms at once, who write when they like, and wait for answers or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong by chance: single calls of each server, and storms, during which nothing goes right.
+"""This module causes random faults: single calls of each server, and storms in which everything fails.
 
 A call that goes wrong takes one of the behaviours for its name; in calm weather none does.
 """

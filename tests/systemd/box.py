@@ -1,4 +1,4 @@
-"""A systemd of the tests' own: the first process of a container over this machine's files, all of it gone at the end.
+"""This module runs a systemd of the tests' own, in a container over this machine's files that is gone at the end.
 
 What is written inside goes to memory. The network is this machine's, so a loopback server outside is reached from
 inside. `/tmp` starts empty; what a test needs from there it names.

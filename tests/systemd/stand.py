@@ -1,4 +1,4 @@
-"""The service as an operator sets it up, in a box, between the loopback Telegram and a loopback model outside it."""
+"""This module sets the service up in a box as an operator does, between loopback servers outside of it."""
 
 from __future__ import annotations
 

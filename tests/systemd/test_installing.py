@@ -1,4 +1,4 @@
-"""`agentd service install` and `uninstall` on a machine that systemd runs."""
+"""These tests check `agentd service install` and `uninstall` on a machine that systemd runs."""
 
 from __future__ import annotations
 

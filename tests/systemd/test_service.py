@@ -1,4 +1,4 @@
-"""The service under a real systemd, from its first start to a restored backup."""
+"""These tests check the service under a real systemd, from its first start to a restored backup."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ async def test_it_is_active_once_it_is_ready_and_not_before(tmp_path: Path) -> N
         await stand.box.do("systemctl", "start", "agentd")
         after = await stand.box.show("ActiveState", "StatusText")
         reply = await stand.says("hello")
+        environment = await stand.box.show("Environment")
+        boot = await stand.box.do("cat", "/proc/sys/kernel/random/boot_id")
 
     [exposure] = re.findall(r"Overall exposure level for agentd.service: ([\d.]+)", security)
     assert (verified, float(exposure) <= MOST_EXPOSURE) == ("", True)
+    assert environment == {"Environment": f"BOOT_ID={boot.strip().replace('-', '')}"}
     assert before == {"ActiveState": "activating"}
     assert after["ActiveState"] == "active"
     assert after["StatusText"].startswith("Answering on telegram")

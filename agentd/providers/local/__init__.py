@@ -1,6 +1,6 @@
 """The embedded model: SmolLM2-135M-Instruct, or a GGUF file of the user's, run inside this process by llama.cpp.
 
-It is there to try the daemon without a key: English small talk, no more. Importing this package loads nothing;
+It serves to try the daemon without a key: English small talk, no more. Importing this package loads nothing;
 `open_local` does.
 """
 

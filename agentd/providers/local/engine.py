@@ -1,8 +1,8 @@
-"""One loaded model on a thread of its own: load, ask, free.
+"""Runs one loaded model on a thread of its own: loads it, answers requests, frees it.
 
-The thread is a daemon, and not of an executor, whose threads the interpreter waits for at its exit without a limit:
-native code that never comes back must not keep the process. Whoever leaves waits for the thread, but not for long.
-Freeing happens on that thread alone, and only of a model that `load_server` has seen at work.
+The thread is a daemon thread and not an executor's, since the interpreter waits for those at its exit without a limit:
+native code that never returns must not keep the process. Closing waits for the thread, but not for long. The model is
+freed on that thread only, and only if `load_server` has seen it at work.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from agentd.providers.local.reply import Reply
 __all__ = ["GIVE_UP_SECONDS", "Engine"]
 
 GIVE_UP_SECONDS = 5.0
-"""Ten batches of a prompt on two cores: a thread that has not come back by then is not going to."""
+"""Ten batches of a prompt on two cores: a thread that has not returned by then is not going to."""
 
-_REQUESTS_WAITING = 64  # one is asked at a time; the others have been stopped, and the thread has yet to see it
+_REQUESTS_WAITING = 64  # one runs at a time; the others have been stopped, which the thread has yet to notice
 
 _log = structlog.get_logger()
 
 
 class Engine:
-    """One loaded model and its thread, which does one thing at a time, in the order of asking."""
+    """One loaded model and its thread, which handles one request at a time, in order."""
 
     def __init__(self, give_up_seconds: float = GIVE_UP_SECONDS) -> None:
-        """Start nothing yet; `give_up_seconds` is the longest wait for the thread when leaving."""
+        """Start nothing yet; `give_up_seconds` is the longest wait for the thread when closing."""
         self._give_up_seconds = give_up_seconds
         self._thread: threading.Thread | None = None
         self._requests: queue.Queue[tuple[bytes, Reply] | None] = queue.Queue(_REQUESTS_WAITING)
         self._leaving = threading.Event()
         self._loaded: Future[None] = Future()
         self._freed: Future[None] = Future()
-        self._freed.set_running_or_notify_cancel()  # from here on nobody who waits for it can cancel it
+        self._freed.set_running_or_notify_cancel()  # from here on no waiter can cancel it
         self._server: ChatServer | None = None
         self._reply: Reply | None = None
 
     async def load(self, path: Path, context_tokens: int) -> None:
-        """Load the model; raises one of `NATIVE_ERRORS` when llama.cpp does not take the file. Called once."""
+        """Load the model; raises one of `NATIVE_ERRORS` if llama.cpp does not accept the file. Called once."""
         self._thread = threading.Thread(target=self._work, args=(path, context_tokens), name="local-model", daemon=True)
         atexit.register(self._leave_at_exit)  # for a process that closes nothing
         self._thread.start()
         await asyncio.wrap_future(self._loaded)
 
     def ask(self, request: bytes) -> Reply:
-        """Start on a request once the previous one is done or has noticed that it was stopped."""
+        """Queue a request; it begins once the previous one is done or has noticed that it was stopped."""
         if self._leaving.is_set():
             raise ProviderRefused("The embedded model is closed.")
         reply = Reply()
@@ -66,7 +66,7 @@ class Engine:
         return reply
 
     async def close(self) -> None:
-        """Stop what runs, wait for it and for the model to be freed, or give the thread up."""
+        """Stop the running request, and wait for the model to be freed, or give the thread up."""
         self._leave()
         if self._thread is None:
             return
@@ -127,7 +127,7 @@ class Engine:
         failure: BaseException | None = None
         try:
             if self._server is not None and not reply.stopped:
-                # Through self, not a local name: a traceback that outlives this call must not keep the model.
+                # Through self, not a local name: a traceback that outlives this call must not keep the model alive.
                 self._server.handle_chat_completions(request, reply.put)
         except NATIVE_ERRORS as error:
             failure = error

@@ -1,4 +1,4 @@
-"""The embedded model as a provider: one request at a time, in the order of asking."""
+"""The embedded model as a provider: one request at a time, in order."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from agentd.providers.settings import ModelSettings
 __all__ = ["CONTEXT_TOKENS", "LocalProvider", "open_local"]
 
 CONTEXT_TOKENS = 4096
-"""The packaged model would take 8,192, but each token of context costs 23 kB of memory from the start (94 MB for
-these), and two cores read 200 tokens a second: a full context is some 20 s of waiting for the first word."""
+"""Size of the context.
+
+The packaged model would take 8,192, but each token of context costs 23 kB of memory from the start (94 MB for these),
+and two cores read 200 tokens a second: a full context is some 20 s of waiting for the first word.
+"""
 
 
 def _say_nothing(_line: str) -> None:
@@ -34,12 +37,12 @@ async def open_local(
     context_tokens: int = CONTEXT_TOKENS,
     section: str = "provider",
 ) -> AsyncIterator[LocalProvider]:
-    """Load the model of `settings.model` (empty: the packaged one), and free it on leaving.
+    """Load the model of `settings.model` (empty: the packaged one), and free it at the end of the block.
 
-    Loading stands here and not in the first request: a wrong path is told at the start, and the interpreter, which
-    stands still for 0.2 s of it, does so before anyone is served. `progress` gets a line before and one after.
-    Leaving stops the request that runs and waits for it; leaving while it loads waits for no more than llama.cpp's
-    own part. Raises `ProviderRefused` when something is not installed, the file is missing, or cannot be loaded.
+    Loading happens here and not at the first request: a wrong path is reported at the start, and the interpreter, which
+    stands still for 0.2 s of it, does so before anyone is served. `progress` gets a line before and one after. Leaving
+    stops the running request and waits for it; leaving while it loads waits only for llama.cpp's own part. Raises
+    `ProviderRefused` if something is not installed, the file is missing, or cannot be loaded.
     """
     weights = find_weights(settings.model, section)
     engine = Engine()
@@ -51,10 +54,10 @@ async def open_local(
 
 
 class LocalProvider:
-    """The provider; `model` and `context_tokens` as the port has them."""
+    """The embedded model as a `Provider`."""
 
     def __init__(self, engine: Engine, model: str, context_tokens: int, timeout_seconds: float) -> None:
-        """Ask `engine`; `timeout_seconds` is the longest wait for a piece of a reply, or of work on a prompt."""
+        """Use `engine`; `timeout_seconds` is the longest wait for a piece of a reply, or of work on a prompt."""
         self.model = model
         self.context_tokens: int | None = context_tokens
         self._engine = engine
@@ -64,8 +67,8 @@ class LocalProvider:
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[Event, None]:
         """Wait for the model to be free, then yield the reply as it comes.
 
-        Closing the generator ends the work within one token, or one batch of the prompt. A model that does not
-        answer in time is refused rather than asked again: nothing but this process can be slow here.
+        Closing the generator ends the work within one token, or one batch of the prompt. If the model does not answer
+        in time, the request is refused rather than retried: nothing but this process can be slow here.
         """
         body = encode_request(request)
         reason: str | None = None
@@ -105,7 +108,7 @@ async def _load(engine: Engine, weights: Weights, context_tokens: int, progress:
     try:
         await engine.load(weights.path, context_tokens)
     except ImportError as error:
-        # A library of the system, as a rule libgomp, which a slim container has not.
+        # Usually libgomp, which a slim container lacks.
         raise ProviderRefused(f"The embedded model cannot be used: xllamacpp does not start ({error}).") from error
     except NATIVE_ERRORS as error:
         raise ProviderRefused(

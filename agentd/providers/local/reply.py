@@ -1,4 +1,4 @@
-"""The way of a reply from the native thread that makes it to the event loop that reads it."""
+"""Passes a reply from the native thread that makes it to the event loop that reads it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LOOK_UP_SECONDS = 1.0
 
 
 class Reply:
-    """A bounded queue with a thread at one end and the event loop at the other.
+    """A bounded queue from the thread to the event loop.
 
-    The thread waits while the queue is full, the reader while it is empty. `stop` lets the thread through and tells
-    it, at its next piece, that nobody reads any more. Created on the event loop.
+    The thread waits while the queue is full, the reader while it is empty. `stop` lets the thread through and tells it,
+    at its next piece, that nobody reads any more. Created on the event loop.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class Reply:
 
     @property
     def stopped(self) -> bool:
-        """Whether no more is wanted."""
+        """Whether nobody reads any more."""
         return self._stopped
 
     def put(self, piece: bytes) -> bool:
-        """Hand over a piece (thread); True means that no more is wanted, which is llama.cpp's own sign to stop."""
+        """Pass a piece on (thread); return True if nobody reads any more, which is llama.cpp's sign to stop."""
         # A loop that has ended without closing anything has no reader left, and its process waits for this thread.
         while self._loop.is_running() and not self._stopped:
             with contextlib.suppress(queue.Full):
@@ -44,13 +44,13 @@ class Reply:
         return True
 
     def end(self, error: BaseException | None) -> None:
-        """Say that nothing more comes (thread), and why if it ended badly. Called once."""
+        """Mark the end (thread), with an error if it ended badly. Called once."""
         self._error = error
         self._ended = True
         self._ring()
 
     async def get(self) -> bytes | None:
-        """Wait for the next piece; None at the end. Raises what the thread ended with."""
+        """Wait for the next piece; None at the end. Raises the error that the thread ended with."""
         while True:
             ended = self._ended  # before looking, since a last piece may come between the two
             with contextlib.suppress(queue.Empty):
@@ -59,12 +59,12 @@ class Reply:
                 raise self._error
             if ended:
                 return None
-            # The bell rings on this loop, so not between here and the wait.
+            # The event is set on this loop, so not between here and the wait.
             self._arrived.clear()
             await self._arrived.wait()
 
     def stop(self) -> None:
-        """Want no more. Does not wait: the thread needs up to one more piece to notice."""
+        """Stop reading, without waiting: the thread notices at its next piece."""
         self._stopped = True
         with contextlib.suppress(queue.Empty):
             while True:

@@ -1,4 +1,4 @@
-"""Which model file is used, under which name, and whether what it needs is installed."""
+"""Finds the model file and its name, and checks that what it needs is installed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _PACKAGED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model file and the name that it goes by."""
+    """A model file and its display name."""
 
     path: Path
     name: str
 
 
 def local_model_missing(model: str = "") -> str | None:
-    """Say which package is missing for `provider.model`; None when the model can be loaded.
+    """Return which package `provider.model` needs that is missing; None if the model can be loaded.
 
-    Looks without importing: llama.cpp is 100 MB of machine code, and the package of the weights imports others that
-    are not installed.
+    This looks without importing: llama.cpp is 100 MB of machine code, and the weights' package imports others that are
+    not installed.
     """
     if find_spec("xllamacpp") is None:
         return "the package xllamacpp is not installed"
@@ -35,9 +35,9 @@ def local_model_missing(model: str = "") -> str | None:
 
 
 def find_weights(model: str, section: str = "provider") -> Weights:
-    """Find the file of `model` in a section of the settings, which is a path, or empty for the packaged weights.
+    """Return the file that a section's `model` names, a path, or the packaged weights if it is empty.
 
-    Raises `ProviderRefused` where it is not there.
+    Raises `ProviderRefused` if it does not exist.
     """
     missing = local_model_missing(model)
     if missing is not None:

@@ -1,6 +1,6 @@
-"""The JSON that llama.cpp takes and gives: requests to bytes, bytes to chunks, its errors to ours. No I/O.
+"""Writes requests for llama.cpp and parses its chunks and errors (JSON). No I/O.
 
-Texts of llama.cpp's errors are not passed on: some of them quote the prompt.
+The texts of llama.cpp's errors are not passed on: some of them quote the prompt.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The one answer asked for."""
+    """The single answer."""
 
     delta: Delta = Delta()
     finish_reason: str | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Tokens, told once at the end."""
+    """Token counts, sent once at the end."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """An error; the two counts only when the prompt is too long."""
+    """An error; the two counts are set only if the prompt is too long."""
 
     code: int = 500
     type: str = ""
@@ -44,7 +44,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """One piece of the stream; empty but for progress with the prompt."""
+    """One piece of the stream; empty if it only reports progress with the prompt."""
 
     choices: tuple[Choice, ...] = ()
     usage: Counts | None = None
@@ -52,7 +52,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What is new in the reply; often nothing."""
+        """The new text of the reply; often ""."""
         return "".join(choice.delta.content or "" for choice in self.choices)
 
     @property
@@ -62,17 +62,18 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 SAMPLING = {"min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 256}
-"""A model this small falls into repeating itself until the reply is cut: without the penalty 20 of 48 answers ran to
-a limit of 400 tokens, with it none of 16."""
+"""A model this small repeats itself until the reply is cut: without the penalty 20 of 48 answers ran to a limit of 400
+tokens, with it none of 16.
+"""
 
 _CHUNKS = msgspec.json.Decoder(Chunk)
 
 
 def encode_request(request: CompletionRequest) -> bytes:
-    """Ask for a stream that counts its tokens and reports on the prompt batch by batch.
+    """Encode a request for a stream with token counts, and with progress reports per batch of the prompt.
 
-    llama.cpp sees whether it should stop when it hands over a chunk; without those reports a long prompt could not
-    be left before its last token.
+    llama.cpp checks whether to stop when it passes a chunk on; without those reports a long prompt could not be left
+    before its last token.
     """
     body: dict[str, object] = {
         "messages": [{"role": m.role, "content": _plain(_seen(m))} for m in request.messages],
@@ -89,7 +90,7 @@ def encode_request(request: CompletionRequest) -> bytes:
 
 
 def parse_chunk(piece: bytes) -> Chunk:
-    """Read one piece of the stream; an error in it is raised as one of ours."""
+    """Parse one piece of the stream. Raises the provider error that an error in it stands for."""
     try:
         chunk = _CHUNKS.decode(piece)
     except msgspec.DecodeError as error:
@@ -115,9 +116,9 @@ def _seen(message: PromptMessage) -> str:
 
 
 def _plain(content: str) -> str:
-    """Take from a text what llama.cpp would not take as text.
+    """Return a text without what llama.cpp would not take as text.
 
-    Half a surrogate pair is no Unicode and has no place in JSON. `<|im_end|>` and its like are tokens that end a
-    message: whoever wrote them in a chat could speak as the system. A zero-width space leaves them readable.
+    Lone surrogates cannot be in JSON. `<|im_end|>` and the like are tokens that end a message, so whoever wrote them in
+    a chat could speak as the system: a zero-width space defuses them and keeps them readable.
     """
     return content.encode("utf-8", "replace").decode("utf-8").replace("<|", "<\u200b|")

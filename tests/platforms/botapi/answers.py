@@ -1,4 +1,4 @@
-"""How the Bot API says no."""
+"""This module builds the error answers of the Bot API."""
 
 from __future__ import annotations
 

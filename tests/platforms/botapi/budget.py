@@ -1,4 +1,4 @@
-"""When a message could have been shown at the earliest, by Telegram's rates and by what was shown before it."""
+"""This module computes when a message could have been shown at the earliest, by Telegram's rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who talks where: people, chats of every kind, their topics, and whether the bot is in them."""
+"""This module holds people, chats of every kind and their topics, and whether the bot is in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aiogram's types, each built when it is first used.
+"""This module builds aiogram's types lazily, each when it is first used.
 
 At its import it builds all of them, which takes two seconds of a processor in every process that imports it; a test
 uses few.

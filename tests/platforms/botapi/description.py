@@ -1,4 +1,4 @@
-"""The Bot API as a third party describes it: aiogram's classes, one a method and one a type.
+"""This module checks the Bot API's calls and objects against a third party's description, aiogram's classes.
 
 What they do not know is outside the description, whether the bot sends it or this server does.
 """

@@ -1,4 +1,4 @@
-"""Entities: which ones a text may carry, and what becomes of those that do not fit together."""
+"""This module checks message entities: which a text may have, and what becomes of those that do not fit together."""
 
 from __future__ import annotations
 

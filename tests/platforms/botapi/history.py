@@ -1,4 +1,4 @@
-"""What stands in the chats: every message, how it came to be, and how the API writes it."""
+"""This module holds every message of the chats, and writes it as the Bot API does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telegram's rates: how many messages a bot may send, and what becomes of those who do not wait.
+"""This module enforces Telegram's rate limits on messages, with 429 for a bot that does not wait.
 
 https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """

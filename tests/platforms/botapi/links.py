@@ -1,4 +1,4 @@
-"""Which addresses a link may have, as the Bot API's server judges them."""
+"""This module decides which addresses a link may have, as the Bot API's server does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people send besides text, and the files behind it."""
+"""This module holds media that people send, and the files behind them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods: what each does in the chats, and what it returns."""
+"""This module implements the Bot API's methods: their effect in the chats, and what they return."""
 
 from __future__ import annotations
 

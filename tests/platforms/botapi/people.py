@@ -1,4 +1,4 @@
-"""What people do: they write, send, change, move and block, and the bot hears of it by updates."""
+"""This module lets people write, send, edit, move and block; the bot gets updates about it."""
 
 from __future__ import annotations
 

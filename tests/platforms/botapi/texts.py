@@ -1,4 +1,4 @@
-"""Texts: how the server cleans and trims one, how long it may be, and what it finds in those that people write."""
+"""This module cleans, trims and measures texts as the server does, and finds entities in what people write."""
 
 from __future__ import annotations
 

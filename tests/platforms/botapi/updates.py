@@ -1,4 +1,4 @@
-"""The queue of updates, from which one poller at a time takes."""
+"""This module is the queue of updates, from which one poller at a time takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Discord says no: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json."""
+"""This module builds Discord's errors: https://discord.com/developers/docs/topics/opcodes-and-status-codes#json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slash commands that a bot has registered: https://discord.com/developers/docs/interactions/application-commands."""
+"""This module holds a bot's slash commands: https://discord.com/developers/docs/interactions/application-commands."""
 
 from __future__ import annotations
 

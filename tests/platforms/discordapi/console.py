@@ -1,4 +1,4 @@
-"""A chat on a terminal with a bot that believes it is on Discord."""
+"""This module is a chat on a terminal with a bot that takes the loopback server for Discord."""
 
 from __future__ import annotations
 

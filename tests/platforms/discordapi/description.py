@@ -1,4 +1,4 @@
-"""The API as a third party describes it: the types in discord.py (`discord.types`), one a payload.
+"""This module checks payloads against a third party's description, the types in discord.py (`discord.types`).
 
 What they do not know is outside the description, whether the bot sends it or this server does.
 """

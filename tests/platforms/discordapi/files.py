@@ -1,4 +1,4 @@
-"""What people attach to messages, at addresses that stop working after a while.
+"""This module holds attachments of messages, at addresses that expire after a while.
 
 https://discord.com/developers/docs/reference#signed-attachment-cdn-urls
 """

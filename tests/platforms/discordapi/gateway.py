@@ -1,4 +1,4 @@
-"""The gateway: sessions that begin, break off and go on, and the events that they hear.
+"""This module is the gateway: sessions that begin, break off and resume, and their events.
 
 https://discord.com/developers/docs/events/gateway
 """

@@ -1,4 +1,4 @@
-"""What stands in the channels: every message, how it came to be, and how the API writes it."""
+"""This module holds every message of the channels, and writes it as the API does."""
 
 from __future__ import annotations
 

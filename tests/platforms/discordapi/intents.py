@@ -1,4 +1,4 @@
-"""Intents, by which a bot says what it wants to hear: https://discord.com/developers/docs/events/gateway#gateway-intents."""
+"""This module checks a bot's intents: https://discord.com/developers/docs/events/gateway#gateway-intents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slash commands that people use, and the bot's answers, of which the first is due within 3 seconds.
+"""This module lets people use slash commands, and takes the bot's answers, the first within 3 seconds.
 
 https://discord.com/developers/docs/interactions/receiving-and-responding
 """

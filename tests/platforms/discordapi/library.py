@@ -1,4 +1,4 @@
-"""discord.py's descriptions of payloads: made for type checkers, they import each other in a circle."""
+"""This module imports discord.py's payload types, which are for type checkers and import each other in a circle."""
 
 from __future__ import annotations
 

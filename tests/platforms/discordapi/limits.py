@@ -1,4 +1,4 @@
-"""Discord's rates: buckets per route, a limit over all, and what becomes of those who do not wait.
+"""This module enforces Discord's rate limits: buckets by route and a global limit, with 429.
 
 https://discord.com/developers/docs/topics/rate-limits
 """

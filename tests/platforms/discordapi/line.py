@@ -1,4 +1,4 @@
-"""One WebSocket of the gateway: frames go out in order, compressed as asked for, and a close code ends it."""
+"""This module is one gateway WebSocket: frames in order, compressed as asked for, ended by a close code."""
 
 from __future__ import annotations
 

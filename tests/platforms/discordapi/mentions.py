@@ -1,4 +1,4 @@
-"""Whom a message mentions, and whom it pings."""
+"""This module finds out whom a message mentions and pings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes about messages, channels and the bot itself: what each does, and what it returns."""
+"""This module implements the routes for messages, channels and the bot: their effects and their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway tells of: who has which intents hears of what, and sees how much of it."""
+"""This module decides which events a session gets by its intents, and how much it sees of each."""
 
 from __future__ import annotations
 

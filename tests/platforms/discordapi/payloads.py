@@ -1,4 +1,4 @@
-"""People and places as the API writes them."""
+"""This module writes people and places as the API does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do: they write, change, delete, open threads, and the bot hears of it if it is there."""
+"""This module lets people write, edit, delete and open threads; the bot gets events if it is there."""
 
 from __future__ import annotations
 

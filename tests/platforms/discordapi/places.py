@@ -1,4 +1,4 @@
-"""Who talks where: people, the channels of guilds, their threads, direct messages, and what the bot may do there."""
+"""This module holds people, channels of guilds, threads and direct messages, and the bot's permissions there."""
 
 from __future__ import annotations
 

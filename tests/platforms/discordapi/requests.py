@@ -1,4 +1,4 @@
-"""What a bot may send: the bodies and queries of the routes that this server has, and the gateway's commands.
+"""This module defines what a bot may send: the bodies and queries of the routes, and the gateway's commands.
 
 Fields that the API knows and that stand nowhere here are those that this server does not act on: it refuses them.
 """

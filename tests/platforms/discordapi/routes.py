@@ -1,4 +1,4 @@
-"""The routes that this server has, and what each of them takes."""
+"""This module lists the routes of the loopback Discord, and what each of them takes."""
 
 from __future__ import annotations
 

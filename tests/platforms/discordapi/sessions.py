@@ -1,4 +1,4 @@
-"""What the gateway remembers of a bot that may come back."""
+"""This module remembers gateway sessions of a bot that may resume them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snowflakes, the ids of everything, which hold the time: https://discord.com/developers/docs/reference#snowflakes."""
+"""This module makes snowflakes, ids that hold the time: https://discord.com/developers/docs/reference#snowflakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a bot's message is read before it is shown."""
+"""This module reads a bot's message before it is shown, as Discord does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the Web API says no."""
+"""This module builds the error answers of the Web API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assistant threads: direct messages where the app shows what it does, a title, and prompts to choose from
+"""This module holds assistant threads: direct messages where the app shows a status, a title and prompts
 (https://docs.slack.dev/ai/developing-ai-apps).
 """
 

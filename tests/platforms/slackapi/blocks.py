@@ -1,4 +1,4 @@
-"""Blocks: which may be sent, how long each may be, and whom a text pings."""
+"""This module checks blocks: which may be sent, how long each may be, and whom a text pings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slash commands: a person gives one, and sees what the app answers
+"""This module lets people use slash commands, and shows them what the app answers
 (https://docs.slack.dev/interactivity/implementing-slash-commands).
 """
 

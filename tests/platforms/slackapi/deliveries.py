@@ -1,4 +1,4 @@
-"""What is on its way to the app: sent in an envelope, waited for, sent again, given up.
+"""This module delivers events to the app in envelopes, redelivers what is not acked, and gives up at last.
 
 https://docs.slack.dev/apis/events-api#retries: at once, after a minute, and after five; then only the history has it.
 A line that breaks fails nothing by itself: until its time is up, an ack may come on another line.

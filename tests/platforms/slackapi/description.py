@@ -1,4 +1,4 @@
-"""The Web API as a third party describes it: the methods of Slack's own Python client, and their arguments.
+"""This module checks Web API calls against a description: the methods of Slack's own Python client.
 
 What they do not know is outside the description. A method is named after the client's, with dots for underscores.
 """

@@ -1,4 +1,4 @@
-"""Files: what people send, how the API writes it, and the bytes behind it."""
+"""This module holds files that people send, writes them as the API does, and serves their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the conversations: every message, how it came to be, and how the API writes it."""
+"""This module holds every message of the conversations, and writes it as the API does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack's rates: how many calls an app may make, and what becomes of those who do not wait.
+"""This module enforces Slack's rate limits on an app's calls, with 429 for one that does not wait.
 
 https://docs.slack.dev/apis/web-api/rate-limits: each method by itself, posting by channel.
 """

@@ -1,4 +1,4 @@
-"""The WebSockets of Socket Mode: several at once, each event on one of them
+"""This module holds the WebSockets of Socket Mode: several at once, each event on one of them
 (https://docs.slack.dev/apis/events-api/using-socket-mode).
 """
 

@@ -1,4 +1,4 @@
-"""The methods: what each does in the workspace, and what it returns."""
+"""This module implements the Web API's methods: their effect in the workspace, and what they return."""
 
 from __future__ import annotations
 

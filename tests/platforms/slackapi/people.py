@@ -1,4 +1,4 @@
-"""What people do: they write, send, change and take back, and the app hears of it by events."""
+"""This module lets people write, send, edit and delete; the app gets events about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app's two tokens: which method takes which, what they may do, and whether they still hold."""
+"""This module checks the app's two tokens: which method takes which, their scopes, and whether they are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who talks where: the people of one workspace, its conversations of every kind, and who is in them."""
+"""This module holds the people of one workspace, its conversations of every kind, and their members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log takes values from outside, and stays what it is: one event a line, and nothing that steers a terminal."""
+"""These tests check that foreign values cannot break the log: one event a line, and no terminal control characters."""
 
 from __future__ import annotations
 
@@ -107,6 +107,32 @@ def test_libraries_are_heard_from_warnings_on_and_no_louder_than_the_log() -> No
     assert [json.loads(line)["said"] for line in written(stream).splitlines()] == ["an error"]
 
 
+class Unsayable:
+    """What a library may give its log."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("it cannot be said")
+
+
+def test_a_librarys_record_that_cannot_be_put_together_is_told_and_its_fault_stays_here() -> None:
+    stream = opened("json", "debug")
+    logger = logging.getLogger("library.of.faults")
+    logger.setLevel(logging.DEBUG)  # as a library may say of itself
+    logger.info("too much")
+    logger.warning("no %(name)s", {"another": 1})
+    logger.log(35, "between two levels")
+    logger.error("%s", Unsayable())
+    logger.critical(Unsayable())
+    events = [json.loads(line) for line in written(stream).splitlines()]
+
+    assert [(event["said"], event["level"]) for event in events] == [
+        ("no %(name)s", "warning"),
+        ("between two levels", "warning"),
+        ("%s", "error"),
+        ("Unsayable", "critical"),
+    ]
+
+
 SECRETS = {
     "slack's ticket": ("url='wss://wss.slack.example/link/?ticket={}&app_id=1'", "2f1e7c-11aa"),
     "slack's token": ("refused {}", "xoxb-" + "123456789012-abcdef"),
@@ -118,6 +144,7 @@ SECRETS = {
     "discord's token": ("the token {} is wrong", "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE." + "abcdefghijklmnopqrstuvwxyz01"),
     "a provider's key": ("Incorrect API key provided: {}.", "sk-" + "abcdef0123456789"),
     "a header": ("{{'Authorization': 'Bearer {}'}}", "abc.def"),
+    "a header alone": ("refused BEARER {}", "abcdefghijklmnop0123"),
     "a password": ("postgresql://{}@host/db", "ada:her-own"),
 }
 
@@ -128,6 +155,7 @@ def test_what_looks_like_a_secret_is_blotted_out_of_values_and_exceptions(form: 
     stream = opened(form)
     log, said = structlog.get_logger(), text.format(secret)
     log.info("one", fault=said, faults=[said], tree={said: (said,)})
+    log.info("one", fault=ValueError(said), raw=said.encode(), several={said})
     try:
         fail(said)
     except ValueError:
@@ -142,7 +170,8 @@ def test_what_looks_like_a_secret_is_blotted_out_of_values_and_exceptions(form: 
 def test_what_only_resembles_a_secret_stays() -> None:
     stream = opened("json")
     harmless = (
-        "http://127.0.0.1:8080/metrics at 12:30:45, telegram:123456789, session telegram~1~2~~3, https://a.example/b@c"
+        "http://127.0.0.1:8080/metrics at 12:30:45, telegram:123456789, session telegram~1~2~~3, https://a.example/b@c,"
+        " Bearer [key]"
     )
     structlog.get_logger().info("one", said=harmless)
     [event] = map(json.loads, written(stream).splitlines())

@@ -1,4 +1,4 @@
-"""Settings: where values come from, and which wins."""
+"""These tests check where settings come from, and which source wins."""
 
 from __future__ import annotations
 

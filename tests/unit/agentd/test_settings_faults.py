@@ -1,4 +1,4 @@
-"""Settings: what an operator is told about a fault, and what is never shown."""
+"""These tests check what an operator is told about wrong settings, and what is never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make bench` runs, and what it writes down."""
+"""These tests check what `make bench` runs, and what it writes."""
 
 from __future__ import annotations
 

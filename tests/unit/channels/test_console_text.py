@@ -1,4 +1,4 @@
-"""What passes between a terminal and the daemon."""
+"""These tests check the text that passes between a terminal and the daemon."""
 
 from __future__ import annotations
 

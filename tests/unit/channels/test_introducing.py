@@ -1,4 +1,4 @@
-"""Asking whom a token belongs to ends in time, whatever the platform does, and says what is wrong without the token."""
+"""These tests check that asking about a token ends in time, and that faults are reported without the token."""
 
 from __future__ import annotations
 

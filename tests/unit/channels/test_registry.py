@@ -1,4 +1,4 @@
-"""Which channels there are, and that a library comes with the channel that needs it."""
+"""These tests check which channels there are, and that a library is imported only with its channel."""
 
 from __future__ import annotations
 

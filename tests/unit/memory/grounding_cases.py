@@ -1,4 +1,4 @@
-"""What people said and what a model made of it: facts to be kept, and facts that are not theirs, written by hand.
+"""This module lists hand-written cases of what people said and what a model made of it: facts to keep and to refuse.
 
 `LOST` are true, and lost all the same: they are told in other words throughout. They are listed to be seen.
 """

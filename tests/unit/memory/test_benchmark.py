@@ -1,4 +1,4 @@
-"""The retriever by which recall is measured: the store and the recall of the daemon, behind two calls."""
+"""These tests check the retriever for benchmarks: the daemon's store and recall behind two calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When two facts are one."""
+"""These tests check when two facts count as one."""
 
 from __future__ import annotations
 

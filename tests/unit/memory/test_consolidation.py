@@ -1,4 +1,4 @@
-"""From an exchange, by way of a model, to what is kept of it."""
+"""These tests check how a model's answer about an exchange becomes what memory keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from memory.consolidation import Ask, consolidate, is_worth_learning
 from memory.marks import mark_recalled
-from memory.model import Daily, Deed, Evidence, Exchange, Fact, Kind, Learned, Recalled, Who, Words
+from memory.model import Daily, Deed, Evidence, Exchange, Fact, Kind, Lesson, Recalled, Who, Words
 from memory.prompts import SCHEMA, TURN_CHARS, build_ask
 from memory.store_memory import InMemoryMemory
 
@@ -53,38 +53,38 @@ async def test_an_exchange_becomes_a_history_entry_and_its_facts_with_their_evid
     fado = {"fact": "Likes fado", "quote": "You must like fado", "about": "", "importance": 0.5}
     model = Scripted(answer("Anna told that she moved to Lisbon.", HOME, fado))
 
-    learned = await consolidate(LISBON, model)
+    lesson = await consolidate(LISBON, model)
 
     home = Fact("Lives in Lisbon", (Evidence("s", 1, "moved to Lisbon"),), "home", 0.9)
-    assert learned == Learned(LISBON, Daily("Anna told that she moved to Lisbon.", LISBON.said[0].at), (home,))
+    assert lesson == Lesson(LISBON, Daily("Anna told that she moved to Lisbon.", LISBON.said[0].at), (home,))
     assert len(model.asked) == 1
 
 
 @pytest.mark.parametrize("update", ["Lives in Lisbon\nLikes fado", ["Lives in Lisbon", "Likes fado"]])
-async def test_in_the_seeds_shape_the_words_that_carry_a_fact_are_found(update: object) -> None:
+async def test_of_bare_sentences_the_words_that_carry_a_fact_are_found(update: object) -> None:
     model = Scripted(json.dumps({"history_entry": "Anna moved.", "memory_update": update}))
 
-    learned = await consolidate(LISBON, model)
+    lesson = await consolidate(LISBON, model)
 
-    assert [fact.text for fact in learned.facts] == ["Lives in Lisbon"]
-    assert learned.facts[0].evidence == (Evidence("s", 1, LISBON.said[0].text),)
+    assert [fact.text for fact in lesson.facts] == ["Lives in Lisbon"]
+    assert lesson.facts[0].evidence == (Evidence("s", 1, LISBON.said[0].text),)
 
 
 async def test_a_quote_is_found_in_the_message_that_has_it_as_it_stands_there() -> None:
     given = exchange("hello, it is me again", "so I’m  a “nurse”\nat Saint Mary's", "and tired of it")
     fact = {"fact": "Works as a nurse at Saint Mary's", "quote": '"I\'m a "NURSE" ... saint mary’s…"'}
 
-    learned = await consolidate(given, Scripted(answer("They told of their work.", fact)))
+    lesson = await consolidate(given, Scripted(answer("They told of their work.", fact)))
 
-    assert learned.facts[0].evidence == (Evidence("s", 2, "I’m a “nurse” at Saint Mary's"),)
+    assert lesson.facts[0].evidence == (Evidence("s", 2, "I’m a “nurse” at Saint Mary's"),)
 
 
 async def test_an_answer_that_cannot_be_used_is_asked_for_once_more() -> None:
     model = Scripted("I would rather not.", answer("Anna moved.", HOME))
 
-    learned = await consolidate(LISBON, model)
+    lesson = await consolidate(LISBON, model)
 
-    assert learned.daily is not None
+    assert lesson.daily is not None
     assert len(model.asked) == 2
     assert model.asked[0] == model.asked[1]
 
@@ -93,10 +93,10 @@ async def test_where_no_answer_can_be_used_nothing_is_stored_and_the_range_is_do
     secret = exchange("my password is hunter2 and I moved to Lisbon")
     memory = InMemoryMemory(lambda: NOW)
 
-    learned = await consolidate(secret, Scripted("No.", '{"history_entry": 5}'))
-    learnt = await memory.learn(learned)
+    lesson = await consolidate(secret, Scripted("No.", '{"history_entry": 5}'))
+    learnt = await memory.learn(lesson)
 
-    assert learned == Learned(secret, None)
+    assert lesson == Lesson(secret, None)
     assert (learnt.done, await memory.watermark("s", "")) == (True, secret.last)
     assert await memory.export(ANNA.senders) == ()
 
@@ -104,20 +104,20 @@ async def test_where_no_answer_can_be_used_nothing_is_stored_and_the_range_is_do
 async def test_facts_without_a_history_entry_are_kept_after_a_second_try() -> None:
     bare = json.dumps({"facts": [HOME]})
 
-    learned = await consolidate(LISBON, Scripted(bare, "No."))
+    lesson = await consolidate(LISBON, Scripted(bare, "No."))
 
-    assert learned.daily is None
-    assert [fact.text for fact in learned.facts] == ["Lives in Lisbon"]
+    assert lesson.daily is None
+    assert [fact.text for fact in lesson.facts] == ["Lives in Lisbon"]
 
 
 async def test_why_a_proposal_was_not_taken_up_is_told() -> None:
     invented = {**HOME, "fact": "Lives in Paris", "quote": "I moved to Paris"}
     answer = json.dumps({"history_entry": "They told of home.", "facts": [HOME, invented, {"fact": "Hello!"}]})
 
-    learned = await consolidate(LISBON, Scripted(answer))
+    lesson = await consolidate(LISBON, Scripted(answer))
 
-    assert len(learned.facts) == 1
-    assert learned.refused == ("quote", "empty")
+    assert len(lesson.facts) == 1
+    assert lesson.refused == ("quote", "empty")
 
 
 async def test_what_the_model_raises_is_raised() -> None:
@@ -131,7 +131,7 @@ async def test_what_the_model_raises_is_raised() -> None:
 async def test_nobody_is_asked_about_an_exchange_without_a_word_of_the_persons() -> None:
     quoted = exchange("> I live in Paris", "[memory 2026-01-01] Lives in Paris")
 
-    assert await consolidate(quoted, Scripted()) == Learned(quoted, None)
+    assert await consolidate(quoted, Scripted()) == Lesson(quoted, None)
     assert not is_worth_learning(quoted, 1)
 
 
@@ -162,9 +162,9 @@ async def test_secrets_greetings_and_the_assistant_are_no_facts(fact: str) -> No
     said = "hello assistant, friendly as ever: I moved to Lisbon, my card is 4111 1111 1111 1111, PIN 4711"
     given = exchange(f"{said}, password hunter2, key sk-proj-abcdefgh1234567890")
 
-    learned = await consolidate(given, Scripted(answer("They talked.", {"fact": fact, "quote": "I moved to Lisbon"})))
+    lesson = await consolidate(given, Scripted(answer("They talked.", {"fact": fact, "quote": "I moved to Lisbon"})))
 
-    assert learned.facts == ()
+    assert lesson.facts == ()
 
 
 async def test_no_secret_is_in_a_history_entry_or_in_what_the_model_is_asked() -> None:
@@ -172,10 +172,10 @@ async def test_no_secret_is_in_a_history_entry_or_in_what_the_model_is_asked() -
     said = "my password is {}, the card {}, the key {}, social {}, bank {}".format(*secrets)
     model = Scripted(answer(f"The person wrote that {said}."))
 
-    learned = await consolidate(exchange(said, answered=f"You said: {said}"), model)
+    lesson = await consolidate(exchange(said, answered=f"You said: {said}"), model)
 
-    assert learned.daily is not None
-    assert [secret for secret in secrets if secret in learned.daily.text] == []
+    assert lesson.daily is not None
+    assert [secret for secret in secrets if secret in lesson.daily.text] == []
     assert [secret for secret in secrets if secret in model.asked[0].user] == []
 
 
@@ -196,9 +196,9 @@ async def test_what_a_fact_is_about_is_believed_where_it_fits() -> None:
     dog = {"fact": "Has a dog named Rex", "quote": "my dog Rex", "about": "home"}
     given = exchange("I moved to Lisbon with my dog Rex")
 
-    learned = await consolidate(given, Scripted(answer("They moved.", HOME | {"about": " HOME "}, dog)))
+    lesson = await consolidate(given, Scripted(answer("They moved.", HOME | {"about": " HOME "}, dog)))
 
-    assert [fact.about for fact in learned.facts] == ["home", ""]
+    assert [fact.about for fact in lesson.facts] == ["home", ""]
 
 
 def test_a_request_shows_the_exchange_as_material_that_cannot_end_its_frame() -> None:
@@ -250,7 +250,7 @@ async def test_what_somebody_asks_to_be_kept_passes_the_guard_of_the_store() -> 
     for seq, text in enumerate(texts):
         given = exchange(text, first=seq)
         fact = Fact(text, (Evidence("s", seq, text),), importance=0.9)
-        learnt = await memory.learn(Learned(given, None, (fact,), is_range=False))
+        learnt = await memory.learn(Lesson(given, None, (fact,), is_range=False))
         assert [change.deed for change in learnt.changes] == [Deed.ADDED]
 
     assert [entry.text for entry in await memory.export(ANNA.senders)] == texts
@@ -278,7 +278,7 @@ async def test_what_was_said_word_for_word_is_no_fact_where_it_tells_nothing(wor
 
 
 class Parrot:
-    """A model that restates what was recalled, as history and as facts: with quotes, and in the seed's shape."""
+    """A model that restates what was recalled, as history and as facts: with quotes, and as bare sentences."""
 
     def __init__(self, recalled: Sequence[Recalled], shape: Callable[[str, list[str]], str]) -> None:
         self.texts = [found.text for found in recalled]
@@ -293,18 +293,18 @@ def with_quotes(history: str, facts: list[str]) -> str:
     return answer(history, *({"fact": fact, "quote": fact} for fact in facts))
 
 
-def as_the_seed(history: str, facts: list[str]) -> str:
+def as_sentences(history: str, facts: list[str]) -> str:
     return json.dumps({"history_entry": history, "memory_update": facts})
 
 
-@pytest.mark.parametrize("shape", [with_quotes, as_the_seed])
+@pytest.mark.parametrize("shape", [with_quotes, as_sentences])
 async def test_five_hundred_exchanges_with_a_model_that_restates_its_memory_add_nothing_to_it(
     shape: Callable[[str, list[str]], str],
 ) -> None:
     memory = InMemoryMemory(lambda: NOW)
     for seq, text in enumerate(TELLS):
         fact = Fact(text, (Evidence("s", seq, text),))
-        await memory.learn(Learned(exchange(text, first=seq), None, (fact,), is_range=False))
+        await memory.learn(Lesson(exchange(text, first=seq), None, (fact,), is_range=False))
     said_chars = 0
 
     for number in range(500):

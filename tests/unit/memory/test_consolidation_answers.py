@@ -1,4 +1,4 @@
-"""What is read of a model's answer, whatever it looks like."""
+"""These tests check what is read of a model's answer, whatever it looks like."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_answer_is_read_however_it_is_wrapped(answer: str) -> None:
         (True, []),
     ],
 )
-def test_the_seeds_shape_is_read_too(update: object, facts: list[str]) -> None:
+def test_bare_sentences_are_read_too(update: object, facts: list[str]) -> None:
     read = parse_answer(json.dumps({"history_entry": "They talked.", "memory_update": update}))
 
     assert read == Answer("They talked.", tuple(Proposed(fact) for fact in facts))

@@ -1,4 +1,4 @@
-"""What a person's own words carry, and what they do not."""
+"""These tests check which facts a person's own words support, and which they do not."""
 
 from __future__ import annotations
 

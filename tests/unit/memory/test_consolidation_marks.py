@@ -1,4 +1,4 @@
-"""The frame of what was recalled, and what of a message is its author's."""
+"""These tests check the frame of recalled entries, and which part of a message is its author's own."""
 
 from __future__ import annotations
 

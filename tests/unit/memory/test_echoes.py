@@ -1,4 +1,4 @@
-"""What the assistant said first is not its reader's, however it is pasted back."""
+"""These tests check that sentences pasted from the assistant's answers are not taken for the person's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search of files for what was removed."""
+"""These tests check the search of files for removed texts."""
 
 from __future__ import annotations
 

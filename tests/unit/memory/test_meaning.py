@@ -1,4 +1,4 @@
-"""Recall by meaning: what it finds, what it never waits for, and models that are changed."""
+"""These tests check recall by embeddings: what it finds, what it never waits for, and changes of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MiniLM, really run: what it makes of sentences, and that nothing of it is left behind."""
+"""These tests run MiniLM: what it makes of sentences, and that nothing of it is left behind."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ from pathlib import Path
 import agentd.cli.main, agentd.app, agentd.tasks.embedding
 from agentd.providers.registry import open_embedder
 from agentd.providers.settings import ProviderSettings
-from memory.model import Daily, Exchange, Learned, Reserve, Who, Words
+from memory.model import Daily, Exchange, Lesson, Reserve, Who, Words
 from memory.settings import MemorySettings
 from memory.store_sqlite.store import open_sqlite_memory
 
@@ -150,7 +150,7 @@ async def main():
     async with open_embedder(MemorySettings(), ProviderSettings()) as embedder:
         async with open_sqlite_memory(None, lambda: NOW, embedder) as memory:
             said = Exchange("s", 0, 0, "p", "Anna", True, (Words(0, NOW, "a lamp"),))
-            await memory.learn(Learned(said, Daily("a lamp", NOW)))
+            await memory.learn(Lesson(said, Daily("a lamp", NOW)))
             assert len(await memory.recall(Who(frozenset({"p"}), True), "lamp", Reserve())) == 1
 
 asyncio.run(main())

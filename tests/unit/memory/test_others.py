@@ -1,4 +1,4 @@
-"""Whose words carry a fact: names as they are inflected, and those whom somebody else is told about."""
+"""These tests check inflected names, and clauses that are about somebody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program that reads a database's files from outside gets what it needs, and nothing of the daemon's."""
+"""These tests check that the program which reads a database's files gets what it needs, and nothing of the daemon's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second stage: what is ranked above what."""
+"""These tests check the second stage of recall: what is ranked above what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was removed from `memory.db` is in no byte of it, and what is left is told."""
+"""These tests check that what was removed from `memory.db` is in no byte of it, and that leftovers are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets are left out of what is remembered; what only looks a little like one is kept."""
+"""These tests check that secrets are not remembered, and that what only resembles one is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory in PostgreSQL: what is left of what was removed, and what is looked for among very many entries."""
+"""These tests check memory in PostgreSQL: leftovers of removed entries, and searches among very many entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`memory.db`: its form over the versions, its modes, and that what was removed is in no byte of it."""
+"""These tests check `memory.db`: its migrations, its modes, and that removed entries are in no byte of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from memory.errors import MemoryTooNew, MemoryUnusable
-from memory.model import Daily, Deed, Learned, Reserve
+from memory.model import Daily, Deed, Lesson, Reserve
 from memory.recall import Told, index
 from memory.store_sqlite import looking
 from memory.store_sqlite.indexing import index_entry
@@ -177,7 +177,7 @@ async def test_of_entries_that_say_the_same_the_important_and_the_new_one_stand_
     async with in_sqlite(tmp_path) as store:
         for seq, (importance, days) in enumerate([(0.5, 400), (1.0, 401), (0.5, 2)]):
             exchange = said(seq, text, session=f"s{seq}", days=days)
-            await store.learn(Learned(exchange, Daily(text, exchange.said[0].at, importance)))
+            await store.learn(Lesson(exchange, Daily(text, exchange.said[0].at, importance)))
 
         assert await store.search(who(ANNA), "lamp kitchen", 10) == (2, 3, 1)
 
@@ -273,7 +273,7 @@ async def test_what_is_cut_off_while_it_is_written_is_written_whole(tmp_path: Pa
 
 async def test_without_a_path_it_ends_with_the_process(tmp_path: Path) -> None:
     async with open_sqlite_memory(None, lambda: NOW) as store:
-        await store.learn(Learned(said(0, "x"), Daily("a lamp", NOW)))
+        await store.learn(Lesson(said(0, "x"), Daily("a lamp", NOW)))
         erased = await store.erase(frozenset({ANNA}))
 
     assert erased.entries == 1

@@ -1,4 +1,4 @@
-"""What a database takes, and what comes back from it."""
+"""These tests check what a database can store, and what comes back from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words, dates and pieces of words."""
+"""These tests check words, dates and word pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many changes of the pure core its tests notice, counted from what mutmut writes."""
+"""These tests check the mutation score: how many mutants the tests notice, counted from mutmut's files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def test_what_no_test_reaches_counts_as_unnoticed_and_what_was_not_tried_as_neit
     (tmp_path / "memory").mkdir()
     codes = {"a": FAILED, "b": ENDED_FOR_ITS_TIME, "c": PASSED, "d": NO_TEST, "e": None}
     written = ", ".join(f'"{name}": {"null" if code is None else code}' for name, code in codes.items())
-    (tmp_path / "memory" / "worth.py.meta").write_text(f'{{"exit_code_by_key": {{{written}}}, "more": 1}}')
+    (tmp_path / "memory" / "fact_filter.py.meta").write_text(f'{{"exit_code_by_key": {{{written}}}, "more": 1}}')
 
-    assert scores(tmp_path, ["memory/own.py", "memory/worth.py"]) == [Score("memory/worth.py", 2, 2, 1)]
+    assert scores(tmp_path, ["memory/own.py", "memory/fact_filter.py"]) == [Score("memory/fact_filter.py", 2, 2, 1)]
 
 
 @pytest.mark.parametrize(

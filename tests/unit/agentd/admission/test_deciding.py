@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.admission.deciding import Verdict, decide
-from agentd.admission.pace import Pace
+from agentd.admission.rate_limit import RateVerdict
 from agentd.conversation.commands import parse_command
 from channels.base import Address, Author, FromPerson, InboundDelete, InboundEdit, InboundMessage
 
@@ -24,9 +24,9 @@ CHANGES: tuple[FromPerson, ...] = (InboundEdit(WHERE, WHO, "1", NOW, "hi"), Inbo
 
 
 def outcome(
-    inbound: FromPerson, *, is_allowed: bool = True, offers_codes: bool = True, pace: Pace = Pace.DROP
+    inbound: FromPerson, *, is_allowed: bool = True, offers_codes: bool = True, rate: RateVerdict = RateVerdict.DROP
 ) -> Verdict:
-    return decide(inbound, is_allowed=is_allowed, offers_codes=offers_codes, judge=lambda _: pace)
+    return decide(inbound, is_allowed=is_allowed, offers_codes=offers_codes, judge=lambda _: rate)
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,19 @@ def test_changes_have_no_pace(change: FromPerson) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pace", "verdict"), [(Pace.ADMIT, Verdict.ACCEPT), (Pace.WARN, Verdict.WARN), (Pace.DROP, Verdict.DROP)]
+    ("rate", "verdict"),
+    [(RateVerdict.ADMIT, Verdict.ACCEPT), (RateVerdict.WARN, Verdict.WARN), (RateVerdict.DROP, Verdict.DROP)],
 )
-def test_a_message_goes_by_its_pace(pace: Pace, verdict: Verdict) -> None:
-    assert outcome(message(), pace=pace) is verdict
+def test_a_message_goes_by_its_rate(rate: RateVerdict, verdict: Verdict) -> None:
+    assert outcome(message(), rate=rate) is verdict
 
 
 def test_a_strangers_message_does_not_count() -> None:
     judged: list[InboundMessage] = []
 
-    def judge(inbound: InboundMessage) -> Pace:
+    def judge(inbound: InboundMessage) -> RateVerdict:
         judged.append(inbound)
-        return Pace.ADMIT
+        return RateVerdict.ADMIT
 
     decide(message(), is_allowed=False, offers_codes=True, judge=judge)
     decide(message("/stop"), is_allowed=True, offers_codes=True, judge=judge)

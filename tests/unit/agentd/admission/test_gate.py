@@ -1,4 +1,4 @@
-"""The gate between a fake platform and a fake router: who comes through, and what the others are told."""
+"""These tests check the gate between a fake platform and a fake router: who is let in, and what others are told."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.admission.settings import LimitsSettings
-from agentd.admission.spending import Spending, person_of
+from agentd.admission.spending import Spending, person_id
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ADA, BOB = person_of("telegram", "1"), person_of("slack", "U2")
+ADA, BOB = person_id("telegram", "1"), person_id("slack", "U2")
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""A change of models, whatever becomes of the set that comes or goes, ends nothing and lets nobody wait for ever."""
+"""These tests check that a change of models never fails the daemon or leaves anybody waiting, whatever breaks."""
 
 from __future__ import annotations
 

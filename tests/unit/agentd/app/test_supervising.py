@@ -1,4 +1,4 @@
-"""A channel that falls takes nothing with it, and is begun anew, left out, and tried again."""
+"""These tests check that a failed channel is restarted, left out or tried again, without harm to the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from agentd.app.supervising import Patience, Supervisor
+from agentd.app.supervising import RestartPolicy, Supervisor
 from agentd.errors import ConfigError
 from agentd.service.status import ChannelStatus
 from channels.backoff import Growing
@@ -21,7 +21,7 @@ from channels.errors import ChannelFailed, ChannelUnavailable
 from channels.health import Health
 from tests.fakes.channel import FakeChannel
 
-PATIENCE = Patience(
+POLICY = RestartPolicy(
     look_seconds=0.005, pause=Growing(0.001, 0.004), most_falls=3, steady_seconds=0.03, left_out_seconds=0.05
 )
 
@@ -117,7 +117,7 @@ async def until(supervisor: Supervisor, holds: Callable[[ChannelStatus], bool]) 
 async def test_one_that_fell_is_begun_anew_after_pauses_that_grow_and_is_well_again() -> None:
     restarts: list[str] = []
     channel = Scripted(fall, fall_within)
-    supervisor = Supervisor({"fake": channel}, PATIENCE, count_restart=restarts.append)
+    supervisor = Supervisor({"fake": channel}, POLICY, count_restart=restarts.append)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         await channel.until_begun(3)
@@ -125,7 +125,7 @@ async def test_one_that_fell_is_begun_anew_after_pauses_that_grow_and_is_well_ag
         back = await until(supervisor, lambda status: status.fault == "")
         keeping.cancel()
 
-    assert fallen.fault == "it fell (LookupError) and is begun anew"
+    assert fallen.fault == "it fell (LookupError) and is restarted"
     assert (back.restarts, back.is_missing, restarts) == (2, False, ["fake", "fake"])
     assert channel.began[1] - channel.began[0] >= 0.001
     assert channel.began[2] - channel.began[1] >= 0.002
@@ -133,7 +133,7 @@ async def test_one_that_fell_is_begun_anew_after_pauses_that_grow_and_is_well_ag
 
 async def test_one_that_falls_again_and_again_is_left_out_and_tried_seldom_beside_the_others() -> None:
     broken, well = Scripted(*[fall] * 4), Scripted()
-    supervisor = Supervisor({"fake": broken, "well": well}, PATIENCE)
+    supervisor = Supervisor({"fake": broken, "well": well}, POLICY)
     async with asyncio.TaskGroup() as tasks:
         keeping = [tasks.create_task(supervisor.keep(name, accept, places)) for name in ("fake", "well")]
         left_out = await until(supervisor, lambda status: "left out" in status.fault)
@@ -152,14 +152,14 @@ async def test_one_that_falls_again_and_again_is_left_out_and_tried_seldom_besid
 
 @pytest.mark.parametrize("run", [refuse, greet_and_refuse])
 async def test_what_cannot_be_had_from_the_start_is_the_operator_s_to_change(run: Run) -> None:
-    supervisor = Supervisor({"fake": Scripted(run)}, PATIENCE)
+    supervisor = Supervisor({"fake": Scripted(run)}, POLICY)
 
     with pytest.raises(ConfigError, match="token: unknown"):
         await supervisor.keep("fake", accept, places)
 
 
 async def test_what_cannot_be_had_any_more_is_no_reason_to_end() -> None:
-    supervisor = Supervisor({"fake": Scripted(greet_and_fall, refuse, refuse, refuse)}, PATIENCE)
+    supervisor = Supervisor({"fake": Scripted(greet_and_fall, refuse, refuse, refuse)}, POLICY)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         left_out = await until(supervisor, lambda status: "left out" in status.fault)
@@ -169,7 +169,7 @@ async def test_what_cannot_be_had_any_more_is_no_reason_to_end() -> None:
 
 
 async def test_words_that_were_lost_end_the_daemon() -> None:
-    supervisor = Supervisor({"fake": Scripted(lose_words)}, PATIENCE)
+    supervisor = Supervisor({"fake": Scripted(lose_words)}, POLICY)
 
     with pytest.raises(ChannelFailed):
         await supervisor.keep("fake", accept, places)
@@ -178,7 +178,7 @@ async def test_words_that_were_lost_end_the_daemon() -> None:
 async def test_one_that_has_no_more_to_say_is_left_at_that() -> None:
     channel = Scripted(end)
     channel.health.patience_seconds = None
-    await Supervisor({"fake": channel}, PATIENCE).keep("fake", accept, places)
+    await Supervisor({"fake": channel}, POLICY).keep("fake", accept, places)
 
     assert len(channel.began) == 1
 
@@ -187,7 +187,7 @@ async def test_one_without_an_outcome_is_begun_anew_and_stuck_only_if_it_was_hea
     never, once = Scripted(*[hang] * 50), Scripted(*[hang] * 50)
     never.health.patience_seconds = once.health.patience_seconds = 0.02
     once.health.touch()
-    supervisor = Supervisor({"fake": never, "once": once}, PATIENCE)
+    supervisor = Supervisor({"fake": never, "once": once}, POLICY)
     async with asyncio.TaskGroup() as tasks:
         keeping = [tasks.create_task(supervisor.keep(name, accept, places)) for name in ("fake", "once")]
         for channel in (never, once):
@@ -197,14 +197,14 @@ async def test_one_without_an_outcome_is_begun_anew_and_stuck_only_if_it_was_hea
             task.cancel()
 
     assert stuck == ["once"]
-    assert look(supervisor, "once").fault == "it was silent for 0.02 s and is begun anew"
+    assert look(supervisor, "once").fault == "it was silent for 0.02 s and is restarted"
 
 
 async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog() -> None:
     """A restart of the process would hear the greeting again, and so for ever."""
     channel = Scripted(*[greet_and_hang] * 50)
     channel.health.patience_seconds = 0.02
-    supervisor = Supervisor({"fake": channel}, PATIENCE)
+    supervisor = Supervisor({"fake": channel}, POLICY)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         await channel.until_begun(4)
@@ -212,14 +212,14 @@ async def test_one_that_only_greets_is_begun_anew_and_no_matter_for_the_watchdog
         keeping.cancel()
 
     assert stuck == []
-    assert look(supervisor).fault == "it was silent for 0.02 s and is begun anew"
+    assert look(supervisor).fault == "it was silent for 0.02 s and is restarted"
     assert look(supervisor).restarts >= 3
 
 
 async def test_one_that_is_refused_once_the_daemon_has_started_is_left_out() -> None:
     """It was waited for, for hours perhaps; the others are heard meanwhile."""
     channel = Scripted(refuse, refuse)
-    supervisor = Supervisor({"fake": channel}, PATIENCE, lambda: False)
+    supervisor = Supervisor({"fake": channel}, POLICY, lambda: False)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         left_out = await until(supervisor, lambda status: "left out" in status.fault)
@@ -239,14 +239,14 @@ async def be_cancelled(channel: Scripted) -> None:
 @pytest.mark.parametrize("run", [end, be_cancelled])
 async def test_one_with_a_platform_that_ends_by_itself_has_fallen(run: Run) -> None:
     channel = Scripted(run)
-    supervisor = Supervisor({"fake": channel}, PATIENCE)
+    supervisor = Supervisor({"fake": channel}, POLICY)
     async with asyncio.TaskGroup() as tasks:
         keeping = tasks.create_task(supervisor.keep("fake", accept, places))
         await channel.until_begun(2)
         fault = look(supervisor).fault
         keeping.cancel()
 
-    assert fault == "it fell (EndedByItself) and is begun anew"
+    assert fault == "it fell (EndedByItself) and is restarted"
 
 
 async def hold_on(channel: Scripted) -> None:
@@ -258,8 +258,8 @@ async def hold_on(channel: Scripted) -> None:
 async def test_a_run_that_does_not_let_go_is_told_of_once_and_followed_by_no_other_until_it_does() -> None:
     channel = Scripted(hold_on)
     channel.health.patience_seconds = 0.02
-    patience = replace(PATIENCE, let_go_seconds=0.01)
-    supervisor = Supervisor({"fake": channel}, patience)
+    policy = replace(POLICY, let_go_seconds=0.01)
+    supervisor = Supervisor({"fake": channel}, policy)
     with capture_logs() as logs:
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(supervisor.keep("fake", accept, places))

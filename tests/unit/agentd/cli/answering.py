@@ -1,4 +1,4 @@
-"""A person who answers the questions of `agentd init`, off any terminal."""
+"""This module is a person who answers the questions of `agentd init`, without a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `agentd check` sees on this machine."""
+"""These tests check what `agentd check` finds out about this machine."""
 
 from __future__ import annotations
 

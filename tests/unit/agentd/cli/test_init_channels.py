@@ -1,4 +1,4 @@
-"""Which channels a newcomer gets: every token is shown to its platform, and what is wrong is asked again."""
+"""These tests check the wizard's channels: each token is tried at its platform, and asked again if it is wrong."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_each_token_of_slack_is_shown_to_slack_as_it_is_entered(capsys: py
     assert channel.values["app_token"] == APP_TOKEN
     assert channel.introduction.who.startswith("the app @")
     assert "this is an app-level token, and xoxb-... is wanted" in said
-    assert "Slack does not know this token: copy it anew from OAuth & Permissions" in said
+    assert "Slack does not know this token: copy it again from OAuth & Permissions" in said
     assert "this is the bot's token, and xapp-... is wanted" in said
     assert called == ["auth.test", "auth.test", "apps.connections.open", "auth.test"]
     assert server.refusals == []
@@ -117,7 +117,7 @@ async def test_discord_says_whose_a_token_is_and_where_to_invite_it(capsys: pyte
     assert channel.values["gateway_url"] == server.gateway_url
     assert channel.introduction.lacks == ""
     assert "permissions=274877975552" in channel.introduction.way
-    assert "does not know this token: copy it anew" in capsys.readouterr().out
+    assert "does not know this token: copy it again" in capsys.readouterr().out
     assert server.refusals == ["a token that is not the bot's"]
 
 

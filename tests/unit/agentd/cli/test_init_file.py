@@ -1,4 +1,4 @@
-"""The file that `agentd init` leaves: whole or not there, private, never over another, and what was answered."""
+"""These tests check the file that `agentd init` writes: whole or not at all, private, never over another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model a newcomer gets: the server sees key and name as they are entered."""
+"""These tests check the wizard's model: key and name are tried at the server as they are entered."""
 
 from __future__ import annotations
 

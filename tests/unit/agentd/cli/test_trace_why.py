@@ -1,4 +1,4 @@
-"""Why a message has no reply yet, as `agentd trace` says it."""
+"""These tests check how `agentd trace` explains why a message has no reply yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configuration the service reads, and where its secrets go."""
+"""These tests check which configuration the service reads, and where its secrets go."""
 
 from __future__ import annotations
 
@@ -210,6 +210,16 @@ def test_nothing_is_written_where_systemd_refuses_the_unit(tmp_path: Path, etc: 
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize("taken", ["etc/credstore", "systemd"])
+def test_a_place_that_cannot_be_written_is_one_plain_sentence(tmp_path: Path, etc: Etc, taken: str) -> None:
+    write(tmp_path / taken, "")
+    plan = plan_config(write(tmp_path / "config.toml", TEXT), {}, etc)
+
+    with pytest.raises(AgentdError, match=f"{tmp_path / taken}.*(exists|directory)") as refused:
+        set_up(Place(tmp_path / "systemd" / "agentd.service", Told(is_personal=False)), plan, "[Unit]\n")
+    assert SECRET not in str(refused.value)
+
+
 @pytest.mark.parametrize("is_personal", [False, True])
 def test_the_unit_is_written_where_nothing_speaks_against_it(tmp_path: Path, etc: Etc, is_personal: bool) -> None:
     unit = tmp_path / "systemd" / "system" / "agentd.service"
@@ -236,6 +246,20 @@ def test_a_configuration_that_cannot_be_used_is_refused_before_anything_is_writt
     with pytest.raises(ConfigError, match=sentence):
         plan_config(source, {}, etc)
     assert list(files(tmp_path)) == [source]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_secrets_in_a_persons_own_store_are_none_of_the_systems_service(
+    tmp_path: Path, etc: Etc, is_there: bool
+) -> None:
+    source = write(tmp_path / "home" / "agentd" / "config.toml", "[provider]\nkind = 'anthropic'\nmodel = 'm'\n")
+    write(tmp_path / "home" / "credstore" / "agentd.provider__api_key", SECRET)
+    if is_there:
+        etc.store.mkdir(parents=True)
+
+    assert load_settings(source, {"HOME": "/root"}).provider.api_key.get_secret_value() == SECRET
+    with pytest.raises(ConfigError, match=r"provider\.api_key: missing"):
+        plan_config(source, {}, etc)
 
 
 def test_an_unknown_secret_in_the_store_is_refused_before_anything_is_written(tmp_path: Path, etc: Etc) -> None:

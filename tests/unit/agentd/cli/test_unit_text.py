@@ -1,4 +1,4 @@
-"""The text of the units: what is put into it, and what it always says."""
+"""These tests check the text of the systemd units: what is filled in, and what is always there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts for the tests of what a model gets to see."""
+"""This module builds prompts for the tests of what a model gets to see."""
 
 from __future__ import annotations
 

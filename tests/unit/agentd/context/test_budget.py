@@ -1,4 +1,4 @@
-"""What a prompt may cost, and what a summary may take of it."""
+"""These tests check how many tokens a prompt may cost, and how many of them a summary may take."""
 
 from __future__ import annotations
 

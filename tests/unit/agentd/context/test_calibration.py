@@ -12,7 +12,7 @@ from agentd.context.calibration import (
     MOST_CHANGE,
     START,
     Calibration,
-    Learnt,
+    ModelFactor,
     move,
 )
 from tests.unit.agentd.transcript.building import CALM
@@ -119,7 +119,7 @@ def test_only_what_has_changed_is_handed_out_and_again_where_it_was_not_kept() -
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 0.1, 1e9, math.inf, math.nan])
 def test_what_makes_no_sense_of_an_earlier_run_is_left_out(factor: float) -> None:
-    assert Calibration({"m": Learnt(factor, 7)}).factor("m") == START
+    assert Calibration({"m": ModelFactor(factor, 7)}).factor("m") == START
 
 
 def test_each_report_is_shown_by_what_was_expected_of_it() -> None:

@@ -1,4 +1,4 @@
-"""The estimates against real vocabularies, over the texts of `benchmarks/texts`."""
+"""These tests check token estimates against real vocabularies, over the texts of `benchmarks/texts`."""
 
 from __future__ import annotations
 

@@ -290,7 +290,7 @@ def test_both_halves_are_looked_at_for_what_they_cost() -> None:
 
 @pytest.mark.parametrize("grapheme", GRAPHEMES)
 def test_no_character_is_torn_where_a_text_is_cut(grapheme: str) -> None:
-    """The seed cut bytes, and a cut inside a character ended the daemon."""
+    """Bytes are not what is cut: half a character cannot be read."""
     for budget_tokens in range(200, 240):
         start, _, end = NOTE.split(cut_to_fit(grapheme * 3_000, budget_tokens))
 

@@ -1,4 +1,4 @@
-"""How the files that came with a message stand in a prompt."""
+"""These tests check how files that came with a message appear in a prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a prompt for a turn that has no reply, and for a message of nobody."""
+"""These tests check how a prompt shows a turn without a reply, and a message without an author."""
 
 from __future__ import annotations
 

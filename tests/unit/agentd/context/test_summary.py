@@ -23,7 +23,7 @@ def asked(text: str, *, summary: str = "", reply: str = "yes") -> str:
     return build_summary_request(Chunk((turn,), 1), past, ROOMY).messages[-1].content
 
 
-def test_a_summary_is_asked_for_as_the_seed_did() -> None:
+def test_a_summary_is_asked_for_coolly_and_within_bounds() -> None:
     turn = Turn((UserMessage(content="I like tea", seq=1),), AssistantMessage(content="Noted"))
     request = build_summary_request(Chunk((turn,), 1), Past([turn]), ROOMY)
 

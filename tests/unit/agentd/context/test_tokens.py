@@ -47,7 +47,7 @@ def test_an_estimate_is_near_what_a_vocabulary_counts(text: str, estimate: int, 
 
 @pytest.mark.parametrize("text", [CHINESE, JAPANESE, KOREAN, EMOJI])
 def test_where_a_character_is_a_token_the_rule_of_four_is_not_kept(text: str) -> None:
-    """The seed's ceil(characters / 4) is 2 to 4 times too low here: a budget would overflow."""
+    """The usual ceil(characters / 4) is 2 to 4 times too low here: a budget would overflow."""
     assert estimate_tokens(text) > 2 * len(text) / 4
 
 

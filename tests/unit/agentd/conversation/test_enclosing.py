@@ -1,4 +1,4 @@
-"""Files that come with a message: what becomes of them before it is accepted."""
+"""These tests check what becomes of a message's files before the message is accepted."""
 
 from __future__ import annotations
 

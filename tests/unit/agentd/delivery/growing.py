@@ -1,4 +1,4 @@
-"""A reply that grows, one step at a time."""
+"""This module streams a reply one step at a time."""
 
 from __future__ import annotations
 

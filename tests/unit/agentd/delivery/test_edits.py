@@ -1,4 +1,4 @@
-"""Many replies that grow at once, where edits have a budget of their own: none waits for its end."""
+"""These tests check many streamed replies at once where edits have their own budget: none waits for its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat that moves is followed on the way out, and ids of its places do not meet."""
+"""These tests check that sending follows a chat that moves, and that ids of its places are not confused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from agentd.delivery.following import MOST_MOVES, FollowingScreen
 from agentd.errors import StorageError
-from agentd.service.aliases import ChatAliases
+from agentd.state.aliases import ChatAliases
 from channels.base import Address
 from channels.errors import ChatMoved, NotSent, SendFailed
 from channels.markup.rich import PLAIN, RichText, plain

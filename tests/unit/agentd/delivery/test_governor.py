@@ -1,4 +1,4 @@
-"""The budget: what it lets through, and when."""
+"""These tests check the governor's rate budget: what it lets through, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which chats the budget remembers: those of which something matters, and not many more."""
+"""These tests check which chats the governor remembers: those that still matter, and not many more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twenty chats at once for three minutes, against a platform that holds the bot to its rates; nothing of it waits.
+"""These tests run twenty chats for three simulated minutes against a platform that enforces its rate limits.
 
 The budget is asked by real replies, and judged by what the platform let through.
 """

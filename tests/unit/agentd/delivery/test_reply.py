@@ -1,4 +1,4 @@
-"""A reply of several parts: what is on disk, and on the screen, at every step of its way."""
+"""These tests check a reply of several parts: what is on disk and on the screen at every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from agentd.delivery.reply import COPY_NOTE, Destination, Known, Reply
 from channels.base import Address
-from channels.errors import NotSent, SendFailed, Unreachable
+from channels.errors import NotSent, RateLimited, SendFailed, Unreachable
 from channels.markup.rich import RichText, plain
 from tests.fakes.channel import FakeChannel
 from tests.unit.agentd.delivery.growing import grow
@@ -190,8 +190,12 @@ class RecognisingChannel(FaultyChannel):
     def __init__(self) -> None:
         super().__init__()
         self._ids_by_nonce: dict[str, str] = {}
+        self.refusing: list[Exception | None] = []
+        """What the next calls raise before the platform looks at them."""
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
+        if self.refusing and (fault := self.refusing.pop(0)):
+            raise fault
         if nonce not in self._ids_by_nonce:
             self._ids_by_nonce[nonce] = f"m{len(self.sent)}"
             return await super().send(to, text, nonce)
@@ -221,6 +225,47 @@ async def test_a_nonce_of_an_earlier_run_is_relied_on_only_while_it_is_recognise
     await reply_on(channel, MemoryJournal(), {0: Known(None, 1, age_seconds)}).finish("one")
 
     assert channel.texts == texts
+
+
+class Busy(Unpaced):
+    """A budget that has room only after some seconds."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        self.now = 0.0
+        self._wait_seconds = wait_seconds
+
+    async def turn(self, chat: str) -> None:
+        del chat
+        self.now += self._wait_seconds
+
+    def refused(self, chat: str, seconds: float) -> None:
+        del chat
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("wait_seconds", "sending", "is_copy"),
+    [
+        (1, [], False),
+        (50, [], True),
+        (1, [RateLimited("slow down", 5)], False),
+        (1, [RateLimited("slow down", 50)], True),
+    ],
+)
+async def test_a_nonce_that_is_forgotten_while_the_reply_waits_for_room_is_not_relied_on(
+    wait_seconds: float, sending: list[Exception | None], is_copy: bool
+) -> None:
+    channel, pace = RecognisingChannel(), Busy(wait_seconds)
+    channel.sending = [Unreachable("killed before the answer came")]
+    with pytest.raises(Unreachable):
+        await reply_on(channel, MemoryJournal()).finish("one")
+    channel.refusing = sending
+    to = Destination(channel, HERE, pace, grows=False)
+    known = {0: Known(None, 1, 30.0)}
+    outcome = await Reply(to, MemoryJournal(), nonce="n", monotonic=lambda: pace.now, known=known).finish("one")
+
+    assert channel.texts == (["one", f"{COPY_NOTE}one"] if is_copy else ["one"])
+    assert outcome.state == ("uncertain" if is_copy else "sent")
 
 
 async def test_a_message_that_can_no_longer_be_changed_is_followed_by_a_marked_one() -> None:

@@ -1,4 +1,4 @@
-"""What is shown of a reply while it grows, within a budget: when, how often, and how it ends."""
+"""These tests check what is shown of a reply while it streams within a budget: when, how often, how it ends."""
 
 from __future__ import annotations
 

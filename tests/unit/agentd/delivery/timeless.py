@@ -1,4 +1,4 @@
-"""A test's own time: it passes as soon as there is nothing to do."""
+"""This module is a test's own time, which passes as soon as there is nothing to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for what is left: whatever way a text or an id is written, it is found."""
+"""These tests check the search after an erasure: a text or an id is found however it is written."""
 
 from __future__ import annotations
 

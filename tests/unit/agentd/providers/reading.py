@@ -1,4 +1,4 @@
-"""Reads a reply out of the bytes of a stream, in either protocol."""
+"""This module parses a reply from the bytes of a stream, in either protocol."""
 
 from __future__ import annotations
 

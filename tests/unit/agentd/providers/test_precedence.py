@@ -1,4 +1,4 @@
-"""Turns go before what nobody waits for."""
+"""These tests check that turns go before background requests."""
 
 from __future__ import annotations
 

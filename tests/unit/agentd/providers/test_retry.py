@@ -138,7 +138,7 @@ async def test_where_somebody_else_can_be_asked_a_slow_failure_is_the_last() -> 
     for number in range(1, 4):
         fake.enqueue(ProviderRetryable(f"silent {number}"))
     with capture_logs() as logs, pytest.raises(ProviderRetryable, match="silent 2"):
-        async for _ in Retrying(fake, patience=BRIEF, monotonic=lambda: next(times)).stream(REQUEST):
+        async for _ in Retrying(fake, limits=BRIEF, monotonic=lambda: next(times)).stream(REQUEST):
             pass
 
     assert len(fake.requests) == 2

@@ -1,4 +1,4 @@
-"""The small wrappers around a provider: sampling of its own, and what is measured."""
+"""These tests check the small wrappers around a provider: its own sampling, and what is measured."""
 
 from __future__ import annotations
 

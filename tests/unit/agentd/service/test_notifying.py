@@ -1,4 +1,4 @@
-"""The notify protocol over a real socket."""
+"""These tests check the notify protocol over a real socket."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""Who asks a page gets it; who only holds a connection is let go, and keeps nobody else away for long."""
+"""These tests check the HTTP pages: requests are answered, and idle connections are dropped and block nobody."""
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from structlog.testing import capture_logs
 
 from agentd.cli.check_machine import look_at_port
 from agentd.service.metrics import build_metrics
-from agentd.service.pages import Bounds, serve_metrics
+from agentd.service.pages import LOOK_SECONDS, Bounds, serve_metrics
 
 PATIENCE_SECONDS = 10
 LOOPBACK = "127.0.0.1:0"
@@ -94,6 +97,32 @@ def test_a_port_that_others_can_reach_is_served_and_said_once(listen: str, is_op
     assert port
     assert [said["event"] for said in logs].count("metrics_open_to_others") == is_open
     assert (found.state, "without a password" in found.text) == ("ok", is_open)
+
+
+class NoneLeft(socket.socket):
+    """A listener that the system has no descriptor for any more."""
+
+    tries = 0
+    asked_again = Event()
+
+    def accept(self) -> Any:
+        """Refuse, and say when that is asked for again."""
+        NoneLeft.tries += 1
+        if NoneLeft.tries > 1:
+            self.asked_again.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_who_cannot_be_accepted_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", NoneLeft)
+    with serving(Bounds()) as (port, _):
+        monkeypatch.undo()
+        with connect(port):
+            began = time.monotonic()
+            assert NoneLeft.asked_again.wait(PATIENCE_SECONDS)
+            seconds = time.monotonic() - began
+
+    assert seconds > LOOK_SECONDS / 2
 
 
 def test_without_a_port_there_is_nothing_to_say_of_it() -> None:

@@ -1,4 +1,4 @@
-"""Who supervises the daemon waits for it while it goes on, and not for ever."""
+"""These tests check that a supervisor waits for the daemon while it makes progress, and not for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as progress, and what the supervisor is told of it."""
+"""These tests check what counts as progress, and what the supervisor is told of it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_append_without_an_end_and_a_stuck_channel_are_no_progress(clock: Clo
 
     assert vitals.faults() == [
         "a record is not on disk, and not refused",
-        "telegram is stuck, though it was begun anew",
+        "telegram is stuck, though it was restarted",
     ]
 
 
@@ -109,7 +109,7 @@ def test_signs_of_life_come_four_times_an_interval_and_only_on_progress(clock: C
 
     assert (well, ill, again) == (4, 0, 1)
     assert [entry["event"] for entry in logs] == ["watchdog_withheld", "watchdog_resumed"]
-    assert logs[0]["reasons"] == ["discord is stuck, though it was begun anew"]
+    assert logs[0]["reasons"] == ["discord is stuck, though it was restarted"]
 
 
 def drained(listener: socket.socket) -> int:

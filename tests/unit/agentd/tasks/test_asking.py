@@ -1,4 +1,4 @@
-"""Asking the model in the background: what it costs is counted, and what there is no budget for is not asked."""
+"""These tests check background requests to the model: their cost is counted, and none is made without a budget."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import pytest
 
 from agentd.providers.precedence import Precedence
-from agentd.tasks.asking import BUDGET_SECONDS, Account, Asker
+from agentd.tasks.asking import BUDGET_SECONDS, Allowance, Asker
 from agentd.tasks.queue import TaskFault, TaskPostponed
 from memory.prompts import Ask
 from tests.fakes.provider import FakeProvider
@@ -17,23 +17,23 @@ ASK = Ask("s" * 400, "u" * 800, {}, "memory", 700, 0.1)
 ADA = "fake:ada"
 
 
-def asker(provider: FakeProvider, account: Account) -> Asker:
-    return Asker(provider, asyncio.Semaphore(1), Precedence(1, cuts=False), account)
+def asker(provider: FakeProvider, allowance: Allowance) -> Asker:
+    return Asker(provider, asyncio.Semaphore(1), Precedence(1, cuts=False), allowance)
 
 
-def waiting(seconds: float, asked: list[tuple[str, int]]) -> Account:
+def waiting(seconds: float, asked: list[tuple[str, int]]) -> Allowance:
     def wait(person: str, tokens: int) -> float:
         asked.append((person, tokens))
         return seconds
 
-    return Account(wait, lambda person, tokens: None)
+    return Allowance(wait, lambda person, tokens: None)
 
 
 async def test_what_an_answer_may_cost_is_asked_for_first_and_what_it_cost_is_counted() -> None:
     provider, asked, spent = FakeProvider(), list[tuple[str, int]](), list[tuple[str, int]]()
-    account = Account(waiting(0.0, asked).wait_seconds, lambda person, tokens: spent.append((person, tokens)))
+    allowance = Allowance(waiting(0.0, asked).wait_seconds, lambda person, tokens: spent.append((person, tokens)))
 
-    assert await asker(provider, account).on_behalf_of(ADA)(ASK) == "ok"
+    assert await asker(provider, allowance).on_behalf_of(ADA)(ASK) == "ok"
     assert asked == [(ADA, 300 + 700)]
     assert [person for person, _ in spent] == [ADA]
 

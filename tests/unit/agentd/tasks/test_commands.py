@@ -1,4 +1,4 @@
-"""`agentd tasks` and `agentd worker`: without a daemon, beside one, and over PostgreSQL."""
+"""These tests check `agentd tasks` and `agentd worker`: without a daemon, beside one, and over PostgreSQL."""
 
 from __future__ import annotations
 

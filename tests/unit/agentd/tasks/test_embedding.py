@@ -1,4 +1,4 @@
-"""The task that makes vectors: all that are missing, whatever a text or a server does."""
+"""These tests check the task that makes vectors: all missing ones are made, whatever a text or a server does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A queue that is opened when it is needed: when, once, again after a fault, and closed in order."""
+"""These tests check a queue that is opened on demand: once, again after a fault, and closed in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tasks.db` as a file: its mode, its damage, its disk, and what is left in it."""
+"""These tests check `tasks.db` as a file: its mode, its damage, its disk, and what is left in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from agentd.errors import ConfigError, StorageError
 from agentd.tasks.opening import Surroundings, open_queue, work_at
 from agentd.tasks.places import Place
-from agentd.tasks.queue import Leaving, Order, TaskQueue
+from agentd.tasks.queue import Cleared, Leaving, Order, TaskQueue
 from agentd.tasks.settings import TasksSettings
 from agentd.tasks.sqlite_connector import SqliteConnector
 from agentd.tasks.sqlite_queries import REFUSED, check_names
@@ -90,7 +90,7 @@ async def test_a_place_that_cannot_be_written_is_one_plain_sentence(tmp_path: Pa
 
 @asynccontextmanager
 async def working(place: Place, log: Log) -> AsyncIterator[TaskQueue]:
-    async with work_at(place, TasksSettings(), log.jobs, Surroundings(now, PATIENT, pace=QUICK)) as queue:
+    async with work_at(place, TasksSettings(), log.jobs, Surroundings(now, PATIENT, timing=QUICK)) as queue:
         yield queue
 
 
@@ -178,6 +178,22 @@ async def test_words_are_gone_from_the_file_when_the_daemon_has_ended(tmp_path: 
     assert b"a secret of hers" not in bytes_of(tmp_path)
 
 
+async def test_what_a_process_that_was_killed_was_at_is_erased_where_nobody_is_at_it_any_more(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    async with open_queue(path, now) as queue:
+        for n, session in ((1, "one"), (2, "two")):
+            await queue.defer(Order("wait", {"n": n}, session))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO worker (id, heartbeat) VALUES (7, 0)")
+        connection.execute("UPDATE job SET status = 'doing', worker_id = iif(lock = 'one', 7, NULL)")
+    async with open_queue(path, now) as queue:
+        cleared = await queue.erase("one")
+        left = await queue.entries()
+
+    assert cleared == Cleared(1, 0)
+    assert [(entry.session, entry.state) for entry in left] == [("two", "doing")]
+
+
 async def test_a_job_that_kills_its_process_each_time_is_dead_in_the_end(tmp_path: Path) -> None:
     path = tmp_path / NAME
     async with open_queue(path, now) as queue:
@@ -224,7 +240,7 @@ class SlowToGive(SqliteConnector):
 
 async def test_a_task_that_comes_after_the_others_were_cut_is_parked_too(tmp_path: Path) -> None:
     log, connector = Log(), SlowToGive(tmp_path / NAME, now)
-    around = Surroundings(now, Leaving(lambda: 0.0), pace=QUICK)
+    around = Surroundings(now, Leaving(lambda: 0.0), timing=QUICK)
     await connector.open_async()
     async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:
         await queue.defer(Order("wait", {"n": 1}, "one"))
@@ -251,7 +267,7 @@ class SlowToWrite(SqliteConnector):
 async def test_a_task_whose_end_is_slow_to_be_written_down_is_not_put_back(tmp_path: Path) -> None:
     log, connector = Log(), SlowToWrite(tmp_path / NAME, now)
     log.faults = [ValueError()]
-    around = Surroundings(now, PATIENT, pace=QUICK)
+    around = Surroundings(now, PATIENT, timing=QUICK)
     await connector.open_async()
     with capture_logs() as logs:
         async with work_at(Place(connector, False, 0.05), TasksSettings(), log.jobs, around) as queue:

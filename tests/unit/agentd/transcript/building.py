@@ -1,4 +1,4 @@
-"""Records for the tests of the transcript: one by one, at random, and as the history that an actor would write."""
+"""This module builds transcript records: one by one, at random, and as histories that an actor would write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disks that the store is tested on."""
+"""This module provides the disks on which the store is tested."""
 
 from __future__ import annotations
 

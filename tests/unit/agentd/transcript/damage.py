@@ -1,4 +1,4 @@
-"""A session file without a fault, and ways to damage it, for the tests of verify and repair."""
+"""This module builds a session file without faults, and damages it for the tests of verify and repair."""
 
 from __future__ import annotations
 
@@ -192,4 +192,4 @@ DAMAGES = {
     "a reset over a waiting message": Damage(_after(user("f"), Reset(reason="new")), 30, "message 28"),
 }
 
-UNANSWERED = UserMessage(content="as the seed wrote it")
+UNANSWERED = UserMessage(content="of an older format")

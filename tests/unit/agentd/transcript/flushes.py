@@ -1,4 +1,4 @@
-"""The system's calls as the tests of the disk change them."""
+"""This module changes system calls for the tests of the disk."""
 
 from __future__ import annotations
 

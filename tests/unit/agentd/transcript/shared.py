@@ -1,4 +1,4 @@
-"""Sessions that several people share, at random, as an actor would write them: each record by its rules."""
+"""This module generates random sessions that several people share, as an actor would write them."""
 
 from __future__ import annotations
 

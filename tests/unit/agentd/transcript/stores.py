@@ -1,4 +1,4 @@
-"""Opening stores, and reading their files, for the tests of the store."""
+"""This module opens stores and reads their files for the tests of the store."""
 
 from __future__ import annotations
 

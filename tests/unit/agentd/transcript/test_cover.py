@@ -1,4 +1,4 @@
-"""The digests of what summaries cover, as the store reckons them."""
+"""These tests check the digests that the store computes over what a summary covers."""
 
 from __future__ import annotations
 

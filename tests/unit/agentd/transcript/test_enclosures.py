@@ -1,4 +1,4 @@
-"""Files beside a session: only whole ones, only there, and only for their owner."""
+"""These tests check files beside a session: only whole ones, only there, and only for their owner."""
 
 from __future__ import annotations
 

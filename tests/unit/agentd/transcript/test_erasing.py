@@ -1,4 +1,4 @@
-"""What is left of a session once a person is erased: sound, and the others' as it was."""
+"""These tests check a session after a person is erased: it is sound, and others' records are unchanged."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_of_a_groups_session_of_one_person_the_group_stays() -> None:
     assert erasure.key == SessionKey("fake", "bot", "-100", None, "erased-x")
 
 
-def test_records_without_seq_or_time_as_the_seed_wrote_them_get_both() -> None:
+def test_records_without_seq_or_time_of_an_older_format_get_both() -> None:
     content = b'{"role":"user","content":"Hello"}\n{"role":"assistant","content":"Hello, you"}\nnot JSON\n'
     key = SessionKey("fake", "bot", ADA, None, ADA)
     erasure = plan_erasure(key, cut_lines([content]), {ADA}, STAMP)

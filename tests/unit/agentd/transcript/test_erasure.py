@@ -1,4 +1,4 @@
-"""The steps of an erasure on disk: cut after any of them, doing it again does the rest."""
+"""These tests check an erasure that was cut after any step on disk: doing it again does the rest."""
 
 from __future__ import annotations
 

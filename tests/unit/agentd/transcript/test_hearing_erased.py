@@ -1,4 +1,4 @@
-"""Where somebody was heard last, in a session of which a person was erased: they are not asked for again."""
+"""These tests check where people were last heard in a session from which a person was erased."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import: what two other agents wrote comes in whole, with its times, as history that nobody answers."""
+"""These tests check import: files of two other agents come in whole, with their times, and are not answered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agentd.transcript.view import fold
 NOW = "2026-02-02T12:00:00.000Z"
 KEY = SessionKey("telegram", "bot", "42", None, "42")
 
-SEED: list[dict[str, Any]] = [
+ZEROCLAW: list[dict[str, Any]] = [
     {"role": "system", "content": "You are a helpful assistant."},
     {"role": "user", "content": "My name is Ada."},
     {"role": "assistant", "content": "Hello, Ada."},
@@ -64,10 +64,12 @@ def spoken(lines: list[bytes]) -> list[tuple[str, str, str]]:
     return [(r.role, r.content, r.ts) for r in records if isinstance(r, UserMessage | AssistantMessage)]
 
 
-def test_a_file_of_the_seed_comes_in_with_every_message() -> None:
-    lines, foreign = built(as_file(SEED))
+def test_a_file_of_zeroclaw_comes_in_with_every_message() -> None:
+    lines, foreign = built(as_file(ZEROCLAW))
 
-    assert [(role, text) for role, text, _ in spoken(lines)] == [(item["role"], item["content"]) for item in SEED[1:]]
+    assert [(role, text) for role, text, _ in spoken(lines)] == [
+        (item["role"], item["content"]) for item in ZEROCLAW[1:]
+    ]
     assert (foreign.users, foreign.assistants) == (3, 1)
     assert dict(foreign.left_out) == {"system messages": 1}
 
@@ -90,7 +92,7 @@ def test_a_time_without_a_zone_is_local() -> None:
 
 
 def test_an_imported_file_is_without_damage_and_nothing_in_it_waits() -> None:
-    for source in (SEED, NANOBOT):
+    for source in (ZEROCLAW, NANOBOT):
         lines, _ = built(as_file(source))
         view = fold(map(parse_line, lines))
 
@@ -111,7 +113,7 @@ def test_an_imported_file_is_without_damage_and_nothing_in_it_waits() -> None:
     ],
 )
 def test_a_line_that_cannot_be_read_is_counted_and_hides_nothing(line: bytes) -> None:
-    lines, foreign = built(line + b"\n" + as_file(SEED[1:3]))
+    lines, foreign = built(line + b"\n" + as_file(ZEROCLAW[1:3]))
 
     assert len(spoken(lines)) == 2
     assert dict(foreign.left_out) == {"lines that cannot be read": 1}
@@ -145,10 +147,10 @@ def test_a_group_or_a_shared_session_has_no_sender_of_its_own() -> None:
 
 def test_the_metadata_are_found_in_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "nanobot").write_bytes(as_file(NANOBOT))
-    (tmp_path / "seed").write_bytes(as_file(SEED))
+    (tmp_path / "zeroclaw").write_bytes(as_file(ZEROCLAW))
 
     assert find_key_text(tmp_path / "nanobot") == "telegram:42"
-    assert find_key_text(tmp_path / "seed") is None
+    assert find_key_text(tmp_path / "zeroclaw") is None
 
 
 def test_a_session_that_exists_is_not_written_over(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_usual_key_is_readable() -> None:
 
 
 def test_no_two_keys_share_a_file() -> None:
-    """The seed put `_` for whatever it did not like: `a/b`, `a:b` and `a_b` were one file."""
+    """With `_` for whatever a file system does not like, `a/b`, `a:b` and `a_b` would be one file."""
     chats = ["a/b", "a:b", "a_b", "a b", "a\\b", "A_B", "a_b ", "a_b.jsonl", "é", "e\u0301"]
     lookalikes = [SessionKey("telegram", "bot", chat, None, "u") for chat in chats]
 
@@ -115,14 +115,14 @@ def test_no_two_keys_share_a_file() -> None:
 
 
 def test_what_is_listed_is_what_is_looked_up() -> None:
-    """The seed read a file back under its mangled name, and looked it up under the key."""
+    """A file that is read back under a mangled name is not found under its key."""
     key = SessionKey("slack", "T1", "C/1:2", "1700000000.0001", "Ünï")
 
     assert parse_file_name(key.file_name) == key
 
 
 def test_the_chat_is_part_of_the_key() -> None:
-    """To the seed, one person's direct messages and two groups were one session."""
+    """Without it one person's direct messages and two groups would be one session."""
     places = [SessionKey("telegram", "bot", chat, None, "ada") for chat in ("ada", "-100", "-200")]
 
     assert len({place.file_name for place in places}) == 3

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentd.transcript.file_disk import READ_BLOCK_BYTES
-from agentd.transcript.key import SessionKey
 from agentd.transcript.memory_disk import MemoryDisk
-from agentd.transcript.reading import Loaded, find_key, load, load_ids
+from agentd.transcript.reading import Loaded, load, load_ids
 from agentd.transcript.records import (
     AssistantMessage,
     Compaction,
@@ -31,7 +30,6 @@ from tests.fakes.disk import FakeDisk
 from tests.unit.agentd.transcript.building import (
     CALM,
     KEY,
-    OTHER_KEY,
     History,
     answer,
     as_file,
@@ -152,7 +150,7 @@ def test_reading_a_short_file_back_gives_all_of_it(taken: list[tuple[str, int]])
 
 
 def test_reading_back_costs_the_live_part_and_not_the_file() -> None:
-    """The seed read whole files into memory."""
+    """A file of years does not fit into memory."""
     past, past_bytes = long_past()
     now = past[-1].ts
     newest: list[Record] = [Reset(reason="new", seq=len(past), ts=now), user("m", seq=len(past) + 1, ts=now)]
@@ -215,14 +213,14 @@ def test_a_file_without_a_reset_or_a_compaction_is_read_to_its_start() -> None:
     assert loaded.view.key == KEY
 
 
-def seed_file(turns: int) -> bytes:
-    """Return a file as the seed wrote it: role and content, no seq, no header."""
+def older_file(turns: int) -> bytes:
+    """Return a file of an older format: role and content, no seq, no header."""
     pairs = [{"role": role, "content": f"{role} {number}"} for number in range(turns) for role in ("user", "assistant")]
     return b"".join(json.dumps(line).encode() + b"\n" for line in pairs)
 
 
-def test_a_file_of_the_seed_is_read_whole_and_its_lines_get_seqs() -> None:
-    loaded, disk = read(seed_file(SEEN_MESSAGES + 500))
+def test_a_file_of_an_older_format_is_read_whole_and_its_lines_get_seqs() -> None:
+    loaded, disk = read(older_file(SEEN_MESSAGES + 500))
 
     assert len(loaded.view.turns) == SEEN_MESSAGES + 500
     assert [turn.messages[0].seq for turn in loaded.view.turns[:3]] == [0, 2, 4]
@@ -231,8 +229,8 @@ def test_a_file_of_the_seed_is_read_whole_and_its_lines_get_seqs() -> None:
     assert disk.bytes_read >= loaded.length
 
 
-def test_what_follows_the_lines_of_the_seed_is_counted_from_them() -> None:
-    old = seed_file(3)
+def test_what_follows_the_lines_of_an_older_format_is_counted_from_them() -> None:
+    old = older_file(3)
     new = as_file([user("m", seq=6), answer(6, seq=7), compaction(4, seq=8)])
     loaded, _ = read(old + new)
 
@@ -240,22 +238,22 @@ def test_what_follows_the_lines_of_the_seed_is_counted_from_them() -> None:
     assert loaded.view.next_seq == 9
 
 
-def test_lines_of_the_seed_behind_numbered_ones_go_on_from_them() -> None:
-    """Someone went back to the seed for a while."""
+def test_lines_of_an_older_format_behind_numbered_ones_go_on_from_them() -> None:
+    """Someone went back to an older program for a while."""
     past, past_bytes = long_past()
     reset = Reset(reason="new", seq=len(past), ts=past[-1].ts)
-    loaded, disk = read(past_bytes + as_file([reset]) + seed_file(2))
+    loaded, disk = read(past_bytes + as_file([reset]) + older_file(2))
 
     assert [turn.messages[0].seq for turn in loaded.view.turns] == [len(past) + 1, len(past) + 3]
     assert disk.bytes_read >= loaded.length
 
 
-def test_reading_does_not_stop_at_lines_of_the_seed_that_are_still_live() -> None:
+def test_reading_does_not_stop_at_lines_of_an_older_format_that_are_still_live() -> None:
     past, _ = long_past()
     later = [msgspec.structs.replace(record, seq=record.seq + 99) for record in past if not isinstance(record, FRAMES)]
     later = [record for record in later if not isinstance(record, AssistantMessage | Delivery)]
     summary = compaction(51, seq=later[-1].seq + 1)
-    loaded, _ = read(seed_file(50) + as_file([*later, summary]))
+    loaded, _ = read(older_file(50) + as_file([*later, summary]))
 
     assert [turn.messages[0].seq for turn in loaded.view.live_turns] == list(range(52, 100, 2))
 
@@ -271,7 +269,7 @@ def test_blank_lines_are_passed_over(blank: bytes) -> None:
 
 @pytest.mark.parametrize("garbage", [b"not json", b"{", b"\x00\x00\x00", b"\xff\xfe", b"[" * 5000, b"x" * 200_000])
 def test_a_damaged_line_between_two_good_ones_loses_neither(garbage: bytes) -> None:
-    """The seed let a torn line swallow the next record."""
+    """A torn line must not swallow the next record."""
     first, second = (encode_line(record) for record in numbered(user("m0"), user("m1")))
     loaded, _ = read(first + garbage + b"\n" + second)
 
@@ -360,27 +358,3 @@ def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
     loaded, _ = read(as_file(numbered(user("m0"), user("m1", text), user("m2"))))
 
     assert [message.content for message in loaded.view.pending.values()] == ["text of m0", text, "text of m2"]
-
-
-def test_the_key_inside_decides_whose_a_file_is() -> None:
-    header = encode_line(SessionHeader(version=1, key=OTHER_KEY))
-
-    assert find_key(header + b"{}\n", PATH) == OTHER_KEY
-
-
-@pytest.mark.parametrize("start", [b"", b"{}", b'{"role":"user","content":"x"}\n', b"torn\n\xff\n"])
-def test_a_file_without_a_header_has_the_key_of_its_name(start: bytes) -> None:
-    assert find_key(start, PATH) == KEY
-
-
-def test_a_header_behind_a_torn_one_is_found() -> None:
-    long = SessionKey("fake", "bot", "x" * 300)
-    header = encode_line(SessionHeader(version=1, key=long))
-
-    assert find_key(header[:50] + b"\n" + header, Path(f"/nowhere/{long.file_name}.jsonl")) == long
-
-
-def test_a_shortened_name_alone_is_no_key() -> None:
-    long = SessionKey("fake", "bot", "x" * 300)
-
-    assert find_key(b"torn", Path(f"/nowhere/{long.file_name}.jsonl")) is None

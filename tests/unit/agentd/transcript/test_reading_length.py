@@ -1,4 +1,4 @@
-"""How much of a session is read back: as much as a prompt can hold, and no more."""
+"""These tests check how much of a session is read back: as much as a prompt can hold, and no more."""
 
 from __future__ import annotations
 

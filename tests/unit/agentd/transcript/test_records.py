@@ -57,7 +57,7 @@ def test_fields_that_a_later_version_added_are_passed_over(record: Record, later
 
 
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_a_line_of_the_seed_is_a_message(role: str) -> None:
+def test_a_line_of_an_older_format_is_a_message(role: str) -> None:
     record = parse_line(json.dumps({"role": role, "content": "Grüße"}).encode())
 
     assert isinstance(record, UserMessage | AssistantMessage)

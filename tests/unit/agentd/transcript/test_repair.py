@@ -1,4 +1,4 @@
-"""Repair: after it verify has nothing to say, and every byte is in the file or in the quarantine."""
+"""These tests check repair: verify finds nothing after it, and every byte is in the file or the quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair: what a later turn proves to be settled is on record as settled; all else that waits, the next run finds."""
+"""These tests check that repair settles what a later turn proves settled; the next run finds all else that waits."""
 
 from __future__ import annotations
 

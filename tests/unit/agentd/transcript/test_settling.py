@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from typing import TypeVar
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.transcript.records import (
+    AssistantMessage,
     Damaged,
     Delete,
     Delivery,
     Draft,
     Edit,
+    Failure,
     Record,
     Reset,
     SessionHeader,
@@ -35,6 +40,8 @@ from tests.unit.agentd.transcript.building import (
 )
 from tests.unit.agentd.transcript.test_reading import act, steps
 
+Ending = TypeVar("Ending", AssistantMessage, Failure)
+
 ENDS = (1, 100, 300, 700, 1_500, TAIL_BYTES, 1 << 20)
 
 
@@ -46,6 +53,11 @@ def proves(content: bytes, most: int = 1 << 20) -> bool:
     """Tell whether so many of the last bytes of a file prove it settled."""
     end = content[-most:]
     return is_settled_end(end, is_whole=len(end) == len(content))
+
+
+def beside(ending: Ending, *commands: int) -> Ending:
+    """Let these commands have been at work while the turn was."""
+    return msgspec.structs.replace(ending, beside=commands)
 
 
 def file_of(*given: Record) -> bytes:
@@ -158,6 +170,11 @@ def test_what_a_retry_answers_is_no_boundary() -> None:
         ((user("m"), Delete(of=1)), True),
         ((user("m"), Delete(of=7)), False),
         ((user("m"), Edit(of=1, content="x", edited_at="\u00ff"), Delete(of=1)), False),
+        ((command("compact"), user("m"), answer(2), sent(3)), True),  # which says nothing of one beside it
+        ((command("compact"), user("m"), beside(answer(2), 1), sent(3)), False),
+        ((command("compact"), user("m"), beside(answer(2), 1), sent(3), sent(1)), True),
+        ((command("compact"), user("m"), beside(failure(2), 1), sent(3)), False),
+        ((command("compact"), user("m"), beside(answer(2), 1), sent(3), user("n"), answer(5), sent(6)), True),
         ((UserMessage(content="history"), answer(content="reply without answers")), True),
         ((), True),
     ],

@@ -175,7 +175,7 @@ async def test_a_torn_last_line_is_closed_before_the_next_record(files: FakeDisk
     assert session.view.damaged_lines == 1
 
 
-async def test_a_file_of_the_seed_goes_on_under_its_own_name(files: FakeDisk, folder: Path) -> None:
+async def test_a_file_of_an_older_format_goes_on_under_its_own_name(files: FakeDisk, folder: Path) -> None:
     path_of(folder).write_bytes(b'{"role":"user","content":"a"}\n{"role":"assistant","content":"A"}\n')
     async with opened(files, folder) as store:
         session = await store.open(KEY)

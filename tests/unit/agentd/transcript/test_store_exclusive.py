@@ -1,4 +1,4 @@
-"""Work on a file between two commits: the session that is open on it becomes what the file holds, and loses nothing."""
+"""These tests check work on a file between two commits: the open session becomes what the file holds, without loss."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from tests.unit.agentd.transcript.stores import keys_of, opened, path_of, reache
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE])
 async def test_a_disk_that_refuses_is_told_and_the_next_append_works(disk: FakeDisk, folder: Path, code: int) -> None:
-    """The seed logged such a fault, and went on as if the record were there."""
+    """Such a fault is not only logged: a daemon that went on would take the record for there."""
     async with opened(disk, folder) as store:
         session = await store.open(KEY)
         await store.append(session, user("m1"))

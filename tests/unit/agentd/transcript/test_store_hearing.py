@@ -1,4 +1,4 @@
-"""When somebody was heard last in each session of a channel."""
+"""These tests check when people were last heard in each session of a channel."""
 
 from __future__ import annotations
 

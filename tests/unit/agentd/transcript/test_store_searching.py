@@ -1,4 +1,4 @@
-"""The search for unfinished sessions, where a file cannot be read."""
+"""These tests check the search for unfinished sessions when a file cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify: every kind of damage is named with its line, and nothing else is."""
+"""These tests check verify: every kind of damage is named with its line, and nothing else is."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_a_record_of_a_later_version_is_a_note_and_keeps_its_seq() -> None:
     assert [(finding.line, finding.is_damage) for finding in found] == [(29, False)]
 
 
-def test_a_file_as_the_seed_wrote_it_is_no_damage() -> None:
+def test_a_file_of_an_older_format_is_no_damage() -> None:
     content = b'{"role":"user","content":"hi"}\n\n{"role":"assistant","content":"hello"}\n'
 
     assert damaged(content) == []
     assert damaged(content, "telegram_ada") == []
 
 
-def test_a_file_of_the_seed_that_the_daemon_goes_on_with_is_no_damage() -> None:
+def test_a_file_of_an_older_format_that_the_daemon_goes_on_with_is_no_damage() -> None:
     lines = [b'{"role":"user","content":"hi"}', b'{"role":"assistant","content":"hello"}']
     for record in (user("a"), answer(2), sent(3)):
         lines.append(next_line(lines, record))

@@ -83,7 +83,7 @@ def test_a_failure_of_which_nobody_is_told_is_settled_at_once() -> None:
 
 
 def test_a_failed_turn_stays_failed_after_a_reload_and_its_orphan_is_not_continued() -> None:
-    """The seed rolled a failed turn back in memory only: after a restart the model answered the orphan."""
+    """Rolled back in memory only, it would come back with a restart, and the model would answer the orphan."""
     lines = [encode_line(record) for record in numbered(user("m0"), failure(0), sent(1), user("m3"))]
     view = fold(map(parse_line, lines))
 
@@ -206,7 +206,7 @@ def test_a_command_answers_with_drafts_too() -> None:
 
 
 def test_a_reset_holds_after_a_reload() -> None:
-    """The seed forgot in memory only: after a restart `/new` was undone."""
+    """Forgotten in memory only, `/new` would be undone by a restart."""
     given = numbered(
         user("m0"), answer(0), sent(1), command("new"), Reset(reason="new", source=source("c")), user("m5")
     )
@@ -264,7 +264,7 @@ def test_nothing_is_forgotten_by_a_clock_that_makes_no_sense(ts: str) -> None:
     assert len(view.seen) == SEEN_MESSAGES + 11
 
 
-def test_history_of_the_seed_is_turns_of_which_nothing_waits() -> None:
+def test_history_of_an_older_format_is_turns_of_which_nothing_waits() -> None:
     lines = ["a", "A", "b", "c", "C"]
     roles = ["user", "assistant", "user", "user", "assistant"]
     view = fold(

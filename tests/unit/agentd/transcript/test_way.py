@@ -1,4 +1,4 @@
-"""One message's way through the records of its session."""
+"""These tests check how one message is followed through the records of its session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reply in Discord's Markdown reads back as what was meant."""
+"""These tests check that a reply in Discord's Markdown reads back as what was meant."""
 
 from __future__ import annotations
 

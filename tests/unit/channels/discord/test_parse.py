@@ -1,4 +1,4 @@
-"""Whatever a message holds, reading it ends with what is taken in or with a reason."""
+"""These tests check that parsing any Discord message ends with an inbound value or a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters: what shows nothing, and what belongs together; and the addresses that a link may hide."""
+"""These tests check which characters are invisible or belong together, and which addresses a link may hide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces: each fits, none is empty, and together they are the text."""
+"""These tests check the pieces of a cut text: each fits, none is empty, and together they are the text."""
 
 from __future__ import annotations
 

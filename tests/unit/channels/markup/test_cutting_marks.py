@@ -1,4 +1,4 @@
-"""Pieces of text with marks: what is marked stays marked on both sides, and code keeps its lines."""
+"""These tests check pieces of text with formatting: marks go on behind a cut, and code keeps its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown as people read it: what each construct becomes."""
+"""These tests check what each Markdown construct is rendered to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown that grows, and Markdown that is hostile: what stands stays, and nothing takes long or is lost."""
+"""These tests check growing and hostile Markdown: shown text stays, nothing takes long, nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rich text: what people read, and which part of it bears which mark."""
+"""These tests check rich text: the text that people read, and its formatting marks."""
 
 from __future__ import annotations
 

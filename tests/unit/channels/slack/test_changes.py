@@ -1,4 +1,4 @@
-"""The last change of a message, whichever comes first."""
+"""These tests check that the last change of a message counts, whichever comes first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people typed, read from what Slack makes of it."""
+"""These tests check that Slack's mrkdwn is read as what people typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be taken in of what Slack sends, however it looks."""
+"""These tests check what is taken in of Slack's payloads, however they look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text with marks as Slack's Markdown, read back by a parser of Markdown."""
+"""These tests write rich text as Slack's Markdown, and read it back with a Markdown parser."""
 
 from __future__ import annotations
 

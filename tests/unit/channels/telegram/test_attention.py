@@ -1,4 +1,4 @@
-"""Which messages of a group are meant for the bot."""
+"""These tests check which messages of a group are meant for the bot."""
 
 from __future__ import annotations
 

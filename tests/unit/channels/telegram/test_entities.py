@@ -1,4 +1,4 @@
-"""Entities as Telegram takes them: in bounds, sorted, nested by its rules, never too many."""
+"""These tests check that entities are in bounds, sorted, nested by Telegram's rules, and never too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Telegram's refusals mean, waits, and what is remembered of chats."""
+"""These tests check what Telegram's refusals mean, the pauses, and what is remembered about chats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five hundred nasty strings: every word is delivered, every piece fits, and Telegram refuses none of it."""
+"""These tests send five hundred nasty strings: every word arrives, every piece fits, Telegram refuses none."""
 
 from __future__ import annotations
 

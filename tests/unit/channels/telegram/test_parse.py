@@ -1,4 +1,4 @@
-"""Telegram's updates, and what the daemon makes of them."""
+"""These tests check how Telegram's updates are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The offset goes as far as what is done, and no further."""
+"""These tests check that the offset goes as far as what is done, and no further."""
 
 from __future__ import annotations
 
