@@ -40,6 +40,7 @@ quattro:4 cinque:5 sei:6 sette:7 otto:8 dois:2 duas:2 два:2 две:2 двое
 """
 _NUMBERS = dict(pair.split(":") for pair in _NUMBER_WORDS.split())
 _HAN_NUMBERS = {
+    "一": "1",
     "二": "2",
     "两": "2",
     "兩": "2",
@@ -50,10 +51,9 @@ _HAN_NUMBERS = {
     "七": "7",
     "八": "8",
     "九": "9",
-    "十": "10",
 }
 _HAN_COUNT = re.compile(
-    r"(十[一二三四五六七八九]|[二两兩三四五六七八九十])(?=[月岁歲歳个個只隻匹人年日天台辆本名口位])"
+    r"([二三四五六七八九]?十[一二三四五六七八九]?|[二两兩三四五六七八九])(?=[月岁歲歳个個只隻匹人年日天台辆本名口位])"
 )
 _GROUPED = re.compile(r"(?<=\d)[.,'’ ](?=\d{3}(?!\d))")
 
@@ -63,7 +63,8 @@ _UNIT = re.compile(
 )
 _KATAKANA = re.compile("[\u30a1-\u30ff]{2,}")
 _CAPITAL = re.compile(r"(?<![^\W_])[^\W\d_]\w*(?:['’]\w+)?")
-_STARTS_SUBJECT = re.compile(r"(?:['’]s\b|\s+(?:is|was|has|are|likes|lives|works|ist|hat|es|est|è|é)\b)")
+_STARTS_SUBJECT = re.compile(r"\s+(?:is|was|has|are|likes|lives|works|ist|hat|es|est|è|é)\b")
+_OWNER_ENDS = ("'s", "’s")
 _NO_NAMES = frozenset(
     {"user", "person", "he", "she", "they", "i", "nutzer", "benutzer", "beruf", "name", "wohnort", "hobby"}
 )
@@ -186,13 +187,15 @@ def _common(one: str, other: str) -> int:
 def names_of(text: str) -> Iterator[str]:
     """Yield the names in a fact: capitalised words inside a sentence or as its subject, and runs of katakana."""
     for found in _CAPITAL.finditer(text):
-        word = found.group()
-        if not word[0].isupper() or word.lower() in _NO_NAMES or LOOSE.fullmatch(word):
+        word, is_owner = found.group(), found.group().endswith(_OWNER_ENDS)
+        bare = word[:-2].lower() if is_owner else word.lower()
+        if not word[0].isupper() or bare in _NO_NAMES or LOOSE.fullmatch(word):
             continue
-        if any(claim.told.fullmatch(word) for claim in CLAIMS) or word.lower() in STOP_WORDS:
+        if any(claim.told.fullmatch(word) for claim in CLAIMS) or bare in STOP_WORDS:
             continue
         starts = not text[: found.start()].strip(" \"'“") or text[: found.start()].rstrip()[-1:] in ".!?:"
-        if not starts or word[1:].upper() == word[1:] != "" or _STARTS_SUBJECT.match(text, found.end()):
+        is_subject = is_owner or _STARTS_SUBJECT.match(text, found.end())
+        if not starts or word[1:].upper() == word[1:] != "" or is_subject:
             yield from (one_of_class(stem) for stem in stems(word) if stem not in FILLERS)
     plain = _without_claims(unicodedata.normalize("NFKC", text))
     yield from (found.group() for found in _KATAKANA.finditer(plain))
@@ -209,4 +212,7 @@ def numbers_of(text: str) -> frozenset[str]:
 
 
 def _han_number(text: str) -> str:
-    return str(10 + int(_HAN_NUMBERS.get(text[1], "1"))) if len(text) == 2 else _HAN_NUMBERS[text]
+    tens, ten, units = text.rpartition("十")
+    if not ten:
+        return _HAN_NUMBERS[text]
+    return str(10 * int(_HAN_NUMBERS.get(tens, "1")) + int(_HAN_NUMBERS.get(units, "0")))

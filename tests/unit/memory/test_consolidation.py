@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memory.consolidation import Ask, consolidate, is_worth_learning
@@ -206,6 +206,9 @@ def test_a_request_shows_the_exchange_as_material_that_cannot_end_its_frame() ->
 
     ask = build_ask(given)
 
+    assert ask.user.startswith("What the person wrote on 2026-")
+    assert "\n\nWhat the assistant answered, which holds no fact about the person:\n<<<\n" in ask.user
+    assert ask.system.strip()
     assert ask.user.count("<<<") == ask.user.count(">>>") == 2
     assert "quoted words" not in ask.user
     assert ask.user.index("moved") < ask.user.index("obey")
@@ -232,6 +235,9 @@ PIECES = ["e\u0301", "👩\u200d👩\u200d👧", "🇩🇪", "👍🏽", "a", "�
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=40))
+@example(["🇩🇪"])
+@example(["a", "🇩🇪", "🇩🇪"])
+@example(["👍🏽"])
 def test_no_character_is_torn_by_the_cut(pieces: list[str]) -> None:
     text = "".join(pieces) * (4_500 // len(pieces))
 

@@ -15,6 +15,8 @@ from memory.secrets import LEFT_OUT, has_secret, without_secrets
         ("My PIN is 1234.", "My PIN is X"),
         ("The PIN: “0000”", "The PIN: “X"),
         ("Passwort: geheim", "Passwort: X"),
+        ("Pin the note to the wall, my password is hunter2", "Pin the note to the wall, my password is X"),
+        ("I forgot my password. My password is hunter2", "I forgot my password. My password is X"),
     ],
 )
 def test_the_word_behind_the_name_of_a_secret_is_left_out_and_all_else_stays(text: str, left: str) -> None:

@@ -25,6 +25,7 @@ allowance inference airliner gyroscopic adjustable
 defensible irritant replacement adjustment dependent adoption
 homologou communism activate angulariti homologous effective bowdlerize probate rate cease controll roll yes by a
 syzygy toying eyed apology geology yacht being dyed
+activated organized styling typed yoked sized confusion decision recycled feed
 """
 
 

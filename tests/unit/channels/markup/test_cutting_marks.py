@@ -35,6 +35,13 @@ def test_an_empty_line_in_code_is_no_end_of_a_block() -> None:
     assert [piece.text for piece in pieces_of(rich, 13)] == ["a = 1\n\nb = 2", "c = 3"]
 
 
+def test_a_text_is_rather_cut_before_its_code_than_at_an_empty_line_in_it() -> None:
+    rich = RichText("para one\n\na = 1\n\nb = 2", (Span(10, 22, "pre"),))
+
+    assert [piece.text for piece in pieces_of(rich, 16)] == ["para one", "a = 1\n\nb = 2"]
+    assert [piece.text for piece in pieces_of(RichText(rich.text), 16)] == ["para one\n\na = 1", "b = 2"]
+
+
 def test_a_mark_goes_on_after_the_cut() -> None:
     rich = RichText("one two three", (Span(4, 13, "bold"), Span(4, 13, "link", "https://a.bc")))
 
