@@ -16,7 +16,7 @@ __all__ = ["Spending", "person_id"]
 
 Day = str
 Person = str
-"""CHANNEL:SENDER; linked accounts are counted separately."""
+"""CHANNEL:SENDER. Tokens are counted for each; the limit is on all accounts of a person, once they are linked."""
 
 Tokens = Mapping[tuple[Day, Person], int]
 
@@ -29,10 +29,17 @@ def person_id(channel: str, sender: str) -> Person:
 class Spending:
     """The tokens spent, and the limits; a limit of 0 is none."""
 
-    def __init__(self, settings: LimitsSettings, spent: Tokens, clock: Callable[[], datetime]) -> None:
-        """Begin with what earlier runs spent; the clock returns the time in UTC."""
+    def __init__(
+        self,
+        settings: LimitsSettings,
+        spent: Tokens,
+        clock: Callable[[], datetime],
+        accounts_of: Callable[[Person], Collection[Person]] = lambda person: (person,),
+    ) -> None:
+        """Begin with what earlier runs spent; the clock returns the time in UTC, `accounts_of` all that are linked."""
         self.change(settings)
         self._clock = clock
+        self._accounts_of = accounts_of
         self._spent = dict(spent)
         self._totals: dict[Day, int] = {}
         for (day, _), tokens in self._spent.items():
@@ -65,8 +72,9 @@ class Spending:
 
     def _over(self, person: Person, needed_tokens: int, day: Day) -> tuple[int, str] | None:
         """Return the limit that the request would exceed, and whose it is; None if none."""
+        own = sum(self._spent.get((day, account), 0) for account in self._accounts_of(person))
         limits = (
-            (self._person_limit, self._spent.get((day, person), 0), "Your"),
+            (self._person_limit, own, "Your"),
             (self._limit, self._totals.get(day, 0), "Everybody's"),
         )
         over = ((limit, whose) for limit, spent, whose in limits if limit and spent + needed_tokens > limit)

@@ -128,7 +128,9 @@ async def open_parts(
             state.require()
         front = build_front(channels, state.aliases, time.monotonic, figures.count_send)
         counted = Counted(
-            _calibrate(state, figures), Spending(settings.limits, state.usage.recent, edges.clock), figures
+            _calibrate(state, figures),
+            Spending(settings.limits, state.usage.recent, edges.clock, state.people.senders_of),
+            figures,
         )
         async with (
             open_store(

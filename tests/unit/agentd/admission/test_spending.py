@@ -47,6 +47,18 @@ def test_a_call_is_made_up_to_the_persons_limit_and_not_beyond(needed: int, is_r
 
 
 @pytest.mark.parametrize(("needed", "is_refused"), [(400, False), (401, True)])
+def test_the_accounts_of_a_person_have_one_limit(needed: int, is_refused: bool) -> None:
+    settings = LimitsSettings(tokens_per_person_per_day=1_000)
+    limited = Spending(settings, {}, Clock(), lambda person: {ADA, BOB} if person in (ADA, BOB) else {person})
+    limited.spend(ADA, 500)
+    limited.spend(BOB, 100)
+    limited.spend("discord:3", 900)
+
+    assert bool(limited.refusal(ADA, needed)) == bool(limited.refusal(BOB, needed)) == is_refused
+    assert limited.refusal("discord:3", 100) == ""
+
+
+@pytest.mark.parametrize(("needed", "is_refused"), [(400, False), (401, True)])
 def test_what_one_person_spends_counts_for_all(needed: int, is_refused: bool) -> None:
     limited = spending(everybody=1_000)
     limited.spend(ADA, 500)
