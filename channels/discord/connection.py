@@ -132,7 +132,7 @@ class Connection:
         finally:
             CALL.reset(before)
             if not is_in:
-                await client.close()
+                await asyncio.shield(client.close())  # who is cut a second time leaves no session open
         return client
 
     def _build_client(self) -> Client:

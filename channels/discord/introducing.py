@@ -31,7 +31,8 @@ _SITE: Final = "https://discord.com/developers/applications"
 
 async def introduce_discord(settings: DiscordSettings, seconds: float) -> Introduction:
     """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
-    connection = Connection(settings, monotonic, replace(WAITS, call_seconds=seconds))
+    # The caller's time limit is the one that counts: were both the same, the second would cut the closing.
+    connection = Connection(settings, monotonic, replace(WAITS, call_seconds=2 * seconds))
     try:
         client = await connection.log_in()
         _shards, _address, starts = await connection.call(lambda client: client.http.get_bot_gateway())

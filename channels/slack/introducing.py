@@ -39,7 +39,8 @@ async def introduce_slack(settings: SlackSettings, seconds: float) -> Introducti
     both = settings.model_copy(
         update={"bot_token": settings.bot_token or _NO_BOT, "app_token": settings.app_token or _NO_APP}
     )
-    waits = replace(WAITS, connect_seconds=seconds, call_seconds=seconds)
+    # The caller's time limit is the one that counts: were all the same, the second would cut the closing.
+    waits = replace(WAITS, connect_seconds=2 * seconds, call_seconds=2 * seconds)
     connection = Connection(both, Standing(Health(monotonic)), waits)
     try:
         if settings.app_token:

@@ -20,7 +20,8 @@ __all__ = ["introduce_telegram"]
 
 async def introduce_telegram(settings: TelegramSettings, seconds: float) -> Introduction:
     """Return who the bot is, within `seconds`. Raises the classes of `channels.errors`."""
-    connection = Connection(settings, replace(WAITS, connect_seconds=seconds, call_seconds=seconds))
+    # The caller's time limit is the one that counts: were all the same, the second would cut the closing.
+    connection = Connection(settings, replace(WAITS, connect_seconds=2 * seconds, call_seconds=2 * seconds))
     try:
         user = await connection.get_me()
     except TokenRefused as fault:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import msgspec
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
+from channels.discord.connection import Connection
+from channels.discord.waits import WAITS
 from channels.errors import ChannelError, ChannelUnavailable, RateLimited, Unreachable
 from channels.registry import introduce
 from channels.settings import ChannelsSettings, DiscordSettings, SlackSettings, TelegramSettings
 from tests.platforms import discord_behaviours, discord_server, slack_behaviours, telegram_behaviours, telegram_server
-from tests.platforms.discord_server import ME, DiscordServer
+from tests.platforms.discord_server import ME, Call, DiscordServer
 from tests.platforms.slack_server import APP_TOKEN, BOT_TOKEN, SlackServer
 from tests.platforms.telegram_server import BOT, TelegramServer
 
@@ -114,6 +120,30 @@ async def test_privacy_mode_matters_where_all_of_a_group_shall_be_read(telegram:
 
     assert mention.lacks == ""
     assert "turn it off with /setprivacy at @BotFather" in all_of_it.lacks
+
+
+@pytest.mark.parametrize("steps_between", range(5))
+async def test_a_login_that_is_cut_twice_leaves_no_session_open(discord: DiscordServer, steps_between: int) -> None:
+    asked = asyncio.Event()
+
+    async def hang(call: Call) -> web.StreamResponse:
+        asked.set()
+        return await discord_behaviours.hang()(call)
+
+    discord.enqueue(ME, hang)
+    connection = Connection(on_discord(discord).discord, monotonic, WAITS)
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(connection.log_in())
+        await asked.wait()
+        asking.cancel()
+        for _ in range(steps_between):
+            await asyncio.sleep(0)
+        asking.cancel()
+    await asyncio.sleep(0.05)  # in which what is left of the closing is done
+
+    assert asking.cancelled()
+    del asking, connection
+    gc.collect()  # a session that is open would warn, which is an error here
 
 
 async def test_an_intent_matters_where_servers_are_read(discord: DiscordServer) -> None:
