@@ -171,6 +171,11 @@ DAMAGES = {
     "a second delivery": Damage(_after(sent(23)), 29, "record 23 is delivered a second time"),
     "a delivery of a message": Damage(_after(sent(22)), 29, "record 22, which is a message"),
     "a draft that was never begun": Damage(_after(drafts(22)[1]), 29, "never begun"),
+    "a draft of no message": Damage(_after(Draft(answers=(), part=0, state="sending")), 29, "a draft of no message"),
+    "a draft of no part": Damage(_after(Draft(answers=(22,), part=-1, state="sending")), 29, "a draft of part -1"),
+    "a draft that is sent as nothing": Damage(
+        _after(Draft(answers=(22,), part=0, state="sent")), 29, "is sent, but has no message_id"
+    ),
     "an edit of a reply": Damage(_after(Edit(of=23, content="", edited_at="")), 29, "record 23, which is a reply"),
     "a digest of other lines": Damage(_change(28, b'"digest":"', b'"digest":"0'), 28, "digest"),
     "a summary of more than there is": Damage(_after(Compaction(covers=(11, 99), digest="", summary="")), 29, "range"),
