@@ -177,15 +177,16 @@ class Rules:
                 yield f"message {seq} is answered a second time"
 
     def _draft_faults(self, record: Draft) -> Iterator[str]:
-        if not record.answers or record.part < 0:
-            yield "a draft of no message" if not record.answers else f"a draft of part {record.part}"
-            return
+        if record.part < 0:
+            yield f"a draft of part {record.part}"
         for seq in record.answers:
             yield from self._names("answers", seq, (*_SPOKEN, *_ENDS))
-        first = min(record.answers)
-        if record.state == "sent" and not record.message_id:
+        first = min(record.answers, default=None)
+        if first is None:
+            yield "a draft of no message"
+        elif record.state == "sent" and not record.message_id:
             yield "a draft is sent, but has no message_id"
-        if record.state == "sent" and (first, record.part) not in self._begun and self._last_lost < first:
+        elif record.state == "sent" and (first, record.part) not in self._begun and self._last_lost < first:
             yield f"part {record.part} is sent, but was never begun (sending)"
 
     def _compaction_faults(self, record: Compaction) -> Iterator[str]:
