@@ -39,7 +39,7 @@ from agentd.conversation.question import (
 )
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
 from agentd.conversation.stall import Stall
-from agentd.conversation.turn import Turn, question_size
+from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
@@ -258,7 +258,7 @@ class SessionActor:
             await self._stall.begin(session, outbox, fault)
 
     async def _begin_turn(self, opened: _Opened) -> None:
-        question = next_question(opened.session.view, question_size(self._wiring.settings))
+        question = next_question(opened.session.view, self._wiring.settings.question_size)
         if question is None or self._quiet.left_seconds > 0:
             return
         with bound_contextvars(session=self._key.file_name, trace=question.trace):

@@ -26,3 +26,8 @@ class AgentSettings(BaseModel):
     when_busy: Literal["collect", "followup", "interrupt"] = "collect"
     collect_window_ms: int = Field(default=300, ge=0)
     idle_minutes: float = Field(default=30, gt=0)
+
+    @property
+    def question_size(self) -> int:
+        """Return how many waiting messages one turn answers at most."""
+        return 1 if self.when_busy == "followup" else self.mailbox_size

@@ -25,7 +25,6 @@ from agentd.conversation.progress import Progress, closing
 from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
 from agentd.conversation.recalling import recall
-from agentd.conversation.settings import AgentSettings
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
@@ -35,7 +34,7 @@ from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
-__all__ = ["Turn", "question_size"]
+__all__ = ["Turn"]
 
 log = structlog.get_logger()
 
@@ -47,11 +46,6 @@ MOST_WAITS = 2
 
 TAIL_SHARE = 0.8
 """The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
-
-
-def question_size(settings: AgentSettings) -> int:
-    """Return how many waiting messages one turn answers at most."""
-    return 1 if settings.when_busy == "followup" else settings.mailbox_size
 
 
 class Turn:
@@ -97,7 +91,7 @@ class Turn:
 
         A message that an earlier one announced may come later than `collect_window_ms`.
         """
-        wider = next_question(self._session.view, question_size(self._settings))
+        wider = next_question(self._session.view, self._settings.question_size)
         joins = wider is not None and seq in wider.answers and seq not in self._question.answers
         if not joins or self._question.retries or self._deadline.why not in (None, "joined"):
             return False
@@ -289,7 +283,7 @@ class Turn:
 
     def _widen(self) -> None:
         """Add the messages that came since; the turn continues under the trace id of the newest."""
-        wider = next_question(self._session.view, question_size(self._settings))
+        wider = next_question(self._session.view, self._settings.question_size)
         if wider is not None:
             # A message that its author deleted meanwhile is settled by this turn's ending too, as its drafts name it.
             answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
