@@ -65,6 +65,12 @@ class Question:
         joined = [message.trace for message in self.messages if message.trace != self.trace and not self.retries]
         return {"messages": len(self.messages), "retries": self.retries, "joined": joined}
 
+    def is_current(self, view: Transcript) -> bool:
+        """Tell whether its messages still read as they did: none of them was edited or deleted since."""
+        if self.retries:
+            return view.last_ended is not None and view.last_ended.messages == self.messages
+        return all(view.pending.get(message.seq) == message for message in self.messages)
+
     def earlier(self, turns: Sequence[PastTurn]) -> list[PastTurn]:
         """Return the past turns that the prompt shows before this question: with `/retry`, without the retried one."""
         asked = self.messages[0].seq

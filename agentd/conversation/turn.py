@@ -2,7 +2,8 @@
 
 The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform or to
 the disk is not. A turn that ends leaves exactly one record, which settles its messages: a reply, whole or cut short, or
-a failure that its sender is told of. Cut by a shutdown or refused by the disk, it leaves none: the messages still wait.
+a failure that its sender is told of. Cut by a shutdown, refused by the disk, or overtaken by an edit or deletion before
+the model was asked, it leaves none: the messages still wait.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from agentd.conversation.recalling import recall
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Restarted, TextDelta
+from agentd.providers.base import CompletionRequest, Event, Finished, Image, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
-__all__ = ["Turn"]
+__all__ = ["Outdated", "Turn"]
 
 log = structlog.get_logger()
 
@@ -46,6 +47,10 @@ MOST_WAITS = 2
 
 TAIL_SHARE = 0.8
 """The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
+
+
+class Outdated(Exception):
+    """An author changed a message before the model was asked, and nothing is visible yet: the turn is to begin anew."""
 
 
 class Turn:
@@ -73,7 +78,7 @@ class Turn:
         self._question = question
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
-        self._reply: Reply = outbox.reply(self._answers)
+        self._reply: Reply = outbox.reply(lambda: self._question.answers)
         self._recalled = ""
         self._waited_seconds = 0.0
         self.reported_tokens = 0
@@ -108,7 +113,7 @@ class Turn:
     async def run(self) -> None:
         """Ask the model, deliver the reply, record both.
 
-        Raises StorageError if the ending could not be recorded, and Unreachable if it could not be delivered.
+        Raises StorageError if the ending could not be recorded, Unreachable if it could not be delivered, and Outdated.
         """
         started = self._wiring.monotonic()
         log.info("turn_started", **self._question.figures)
@@ -139,8 +144,8 @@ class Turn:
                     self._widen()
                 else:
                     return progress.verdict
-        except StorageError:
-            raise  # not a bug: the disk refused a draft
+        except (StorageError, Outdated):
+            raise  # not a bug: the disk refused a draft, or an author changed a message
         except OverBudget as refusal:
             return "budget", str(refusal)
         except ProviderError as fault:
@@ -187,25 +192,25 @@ class Turn:
 
     async def _stream_within(self, budget: Budget, progress: Progress) -> None:
         images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
-        room = max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2)
-        prompt = self._build_prompt(replace(budget, tokens=room))
-        for _ in range(MOST_WAITS):
-            if not prompt.omitted_turns:
-                break
-            await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
-            prompt = self._build_prompt(replace(budget, tokens=room))
+        budget = replace(budget, tokens=max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2))
+        prompt = await self._build_fitting(budget)
         self._meter.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
+        next_seq, began = self._session.view.next_seq, self._wiring.monotonic()
+        async with self._deadline.holding(self._wiring.slots):
+            if self._session.view.next_seq != next_seq:  # what was taken back while the turn waited goes to no model
+                prompt = self._build_prompt(budget)
+            if not (self._deadline.why or self._reply.is_visible or self._question.is_current(self._session.view)):
+                raise Outdated
+            await self._ask_model(prompt, images, progress, began)
+
+    async def _ask_model(self, prompt: Prompt, images: tuple[Image, ...], progress: Progress, began: float) -> None:
         messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
         request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
         log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
-        asked_at = self._wiring.monotonic()
-        async with (
-            self._deadline.holding(self._wiring.slots),
-            closing(self._wiring.provider.stream(request), progress) as events,
-        ):
-            asked = self._wiring.monotonic()
+        asked = self._wiring.monotonic()
+        async with closing(self._wiring.provider.stream(request), progress) as events:
             try:
-                await self._listen(events, progress, asked_at)
+                await self._listen(events, progress, began)
             finally:
                 self._waited_seconds += self._wiring.monotonic() - asked
                 self._book(prompt.tokens, progress, has_images=bool(images))
@@ -213,14 +218,14 @@ class Turn:
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which may take a while
 
-    async def _listen(self, events: AsyncGenerator[Event, None], progress: Progress, asked_at: float) -> None:
+    async def _listen(self, events: AsyncGenerator[Event, None], progress: Progress, began: float) -> None:
         while progress.finished is None:
             async with self._deadline.waiting():
                 event = await anext(events)
             match event:
                 case TextDelta():
                     if not progress.text:
-                        log.info("first_piece", seconds=round(self._wiring.monotonic() - asked_at, 3))
+                        log.info("first_piece", seconds=round(self._wiring.monotonic() - began, 3))
                     progress.text += event.text
                     self._reply.grow(progress.text)
                 case Restarted():
@@ -235,6 +240,16 @@ class Turn:
         if progress.finished and not has_images:
             progress.factor = self._meter.learn(prompt_tokens, progress.usage)
             self.reported_tokens = progress.usage.input_tokens
+
+    async def _build_fitting(self, budget: Budget) -> Prompt:
+        """Build the prompt, once a summary has made room where not every turn fits."""
+        prompt = self._build_prompt(budget)
+        for _ in range(MOST_WAITS):
+            if not prompt.omitted_turns:
+                break
+            await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
+            prompt = self._build_prompt(budget)
+        return prompt
 
     def _build_prompt(self, budget: Budget) -> Prompt:
         past = past_of(self._session)
@@ -255,7 +270,7 @@ class Turn:
         """Begin to record the reply, unless that was done."""
         if progress.ending is not None:
             return progress.ending
-        record = progress.record(self._answers(), self._wiring.provider.model, self.trace, is_whole=not reason)
+        record = progress.record(self._question.answers, self._wiring.provider.model, self.trace, is_whole=not reason)
         progress.ending = await self._outbox.record(record)
         self._reply.grow_no_more()
         return progress.ending
@@ -274,12 +289,9 @@ class Turn:
         notice = notices.failure_text(reason, detail, self.trace)
         told = reason != "superseded"
         record = Failure(
-            answers=self._answers(), reason=reason, told=told, notice=notice if told else "", trace=self.trace
+            answers=self._question.answers, reason=reason, told=told, notice=notice if told else "", trace=self.trace
         )
         self.message_ids = await self._outbox.settle(self._reply, record, notice)
-
-    def _answers(self) -> tuple[int, ...]:
-        return self._question.answers
 
     def _widen(self) -> None:
         """Add the messages that came since; the turn continues under the trace id of the newest."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from agentd.admission.settings import LimitsSettings
 from agentd.admission.spending import Spending
+from agentd.conversation.deadline import Slots
 from agentd.conversation.remembrance import Remembrance
 from agentd.conversation.router import Drain, Router, open_router
 from agentd.conversation.settings import AgentSettings
@@ -113,6 +114,7 @@ class Run:
     memory: Remembrance | None = None
     uptime: Uptime | None = None
     """None: of the loop."""
+    slots: Slots = field(default_factory=lambda: asyncio.Semaphore(16))
     clock_skew: timedelta = timedelta(0)
 
 
@@ -152,7 +154,7 @@ async def rehearsed(run: Run) -> AsyncIterator[Stage]:
             temperature=0.7,
             streams=True,
             stale_after_minutes=30,
-            slots=asyncio.Semaphore(16),
+            slots=run.slots,
             background_slots=asyncio.Semaphore(4),
             calibration=provider.calibration,
             spending=spending,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from agentd.conversation.settings import AgentSettings
 from agentd.providers.base import TextDelta
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
-from tests.flow.stage import Stage, daemon
+from tests.flow.stage import Run, Stage, daemon, rehearsed
 
 
 def busy() -> tuple[FakeProvider, asyncio.Event]:
@@ -135,3 +138,66 @@ async def test_a_reply_begun_for_a_message_that_is_deleted_before_a_restart_beco
     async with daemon(tmp_path, channel=channel) as stage:
         assert channel.texts == ["ok"]
         assert stage.prompt()[-1] == ("user", "two")
+
+
+class Turnstile(asyncio.Semaphore):
+    """Lets one turn at a time ask the model, and tells when a turn comes to wait."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.queued = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        if self.locked():
+            self.queued.set()
+        return await super().acquire()
+
+
+@asynccontextmanager
+async def queue(workspace: Path) -> AsyncIterator[tuple[Stage, Turnstile, asyncio.Event]]:
+    """Start a daemon whose model answers one person at a time, and is held up by somebody else until the event."""
+    slots, gate, provider = Turnstile(), asyncio.Event(), FakeProvider()
+    async with rehearsed(Run(workspace, provider=provider, slots=slots)) as stage:
+        await stage.say("zero", message_id="0")
+        provider.asked.clear()
+        provider.enqueue(gate, TextDelta("ok"))
+        await stage.post("other", chat="elsewhere")
+        await provider.asked.wait()
+        yield stage, slots, gate
+
+
+async def test_a_message_deleted_while_its_turn_waits_for_the_model_goes_to_no_model(tmp_path: Path) -> None:
+    async with queue(tmp_path) as (stage, slots, gate):
+        await stage.post("one", message_id="1")
+        await slots.queued.wait()
+        await stage.delete("1")
+        gate.set()
+        await stage.say("two")
+
+        assert len(stage.provider.requests) == 3
+        assert "one" not in str(stage.prompt(1)) + str(stage.prompt(2))
+        assert "failure" not in stage.kinds()
+
+
+async def test_the_new_text_of_a_message_whose_turn_waits_for_the_model_is_what_gets_answered(tmp_path: Path) -> None:
+    async with queue(tmp_path) as (stage, slots, gate):
+        receipt = await stage.post("twp", message_id="1")
+        await slots.queued.wait()
+        await stage.edit("1", "two")
+        gate.set()
+        await receipt.settled()
+
+        assert len(stage.provider.requests) == 3
+        assert stage.prompt()[-1] == ("user", "two")
+
+
+async def test_a_retry_that_waits_for_the_model_does_not_repeat_what_was_deleted(tmp_path: Path) -> None:
+    async with queue(tmp_path) as (stage, slots, gate):
+        receipt = await stage.post("/retry")
+        await slots.queued.wait()
+        await stage.delete("0")
+        gate.set()
+        await receipt.settled()
+
+        assert len(stage.provider.requests) == 3
+        assert "zero" not in str(stage.prompt())

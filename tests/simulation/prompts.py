@@ -54,7 +54,16 @@ def _said(records: list[dict[str, Any]], seq: int) -> Group:
 def _fits(earlier: list[Group], newest: Group, turns: list[Group], *, is_whole: bool) -> bool:
     if turns and turns[-1] == newest:  # a /retry asks the last turn again
         turns = turns[:-1]
-    return earlier == (turns if is_whole else turns[len(turns) - len(earlier) :])
+    if is_whole:
+        return earlier == turns
+    shown = turns[len(turns) - len(earlier) :]
+    return len(shown) == len(earlier) and all(map(_is_cut_of, earlier, shown))
+
+
+def _is_cut_of(shown: Group, turn: Group) -> bool:
+    """Tell whether this is the turn, or what is left of it where its middle had to be cut out."""
+    rest = iter(turn)
+    return all(token in rest for token in shown)
 
 
 def _turns(records: list[dict[str, Any]]) -> list[Group]:

@@ -72,8 +72,10 @@ def _live(world: World, span: LifeSpan | None, parts: Parts) -> None:
     before = {name: storage.seen(name) for name in storage.names if name.endswith(".jsonl")}
     for name, content in before.items():
         world.watch.stays(name, content)
-        # A crash tears one line: it may be cut, or have a hole that swallowed newlines.
-        world.torn[name] = min(_damaged_lines(content), world.torn.get(name, 0) + 1)
+        # A crash tears one line; a loss of power may also leave a hole before it, which swallows newlines.
+        most = world.torn.get(name, 0) + (2 if world.has_lost_power else 1)
+        world.torn[name] = min(_damaged_lines(content), most)
+    world.has_lost_power = False
     world.note("life", "begins", *(f"{name}: {len(content)} bytes" for name, content in before.items()))
     has_died = Life(world, span, parts).run()
     for name, content in before.items():
@@ -86,6 +88,7 @@ def _live(world: World, span: LifeSpan | None, parts: Parts) -> None:
         if span is not None and span.loses_power:
             storage.lose_power()
             world.boots += 1
+            world.has_lost_power = True
             world.kept.lose_power()
             world.note("power", "is lost")
 

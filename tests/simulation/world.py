@@ -48,6 +48,8 @@ class World:
         self.now = 0.0
         self.life = 0
         self.boots = 1
+        self.has_lost_power = False
+        """Whether power was lost since the last life."""
         self.clock_skew = timedelta(0)
         self.storage = Storage(dice(script.seed, "disk"))
         self.kept = Kept(dice(script.seed, "marks"))
@@ -61,7 +63,7 @@ class World:
         self.cut_lives: set[int] = set()
         """Lives that ended in the middle of something."""
         self.torn: dict[str, int] = {}
-        """How often a life began with a file whose last line was no record."""
+        """How many damaged lines a file has that crashes may have left."""
         self.watch = Watch(self.storage, self.platform, script.scope, self.fail)
         self.is_calm = False
         self._deeds = list(script.deeds)
