@@ -15,21 +15,20 @@ from dataclasses import replace
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from agentd.context.prompt import Budget, Prompt, build_prompt
+from agentd.context.prompt import Budget
 from agentd.conversation import notices
-from agentd.conversation.compacting import Compactor, past_of
+from agentd.conversation.compacting import Compactor
 from agentd.conversation.deadline import Cut, CutOff, TurnDeadline
-from agentd.conversation.enclosing import load_images
 from agentd.conversation.metering import OverBudget, UsageMeter
 from agentd.conversation.outbox import Ending, Outbox
 from agentd.conversation.progress import Progress, closing
+from agentd.conversation.prompting import Asking, PromptBuilder
 from agentd.conversation.question import Question, next_question
 from agentd.conversation.quiet import Quiet
-from agentd.conversation.recalling import recall
 from agentd.conversation.wiring import Wiring
 from agentd.delivery.reply import Reply
 from agentd.errors import StorageError
-from agentd.providers.base import CompletionRequest, Event, Finished, Image, Restarted, TextDelta
+from agentd.providers.base import Event, Finished, Restarted, TextDelta
 from agentd.providers.errors import ContextTooLong, ProviderError
 from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
@@ -38,15 +37,6 @@ from channels.markup.characters import is_blank
 __all__ = ["Outdated", "Turn"]
 
 log = structlog.get_logger()
-
-IMAGE_TOKENS = 1_500
-"""Upper bound of what one image costs with the models that read images, which scale it down."""
-
-MOST_WAITS = 2
-"""One wait for the summary that is being made, one for a summary that makes as much room as this turn needs."""
-
-TAIL_SHARE = 0.8
-"""The share of the room beside the question that old turns may keep: the coming summary may be longer than the last."""
 
 
 class Outdated(Exception):
@@ -75,11 +65,11 @@ class Turn:
         self._meter = UsageMeter(wiring, session)
         self._settings = wiring.settings
         self._deadline = TurnDeadline(self._settings.turn_timeout_seconds, wiring.monotonic)
+        self._prompts = PromptBuilder(wiring, session, compactor, self._deadline)
         self._question = question
         self._quiet = quiet
         self._joined_at = wiring.monotonic()
         self._reply: Reply = outbox.reply(lambda: self._question.answers)
-        self._recalled = ""
         self._waited_seconds = 0.0
         self.reported_tokens = 0
         """How many tokens the provider counted for the prompt; 0 if it did not say."""
@@ -180,40 +170,34 @@ class Turn:
 
     async def _stream(self, progress: Progress) -> None:
         budget = self._compactor.extent.budget
-        messages = self._question.messages
-        self._recalled = await recall(self._wiring.memory, self._session.key, messages, budget.tokens)
         try:
             await self._stream_within(budget, progress)
         except ContextTooLong:
             log.warning("context_too_long", budget_tokens=budget.tokens)
             self._void(progress)
-            await self._make_room(None)
+            await self._prompts.make_room()
             await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
     async def _stream_within(self, budget: Budget, progress: Progress) -> None:
-        images = await load_images(self._question.messages, self._session.key, self._wiring.enclosures)
-        budget = replace(budget, tokens=max(budget.tokens - len(images) * IMAGE_TOKENS, budget.tokens // 2))
-        prompt = await self._build_fitting(budget)
-        self._meter.admit(self._question.author, prompt.tokens, self._wiring.max_output_tokens)
-        next_seq, began = self._session.view.next_seq, self._wiring.monotonic()
+        asking = await self._prompts.build(self._question, budget)
+        self._meter.admit(self._question.author, asking.tokens, self._wiring.max_output_tokens)
+        began = self._wiring.monotonic()
         async with self._deadline.holding(self._wiring.slots):
-            if self._session.view.next_seq != next_seq:  # what was taken back while the turn waited goes to no model
-                prompt = self._build_prompt(budget)
+            if self._session.view.next_seq != asking.next_seq:  # what was taken back meanwhile goes to no model
+                asking = await self._prompts.build(self._question, budget, most_waits=0)
             if not (self._deadline.why or self._reply.is_visible or self._question.is_current(self._session.view)):
                 raise Outdated
-            await self._ask_model(prompt, images, progress, began)
+            await self._ask_model(asking, progress, began)
 
-    async def _ask_model(self, prompt: Prompt, images: tuple[Image, ...], progress: Progress, began: float) -> None:
-        messages = (*prompt.messages[:-1], replace(prompt.messages[-1], images=images))
-        request = CompletionRequest(messages, self._wiring.max_output_tokens, self._wiring.temperature)
-        log.info("provider_asked", messages=len(prompt.messages), omitted_turns=prompt.omitted_turns)
+    async def _ask_model(self, asking: Asking, progress: Progress, began: float) -> None:
+        log.info("provider_asked", messages=len(asking.request.messages), omitted_turns=asking.omitted_turns)
         asked = self._wiring.monotonic()
-        async with closing(self._wiring.provider.stream(request), progress) as events:
+        async with closing(self._wiring.provider.stream(asking.request), progress) as events:
             try:
                 await self._listen(events, progress, began)
             finally:
                 self._waited_seconds += self._wiring.monotonic() - asked
-                self._book(prompt.tokens, progress, has_images=bool(images))
+                self._book(asking, progress)
             reason, _ = progress.verdict
             if not is_blank(progress.text):
                 await self._record(progress, reason)  # before the connection is given back, which may take a while
@@ -233,33 +217,13 @@ class Turn:
                 case Finished():
                     progress.finished = event
 
-    def _book(self, prompt_tokens: int, progress: Progress, *, has_images: bool) -> None:
+    def _book(self, asking: Asking, progress: Progress) -> None:
         """Book what was asked and answered so far; a request without any answer is assumed to cost nothing."""
         if progress.finished or progress.text:
-            self._meter.book(self._question.author, prompt_tokens, progress.usage, progress.text)
-        if progress.finished and not has_images:
-            progress.factor = self._meter.learn(prompt_tokens, progress.usage)
+            self._meter.book(self._question.author, asking.tokens, progress.usage, progress.text)
+        if progress.finished and not asking.has_images:
+            progress.factor = self._meter.learn(asking.tokens, progress.usage)
             self.reported_tokens = progress.usage.input_tokens
-
-    async def _build_fitting(self, budget: Budget) -> Prompt:
-        """Build the prompt, once a summary has made room where not every turn fits."""
-        prompt = self._build_prompt(budget)
-        for _ in range(MOST_WAITS):
-            if not prompt.omitted_turns:
-                break
-            await self._make_room(int(prompt.tail_tokens * TAIL_SHARE))
-            prompt = self._build_prompt(budget)
-        return prompt
-
-    def _build_prompt(self, budget: Budget) -> Prompt:
-        past = past_of(self._session)
-        earlier = self._question.earlier(past.turns)
-        past = replace(past, turns=earlier)
-        return build_prompt(self._settings.system_prompt, past, self._question.messages, budget, self._recalled)
-
-    async def _make_room(self, tail_tokens: int | None) -> None:
-        async with self._deadline.waiting():
-            await self._compactor.make_room(tail_tokens)
 
     def _void(self, progress: Progress) -> None:
         """Discard what the model has said so far: the reply starts over."""
