@@ -39,7 +39,7 @@ from agentd.conversation.question import (
 )
 from agentd.conversation.quiet import REST_SECONDS, RESUMED_SECONDS, Quiet
 from agentd.conversation.stall import Stall
-from agentd.conversation.turn import Outdated, Turn
+from agentd.conversation.turn import Turn
 from agentd.conversation.wiring import Wiring
 from agentd.errors import StorageError
 from agentd.transcript.key import SessionKey
@@ -293,8 +293,6 @@ class SessionActor:
                 await self._stall.begin(session, opened.outbox, fault)
             else:
                 log.warning("turn_made_again", session=self._key.file_name, fault=str(fault))
-        except Outdated:
-            log.info("turn_outdated")
         finally:
             attending.cancel()
             self._turn = None

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 __all__ = ["Cut", "CutOff", "Slots", "TurnDeadline"]
 
-Cut = Literal["stopped", "joined", "superseded", "timeout", "unrecorded"]
+Cut = Literal["stopped", "joined", "superseded", "deleted", "timeout", "unrecorded"]
 
 
 class Slots(Protocol):

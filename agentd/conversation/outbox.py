@@ -156,7 +156,7 @@ class Outbox:
             "ending_recorded", seq=recorded.seq, ending=recorded.reason if isinstance(recorded, Failure) else "reply"
         )
         if not ending.is_told:
-            self._forget(reply)
+            self.forget(reply)
             return ()
         return await self.deliver(reply, recorded.seq, shown)
 
@@ -168,7 +168,7 @@ class Outbox:
         outcome = await reply.finish(shown)
         log.info("reply_delivered", of=of, state=outcome.state, fault=outcome.fault or None)
         await self.record_delivery(of, outcome.message_ids, outcome.state)
-        self._forget(reply)
+        self.forget(reply)
         return outcome.message_ids
 
     async def redeliver(self) -> None:
@@ -201,7 +201,8 @@ class Outbox:
         except (SendFailed, Unreachable) as fault:
             log.info("typing_not_shown", fault=str(fault))
 
-    def _forget(self, reply: Reply) -> None:
+    def forget(self, reply: Reply) -> None:
+        """Keep nothing more of a reply, which is delivered or will never be."""
         self._begun = {first: begun for first, begun in self._begun.items() if begun is not reply}
 
     async def tell(self, text: str) -> None:

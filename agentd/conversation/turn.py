@@ -2,8 +2,8 @@
 
 The provider may be cut off at any moment (`/stop`, a message that joins, the time limit); a call to the platform or to
 the disk is not. A turn that ends leaves exactly one record, which settles its messages: a reply, whole or cut short, or
-a failure that its sender is told of. Cut by a shutdown, refused by the disk, or overtaken by an edit or deletion before
-the model was asked, it leaves none: the messages still wait.
+a failure that its sender is told of. Cut by a shutdown or refused by the disk, it leaves none: the messages still wait.
+Until the model is asked, messages count as they read then; where all were deleted, nothing is to be recorded.
 """
 
 from __future__ import annotations
@@ -34,13 +34,9 @@ from agentd.transcript.records import Failure
 from agentd.transcript.store import Session
 from channels.markup.characters import is_blank
 
-__all__ = ["Outdated", "Turn"]
+__all__ = ["Turn"]
 
 log = structlog.get_logger()
-
-
-class Outdated(Exception):
-    """An author changed a message before the model was asked, and nothing is visible yet: the turn is to begin anew."""
 
 
 class Turn:
@@ -103,7 +99,7 @@ class Turn:
     async def run(self) -> None:
         """Ask the model, deliver the reply, record both.
 
-        Raises StorageError if the ending could not be recorded, Unreachable if it could not be delivered, and Outdated.
+        Raises StorageError if the ending could not be recorded, and Unreachable if it could not be delivered.
         """
         started = self._wiring.monotonic()
         log.info("turn_started", **self._question.figures)
@@ -134,8 +130,8 @@ class Turn:
                     self._widen()
                 else:
                     return progress.verdict
-        except (StorageError, Outdated):
-            raise  # not a bug: the disk refused a draft, or an author changed a message
+        except StorageError:
+            raise  # not a bug: the disk refused a draft
         except OverBudget as refusal:
             return "budget", str(refusal)
         except ProviderError as fault:
@@ -179,14 +175,14 @@ class Turn:
             await self._stream_within(replace(budget, tokens=budget.tokens // 2), progress)
 
     async def _stream_within(self, budget: Budget, progress: Progress) -> None:
+        self._reread()
         asking = await self._prompts.build(self._question, budget)
         self._meter.admit(self._question.author, asking.tokens, self._wiring.max_output_tokens)
         began = self._wiring.monotonic()
         async with self._deadline.holding(self._wiring.slots):
-            if self._session.view.next_seq != asking.next_seq:  # what was taken back meanwhile goes to no model
+            while self._session.view.next_seq != asking.next_seq:  # what was taken back meanwhile goes to no model
+                self._reread()
                 asking = await self._prompts.build(self._question, budget, most_waits=0)
-            if not (self._deadline.why or self._reply.is_visible or self._question.is_current(self._session.view)):
-                raise Outdated
             await self._ask_model(asking, progress, began)
 
     async def _ask_model(self, asking: Asking, progress: Progress, began: float) -> None:
@@ -248,8 +244,11 @@ class Turn:
 
     async def _fail(self, reason: str, detail: str) -> None:
         await self._reply.rest()
-        if reason == "superseded" and self._reply.is_visible:
-            reason = "stopped"  # the screen shows a reply to fewer messages, and it does not go on
+        if reason in ("deleted", "superseded") and self._session.view.begun_for(self._question.answers):
+            reason = "stopped"  # the screen shows a reply, to fewer messages perhaps, and it does not go on
+        if reason == "deleted":
+            self._outbox.forget(self._reply)  # the deletions have settled what it was to answer
+            return
         notice = notices.failure_text(reason, detail, self.trace)
         told = reason != "superseded"
         record = Failure(
@@ -258,12 +257,27 @@ class Turn:
         self.message_ids = await self._outbox.settle(self._reply, record, notice)
 
     def _widen(self) -> None:
-        """Add the messages that came since; the turn continues under the trace id of the newest."""
+        """Add the messages that came since."""
         wider = next_question(self._session.view, self._settings.question_size)
         if wider is not None:
-            # A message that its author deleted meanwhile is settled by this turn's ending too, as its drafts name it.
-            answers = tuple(dict.fromkeys((*self._question.answers, *wider.answers)))
-            self._question = replace(wider, answers=answers)
-            bind_contextvars(trace=self.trace)
+            self._take(wider)
             log.info("messages_joined", **wider.figures)
         self._joined_at = self._wiring.monotonic()
+
+    def _reread(self) -> None:
+        """Take the question as its authors left it. Raises CutOff if nothing of it is left."""
+        if self._question.is_current(self._session.view):
+            return
+        now = next_question(self._session.view, self._settings.question_size)
+        if now is None or set(now.answers).isdisjoint(self._question.answers):
+            self._deadline.cut("deleted")
+            raise CutOff
+        self._take(now)
+        log.info("question_changed", **now.figures)
+
+    def _take(self, question: Question) -> None:
+        """Go on with another question, under the trace id of its newest message."""
+        # A message that its author deleted meanwhile is settled by this turn's ending too, as its drafts name it.
+        answers = tuple(dict.fromkeys((*self._question.answers, *question.answers)))
+        self._question = replace(question, answers=answers)
+        bind_contextvars(trace=self.trace)

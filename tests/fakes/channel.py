@@ -22,6 +22,7 @@ class Sent:
 
     message_id: str
     text: str
+    chat: str
     edits: int = 0
 
 
@@ -54,16 +55,20 @@ class FakeChannel:
         """What the person sees, in the order of sending."""
         return [sent.text for sent in self.sent]
 
+    def texts_in(self, chat: str) -> list[str]:
+        """Return what stands in one chat."""
+        return [sent.text for sent in self.sent if sent.chat == chat]
+
     async def run(self, accept: Accept, places: Places) -> None:
         """Receive nothing: tests hand their messages to the router."""
         del accept, places
 
     async def send(self, to: Address, text: RichText, nonce: str) -> str:
         """Keep a message."""
-        del to, nonce
+        del nonce
         self.called.set()
         self._check()
-        self.sent.append(Sent(f"m{next(self._ids)}", text.text))
+        self.sent.append(Sent(f"m{next(self._ids)}", text.text, to.chat))
         self.changed.set()
         return self.sent[-1].message_id
 

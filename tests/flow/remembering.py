@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agentd.conversation.deadline import Slots
 from agentd.conversation.remembrance import Remembrance
 from channels.base import Address, Author, InboundMessage
 from memory.model import Daily, Evidence, Exchange, Fact, LearnOutcome, Lesson, Words
@@ -62,9 +63,12 @@ class House:
         )
 
     @asynccontextmanager
-    async def run(self, channel: FakeChannel | None = None, scope: str = "sender") -> AsyncIterator[Asking]:
-        """Run the daemon."""
+    async def run(
+        self, channel: FakeChannel | None = None, scope: str = "sender", slots: Slots | None = None
+    ) -> AsyncIterator[Asking]:
+        """Run the daemon; without `slots` turns do not wait for each other."""
         run = Run(self.folder, channel or FakeChannel(), scope=scope, memory=self.remembrance())
+        run.slots = slots or run.slots
         async with rehearsed(run) as stage:
             yield Asking(stage, self.store)
 

@@ -115,6 +115,8 @@ class Run:
     uptime: Uptime | None = None
     """None: of the loop."""
     slots: Slots = field(default_factory=lambda: asyncio.Semaphore(16))
+    recovers_first: bool = True
+    """False: people write beside the recovery, as they may after 10 s of it."""
     clock_skew: timedelta = timedelta(0)
 
 
@@ -166,7 +168,10 @@ async def rehearsed(run: Run) -> AsyncIterator[Stage]:
             summary_times=provider.summary_times,
             memory=run.memory,
         )
-        async with open_router(wiring, run.scope, Drain(run.drain_seconds, loop.create_future())) as router:
-            async with asyncio.timeout(10):
-                await router.recover()
+        drain = Drain(run.drain_seconds, loop.create_future())
+        async with open_router(wiring, run.scope, drain) as router, asyncio.TaskGroup() as tasks:
+            recovering = tasks.create_task(router.recover())
+            if run.recovers_first:
+                async with asyncio.timeout(10):
+                    await recovering
             yield Stage(router, channel, provider, store)

@@ -15,7 +15,7 @@ from agentd.transcript.uptime import Uptime
 from channels.markup.rich import plain
 from tests.fakes.channel import FakeChannel
 from tests.fakes.provider import FakeProvider
-from tests.flow.stage import Run, daemon, rehearsed, until
+from tests.flow.stage import ADDRESS, Run, daemon, rehearsed, until
 
 FILE = "sessions/fake~bot~dm~~ada.jsonl"
 
@@ -83,7 +83,7 @@ async def test_a_draft_of_an_earlier_run_is_sent_without_a_mark_only_where_the_p
 async def test_a_draft_that_is_known_is_completed_by_an_edit(tmp_path: Path) -> None:
     await cut_after(tmp_path, ["session", "user", "draft", "draft"])
     channel = FakeChannel()
-    await channel.send(None, plain("o"), "")  # type: ignore[arg-type]
+    await channel.send(ADDRESS, plain("o"), "")
     async with daemon(tmp_path, channel=channel) as stage:
         assert channel.texts == ["ok"]
         assert stage.records()[-1]["state"] == "sent"
@@ -92,7 +92,7 @@ async def test_a_draft_that_is_known_is_completed_by_an_edit(tmp_path: Path) -> 
 async def test_an_answer_without_a_receipt_is_shown_again_in_its_own_message(tmp_path: Path) -> None:
     await cut_after(tmp_path, ["session", "user", "draft", "draft", "assistant"])
     channel = FakeChannel()
-    await channel.send(None, plain("o"), "")  # type: ignore[arg-type]
+    await channel.send(ADDRESS, plain("o"), "")
     async with daemon(tmp_path, channel=channel) as stage:
         assert channel.texts == ["ok"]
         assert stage.provider.requests == []
