@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agentd.transcript.lines import Line
-from agentd.transcript.records import UNNUMBERED, Damaged, Reset, UserMessage, parse_line
+from agentd.transcript.records import (
+    UNNUMBERED,
+    AssistantMessage,
+    Damaged,
+    Delete,
+    Failure,
+    Reset,
+    UserMessage,
+    parse_line,
+)
 
 __all__ = ["Cover", "Coverage", "digest_lines"]
 
@@ -64,13 +73,17 @@ class Cover:
     """The running digest of what a conversation's summaries cover, from its first message on."""
 
     start: int | None = None
-    """The seq of the first message; None: the first one after the last reset, found while reading."""
+    """The seq of the first message; None: the first one that the last reset left waiting, or that came after it, found
+    while reading.
+    """
     to: int = -1
     offset: int = 0
     """Where the first line begins that is not included yet."""
     is_given: bool = field(init=False)
     _next_seq: int = 0
     _running: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _waiting: dict[int, hashlib._Hash] = field(default_factory=dict)
+    """Messages without an end so far, with the digest from each on: the oldest begins what a reset begins."""
 
     def __post_init__(self) -> None:
         self.is_given = self.start is not None
@@ -88,12 +101,28 @@ class Cover:
                 self._see(record, seq, line.content)
             self.offset = begin + line.end
         self.to = to
+        self._waiting.clear()
         return self._running.hexdigest()
 
     def _see(self, record: object, seq: int, line: bytes) -> None:
-        if isinstance(record, Reset) and self.to < 0 and not self.is_given:
-            self.start, self._running = None, hashlib.sha256()
-        if isinstance(record, UserMessage) and self.start is None:
-            self.start = seq
+        if self.to < 0 and not self.is_given:
+            self._look_for_start(record, seq)
         if self.start is not None and seq >= self.start:
             self._running.update(line + b"\n")
+        for digest in self._waiting.values():
+            digest.update(line + b"\n")
+
+    def _look_for_start(self, record: object, seq: int) -> None:
+        match record:
+            case UserMessage():
+                self.start = seq if self.start is None else self.start
+                if record.source is not None:
+                    self._waiting[seq] = hashlib.sha256()
+            case AssistantMessage() | Failure():
+                for answered in record.answers:
+                    self._waiting.pop(answered, None)
+            case Delete():
+                self._waiting.pop(record.of, None)
+            case Reset():
+                self.start = min(self._waiting, default=None)
+                self._running = self._waiting[self.start].copy() if self.start is not None else hashlib.sha256()

@@ -9,11 +9,11 @@ import pytest
 from agentd.errors import StorageError
 from agentd.transcript.coverage import Cover, digest_lines
 from agentd.transcript.lines import cut_lines
-from agentd.transcript.records import FORMAT_VERSION, Compaction, Reset, SessionHeader, Undo, encode_line
+from agentd.transcript.records import FORMAT_VERSION, Compaction, Delete, Reset, SessionHeader, Undo, encode_line
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.verify import verify
 from tests.fakes.disk import FakeDisk
-from tests.unit.agentd.transcript.building import KEY, answer, put, sent, user
+from tests.unit.agentd.transcript.building import KEY, answer, command, put, sent, source, user
 from tests.unit.agentd.transcript.stores import everything, opened, path_of
 
 
@@ -110,6 +110,31 @@ async def test_of_a_conversation_whose_start_was_not_read_back_it_is_looked_for(
     assert (was_cut, session.view.is_cut) == (True, False)
     assert record.covers[0] == seqs[0]
     assert record.digest == expected(disk, folder, record)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["all wait", "the first is deleted"])
+async def test_a_message_between_new_and_its_reset_begins_a_conversation_whose_start_was_not_read_back(
+    disk: FakeDisk, folder: Path, gone: bool
+) -> None:
+    async with opened(disk, folder) as store:
+        session = await store.open(KEY)
+        await talk(store, session, 2)
+        await store.append(session, command("new", "n"))
+        [first] = await store.append(session, user("first"))
+        [second] = await store.append(session, user("second"))
+        if gone:
+            await store.append(session, Delete(of=first.seq, source=source("d")))
+        await store.append(session, Reset(reason="new", source=source("n")))
+        [reply] = await store.append(session, answer(first.seq, second.seq))
+        await store.append(session, sent(reply.seq))
+        await talk(store, session, 30)
+    async with opened(disk, folder, most_characters=100) as store:
+        session = await store.open(KEY)
+        record = await compact(store, session, session.view.turns[0].messages[-1].seq)
+
+    assert record.covers[0] == (second.seq if gone else first.seq)
+    assert record.digest == expected(disk, folder, record)
+    assert damage(disk, folder) == []
 
 
 async def test_after_an_undo_a_shorter_range_can_be_covered(disk: FakeDisk, folder: Path) -> None:
