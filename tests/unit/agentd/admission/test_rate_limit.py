@@ -135,6 +135,29 @@ def test_a_message_that_is_offered_again_and_again_stays_known() -> None:
     assert limiter.judge(ADA, ("dm", "3"), at(89), 3540) is RateVerdict.ADMIT  # the second is forgotten by now
 
 
+def test_a_message_that_comes_late_is_admitted_where_the_first_and_the_last_are_a_minute_apart() -> None:
+    assert judge_all(RateLimiter(MOST), [0, 10, 60, 30]) == [RateVerdict.ADMIT] * 4
+
+
+def test_the_limit_holds_on_a_machine_that_has_run_for_long() -> None:
+    limiter = RateLimiter(1)
+    judged = [limiter.judge(ADA, ("dm", str(number)), at(number), 1_000_000 + number) for number in range(3)]
+
+    assert judged == [RateVerdict.ADMIT, RateVerdict.WARN, RateVerdict.DROP]
+
+
+def test_a_message_that_comes_again_with_another_time_counts_by_its_first_and_is_forgotten_with_it() -> None:
+    limiter = RateLimiter(1)
+    limiter.judge(ADA, ("dm", "1"), START, 0)
+    again = limiter.judge(ADA, ("dm", "1"), at(100), 1)
+    limiter.judge(ADA, ("dm", "2"), at(200), REMEMBERED_SECONDS)
+    later = REMEMBERED_SECONDS + 2
+
+    assert again is RateVerdict.ADMIT
+    assert limiter.judge(ADA, ("dm", "3"), at(199), later) is not RateVerdict.ADMIT  # the second still counts
+    assert limiter.judge(ADA, ("dm", "4"), START, later) is RateVerdict.ADMIT  # the first counts no more
+
+
 def test_a_limit_that_changes_counts_what_was_sent_before_it() -> None:
     limiter = RateLimiter(MOST)
     judge_all(limiter, [0, 1])

@@ -130,6 +130,22 @@ def test_what_earlier_runs_spent_today_counts_and_of_yesterday_does_not() -> Non
     assert limited.take_changed() == {}
 
 
+def test_what_all_spent_in_earlier_runs_today_counts_against_everybodys_limit() -> None:
+    spent = {("2026-03-01", ADA): 500, ("2026-03-01", BOB): 400, ("2026-02-28", ADA): 5_000}
+    limited = spending(everybody=1_000, spent=spent)
+
+    assert limited.refusal("discord:3", 100) == ""
+    assert limited.refusal("discord:3", 101) != ""
+
+
+def test_who_needs_all_that_a_day_allows_has_only_to_wait_for_the_next_one() -> None:
+    limited = spending(person=1_000, clock=Clock(NOON.replace(second=30, microsecond=250_000)))
+    limited.spend(ADA, 1)
+
+    assert limited.refusal(ADA, 1_000).startswith("Your budget of tokens for today does not cover another answer")
+    assert limited.wait_seconds(ADA, 1_000) == 12 * 3600 - 30.25
+
+
 def test_a_clock_that_is_set_back_over_midnight_does_not_give_the_budget_again() -> None:
     clock = Clock(NOON.replace(hour=23, minute=59))
     limited = spending(person=1_000, clock=clock)
@@ -151,6 +167,27 @@ def test_only_totals_that_have_changed_are_handed_out_and_again_where_they_were_
 
     assert (first, second) == ({("2026-03-01", ADA): 5}, {})
     assert limited.take_changed() == {("2026-03-01", ADA): 7}
+
+
+def test_what_was_not_kept_is_handed_out_again_beside_what_has_changed_since() -> None:
+    limited = spending(spent={("2026-02-28", ADA): 9})
+    limited.spend(ADA, 5)
+    failed = limited.take_changed()
+    limited.spend(BOB, 3)
+    limited.put_back(failed)
+
+    assert limited.take_changed() == {("2026-03-01", ADA): 5, ("2026-03-01", BOB): 3}
+
+
+def test_of_a_person_who_is_forgotten_while_a_save_fails_nothing_is_handed_out_again() -> None:
+    limited = spending()
+    limited.spend(ADA, 5)
+    limited.spend(BOB, 3)
+    failed = limited.take_changed()
+    limited.forget([ADA])
+    limited.put_back(failed)
+
+    assert limited.take_changed() == {("2026-03-01", BOB): 3}
 
 
 @pytest.mark.parametrize("tokens", [0, -5])
