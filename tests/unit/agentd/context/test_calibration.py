@@ -71,6 +71,13 @@ def test_one_wrong_report_does_not_carry_a_factor_far(factor: float, ratio: floa
     assert factor / MOST_CHANGE <= move(factor, ratio) <= factor * MOST_CHANGE
 
 
+@pytest.mark.parametrize(("factor", "ratio", "believed"), [(4.0, 0.8, 2.0), (2.0, 5.0, 4.0)])
+def test_a_report_is_believed_to_half_and_to_twice_what_was_expected(
+    factor: float, ratio: float, believed: float
+) -> None:
+    assert move(factor, ratio) == move(factor, believed)
+
+
 def test_a_factor_rises_faster_than_it_falls() -> None:
     """Too low a factor lets a budget overflow, too high a one only wastes room."""
     assert move(1.0, 1.2) - 1.0 > 2 * (1.2 - move(1.2, 1.0))
@@ -105,6 +112,11 @@ def test_what_was_learnt_goes_into_a_later_run() -> None:
     assert changed["m"].reports == 3
     assert Calibration(changed).factor("m") == changed["m"].factor > 1.4
     assert Calibration(changed).take_changed() == {}
+
+
+@pytest.mark.parametrize("factor", [LOWEST, HIGHEST])
+def test_a_factor_as_far_as_it_goes_is_known_to_a_later_run(factor: float) -> None:
+    assert Calibration({"m": ModelFactor(factor, 7)}).factor("m") == factor
 
 
 def test_only_what_has_changed_is_handed_out_and_again_where_it_was_not_kept() -> None:

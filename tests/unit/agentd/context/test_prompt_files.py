@@ -46,8 +46,9 @@ def test_a_file_that_stands_there_whole_is_not_said_to_go_on(text: str) -> None:
     assert "\ufeff" not in shown
 
 
-def test_an_image_that_is_shown_is_named() -> None:
-    assert last(attached("a.png", "image/png", path="s-a.png")) == "Look\n[Image a.png.]"
+@pytest.mark.parametrize("size_bytes", [5, MOST_IMAGE_BYTES])
+def test_an_image_that_is_shown_is_named(size_bytes: int) -> None:
+    assert last(attached("a.png", "image/png", size_bytes, path="s-a.png")) == "Look\n[Image a.png.]"
 
 
 @pytest.mark.parametrize(

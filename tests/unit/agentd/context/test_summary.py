@@ -90,6 +90,37 @@ def test_a_summary_that_is_too_long_is_cut_visibly_and_tears_no_character() -> N
 
     assert summary.endswith("…")
     assert summary[:-1].replace(family, "") == ""
+    assert SUMMARY_CHARACTERS - len(family) <= len(summary) <= SUMMARY_CHARACTERS
+
+
+def test_a_summary_that_costs_too_much_keeps_most_of_what_there_is_room_for() -> None:
+    answer = "- likes tea\n" * 200
+    summary = parse_summary(answer, 200)
+
+    assert answer.startswith(summary.removesuffix("…"))
+    assert estimate_tokens(summary) >= 160
+
+
+def test_a_summary_that_fits_just_so_is_whole() -> None:
+    longest, dearest = "a" * SUMMARY_CHARACTERS, "- likes tea, and 7 cats"
+
+    assert parse_summary(longest, PLENTY) == longest
+    assert parse_summary(dearest, estimate_tokens(dearest)) == dearest
+
+
+def test_nothing_stands_between_the_last_word_of_a_cut_summary_and_the_sign_that_it_is_cut() -> None:
+    summary = parse_summary("-" + "ab " * SUMMARY_CHARACTERS, PLENTY)
+
+    assert summary.endswith("ab ab…")
+
+
+def test_a_summary_keeps_its_points_as_they_were_written_without_what_cannot_be_stored() -> None:
+    assert parse_summary("- a:\tb  \r\n  - c\ud800\x00d\n", PLENTY) == "- a:\tb\n  - cd"
+
+
+@pytest.mark.parametrize("answer", ["", " \n\t", "\u200b\n\u2060", "\x00"])
+def test_an_answer_that_shows_nothing_is_no_summary(answer: str) -> None:
+    assert parse_summary(answer, PLENTY) == ""
 
 
 @pytest.mark.parametrize("context_tokens", [1_200, 2_400, 4_096, 12_000, 32_000])
