@@ -1,4 +1,4 @@
-"""These tests check how many tokens a prompt may cost, and how many of them a summary may take."""
+"""These tests check how many tokens a prompt may cost, and how many of them each of its parts may take."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from agentd.context.prompt import (
     LEAST_SUMMARY_TOKENS,
+    OMITTED_NOTE,
     SUMMARY_END,
     SUMMARY_HEAD,
     SUMMARY_PARTS,
@@ -14,10 +15,18 @@ from agentd.context.prompt import (
     Past,
     build_budget,
     build_prompt,
+    estimate_past,
+    estimate_prompt,
     summary_room,
 )
 from agentd.context.tokens import MESSAGE_OVERHEAD_TOKENS, estimate_tokens
-from agentd.transcript.records import UserMessage
+from agentd.providers.base import PromptMessage
+from agentd.transcript.records import AssistantMessage, UserMessage
+from agentd.transcript.view import Turn
+
+
+def turn(text: str, reply: str = "fine") -> Turn:
+    return Turn((UserMessage(content=text),), AssistantMessage(content=reply))
 
 
 @pytest.mark.parametrize(
@@ -58,5 +67,56 @@ def test_what_was_recalled_stands_before_the_newest_message_where_there_is_room_
     whole = build_prompt("", Past([]), newest, Budget(1000, 500), recalled)
     tight = build_prompt("", Past([]), newest, Budget(200, 100), recalled * 100)
 
-    assert whole.messages[-1].content == "[Recalled.]\nnewest"
-    assert tight.messages[-1].content == "newest"
+    assert whole.messages[-1] == PromptMessage("user", "[Recalled.]\nnewest")
+    assert tight.messages[-1] == PromptMessage("user", "newest")
+
+
+@pytest.mark.parametrize("summary", ["", "- likes tea"])
+def test_the_past_costs_what_a_prompt_with_all_of_it_costs_without_the_question(summary: str) -> None:
+    past, budget = Past([turn("one " * 50), turn("two " * 700)], summary), Budget(5_000, 500)
+    prompt = build_prompt("Be kind.", past, [UserMessage(content="newest")], budget)
+
+    assert prompt.omitted_turns == 0
+    assert estimate_past("Be kind.", past, budget) == estimate_prompt(prompt.messages[:-1])
+
+
+def test_a_prompt_that_leaves_turns_out_tells_what_it_costs_and_how_much_room_they_had() -> None:
+    budget, newest = Budget(1_000, 500), [UserMessage(content="newest")]
+    prompt = build_prompt("", Past([turn("word " * 400) for _ in range(3)]), newest, budget)
+    around = (prompt.messages[0], prompt.messages[-1])
+
+    assert prompt.omitted_turns == 1
+    assert prompt.tokens == estimate_prompt(prompt.messages)
+    assert prompt.tail_tokens == budget.tokens - estimate_prompt(around)
+
+
+def test_a_turn_for_which_there_is_just_room_is_whole_and_with_less_it_is_cut() -> None:
+    past, newest = Past([turn("word " * 200)]), [UserMessage(content="newest")]
+    needed = build_prompt("", past, newest, Budget(5_000, 500)).tokens + estimate_tokens(OMITTED_NOTE)
+    just, less = (build_prompt("", past, newest, Budget(tokens, 500)) for tokens in (needed, needed - 1))
+
+    assert (just.messages[1].content, just.omitted_turns) == ("word " * 200, 0)
+    assert "characters left out" in less.messages[1].content
+
+
+def test_a_last_turn_with_a_long_question_and_a_long_reply_is_cut_in_both_and_fills_its_room() -> None:
+    past = Past([turn("word " * 2_000, "word " * 2_000)])
+    prompt = build_prompt("", past, [UserMessage(content="newest")], Budget(1_000, 900))
+
+    assert [("characters left out" in message.content) for message in prompt.messages] == [False, True, True, False]
+    assert 950 <= prompt.tokens + estimate_tokens(OMITTED_NOTE) <= 1_000
+
+
+def test_a_system_text_of_half_a_budget_is_whole() -> None:
+    system = "rule " * 100
+    half = estimate_tokens(system)
+    prompt = build_prompt(system, Past(), [UserMessage(content="newest")], Budget(2 * half, 2 * half))
+
+    assert prompt.messages[0].content == system
+
+
+def test_a_question_larger_than_a_prompt_has_half_of_it_however_long_the_past_is() -> None:
+    past = Past([turn("word " * 300) for _ in range(10)])
+    prompt = build_prompt("", past, [UserMessage(content="now " * 10_000)], Budget(2_000, 1_000))
+
+    assert 900 <= estimate_tokens(prompt.messages[-1].content) <= 1_000
