@@ -104,6 +104,34 @@ def test_a_late_failure_of_what_was_asked_before_it_opened_is_none(breaker: Brea
     assert breaker.again_at == again_at
 
 
+def test_a_late_failure_is_none_however_often_it_opened_before(breaker: Breaker, time: Time) -> None:
+    for _ in range(3):
+        late = ask(breaker)
+        trip(breaker)
+        again_at = breaker.again_at
+        time.now += FIRST_PAUSE_SECONDS
+
+        assert not breaker.fail(late)
+        assert breaker.again_at == again_at
+        assert breaker.succeed(ask(breaker))
+
+
+def test_failures_of_what_was_asked_before_it_closed_do_not_open_it_again(breaker: Breaker) -> None:
+    trip(breaker)
+    late = [breaker.insist() for _ in range(FAILURES)]
+    breaker.succeed(breaker.insist())
+
+    assert [breaker.fail(ticket) for ticket in late] == [False] * FAILURES
+    assert breaker.pause_seconds == 0
+
+
+def test_an_answer_while_it_is_closed_changes_nothing_for_what_was_asked_at_the_same_time(breaker: Breaker) -> None:
+    tickets = [ask(breaker) for _ in range(FAILURES)]
+
+    assert not breaker.succeed(ask(breaker))
+    assert [breaker.fail(ticket) for ticket in tickets] == [False, False, True]
+
+
 def test_a_late_answer_closes_it(breaker: Breaker) -> None:
     late = ask(breaker)
     trip(breaker)

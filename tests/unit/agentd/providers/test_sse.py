@@ -28,6 +28,10 @@ def test_a_line_end_cut_in_two_is_one() -> None:
     assert read(b"data: a\r", b"", b"\ndata: b\r", b"\n\r", b"\n") == [b"a\nb"]
 
 
+def test_a_line_end_cut_in_two_does_not_swallow_the_empty_line_behind_it() -> None:
+    assert read(b"data: a\r", b"\n", b"\n", b"data: b\n\n") == [b"a", b"b"]
+
+
 def test_an_event_without_its_empty_line_counts_at_the_end() -> None:
     assert read(b"data: a\n\ndata: b") == [b"a", b"b"]
 
