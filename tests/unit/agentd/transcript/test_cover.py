@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agentd.errors import StorageError
-from agentd.transcript.coverage import Cover, digest_lines
-from agentd.transcript.lines import cut_lines
+from agentd.transcript.coverage import Cover, Coverage, digest_lines
+from agentd.transcript.lines import MAX_LINE_BYTES, cut_lines
 from agentd.transcript.records import FORMAT_VERSION, Compaction, Delete, Reset, SessionHeader, Undo, encode_line
 from agentd.transcript.store import Session, SessionStore
 from agentd.transcript.verify import verify
@@ -92,6 +92,24 @@ async def test_a_conversation_begins_after_its_reset(disk: FakeDisk, folder: Pat
         record = await compact(store, session, seqs[1])
 
     assert record.covers == (seqs[0], seqs[1])
+    assert record.digest == expected(disk, folder, record)
+    assert damage(disk, folder) == []
+
+
+async def test_a_message_that_came_between_new_and_its_reset_is_covered_too(disk: FakeDisk, folder: Path) -> None:
+    async with opened(disk, folder) as store:
+        session = await store.open(KEY)
+        await talk(store, session, 2)
+        [new] = await store.append(session, command("new", "n"))
+        [early] = await store.append(session, user("early"))
+        await store.append(session, Reset(reason="new", source=source("n")))
+        await store.append(session, sent(new.seq))
+        [reply] = await store.append(session, answer(early.seq))
+        await store.append(session, sent(reply.seq))
+        seqs = await talk(store, session, 3)
+        record = await compact(store, session, seqs[1])
+
+    assert record.covers == (early.seq, seqs[1])
     assert record.digest == expected(disk, folder, record)
     assert damage(disk, folder) == []
 
@@ -184,3 +202,37 @@ def test_a_digest_of_more_than_there_is_takes_in_all_of_it() -> None:
     digest = cover.extend(cut_lines(lines), 1_000)
 
     assert (digest, cover.start, cover.to) == (digest_lines([lines[1].rstrip(b"\n")]), 1, 1_000)
+
+
+def test_in_a_file_of_an_older_format_lines_are_counted_and_count_from_the_first_message_on() -> None:
+    old = [b'{"role":"user","content":"hi"}', b'{"role":"assistant","content":"hello"}']
+    lines = [*old, *(encode_line(record).rstrip(b"\n") for record in (user("m2", seq=2), answer(2, seq=3)))]
+    covers = {to: Cover() for to in range(4)}
+    digests = [cover.extend(cut_lines([line + b"\n" for line in lines]), to) for to, cover in covers.items()]
+
+    assert digests == [digest_lines(lines[: to + 1]) for to in covers]
+    assert {cover.start for cover in covers.values()} == {0}
+
+
+def test_where_seqs_are_missing_a_digest_ends_at_its_seq_all_the_same() -> None:
+    lines = [encode_line(record) for record in (user("m1", seq=1), answer(1, seq=5), user("m6", seq=6))]
+    cover = Cover()
+
+    assert cover.extend(cut_lines(lines), 5) == digest_lines([line.rstrip(b"\n") for line in lines[:2]])
+    assert cover.offset == len(lines[0] + lines[1])
+
+
+def test_a_line_longer_than_any_record_does_not_count() -> None:
+    lines = [encode_line(user("m1", seq=1)), encode_line(user("m2", seq=2))]
+    blocks = [lines[0], b"#" * (MAX_LINE_BYTES + 1) + b"\n", lines[1]]
+
+    assert Cover().extend(cut_lines(blocks), 2) == digest_lines([line.rstrip(b"\n") for line in lines])
+
+
+def test_there_is_no_digest_of_what_was_not_reached_or_of_which_a_line_is_lost() -> None:
+    coverage = Coverage([(0, 1), (0, 2), (1, 1), (2, 2), (2, 3)])
+    for seq, line in enumerate((b"a", None, b"c")):
+        coverage.take(seq, line)
+
+    assert coverage.digest(2, 2) == digest_lines([b"c"])
+    assert [coverage.digest(*range_) for range_ in ((0, 1), (0, 2), (1, 1), (2, 3), (7, 8))] == [None] * 5
