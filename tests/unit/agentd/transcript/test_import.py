@@ -13,7 +13,7 @@ from agentd.transcript.clock import format_time
 from agentd.transcript.foreign import ForeignFile, KeyParts, derive_key
 from agentd.transcript.importing import build_session, find_key_text, write_session
 from agentd.transcript.key import SessionKey
-from agentd.transcript.lines import cut_lines, read_lines
+from agentd.transcript.lines import MAX_LINE_BYTES, cut_lines, read_lines
 from agentd.transcript.records import AssistantMessage, UserMessage, parse_line
 from agentd.transcript.verify import verify
 from agentd.transcript.view import fold
@@ -134,6 +134,7 @@ def test_the_key_comes_from_what_is_given_then_the_metadata_then_the_name() -> N
     assert derive_key("x_y", "telegram:42", KeyParts(account="bot"), by_sender=True) == KEY
     assert derive_key("discord_7_8", None, KeyParts(), by_sender=True) == SessionKey("discord", "imported", "7_8")
     assert derive_key("nothing", None, KeyParts(), by_sender=True) is None
+    assert derive_key("x", "x:1:2", KeyParts(), by_sender=True) == SessionKey("x", "imported", "1:2")
 
 
 def test_a_group_or_a_shared_session_has_no_sender_of_its_own() -> None:
@@ -178,3 +179,43 @@ def test_an_empty_line_is_passed_over_and_parts_of_plain_text_are_joined() -> No
     assert message is not None
     assert message.content == "one\ntwo"
     assert not file.left_out
+
+
+def test_all_that_is_left_out_is_counted_by_its_kind() -> None:
+    call = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+    left_out: dict[str, dict[str, Any]] = {
+        "metadata lines": {"_type": "metadata"},
+        "system messages": {"role": "system", "content": "x"},
+        "tool messages": {"role": "tool", "content": "x"},
+        "messages of another role": {"role": "developer", "content": "x"},
+        "tool calls without text": call,
+        "empty user messages": {"role": "user", "content": " "},
+        "empty assistant messages": {"role": "assistant", "content": None},
+        "lines that cannot be read": {"role": 7},
+    }
+    said = [{"role": role, "content": role} for role in ("user", "assistant")]
+    lines, foreign = built(as_file([*left_out.values(), *said] * 2))
+
+    assert [(role, text) for role, text, _ in spoken(lines)] == [("user", "user"), ("assistant", "assistant")] * 2
+    assert (foreign.users, foreign.assistants) == (2, 2)
+    assert dict(foreign.left_out) == dict.fromkeys(left_out, 2)
+
+
+def test_a_line_longer_than_any_message_is_counted_and_hides_nothing() -> None:
+    lines, foreign = built(b"#" * (MAX_LINE_BYTES + 1) + b"\n" + as_file(ZEROCLAW[1:3]))
+
+    assert len(spoken(lines)) == 2
+    assert dict(foreign.left_out) == {"lines that cannot be read": 1}
+
+
+def test_parts_that_are_no_text_are_named_if_they_were_attached_and_passed_over_if_not() -> None:
+    parts = [
+        {"type": "input_image"},
+        {"type": "thinking", "thinking": "hm"},
+        "and",
+        {"type": "input_audio", "text": None},
+        {"type": "text", "text": "words"},
+    ]
+    lines, _ = built(as_file([{"role": "user", "content": parts}]))
+
+    assert [text for _, text, _ in spoken(lines)] == ["[image]\nand\n[audio]\nwords"]

@@ -24,6 +24,7 @@ nasty_keys = st.builds(SessionKey, nasty, nasty, nasty, st.none() | nasty, st.no
 @example(SessionKey("~", "~~", "~", "~", ""))
 @example(SessionKey(".", "..", "../..", "/", "\x00"))
 @example(SessionKey("--help", "-", "", None, "-"))
+@example(SessionKey("fake", "\ud800", "a\udfffb"))
 def test_a_name_gives_back_its_key(key: SessionKey) -> None:
     name = key.file_name
 
@@ -89,7 +90,20 @@ def test_any_text_is_a_key_with_that_very_name_or_none(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a~b~%61~~", "A~b~c~~", "a~b~~~", "~~~~", "a~b~c~", "a~b~c~~~", "a~b~%2F~~", ".~b~c~~", "a~b~%ff~~"]
+    "name",
+    [
+        "a~b~%61~~",
+        "A~b~c~~",
+        "a~b~~~",
+        "~~~~",
+        "a~b~c~",
+        "a~b~c~~~",
+        "a~b~%2F~~",
+        ".~b~c~~",
+        "a~b~%ff~~",
+        "~b~c~~",
+        "a~~c~~",
+    ],
 )
 def test_a_name_that_no_key_has_is_refused(name: str) -> None:
     assert parse_file_name(name) is None
@@ -104,6 +118,14 @@ def test_null_and_the_empty_string_and_a_percent_sign_are_three_things() -> None
 
 def test_a_usual_key_is_readable() -> None:
     assert SessionKey("slack", "T01", "C7", "1712.001", "U9").file_name == "slack~+t01~+c7~1712.001~+u9"
+
+
+def test_letters_and_digits_are_written_alike_whatever_stands_beside_them() -> None:
+    """Files have these names already: by another one, a conversation would not be found again."""
+    plain, beside = (SessionKey("c", "a", f"AMZ amz-_.059{more}").file_name for more in ("", "é"))
+
+    assert plain == "c~a~+a+m+z%20amz-_.059~~"
+    assert beside == "c~a~+a+m+z%20amz-_.059%c3%a9~~"
 
 
 def test_no_two_keys_share_a_file() -> None:

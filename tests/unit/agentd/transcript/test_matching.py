@@ -39,6 +39,9 @@ def hits(words: str, *texts: str) -> list[str]:
         ("σοφος", "ΣΟΦΟΣ"),
         ("kelvin", "273 \N{KELVIN SIGN}elvin"),
         ("office", "oﬃce"),
+        ("ok", "o\N{KELVIN SIGN}, go"),
+        ("{", "a {b}"),
+        ("json {", "so {} is JSON"),
         ('say "yes"', 'he did say "yes"'),
         ("c:\\users", "in C:\\Users\\ada"),
         ("http://a", "see http://a/b"),
@@ -107,3 +110,11 @@ def test_a_word_of_which_nothing_is_written_in_one_way_only_has_each_line_of_asc
 def test_a_word_of_signs_alone_is_found() -> None:
     assert hits("/", "and/or", "and or") == ["and/or"]
     assert hits('"', 'he said "yes"', "he said yes") == ['he said "yes"']
+
+
+def test_a_last_line_without_its_newline_is_found_whole() -> None:
+    block = encode_line(UserMessage(content="hello")) + encode_line(UserMessage(content="hello there")).rstrip(b"\n")
+    found = [json.loads(block[start:end])["content"] for start, end in query("hello").candidates(block)]
+
+    assert found == ["hello", "hello there"]
+    assert [json.loads(block[start:end])["content"] for start, end in query("there").candidates(block)] == found[1:]

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 
 from agentd.transcript.records import (
+    AssistantMessage,
     Delete,
     Edit,
     Failure,
     Reset,
+    TokenUsage,
     Undo,
 )
 from agentd.transcript.view import DELETED_TEXT, fold, live_from
@@ -16,6 +18,7 @@ from tests.unit.agentd.transcript.building import (
     compaction,
     contents,
     sent,
+    source,
     user,
     view_of,
 )
@@ -195,3 +198,33 @@ def test_without_a_compaction_in_force_nothing_is_forgotten() -> None:
     view.forget_covered()
 
     assert contents(view.turns) == [(["text of m0"], "a reply")]
+
+
+def test_a_summary_that_was_revoked_is_known_as_such_until_the_next_one_or_a_reset() -> None:
+    given = (user("m0"), answer(0), compaction(0))
+
+    assert view_of(*given).is_undone is False
+    assert view_of(*given, Undo(of=2)).is_undone is True
+    assert view_of(*given, Undo(of=2), compaction(0)).is_undone is False
+    assert view_of(*given, Undo(of=2), Reset(reason="new")).is_undone is False
+
+
+def test_a_command_whose_undo_is_on_record_has_acted_unless_it_is_deleted() -> None:
+    given = (user("m0"), answer(0), compaction(0), command("compact", "u"), command("compact", "later"))
+    acted = view_of(*given, Undo(of=2, source=source("u")))
+    deleted = view_of(*given, Undo(of=2, source=source("u")), Delete(of=3))
+
+    assert (acted.acted, list(acted.commands)) == ({3}, [3, 4])
+    assert (deleted.acted, list(deleted.commands)) == (set(), [4])
+
+
+def test_a_conversation_keeps_the_last_factor_that_it_learnt_until_its_reset() -> None:
+    learnt, newer = (
+        AssistantMessage(content="a", answers=(of,), usage=TokenUsage(factor=factor))
+        for of, factor in ((0, 1.2), (2, 1.4))
+    )
+
+    assert view_of(user("m0"), answer(0)).token_factor is None
+    assert view_of(user("m0"), learnt, user("m2"), newer).token_factor == 1.4
+    assert view_of(user("m0"), learnt, user("m2"), answer(2)).token_factor == 1.2
+    assert view_of(user("m0"), learnt, Reset(reason="new")).token_factor is None

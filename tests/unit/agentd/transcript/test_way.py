@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from agentd.transcript.key import SessionKey
@@ -15,6 +16,7 @@ from agentd.transcript.records import (
     Draft,
     Edit,
     Failure,
+    FileAttachment,
     Record,
     Reset,
     SessionHeader,
@@ -22,7 +24,7 @@ from agentd.transcript.records import (
     Unknown,
     UserMessage,
 )
-from agentd.transcript.way import Way, follow, numbered, seqs_for
+from agentd.transcript.way import Hop, Way, follow, numbered, seqs_for
 
 KEY = SessionKey("telegram", "bot", "7", None, "7")
 HEADER = SessionHeader(version=1, key=KEY, ts="2026-01-01T12:00:00.000Z")
@@ -194,3 +196,88 @@ def test_the_id_of_a_notice_or_of_a_commands_answer_leads_to_what_it_answers() -
 
     assert seqs_for("90", records) == {1: "7"}
     assert seqs_for("92", records) == {4: "7"}
+
+
+def whats(found: Way) -> list[str]:
+    return [hop.what for hop in found.hops]
+
+
+def test_every_hop_is_told_in_words_that_a_person_reads() -> None:
+    file = FileAttachment(name="f", media_type="text/plain", size_bytes=1)
+    found = way(
+        2,
+        said("9"),
+        msgspec.structs.replace(said("10"), attachments=(file, file)),
+        said("11"),
+        Draft(answers=(1, 2, 3), part=0, state="sending", ts="2026-01-01T12:00:03.000Z"),
+        Draft(answers=(1, 2, 3), part=0, state="sent", message_id="20", ts="2026-01-01T12:00:04.000Z"),
+        Draft(answers=(1, 2, 3), part=1, state="sending", ts="2026-01-01T12:00:05.000Z"),
+        AssistantMessage(
+            content="x", answers=(1, 2, 3), model="m", outcome="interrupted", trace="t10", ts="2026-01-01T12:00:06.000Z"
+        ),
+        Delivery(of=7, message_ids=("20", "21"), state="sent", ts="2026-01-01T12:00:07.000Z"),
+        Edit(of=2, content="y", edited_at="", ts="2026-01-01T12:00:08.000Z"),
+    )
+
+    assert [(hop.at[17:19], hop.name, hop.what, hop.seq) for hop in found.hops] == [
+        ("01", "sent", "sent, by the platform's clock", None),
+        ("02", "accepted", "accepted, on disk, with 2 files", 2),
+        ("03", "sending", "part 1 is about to be shown", 4),
+        ("04", "shown", "part 1 shown as the platform's message 20", 5),
+        ("05", "sending", "part 2 is about to be shown", 6),
+        ("06", "replied", "reply of m on disk, broken off, together with #1, #3", 7),
+        ("07", "delivered", "delivered as 20, 21", 8),
+        ("08", "edited", "edited by its author after it had been answered", 9),
+    ]
+    assert isinstance(found.message, UserMessage)
+    assert isinstance(found.end, AssistantMessage)
+    assert (found.message.content, found.end.content) == ("words", "x")
+
+
+def test_a_message_alone_without_files_is_told_without_either() -> None:
+    found = way(1, said("10"), AssistantMessage(content="x", answers=(1,), trace="t10"), Delivery(of=2, state="sent"))
+
+    assert whats(found)[1:] == ["accepted, on disk", "reply on disk", "delivered"]
+
+
+def test_a_failure_is_a_hop_with_its_time_and_record() -> None:
+    failure = Failure(answers=(1,), reason="stopped", told=True, trace="t10", ts="2026-01-01T12:00:03.000Z")
+    refused = Delivery(of=2, state="failed", ts="2026-01-01T12:00:04.000Z")
+    found = way(1, said("10"), failure, refused)
+
+    assert found.hops[2:] == (
+        Hop("2026-01-01T12:00:03.000Z", "failed", "no reply: stopped by /stop", 2),
+        Hop("2026-01-01T12:00:04.000Z", "delivered", "the platform refused it", 3),
+    )
+    assert isinstance(found.end, Failure)
+
+
+def test_a_command_is_told_by_its_name() -> None:
+    found = way(1, command("10", "status"))
+
+    assert whats(found)[1:] == ["/status, a command, on disk"]
+    assert found.message.trace == "t10"
+
+
+def test_an_answered_message_waits_behind_nothing_though_others_wait() -> None:
+    found = way(2, said("10"), said("11"), AssistantMessage(content="a", answers=(2,)))
+
+    assert (found.outcome, found.waits_behind) == ("answered", ())
+
+
+def test_a_message_that_is_answered_once_more_has_the_last_answer_as_its_end() -> None:
+    first, again = AssistantMessage(content="a", answers=(1,)), AssistantMessage(content="better", answers=(4, 1))
+    found = way(1, said("10"), first, Delivery(of=2, state="sent"), command("11", "retry"), again)
+
+    assert isinstance(found.end, AssistantMessage)
+    assert (found.end.content, found.is_delivered) == ("better", False)
+    assert names(found) == ["sent", "accepted", "replied", "delivered", "replied"]
+
+
+def test_a_file_without_a_header_and_with_history_is_followed_too() -> None:
+    records = list(numbered([UserMessage(content="old"), AssistantMessage(content="older"), said("10")]))
+    found = follow(records, 2)
+
+    assert found is not None
+    assert (found.key, found.began, found.outcome) == (None, "", "pending")
+    assert seqs_for("10", records) == {2: "7"}
