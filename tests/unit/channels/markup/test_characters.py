@@ -25,11 +25,17 @@ def test_what_shows_something_is_not_blank(text: str) -> None:
     ("before", "after"),
     [
         ("e", "\u0301"),
+        ("👍", "🏻"),
         ("👍", "🏽"),
+        ("👍", "🏿"),
+        ("🏴", "\U000e0067"),
+        ("\U000e0067", "\U000e007f"),
         ("👨", "\u200d"),
         ("\u200d", "👩"),
         ("❤", "\ufe0f"),
         ("🇩", "🇪"),
+        ("🇦", "🇹"),
+        ("🇳", "🇿"),
         ("ᄀ", "ᅡ"),
         ("\r", "\n"),
     ],
@@ -39,10 +45,20 @@ def test_what_is_shown_as_one_is_joined(before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [("a", "b"), ("天", "地"), ("🇩🇪", "🇫🇷"), ("a", " "), ("😀", "😀"), ("", "a")]
+    ("before", "after"),
+    [
+        *(("a", "b"), ("é", "t"), ("天", "地"), ("🇩🇪", "🇫🇷"), ("a", " "), ("😀", "😀")),
+        *(("a", "\n"), ("\r", "a"), ("天", "ᄀ"), ("ᅡ", "天")),
+        *(("", "a"), ("", "\u0301"), ("e", "")),
+    ],
 )
 def test_what_is_shown_apart_is_not_joined(before: str, after: str) -> None:
     assert not is_joined(before + after, len(before))
+
+
+def test_control_characters_among_plain_letters_are_replaced_too() -> None:
+    assert harmless("a\0b\x1bc\x7f") == "a\ufffdb\ufffdc\ufffd"
+    assert harmless("one\r\ntwo") == "one\ntwo"
 
 
 def test_line_ends_of_every_kind_become_line_feeds() -> None:
@@ -57,6 +73,7 @@ def test_line_ends_of_every_kind_become_line_feeds() -> None:
         "https://münchen.example/straße",
         "http://1.2.3.4",
         "https://a.bc:065535",
+        "https://a.bc/" + "x" * (2048 - len("https://a.bc/")),
     ],
 )
 def test_an_address_on_the_web_is_taken(address: str) -> None:

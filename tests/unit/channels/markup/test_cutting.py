@@ -34,6 +34,7 @@ def units(text: str) -> int:
         ("abc def\nghi", ["abc def", "ghi"]),
         ("abcdefghijklmn", ["abcdefghij", "klmn"]),
         ("x\n\nabcdefghi jk", ["x\n\nabcdefg", "hi jk"]),
+        ("abcd efghijklmn", ["abcd efghi", "jklmn"]),
         ("天地玄黄宇宙洪荒日月盈昃", ["天地玄黄宇宙洪荒日月", "盈昃"]),
         ("😀😀😀😀😀😀", ["😀😀😀😀😀", "😀"]),
         ("123456789😀", ["123456789", "😀"]),
@@ -46,11 +47,19 @@ def units(text: str) -> int:
         ("123456789❤️", ["123456789", "❤️"]),
         ("a" + "\u0301" * 14, ["a" + "\u0301" * 9, "\u0301" * 5]),
         ("\u200b" * 30 + "a", ["a"]),
+        ("0123456789 \u200b\u200b", ["0123456789"]),
         ("def f():\n    return", ["def f():", "return"]),
     ],
 )
 def test_a_text_is_cut_where_it_reads_best(text: str, pieces: list[str]) -> None:
     assert pieces_of(text, 10) == pieces
+
+
+@pytest.mark.parametrize("text", ["", " ", "short", "0123456789 \u200b", "\u200b" * 11])
+def test_behind_the_last_piece_the_rest_is_an_empty_text(text: str) -> None:
+    _, rest = cut_piece(plain(text), Dialect(plain, utf16_units, 10))
+
+    assert rest == RichText("")
 
 
 def test_without_a_limit_nothing_is_cut() -> None:

@@ -42,6 +42,24 @@ def test_a_text_is_rather_cut_before_its_code_than_at_an_empty_line_in_it() -> N
     assert [piece.text for piece in pieces_of(RichText(rich.text), 16)] == ["para one\n\na = 1", "b = 2"]
 
 
+def test_a_text_with_code_at_its_end_is_cut_at_the_last_empty_line_before_it() -> None:
+    rich = RichText("a long paragraph\n\ntwo\n\nx\n\ny", (Span(23, 27, "pre"),))
+
+    assert [piece.text for piece in pieces_of(rich, 26)] == ["a long paragraph\n\ntwo", "x\n\ny"]
+
+
+def test_code_is_cut_at_a_line_of_it_where_the_text_before_is_too_short_for_a_piece() -> None:
+    rich = RichText("a first\n\na = 1\nb = 2\n\nc = 3", (Span(9, 27, "pre"),))
+
+    assert [piece.text for piece in pieces_of(rich, 22)] == ["a first\n\na = 1\nb = 2", "c = 3"]
+
+
+def test_empty_lines_of_code_behind_a_cut_are_left_out_but_not_the_indentation() -> None:
+    rich = RichText("if x:\n    y\n\n\n\n    z = 22", (Span(0, 25, "pre"),))
+
+    assert [piece.text for piece in pieces_of(rich, 12)] == ["if x:\n    y", "    z = 22"]
+
+
 def test_a_mark_goes_on_after_the_cut() -> None:
     rich = RichText("one two three", (Span(4, 13, "bold"), Span(4, 13, "link", "https://a.bc")))
 
