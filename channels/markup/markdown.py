@@ -64,7 +64,7 @@ class _Link:
 
 @dataclass(slots=True)
 class _Renderer:
-    """Renders one text onto a page."""
+    """Renders one text onto a page; `begun` is the line on which the last block began."""
 
     source: str
     page: Page = field(default_factory=Page)
@@ -72,6 +72,7 @@ class _Renderer:
     links: list[_Link] = field(default_factory=list)
     quotes: int = 0
     lines: list[str] = field(default_factory=list)
+    begun: int = 0
 
     def render(self) -> RichText:
         from channels.markup.parsing import parse_markdown  # with the first reply: the parser takes a megabyte
@@ -95,9 +96,10 @@ class _Renderer:
         return self.page.rich()
 
     def _part(self, token: Token) -> None:
-        """Begin a block, after an empty line if the source has one there."""
+        """Begin a block, after an empty line if the source has one there, once for all that begin on the same line."""
         line = token.map[0] if token.map else 0
-        self.page.part(by_empty_line=line > 0 and not self.lines[line - 1].strip(" \t>"))
+        self.page.part(by_empty_line=line != self.begun and not self.lines[line - 1].strip(" \t>"))
+        self.begun = line
 
     def _nothing(self, token: Token) -> None:
         pass

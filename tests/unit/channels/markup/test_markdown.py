@@ -90,6 +90,8 @@ def test_a_link_hides_only_an_address_that_platforms_take(source: str, text: str
         ("> said *so*\n> twice\n\nme", "said so\ntwice\n\nme", ["quote=said so\ntwice", "italic=so"]),
         ("> a\n> > b\n> > c\n>\n> d", "a\n> b\n> c\n\nd", ["quote=a\n> b\n> c\n\nd"]),
         ("- x\n  > q\n- y", "• x\n  q\n• y", ["quote=  q"]),
+        ("a\n\n- > b\n\n  c", "a\n\n•\n  b\n\n  c", ["quote=  b"]),
+        ("a\n\n1. - > # b", "a\n\n1. •\n     b", ["quote=     b", "bold=b"]),
     ],
 )
 def test_blocks_stand_apart_as_they_were_written(source: str, text: str, expected: list[str]) -> None:
