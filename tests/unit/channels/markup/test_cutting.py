@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,9 +93,12 @@ def test_a_text_that_grows_keeps_the_pieces_that_it_has(text: str, most_units: i
         assert grown[:-2] == whole[: max(len(grown) - 2, 0)]
 
 
-def test_a_platform_that_counts_less_than_characters_gets_as_much_as_it_takes() -> None:
-    pairs = Dialect(plain, lambda rich: (len(rich.text) + 1) // 2, 10)
+@pytest.mark.parametrize(("count", "fit"), [(lambda length: (length + 1) // 2, 20), (lambda length: length - 1, 11)])
+def test_a_platform_that_counts_less_than_characters_gets_as_much_as_it_takes(
+    count: Callable[[int], int], fit: int
+) -> None:
+    lenient, text = Dialect(plain, lambda rich: count(len(rich.text)), 10), "abcdefghij" * 4
 
-    piece, rest = cut_piece(plain("abcdefghij" * 4), pairs)
+    piece, rest = cut_piece(plain(text), lenient)
 
-    assert (piece.text, rest.text) == ("abcdefghij" * 2, "abcdefghij" * 2)
+    assert (piece.text, rest.text) == (text[:fit], text[fit:])
