@@ -63,6 +63,8 @@ _UNIT = re.compile(
 )
 _KATAKANA = re.compile("[\u30a1-\u30ff]{2,}")
 _CAPITAL = re.compile(r"(?<![^\W_])[^\W\d_]\w*(?:['’]\w+)?")
+_BEGINS = rf"(?<![^\W\d_{_HAN}\u3041-\u30ff\uac00-\ud7a3])"
+"""Not behind a letter, but in scripts without spaces: "Оля" is no part of "Толя"."""
 _STARTS_SUBJECT = re.compile(r"\s+(?:is|was|has|are|likes|lives|works|ist|hat|es|est|è|é)\b")
 _OWNER_ENDS = ("'s", "’s")
 _NO_NAMES = frozenset(
@@ -161,7 +163,7 @@ def is_carried(unit: str, told: Told) -> bool:
 
 
 def is_name_carried(name: str, told: Told) -> bool:
-    if name in told.words or (not name.isascii() and name in _plain(told.text)):
+    if name in told.words or (not name.isascii() and re.search(rf"{_BEGINS}{re.escape(name)}", _plain(told.text))):
         return True
     near = told.by_prefix.get(name[:_LEAST_PREFIX], ()) if len(name) >= _LEAST_PREFIX else ()
     return any(_is_inflected(name, word) for word in near)

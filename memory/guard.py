@@ -185,13 +185,16 @@ def _is_share_carried(units: list[str], numbers: frozenset[str], told: Told, quo
 def _best_clauses(
     units: Sequence[str], numbers: frozenset[str], clauses: Sequence[tuple[Told, bool]]
 ) -> list[tuple[Told, bool]]:
-    """Return the clauses that share most subjects with a fact; for a fact without subjects, those with its numbers."""
+    """Return the clauses that share most subjects with a fact; for a fact without subjects, those with its numbers.
+
+    All are returned if none shares any: a word at which clauses are split is a subject too ("Mais" is corn as well).
+    """
     counts = [
         sum(is_carried(unit, apart) for unit in units) if units else len(numbers & apart.numbers)
         for apart, _ in clauses
     ]
     most = max(counts, default=0)
-    return [clause for clause, count in zip(clauses, counts, strict=True) if count == most > 0]
+    return [clause for clause, count in zip(clauses, counts, strict=True) if count == most]
 
 
 def _is_contrary(text: str, best: Sequence[tuple[Told, bool]]) -> bool:

@@ -69,7 +69,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
     folded: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        plain = unicodedata.normalize("NFKC", character).casefold().translate(_SAME)
+        plain = unicodedata.normalize("NFKC", character.translate(_SAME)).casefold().translate(_SAME)
         if not plain.strip():
             if folded and folded[-1] != " ":
                 folded.append(" ")

@@ -23,6 +23,7 @@ from memory.carrying import names_of, numbers_of
         ("zwölf Katzen", {"12"}),
         ("1,200 books", {"1200"}),
         ("one cat", set()),
+        ("1 cat", set()),
     ],
 )
 def test_numbers_are_read_as_digits_however_they_are_written(text: str, numbers: set[str]) -> None:
@@ -46,6 +47,9 @@ def test_numbers_are_read_as_digits_however_they_are_written(text: str, numbers:
         ("A dog", []),
         ("The User likes Rex", ["rex"]),
         ("It is for The dog", []),
+        ("User's dog is called Rex", ["rex"]),
+        ("Hobby is chess", []),
+        ("Utente è vegana", []),
     ],
 )
 def test_names_are_capitalised_words_inside_a_sentence_or_as_its_subject(text: str, names: list[str]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from memory.guard import Doubt, best_quote, ground, read_said
 from memory.model import Evidence, Exchange, Fact, Words
 from memory.prompts import build_ask
+from memory.quotes import find_quote, sentences
 from tests.unit.memory.grounding_cases import (
     KEPT,
     KEPT_LATER,
@@ -84,13 +85,71 @@ def test_a_quote_has_to_speak_of_the_fact() -> None:
 
     assert judged(given, "Lives in Lisbon", "good morning") is Doubt.SHARE
     assert isinstance(judged(given, "Lives in Lisbon", "moved to Lisbon"), Fact)
+    assert judged(exchange("I turned 34. It was fun"), "Is 34 years old", "It was fun") is Doubt.SHARE
 
 
-def test_the_persons_own_name_is_known_where_a_fact_begins_with_it() -> None:
+@pytest.mark.parametrize("quote", ["I live in Lisbon", "moved to Porto", "", "[memory 2026-01-01] moved"])
+def test_what_is_not_in_the_message_is_no_quote_of_it(quote: str) -> None:
+    assert judged(exchange("I moved to Lisbon"), "Lives in Lisbon", quote) is Doubt.QUOTE
+
+
+def test_the_persons_own_name_is_known_where_a_fact_or_a_sentence_begins_with_it() -> None:
     given = exchange("I moved to Lisbon")
 
     assert isinstance(judged(given, "Anna lives in Lisbon"), Fact)
+    assert isinstance(judged(exchange("Anna lives in Lisbon now"), "Lives in Lisbon"), Fact)
     assert judged(given, "Lives in Lisbon with Anna", "moved to Lisbon") is Doubt.NAME
+
+
+@pytest.mark.parametrize(
+    ("said", "fact", "quote"),
+    [
+        ("Lisbon is fine. I moved to Lisbon with Rex. Rex loves Lisbon", "Lives in Lisbon with Rex",
+         "I moved to Lisbon with Rex"),
+        ("Anna here. I moved to Lisbon", "Anna lives in Lisbon", "I moved to Lisbon"),
+        ("7!\nI turned 7 today", "Is 7 years old", "I turned 7 today"),
+    ],
+)  # fmt: skip
+def test_the_first_of_the_sentences_that_carry_most_of_a_fact_is_its_quote(said: str, fact: str, quote: str) -> None:
+    assert best_quote(read_said(exchange(said)), fact) == Evidence("s", 1, quote)
+
+
+def test_where_no_sentence_carries_any_of_a_fact_there_is_no_quote() -> None:
+    assert best_quote(read_said(exchange("I moved to Lisbon. It is fine")), "Has a dog") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "found"),
+    [
+        ("I love tea, and I love Lisbon. Bye", "LOVE  lisbon", "love Lisbon"),
+        ("I love tea, and I love Lisbon. Bye", "I love ... Lisbon", "I love tea, and I love Lisbon"),
+        ("I love tea, and I love Lisbon. Bye", "Lisbon … tea", None),
+        ("I love tea, and I love Lisbon. Bye", "I hate … Lisbon", None),
+        ("I am nowhere near Graz", "I am now here", None),
+        ("我住在北京", "北京", "北京"),
+        ("I love tea", "a", None),
+        ("I love tea", "...", None),
+        ("ab " * 200, "ab " * 200, "ab " * 99 + "ab"),
+        ("¯\\_(ツ)_/¯ I live in Graz", "I live in Graz", "I live in Graz"),
+        ("I´m a non‑smoker", "I'm a non-smoker", "I´m a non‑smoker"),
+    ],
+)
+def test_a_quote_is_found_where_its_words_stand_in_their_order(text: str, quote: str, found: str | None) -> None:
+    evidence = find_quote(exchange(text), {1: text}, quote)
+
+    assert evidence == (found and Evidence("s", 1, found))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("I weigh 70.5 kilos. Bye", ["I weigh 70.5 kilos.", "Bye"]),
+        ("See example.org.uk, and write", ["See example.org.uk, and write"]),
+        ("Why? “So.” No\nYes", ["Why?", "“So.”", "No", "Yes"]),
+    ],
+)
+def test_a_dot_inside_a_word_or_a_number_ends_no_sentence(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
 
 
 @pytest.mark.parametrize(
