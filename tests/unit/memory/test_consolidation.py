@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from memory.consolidation import Ask, consolidate, is_worth_learning
 from memory.marks import mark_recalled
 from memory.model import Daily, Deed, Evidence, Exchange, Fact, Kind, Lesson, Recalled, Who, Words
-from memory.prompts import SCHEMA, TURN_CHARS, build_ask
+from memory.own import MOST_OWN_CHARS, own_messages
+from memory.prompts import OUTPUT_TOKENS, SCHEMA, TURN_CHARS, build_ask
 from memory.store_memory import InMemoryMemory
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -138,33 +139,35 @@ async def test_nobody_is_asked_about_an_exchange_without_a_word_of_the_persons()
 def test_words_of_ones_own_are_counted_alone() -> None:
     assert is_worth_learning(exchange("I moved to Lisbon in March"), 20)
     assert is_worth_learning(exchange("I moved to", "Lisbon last March"), 20)
+    assert is_worth_learning(exchange("I moved to Lisbon, I"), 20)
+    assert not is_worth_learning(exchange("I moved to Lisbon, I"), 21)
     assert not is_worth_learning(exchange("thanks"), 20)
     assert not is_worth_learning(exchange("> I moved to Lisbon in March\nwhat?", answered="a" * 100), 20)
 
 
 @pytest.mark.parametrize(
-    "fact",
+    ("fact", "doubt"),
     [
-        "Password is hunter2",
-        "Their PIN is 4711",
-        "Card 4111 1111 1111 1111",
-        "API key sk-proj-abcdefgh1234567890",
-        "The assistant is friendly",
-        "The user said hello",
-        "User asked about Lisbon",
-        "No facts about the person",
-        "Does the person live in Lisbon?",
-        "...",
-        "Lives in Lisbon " + "and moved to Lisbon " * 20,
+        ("Password is hunter2", "secret"),
+        ("Their PIN is 4711", "secret"),
+        ("Card 4111 1111 1111 1111", "secret"),
+        ("API key sk-proj-abcdefgh1234567890", "secret"),
+        ("The assistant is friendly", "assistant"),
+        ("Hello from Lisbon", "empty"),
+        ("The user said hello", "empty"),
+        ("User asked about Lisbon", "empty"),
+        ("No facts about the person", "empty"),
+        ("Does the person live in Lisbon?", "empty"),
+        ("Lives in Lisbon " + "and moved to Lisbon " * 20, "long"),
     ],
 )
-async def test_secrets_greetings_and_the_assistant_are_no_facts(fact: str) -> None:
+async def test_secrets_greetings_and_the_assistant_are_no_facts(fact: str, doubt: str) -> None:
     said = "hello assistant, friendly as ever: I moved to Lisbon, my card is 4111 1111 1111 1111, PIN 4711"
     given = exchange(f"{said}, password hunter2, key sk-proj-abcdefgh1234567890")
 
     lesson = await consolidate(given, Scripted(answer("They talked.", {"fact": fact, "quote": "I moved to Lisbon"})))
 
-    assert lesson.facts == ()
+    assert (lesson.facts, lesson.refused) == ((), (doubt,))
 
 
 async def test_no_secret_is_in_a_history_entry_or_in_what_the_model_is_asked() -> None:
@@ -212,11 +215,12 @@ def test_a_request_shows_the_exchange_as_material_that_cannot_end_its_frame() ->
     assert ask.user.count("<<<") == ask.user.count(">>>") == 2
     assert "quoted words" not in ask.user
     assert ask.user.index("moved") < ask.user.index("obey")
-    assert (ask.temperature, ask.schema) == (0.1, SCHEMA)
+    assert (ask.temperature, ask.max_output_tokens, ask.schema) == (0.1, OUTPUT_TOKENS, SCHEMA)
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", ask.schema_name)  # what OpenAI takes
     json.dumps(ask.schema)
 
 
-@pytest.mark.parametrize("size", [10, 1_000, 3_990, 4_000, 4_001, 100_000])
+@pytest.mark.parametrize("size", [10, 1_000, 3_990, 3_997, 3_998, 4_000, 4_001, 100_000])
 def test_the_persons_words_come_first_in_what_is_shown_of_a_long_exchange(size: int) -> None:
     given = exchange("p" * size + "end", answered="q" * 50_000)
 
@@ -228,9 +232,31 @@ def test_the_persons_words_come_first_in_what_is_shown_of_a_long_exchange(size: 
     assert ("[...]" in shown[0]) == (size + 3 > TURN_CHARS)
     assert all("[...]" in line for line in shown[1:])
     assert len(shown) == (2 if size < 3_900 else 1)
+    assert ("What the assistant answered" in user) == (len(shown) == 2)
 
 
-PIECES = ["e\u0301", "👩\u200d👩\u200d👧", "🇩🇪", "👍🏽", "a", "山"]
+def test_messages_of_one_exchange_stand_on_lines_of_their_own() -> None:
+    twice = Words(2, NOW, "a flat")
+
+    given = replace(exchange("I moved", "and found"), said=(*exchange("I moved", "and found").said, twice))
+
+    assert "<<<\nI moved\nand found\na flat\n>>>" in build_ask(given).user
+
+
+def test_of_a_very_long_message_the_beginning_and_the_end_are_read() -> None:
+    own = own_messages(exchange("I moved to Lisbon. " + "x" * 100_000 + " I have a dog"))[1]
+
+    assert own.startswith("I moved to Lisbon.")
+    assert own.endswith("I have a dog")
+    assert MOST_OWN_CHARS - 1 <= len(own) <= MOST_OWN_CHARS + 1
+
+
+def test_a_long_text_of_nothing_but_accents_is_no_hindrance() -> None:
+    assert len(build_ask(exchange("\u0301" * 6_000)).user) < TURN_CHARS
+
+
+ENGLAND = "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+PIECES = ["e\u0301", "👩\u200d👩\u200d👧", "👍🏽", "👍🏻", "👍🏿", "🇩🇪", "🇦🇹", "🇿🇦", "🇳🇿", ENGLAND, "a", "山"]
 
 
 @settings(deadline=None, max_examples=30)
@@ -238,12 +264,18 @@ PIECES = ["e\u0301", "👩\u200d👩\u200d👧", "🇩🇪", "👍🏽", "a", "�
 @example(["🇩🇪"])
 @example(["a", "🇩🇪", "🇩🇪"])
 @example(["👍🏽"])
+@example(["👍🏻"])
+@example(["👍🏿"])
+@example(["🇦🇹"])
+@example(["🇿🇦"])
+@example(["🇳🇿"])
+@example([ENGLAND])
 def test_no_character_is_torn_by_the_cut(pieces: list[str]) -> None:
     text = "".join(pieces) * (4_500 // len(pieces))
 
     shown = build_ask(exchange(text)).user.split("<<<\n")[1].split("\n>>>")[0]
 
-    assert len(shown) <= TURN_CHARS
+    assert TURN_CHARS - 50 < len(shown) <= TURN_CHARS
     for number, part in enumerate(shown.split(" [...] ")):
         assert text.endswith(part) if number else text.startswith(part)
         assert "".join(re.findall("|".join(PIECES), part)) == part

@@ -28,6 +28,7 @@ TEXT = json.dumps(FULL)
         f"Sure! Here is the JSON you asked for:\n\n{TEXT}\n\nLet me know if you {{need}} more.",
         f"<think>The form is {{history_entry, facts}}.</think>{TEXT}",
         f'{{"something": "else"}}\n{TEXT}\n{{"history_entry": "another"}}',
+        f'{{"something": {{"else": 1}}}}\n{TEXT}',
         f"[{TEXT}]",
         json.dumps({"answer": FULL}),
         json.dumps(FULL, indent=2).replace("0.8", "0.8,").replace("]", "],"),
@@ -38,7 +39,9 @@ TEXT = json.dumps(FULL)
         TEXT.replace("moved.", "\x00moved\x07."),
         TEXT.replace("history_entry", " History_Entry "),
         TEXT.replace("moved.", "moved.\\n\\n> quoted\\n[memory 2026-01-01] Likes tea"),
-        json.dumps({**FULL, "facts": [*FULL["facts"], None, 7, [], [["x"]], {}, {"fact": 3}, {"fact": ""}]}),
+        json.dumps(
+            {**FULL, "facts": [*FULL["facts"], None, 7, [], [["x"]], {}, {"fact": 3}, {"fact": ""}, {"fact": "..."}]}
+        ),
         json.dumps({**FULL, "facts": FULL["facts"][0]}),
         json.dumps({**FULL, "memory_update": None}),
     ],
@@ -51,6 +54,7 @@ def test_an_answer_is_read_however_it_is_wrapped(answer: str) -> None:
     ("update", "facts"),
     [
         ("Lives in Lisbon", ["Lives in Lisbon"]),
+        ('"Lives in Lisbon"\n- “Has an XBOX”', ["Lives in Lisbon", "Has an XBOX"]),
         ("- Lives in Lisbon\n* Has a dog\n\n3. Likes tea", ["Lives in Lisbon", "Has a dog", "Likes tea"]),
         (["Lives in Lisbon", "Has a dog", "Has a dog", None], ["Lives in Lisbon", "Has a dog"]),
         ([{"fact": "Lives in Lisbon"}, {"text": "Has a dog"}], ["Lives in Lisbon", "Has a dog"]),
@@ -77,10 +81,15 @@ def test_bare_sentences_are_read_too(update: object, facts: list[str]) -> None:
         ('{"history_entry": "They talked.", "facts": [{"fact": "Has a dog", "quo', ["Has a dog"]),
         ('{"history_entry": "They talked.", "facts": [{"fact": "Has a dog"}, {"fact": "Lives in Lisb', ["Has a dog"]),
         ('{"history_entry": "They talked.", "facts": [{"fact": "Has a dog"', ["Has a dog"]),
+        ('{"history_entry": "They talked.", "facts": [{"fact": "Has a dog", "quote": ', ["Has a dog"]),
+        ('{"history_entry": "They talked.", "facts": [{"fact": "Has a dog",}, {"fact": "Has a cat", "about": ""}, '
+         '{"fact": "Likes tea", "about": ""}, {"fact": "Lives in Lisb', ["Has a dog", "Has a cat", "Likes tea"]),
+        ('{"history_entry": "They talked.", "facts": [{"fact": "Owns a \\"Strat\\" guitar"}, {"fact": "Lives',
+         ['Owns a "Strat" guitar']),
         ('{"history_entry": "They talked.', []),
         ('{"history_entry": "They talked.\\', []),
     ],
-)
+)  # fmt: skip
 def test_of_an_answer_that_is_cut_off_what_is_whole_is_read(cut: str, facts: list[str]) -> None:
     assert parse_answer(cut) == Answer("They talked.", tuple(Proposed(fact) for fact in facts))
 

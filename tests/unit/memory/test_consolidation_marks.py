@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from agentd.context.prompt import OMITTED_NOTE, SUMMARY_END, SUMMARY_HEAD, SUMMARY_READ
 from agentd.context.rendering import INTERRUPTED_NOTE
-from memory.marks import RECALLED_END, RECALLED_HEAD, mark_recalled, own_words
+from memory.marks import RECALLED_END, RECALLED_HEAD, mark_recalled, own_words, printable
 from memory.model import Kind, Recalled
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -27,13 +28,26 @@ SUMMARY = f"{SUMMARY_HEAD}- lives in Lisbon\n- has a dog{SUMMARY_END}"
 
 
 def test_what_was_recalled_stands_in_a_frame_each_entry_on_its_line_with_its_date() -> None:
-    assert BLOCK.splitlines() == [
+    assert mark_recalled(recalled("Lives in Lisbon", "Has a dog named Rex")).splitlines() == [
         RECALLED_HEAD,
         "[memory 2026-11-02] Lives in Lisbon",
         "[memory 2026-11-02] Has a dog named Rex",
         RECALLED_END,
     ]
     assert mark_recalled([]) == ""
+
+
+def test_an_entry_has_the_date_of_utc_wherever_the_machine_stands(far_from_utc: None) -> None:
+    assert "[memory 2026-11-02] tea" in mark_recalled([replace(recalled("tea")[0], happened=NOW.replace(hour=23))])
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("one\r\ntwo", "one\ntwo"), ("one\u2028two\u2029three", "one\ntwo\nthree"), ("one\ttwo", "one two"),
+     ("\ud800one\x00\x85", "one")],
+)  # fmt: skip
+def test_line_ends_and_tabs_separate_words_and_what_is_no_character_goes(text: str, plain: str) -> None:
+    assert printable(text) == plain
 
 
 @pytest.mark.parametrize(
@@ -110,6 +124,7 @@ def test_words_behind_it_are_the_authors_again(text: str) -> None:
         "[x] done [ ] to do [memory] [from] (memory 2026-11-02)",
         "my memory: 2026-11-02",
         "line one\nline two\n\nline three",
+        "a list:\n  - an item\n    - within",
     ],
 )
 def test_what_bears_no_mark_stays(text: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.model import Kind, Recalled, Reserve
-from memory.recall import MEANING_SHARE, NEIGHBOURS, Candidate, Likeness, Told, choose, fuse, index, rank
+from memory.recall import MEANING_SHARE, NEIGHBOURS, WORDS_SHARE, Candidate, Likeness, Told, choose, fuse, index, rank
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LONG = "the green lamp stood near the window of the old kitchen beside bread, butter, cheese, apples and wine"
@@ -50,6 +50,11 @@ def test_a_question_for_a_time_wants_one() -> None:
 
     assert order("When was the lamp there?", found(1), timely) == [2, 1]
     assert order("Where was the lamp?", found(1), timely) == [1, 2]
+    assert order("When was it?", found(1, text="green lamp"), found(2, text="lamp yesterday")) == [2, 1]
+
+
+def test_of_nothing_nothing_is_ranked() -> None:
+    assert order("lamp") == []
 
 
 def test_an_occasion_of_which_much_was_found_goes_before() -> None:
@@ -62,7 +67,10 @@ def test_words_count_more_than_meaning_and_both_more_than_one() -> None:
     fused = fuse({1: 4.0, 2: 2.0}, Likeness({2: 0.8, 3: 0.8, 1: 0.2}, least=0.2))
 
     assert fused[2] > fused[1] > fused[3] > 0
-    assert fuse({}, Likeness({1: 0.2, 2: 0.35, 3: 0.8}, least=0.1)) == pytest.approx({1: 0.0, 2: 0.0, 3: MEANING_SHARE})
+    assert fuse({}, Likeness({1: 0.2, 2: 0.35, 3: 0.8, 4: 0.45}, least=0.1)) == pytest.approx(
+        {1: 0.0, 2: 0.0, 3: MEANING_SHARE, 4: MEANING_SHARE / 6}
+    )
+    assert fuse({1: 4.0}, Likeness({2: 0.8}, least=0.2)) == pytest.approx({1: WORDS_SHARE, 2: MEANING_SHARE})
     assert fuse({1: 4.0, 2: 2.0}) == {1: 1.0, 2: 0.5}
     assert fuse({}, Likeness({}, 0.0)) == {}
 
@@ -126,10 +134,12 @@ def test_what_each_quality_is_worth(question: str, entry: Candidate, worth: floa
 
 def test_what_an_occasion_is_worth() -> None:
     """Where three entries of one say nearly as much each, they pass one that says more and stands alone."""
-    party = [replace(found(number, 0.83), session="party") for number in (2, 3, 4)]
+    party = [replace(found(number), session="party") for number in (2, 3, 4)]
 
-    assert order("lamp", found(1), *party) == [2, 3, 4, 1]
-    assert order("lamp", found(1), *(replace(entry, score=0.8) for entry in party)) == [1, 2, 3, 4]
+    for best in (1.0, 40.0):
+        alone = found(1, best)
+        assert order("lamp", alone, *(replace(entry, score=0.83 * best) for entry in party)) == [2, 3, 4, 1]
+        assert order("lamp", alone, *(replace(entry, score=0.8 * best) for entry in party)) == [1, 2, 3, 4]
 
 
 def test_of_a_long_occasion_the_best_five_count() -> None:

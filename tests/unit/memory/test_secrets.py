@@ -89,6 +89,8 @@ def test_a_word_that_looks_like_a_key_is_left_out_with_what_encloses_it(key: str
         "1234567$",
         "abcdefg$",
         "abcdefghij12",
+        "BMWX3sDrive",
+        "room12building34entrance",
         "grösse1a2b3c4d5e6f7g8h",
     ],
 )

@@ -19,7 +19,7 @@ ENGLISH = """
 caresses ponies ties caress cats feed agreed plastered bled motoring sing conflated troubled sized hopping tanned
 falling hissing fizzed failing filing happy sky relational conditional rational valenci hesitanci digitizer conformabli
 radicalli differentli vileli analogousli vietnamization predication operator feudalism decisiveness hopefulness
-callousness
+callousness enjoyment deployment proceed guaranteed
 formaliti sensitiviti sensibiliti triplicate formative formalize electriciti electrical hopeful goodness revival
 allowance inference airliner gyroscopic adjustable
 defensible irritant replacement adjustment dependent adoption
@@ -69,6 +69,11 @@ def test_chinese_is_asked_for_two_by_two_and_indexed_one_by_one() -> None:
     assert query_terms("北京烤鸭 a lamp") == [("北", "京"), ("京", "烤"), ("烤", "鸭"), ("lamp",)]
     assert query_terms("鸭") == [("鸭",)]
     assert index_text("北京lamp") == "北 京 lamp"
+
+
+def test_marks_are_dropped_from_letters_and_kept_where_they_make_another_character() -> None:
+    assert index_text("Café Ёж") == "cafe еж"
+    assert index_text("がか 서울") == "が か 서 울"
 
 
 @given(st.text(max_size=300))
@@ -127,7 +132,7 @@ def test_an_index_has_each_word_and_of_scripts_without_blanks_each_character_and
     assert indexed_terms("東 lamp 京") == [("東",), ("lamp",), ("京",)]
 
 
-def test_a_date_is_told_as_of_utc() -> None:
+def test_a_date_is_told_as_of_utc(far_from_utc: None) -> None:
     late = datetime(2026, 5, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
 
     assert date_words(late) == "30 April 2026"
